@@ -1,0 +1,80 @@
+/**
+ * Everything random in a run but the masks, on the host: a pure function of (seed, stream, step, element). Element n reads
+ * word n mod 4 of block floor(n / 4); a tensor's elements start at its base in the layout of `spec/stream.ts`.
+ */
+import type { StreamName } from '../spec/stream.ts';
+import { LAYOUT, STREAMS } from '../spec/stream.ts';
+import type { Key } from './philox.ts';
+import { philox4x32 } from './philox.ts';
+
+/** A seed as users give it: a bigint, a safe integer, or a string such as "0x0123456789abcdef". */
+export type Seed = bigint | number | string;
+
+/** Reads a seed. Throws a one-line error unless it is a whole number in [0, 2^64). */
+export function parseSeed(seed: Seed): bigint {
+  const rule = `seed must be a whole number in [0, 2^64) as a bigint, a safe integer or "0x...", got ${String(seed)}`;
+  if (typeof seed === 'number' && !Number.isSafeInteger(seed)) throw new RangeError(rule);
+  if (typeof seed === 'string' && !/^(0x[0-9a-f]+|\d+)$/i.test(seed)) throw new RangeError(rule);
+  const value = BigInt(seed);
+  if (value < 0n || value >= 1n << 64n) throw new RangeError(rule);
+  return value;
+}
+
+export function keyOf(seed: bigint): Key {
+  return [Number(seed & 0xffffffffn), Number(seed >> 32n)];
+}
+
+/** A fresh 53-bit seed, for when none is given: small enough to be typed again as a number. */
+export function randomSeed(): bigint {
+  const words = crypto.getRandomValues(new Uint32Array(2));
+  return BigInt(words[0] as number) | (BigInt((words[1] as number) >>> 11) << 32n);
+}
+
+export interface Position {
+  readonly seed: bigint;
+  readonly stream: StreamName;
+  readonly step: number;
+}
+
+/** `count` words of a stream, from element `first` on. */
+export function drawWords({ seed, stream, step }: Position, first: number, count: number): Uint32Array {
+  const key = keyOf(seed);
+  const firstBlock = Math.floor(first / LAYOUT.wordsPerBlock);
+  const offset = first - firstBlock * LAYOUT.wordsPerBlock;
+  const blocks = Math.ceil((offset + count) / LAYOUT.wordsPerBlock);
+  const words = new Uint32Array(blocks * LAYOUT.wordsPerBlock);
+  for (let i = 0; i < blocks; i++) {
+    const block = firstBlock + i;
+    philox4x32(block >>> 0, Math.floor(block / 2 ** 32), step, STREAMS[stream], key, words, i * LAYOUT.wordsPerBlock);
+  }
+  return words.subarray(offset, offset + count);
+}
+
+/** A word as a number in (0, 1): (word + 1/2) / 2^32. */
+export function uniform(word: number): number {
+  return (word + 0.5) / 2 ** 32;
+}
+
+/** The bases of a list of tensors: each starts at the next multiple of 64 elements. */
+export function layOut(sizes: readonly number[]): number[] {
+  const alignment = LAYOUT.tensorAlignment;
+  let next = 0;
+  return sizes.map((size) => {
+    const base = next;
+    next = base + Math.ceil(size / alignment) * alignment;
+    return base;
+  });
+}
+
+/** A permutation of 0 .. n - 1 by Fisher and Yates from the end: word i picks among the first i + 1. */
+export function permutation(position: Position, n: number): Uint32Array {
+  const order = Uint32Array.from({ length: n }, (_, i) => i);
+  const words = drawWords(position, 0, n);
+  for (let i = n - 1; i > 0; i--) {
+    const j = Math.floor(((words[i] as number) * (i + 1)) / 2 ** 32);
+    const held = order[i] as number;
+    order[i] = order[j] as number;
+    order[j] = held;
+  }
+  return order;
+}

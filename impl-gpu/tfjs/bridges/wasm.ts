@@ -1,0 +1,86 @@
+/**
+ * Everything that this project knows of tfjs-backend-wasm's internals, in one place (4.22.0, `backend_wasm.ts`):
+ * tensors live in one `WebAssembly.Memory` at `dataIdMap.get(dataId).memoryOffset`, and XNNPACK keeps packed copies of
+ * weights under the record's `id`.
+ */
+import * as tf from '@tensorflow/tfjs';
+import { requireTfjsVersion } from './version.ts';
+
+interface TensorRecord {
+  id: number;
+  readonly memoryOffset: number;
+  readonly refCount: number;
+}
+
+interface WasmBackend extends tf.KernelBackend {
+  readonly wasm: {
+    readonly asm?: Readonly<Record<string, unknown>>;
+    readonly wasmMemory?: unknown;
+    readonly HEAPU8: Uint8Array;
+    _malloc(bytes: number): number;
+    _free(pointer: number): void;
+    readonly tfjs: {
+      registerTensor(id: number, size: number, memoryOffset: number): void;
+      disposeData(id: number): void;
+    };
+  };
+  dataIdNextNumber: number;
+  readonly dataIdMap: { get(dataId: object): TensorRecord | undefined };
+  makeOutput(shape: readonly number[], dtype: tf.DataType): tf.TensorInfo;
+}
+
+/** tfjs-wasm's heap. Pointers are byte offsets; they hold until the tensor is disposed or its variable reassigned. */
+export interface WasmHeap {
+  /** The heap itself. It may grow at any call of tfjs, which detaches every view: make views anew. */
+  readonly memory: WebAssembly.Memory;
+  pointer(tensor: tf.TensorInfo): number;
+  /** How many tensors share the data; above 1, writing in place would change a clone. */
+  refCount(tensor: tf.TensorInfo): number;
+  /** Must follow every write in place: XNNPACK's packed copy of the old weights is dropped. `size` in elements. */
+  written(tensor: tf.TensorInfo, size: number): void;
+  allocate(bytes: number): number;
+  free(pointer: number): void;
+  makeOutput(shape: readonly number[]): tf.TensorInfo;
+}
+
+const heaps = new WeakMap<object, WasmHeap>();
+
+function findMemory(backend: WasmBackend): WebAssembly.Memory {
+  const { asm, wasmMemory, HEAPU8 } = backend.wasm;
+  for (const candidate of [wasmMemory, ...Object.values(asm ?? {})]) {
+    if (candidate instanceof WebAssembly.Memory && candidate.buffer === HEAPU8.buffer) return candidate;
+  }
+  throw new Error('the heap of the wasm backend was not found: @tensorflow/tfjs-backend-wasm must be exactly 4.22.0');
+}
+
+/** The heap of the registered wasm backend. Throws when tfjs is another version or its internals are not as expected. */
+export function wasmHeap(): WasmHeap {
+  const backend = tf.findBackend('wasm') as WasmBackend | undefined;
+  if (!backend) throw new Error("the wasm backend is not registered: await tf.setBackend('wasm') first");
+  const known = heaps.get(backend);
+  if (known) return known;
+  requireTfjsVersion();
+  const record = (tensor: tf.TensorInfo): TensorRecord => {
+    const found = backend.dataIdMap.get(tensor.dataId);
+    if (found === undefined)
+      throw new Error('a tensor of the wasm backend was expected; this one is disposed or foreign');
+    return found;
+  };
+  const heap: WasmHeap = {
+    memory: findMemory(backend),
+    pointer: (tensor) => record(tensor).memoryOffset,
+    refCount: (tensor) => record(tensor).refCount,
+    written: (tensor, size) => {
+      const data = record(tensor);
+      backend.wasm.tfjs.disposeData(data.id);
+      data.id = backend.dataIdNextNumber++;
+      backend.wasm.tfjs.registerTensor(data.id, size, data.memoryOffset);
+    },
+    // `>>> 0`: emscripten returns a signed number for addresses above 2 GiB.
+    allocate: (bytes) => backend.wasm._malloc(bytes) >>> 0,
+    free: (pointer) => backend.wasm._free(pointer),
+    makeOutput: (shape) => backend.makeOutput([...shape], 'float32'),
+  };
+  heaps.set(backend, heap);
+  return heap;
+}
