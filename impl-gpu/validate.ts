@@ -1,0 +1,100 @@
+/**
+ * Checks of what a caller passes, read from the tables in `spec/rules.ts`, so that every optimizer and engine says the same
+ * words: argument, value, rule.
+ */
+import type { RuleName } from '../spec/rules.ts';
+import type { HyperParameter, NumberRange } from '../spec/rules.ts';
+import { KEEP_PROBABILITY, RULES } from '../spec/rules.ts';
+
+/** A caller's mistake. The message is one line: argument, value, rule. */
+export class InvalidArgumentError extends RangeError {
+  override readonly name = 'InvalidArgumentError';
+  readonly code = 'invalid-argument';
+}
+
+/** Something that is well-formed and that this implementation, backend or device does not do. */
+export class UnsupportedError extends Error {
+  override readonly name = 'UnsupportedError';
+  readonly code = 'unsupported';
+}
+
+/** Values of a rule's hyper-parameters by the names of `spec/rules.ts`; what is left out has its default. */
+export type HyperValues = Readonly<Record<string, number | string | boolean>>;
+
+function show(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value) : String(value);
+}
+
+function checkRange(name: string, value: unknown, range: NumberRange): number {
+  const inside =
+    typeof value === 'number' &&
+    (range.openMinimum === true ? value > range.minimum : value >= range.minimum) &&
+    (range.openMaximum === true ? value < range.maximum : value <= range.maximum) &&
+    (range.integer !== true || Number.isInteger(value));
+  if (!inside) throw new InvalidArgumentError(`${name} ${range.text}, got ${show(value)}`);
+  return value;
+}
+
+function checkValue(name: string, value: unknown, rule: HyperParameter): number | string | boolean {
+  switch (rule.kind) {
+    case 'number':
+      return checkRange(name, value, rule);
+    case 'choice':
+      if (typeof value === 'string' && rule.values.includes(value)) return value;
+      break;
+    case 'flag':
+      if (typeof value === 'boolean') return value;
+      break;
+  }
+  throw new InvalidArgumentError(`${name} ${rule.text}, got ${show(value)}`);
+}
+
+/** A base rule's name. Throws `InvalidArgumentError` with the names that there are. */
+export function checkRule(rule: string): RuleName {
+  if (Object.hasOwn(RULES, rule)) return rule as RuleName;
+  throw new InvalidArgumentError(`rule must be one of ${Object.keys(RULES).join(', ')}, got ${show(rule)}`);
+}
+
+/**
+ * All hyper-parameters of `rule`: those given, checked, and the defaults of the others.
+ * Throws `InvalidArgumentError` on a value outside its range and on a name that the rule does not have.
+ */
+export function resolveHyper(rule: RuleName, given: HyperValues = {}): HyperValues {
+  const table: Readonly<Record<string, HyperParameter>> = RULES[rule].hyper;
+  for (const name of Object.keys(given)) {
+    if (!Object.hasOwn(table, name)) {
+      throw new InvalidArgumentError(`${name} must be one of ${rule}'s ${Object.keys(table).join(', ')}`);
+    }
+  }
+  const values: Record<string, number | string | boolean> = {};
+  for (const [name, parameter] of Object.entries(table)) {
+    const value = given[name];
+    values[name] = value === undefined ? parameter.default : checkValue(name, value, parameter);
+  }
+  return values;
+}
+
+/** A keep probability in [2^-16, 1]. */
+export function checkKeepProbability(value: unknown): number {
+  return checkRange('keepProbability', value, KEEP_PROBABILITY);
+}
+
+/** The names of the state that `rule` keeps with these (resolved) hyper-parameters, in the order of `spec/rules.ts`. */
+export function stateNames(rule: RuleName, hyper: HyperValues): readonly string[] {
+  switch (rule) {
+    case 'sgdm':
+      return hyper['momentum'] === 0 ? [] : ['buf'];
+    case 'rmsprop':
+      return [
+        'v',
+        ...(hyper['centered'] === true ? ['gavg'] : []),
+        ...((hyper['momentum'] as number) > 0 ? ['buf'] : []),
+      ];
+    case 'sgdm-avg':
+    case 'adam':
+    case 'amsgrad':
+    case 'radam':
+    case 'adamw':
+      return RULES[rule].state;
+  }
+}
