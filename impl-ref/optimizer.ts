@@ -1,0 +1,298 @@
+import { KEEP_PROBABILITY, RULES } from '../spec/rules.ts';
+import type { RuleName } from '../spec/rules.ts';
+import { learningRateDropout } from './learningRateDropout.ts';
+import { streamMask } from './masks.ts';
+import { BASE_RULES } from './rules/index.ts';
+import type { BaseRule, Slots } from './rules/rule.ts';
+import { parseSeed } from './seed.ts';
+import type { SeedLike } from './seed.ts';
+import { layout } from './stream.ts';
+import { STAGES } from './transformation.ts';
+import type { Gradient, GradientTransformation, TransformationState } from './transformation.ts';
+import { checkNumber, checkRule, resolveHyper } from './validate.ts';
+import type { HyperValue } from './validate.ts';
+
+/** A value that holds for all steps, or a function of the optimizer's step (counted from 1). */
+export type Scheduled<T> = T | ((step: number) => T);
+
+export type ScheduledHyper = Readonly<Record<string, Scheduled<HyperValue>>>;
+
+/** A tensor to optimize. The last three settings are a parameter group's: they win over the optimizer's own. */
+export interface Parameter {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** Flat, row-major. */
+  readonly values: ArrayLike<number>;
+  /** True: never masked, whatever the keep probability. */
+  readonly excluded?: boolean;
+  readonly hyper?: ScheduledHyper;
+  readonly keepProbability?: Scheduled<number>;
+}
+
+/** Where masks come from: the stream of `spec/stream.ts`, or the caller. */
+export type Masks =
+  | { readonly kind: 'stream'; readonly seed: SeedLike }
+  | {
+      readonly kind: 'given';
+      /** 1 keeps, 0 drops; called for every tensor that has a gradient and is not excluded. */
+      readonly mask: (step: number, tensor: number) => ArrayLike<number>;
+    };
+
+export interface OptimizerOptions {
+  readonly rule: RuleName;
+  /** The rule's hyper-parameters by the names in `spec/rules.ts`; those left out take their defaults. */
+  readonly hyper?: ScheduledHyper;
+  /** p, in [2^-16, 1]; null: the base rule without learning rate dropout. Default .5, the paper's. */
+  readonly keepProbability?: Scheduled<number> | null;
+  /** Needed as soon as some parameter can be dropped: the reference has no hidden randomness. */
+  readonly masks?: Masks;
+  /** Applied in the order of their stages, and of this list within a stage. */
+  readonly transformations?: readonly GradientTransformation[];
+}
+
+/** Values for one call of `step` in place of the optimizer's own. A parameter group's still win. */
+export interface Overrides {
+  readonly hyper?: Readonly<Record<string, HyperValue>>;
+  readonly keepProbability?: number;
+}
+
+/** One tensor between two steps. */
+export interface TensorState {
+  readonly values: Float64Array;
+  /** Gradients received: the t of the rule's bias correction, which a step without a gradient does not advance. */
+  readonly count: number;
+  /** The rule's state by the names in `spec/rules.ts`. */
+  readonly slots: Slots;
+}
+
+/** Everything that the next step depends on, as a plain record. */
+export interface OptimizerState {
+  /** Steps done. The next one draws its mask at `step + 1`. */
+  readonly step: number;
+  readonly tensors: readonly TensorState[];
+  /** By transformation name. */
+  readonly transformations: Readonly<Record<string, TransformationState>>;
+}
+
+/** Where to start other than at the beginning. */
+export interface Start {
+  /** The first step's number, at least 1. Default 1. */
+  readonly firstStep?: number;
+  /** State by name, then by tensor, as in `{ m: [[...]], v: [[...]] }`. Without it every tensor starts afresh, with count 0. */
+  readonly state?: Readonly<Record<string, readonly ArrayLike<number>[]>>;
+  /** Gradients received by each tensor so far. Default with `state` firstStep - 1, without it 0. */
+  readonly counts?: readonly number[];
+}
+
+/** What happened in a step, by tensor; null for a tensor without a gradient. */
+export interface StepReport {
+  readonly step: number;
+  /** What the moments saw: after every transformation and coupled L2. */
+  readonly gradients: readonly Gradient[];
+  /** What the learning rate multiplied, decoupled decay included: theta - learningRate deltaW where the mask is 1. */
+  readonly deltaW: readonly Gradient[];
+  /** 1 kept, 0 dropped; all 1 where nothing can be dropped. */
+  readonly masks: readonly (Uint8Array | null)[];
+  readonly learningRates: readonly number[];
+  /** As asked for; `effectiveKeepProbability` tells what holds. 1 for excluded tensors and without learning rate dropout. */
+  readonly keepProbabilities: readonly number[];
+}
+
+export interface StepResult {
+  readonly state: OptimizerState;
+  readonly report: StepReport;
+}
+
+export interface Optimizer {
+  init(start?: Start): OptimizerState;
+  /**
+   * @param gradients - by tensor, flat and row-major; null for a tensor without a gradient, which then stands still: its
+   *   values, its state and its count
+   * @throws RangeError on a wrong hyper-parameter, keep probability, shape or mask
+   */
+  step(state: OptimizerState, gradients: readonly (ArrayLike<number> | null)[], overrides?: Overrides): StepResult;
+}
+
+function at<T>(value: Scheduled<T>, step: number): T {
+  return typeof value === 'function' ? (value as (step: number) => T)(step) : value;
+}
+
+function hyperAt(hyper: ScheduledHyper, step: number): Record<string, HyperValue> {
+  return Object.fromEntries(Object.entries(hyper).map(([name, value]) => [name, at(value, step)]));
+}
+
+function checkLength(name: string, got: number, expected: number): void {
+  if (got !== expected) throw new RangeError(`${name} must have ${expected} elements, got ${got}`);
+}
+
+/** Line 10 of Algorithm 1 from the caller's mask, checked. */
+function givenMask(mask: ArrayLike<number>, name: string, size: number): Uint8Array {
+  checkLength(`the mask of ${name}`, mask.length, size);
+  for (let i = 0; i < size; i++) {
+    if (mask[i] !== 0 && mask[i] !== 1) {
+      throw new RangeError(`the mask of ${name} must hold only 0 and 1, got ${String(mask[i])} at ${i}`);
+    }
+  }
+  return Uint8Array.from(mask);
+}
+
+/**
+ * An optimizer with learning rate dropout, as a pair of pure functions over plain records.
+ *
+ * Order within a step: gradient, clipping, gradient noise and its kin, plus coupled L2, centralization, moments, mask, step.
+ *
+ * @example
+ * const parameters = [{ name: 'w', shape: [2], values: [1, 2] }];
+ * const optimizer = createOptimizer(parameters, { rule: 'adam', masks: { kind: 'stream', seed: 7 } });
+ * const { state, report } = optimizer.step(optimizer.init(), [[0.1, -0.2]]);
+ */
+export function createOptimizer(parameters: readonly Parameter[], options: OptimizerOptions): Optimizer {
+  checkRule(options.rule);
+  const { rule, masks } = options;
+  const sizes = parameters.map(({ name, shape, values }) => {
+    const size = shape.reduce((product, n) => product * n, 1);
+    checkLength(`the values of ${name}`, values.length, size);
+    return size;
+  });
+  const bases = layout(sizes);
+  const key = masks?.kind === 'stream' ? parseSeed(masks.seed) : undefined;
+  const transformations = STAGES.map((stage) => (options.transformations ?? []).filter((t) => t.stage === stage));
+  const [clipping = [], noise = [], centralization = []] = transformations;
+  const context = {
+    shapes: parameters.map(({ shape }) => shape),
+    bases,
+    seed: masks?.kind === 'stream' ? masks.seed : 0,
+  };
+  // A wrong setting is an error here rather than at the first step.
+  for (const { hyper } of parameters) resolveHyper(rule, hyperAt({ ...options.hyper, ...hyper }, 1));
+  resolveHyper(rule, hyperAt(options.hyper ?? {}, 1));
+
+  const keepProbabilityAt = (parameter: Parameter, step: number, override: number | undefined): number => {
+    const own = parameter.keepProbability;
+    const shared = options.keepProbability === undefined ? KEEP_PROBABILITY.default : options.keepProbability;
+    let p = 1;
+    if (own !== undefined) p = at(own, step);
+    else if (override !== undefined) p = override;
+    else if (shared !== null) p = at(shared, step);
+    checkNumber('keepProbability', KEEP_PROBABILITY, p);
+    return parameter.excluded === true || options.keepProbability === null ? 1 : p;
+  };
+
+  const draw = (step: number, k: number, p: number): Uint8Array => {
+    const { name, excluded } = parameters[k] as Parameter;
+    const size = sizes[k] as number;
+    if (excluded === true || options.keepProbability === null) return new Uint8Array(size).fill(1);
+    if (masks?.kind === 'given') return givenMask(masks.mask(step, k), name, size);
+    if (key === undefined) {
+      if (p === 1) return new Uint8Array(size).fill(1);
+      throw new RangeError(
+        `masks must be a stream or given where keepProbability is below 1, got none with keepProbability ${p}`,
+      );
+    }
+    return streamMask({ key, step, stream: 'mask', base: bases[k] as number }, size, p);
+  };
+
+  return {
+    init({ firstStep = 1, state, counts } = {}) {
+      if (!Number.isInteger(firstStep) || firstStep < 1 || firstStep >= 2 ** 32) {
+        throw new RangeError(`firstStep must be a whole number in [1, 2^32), got ${firstStep}`);
+      }
+      const names: readonly string[] = RULES[rule].state;
+      for (const name of Object.keys(state ?? {})) {
+        if (!names.includes(name)) throw new RangeError(`state must have only ${names.join(', ')}, got ${name}`);
+      }
+      return {
+        step: firstStep - 1,
+        tensors: parameters.map(({ values, name }, k) => ({
+          values: Float64Array.from(values),
+          count: counts?.[k] ?? (state === undefined ? 0 : firstStep - 1),
+          slots: Object.fromEntries(
+            Object.entries(state ?? {}).map(([slot, tensors]) => {
+              const given = tensors[k];
+              if (given === undefined) throw new RangeError(`state.${slot} must have an entry for ${name}, got none`);
+              if (slot !== 'ring') checkLength(`state.${slot} of ${name}`, given.length, sizes[k] as number);
+              return [slot, Float64Array.from(given)];
+            }),
+          ),
+        })),
+        transformations: Object.fromEntries(transformations.flat().map((t) => [t.name, t.init()])),
+      };
+    },
+
+    step(state, given, overrides = {}) {
+      const step = state.step + 1;
+      checkLength('gradients', given.length, parameters.length);
+      const memory: Record<string, TransformationState> = { ...state.transformations };
+      const transform = (
+        list: readonly GradientTransformation[],
+        gradients: readonly Gradient[],
+      ): readonly Gradient[] =>
+        list.reduce((current, transformation) => {
+          const result = transformation.apply(current, memory[transformation.name] ?? {}, { ...context, step });
+          memory[transformation.name] = result.state;
+          return result.gradients;
+        }, gradients);
+
+      const hyper = parameters.map((parameter) =>
+        resolveHyper(rule, {
+          ...hyperAt(options.hyper ?? {}, step),
+          ...overrides.hyper,
+          ...hyperAt(parameter.hyper ?? {}, step),
+        }),
+      );
+      const raw = given.map((gradient, k): Gradient => {
+        if (gradient === null) return null;
+        checkLength(`the gradient of ${(parameters[k] as Parameter).name}`, gradient.length, sizes[k] as number);
+        return Float64Array.from(gradient);
+      });
+      const noisy = transform(noise, transform(clipping, raw));
+      const regularized = noisy.map((gradient, k): Gradient => {
+        const weightDecay = (hyper[k] as { weightDecay: number }).weightDecay;
+        if (gradient === null || RULES[rule].decay === 'decoupled' || weightDecay === 0) return gradient;
+        const { values } = state.tensors[k] as TensorState;
+        return gradient.map((g, i) => g + weightDecay * (values[i] as number));
+      });
+      const gradients = transform(centralization, regularized);
+
+      const keepProbabilities = parameters.map((parameter) =>
+        keepProbabilityAt(parameter, step, overrides.keepProbability),
+      );
+      const deltaW: Gradient[] = [];
+      const drawn: (Uint8Array | null)[] = [];
+      const tensors = state.tensors.map((tensor, k): TensorState => {
+        const gradient = gradients[k] as Gradient;
+        if (gradient === null) {
+          deltaW.push(null);
+          drawn.push(null);
+          return tensor;
+        }
+        const resolved = hyper[k] as { learningRate: number; weightDecay: number };
+        const count = tensor.count + 1;
+        const mask = draw(step, k, keepProbabilities[k] as number);
+        const output = learningRateDropout({
+          values: tensor.values,
+          gradient,
+          slots: tensor.slots,
+          learningRate: resolved.learningRate,
+          direction: (g, slots) => (BASE_RULES[rule] as BaseRule<RuleName>)(g, slots, count, resolved),
+          decoupledDecay: RULES[rule].decay === 'decoupled' ? resolved.weightDecay : 0,
+          mask,
+        });
+        deltaW.push(output.deltaW);
+        drawn.push(mask);
+        return { values: output.values, count, slots: output.slots };
+      });
+      return {
+        state: { step, tensors, transformations: memory },
+        report: {
+          step,
+          gradients,
+          deltaW,
+          masks: drawn,
+          learningRates: hyper.map((h) => h['learningRate'] as number),
+          keepProbabilities,
+        },
+      };
+    },
+  };
+}

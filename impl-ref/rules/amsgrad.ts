@@ -1,0 +1,23 @@
+import { elementwise } from '../elementwise.ts';
+import { updateMoments } from './adam.ts';
+import type { BaseRule } from './rule.ts';
+
+/**
+ * AMSGrad: Adam whose second moment never falls.
+ *
+ *     raw (PyTorch):            vmax = max(vmax, v),     deltaW = mhat / (sqrt(vmax / (1 - beta2^t)) + epsilon)
+ *     corrected (optax):        vmax = max(vmax, vhat),  deltaW = mhat / (sqrt(vmax) + epsilon)
+ *     uncorrected (its paper):  vmax = max(vmax, v),     deltaW = m / (sqrt(vmax) + epsilon)
+ *
+ * Source: Reddi, Kale, Kumar 2018, Algorithm 2 (which has no epsilon).
+ */
+export const amsgrad: BaseRule<'amsgrad'> = (gradient, slots, t, { beta1, beta2, epsilon, maxOf }) => {
+  const { m, v } = updateMoments(gradient, slots, beta1, beta2);
+  const correction1 = maxOf === 'uncorrected' ? 1 : 1 - beta1 ** t;
+  const correction2 = 1 - beta2 ** t;
+  const previous = slots['vmax'] ?? new Float64Array(gradient.length);
+  const vmax = elementwise((vmax, v) => Math.max(vmax, maxOf === 'corrected' ? v / correction2 : v), previous, v);
+  const divisor = maxOf === 'raw' ? correction2 : 1;
+  const deltaW = elementwise((m, vmax) => m / correction1 / (Math.sqrt(vmax / divisor) + epsilon), m, vmax);
+  return { deltaW, slots: { ...slots, m, v, vmax } };
+};

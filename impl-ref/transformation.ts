@@ -1,0 +1,36 @@
+import type { SeedLike } from './seed.ts';
+
+/** One tensor's gradient, flat and row-major; null where a parameter has none in this step. */
+export type Gradient = Float64Array | null;
+
+/** The order of what happens to a gradient before the moments see it. Coupled L2 is added between 'noise' and 'centralize'. */
+export const STAGES = ['clip', 'noise', 'centralize'] as const;
+
+export type Stage = (typeof STAGES)[number];
+
+/** What a transformation may know about the step that it takes part in. */
+export interface StepContext {
+  /** The optimizer's step, counted from 1. */
+  readonly step: number;
+  /** Each tensor's shape, in list order. */
+  readonly shapes: readonly (readonly number[])[];
+  /** Each tensor's place in the random stream, in list order. */
+  readonly bases: readonly number[];
+  readonly seed: SeedLike;
+}
+
+/** A transformation's memory: a plain record of numbers. */
+export type TransformationState = Readonly<Record<string, number>>;
+
+/** A small change of the gradients, as in optax: a pure function with its state beside it. */
+export interface GradientTransformation {
+  /** Names its state; unique within an optimizer. */
+  readonly name: string;
+  readonly stage: Stage;
+  init(): TransformationState;
+  apply(
+    gradients: readonly Gradient[],
+    state: TransformationState,
+    context: StepContext,
+  ): { readonly gradients: readonly Gradient[]; readonly state: TransformationState };
+}

@@ -1,0 +1,5 @@
+/** What must hold of any implementation of Learning Rate Dropout, as data. */
+export { KEEP_PROBABILITY, RULES } from './rules.ts';
+export type { Choice, Flag, HyperParameter, NumberRange, Rule, RuleName } from './rules.ts';
+export { LAYOUT, MINIMUM_KEEP_PROBABILITY, PHILOX, PHILOX_VECTORS, STREAMS, THRESHOLD } from './stream.ts';
+export type { StreamName } from './stream.ts';
