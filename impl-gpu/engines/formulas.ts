@@ -1,0 +1,117 @@
+/**
+ * The element's arithmetic, once for every vectorised engine: a formula is written over an algebra whose values may be WASM
+ * locals or WGSL expressions. The text of each formula stands in `engine.ts`, at `Family`.
+ */
+import type { Kernel, ScalarName } from './engine.ts';
+import { kernelState } from './engine.ts';
+
+/** The float32 operations that a formula may use, elementwise. */
+export interface Algebra<Value> {
+  add(a: Value, b: Value): Value;
+  sub(a: Value, b: Value): Value;
+  mul(a: Value, b: Value): Value;
+  div(a: Value, b: Value): Value;
+  sqrt(a: Value): Value;
+  max(a: Value, b: Value): Value;
+}
+
+export interface Operands<Value> {
+  readonly parameter: Value;
+  readonly gradient: Value;
+  /** In the order of `kernelState`. */
+  readonly state: readonly Value[];
+  readonly scalar: (name: ScalarName) => Value;
+  readonly zero: Value;
+}
+
+export interface Updated<Value> {
+  /** The parameter's new value where it is kept. */
+  readonly parameter: Value;
+  /** In the order of `kernelState`. */
+  readonly state: readonly Value[];
+}
+
+interface Direction<Value> {
+  readonly delta: Value;
+  readonly state: readonly Value[];
+}
+
+function direction<Value>(kernel: Kernel, a: Algebra<Value>, g: Value, x: Operands<Value>): Direction<Value> {
+  const { scalar } = x;
+  const state = new Map(kernelState(kernel).map((name, i) => [name, x.state[i] as Value]));
+  const old = (name: string): Value => state.get(name) as Value;
+  const first = (name: string): Value => a.add(a.mul(scalar('firstKeep'), old(name)), a.mul(scalar('firstAdd'), g));
+  // (secondAdd * g) * g, not secondAdd * (g * g): the square alone overflows from |g| = 1.8e19 on.
+  const second = (): Value => a.add(a.mul(scalar('secondKeep'), old('v')), a.mul(a.mul(scalar('secondAdd'), g), g));
+  switch (kernel.family) {
+    case 'gradient':
+      return { delta: g, state: [] };
+    case 'momentum': {
+      const buf = first('buf');
+      return { delta: kernel.nesterov ? a.add(g, a.mul(scalar('momentum'), buf)) : buf, state: [buf] };
+    }
+    case 'rmsprop': {
+      const v = second();
+      const next = [v];
+      let spread = v;
+      if (kernel.centered) {
+        const gavg = first('gavg');
+        next.push(gavg);
+        spread = a.max(a.sub(v, a.mul(gavg, gavg)), x.zero);
+      }
+      let delta = kernel.inside
+        ? a.div(g, a.sqrt(a.add(spread, scalar('epsilon'))))
+        : a.div(g, a.add(a.sqrt(spread), scalar('epsilon')));
+      if (kernel.buffered) {
+        delta = a.add(a.mul(scalar('momentum'), old('buf')), delta);
+        next.push(delta);
+      }
+      return { delta, state: next };
+    }
+    case 'adam': {
+      const m = first('m');
+      const v = second();
+      return { delta: a.div(m, a.add(a.sqrt(v), scalar('epsilon'))), state: [m, v] };
+    }
+    case 'amsgrad': {
+      const m = first('m');
+      const v = second();
+      const vmax = a.max(old('vmax'), a.mul(scalar('maxScale'), v));
+      return { delta: a.div(m, a.add(a.sqrt(vmax), scalar('epsilon'))), state: [m, v, vmax] };
+    }
+    case 'first-moment': {
+      const m = first('m');
+      return { delta: m, state: [m, second()] };
+    }
+  }
+}
+
+/** One element's new state, and its new parameter if it is kept. */
+export function update<Value>(kernel: Kernel, a: Algebra<Value>, x: Operands<Value>): Updated<Value> {
+  const { parameter, gradient, scalar } = x;
+  const g = kernel.coupled ? a.add(gradient, a.mul(scalar('decay'), parameter)) : gradient;
+  const { delta, state } = direction(kernel, a, g, x);
+  const step = a.mul(scalar('rate'), delta);
+  return {
+    parameter: a.sub(parameter, kernel.decoupled ? a.add(a.mul(scalar('shrink'), parameter), step) : step),
+    state,
+  };
+}
+
+/** The scalars that a kernel reads, in no particular order. */
+export function usedScalars(kernel: Kernel): ReadonlySet<ScalarName> {
+  const used = new Set<ScalarName>();
+  const nothing = (): undefined => undefined;
+  update<undefined>(
+    kernel,
+    { add: nothing, sub: nothing, mul: nothing, div: nothing, sqrt: nothing, max: nothing },
+    {
+      parameter: undefined,
+      gradient: undefined,
+      state: kernelState(kernel).map(nothing),
+      scalar: (name) => void used.add(name),
+      zero: undefined,
+    },
+  );
+  return used;
+}

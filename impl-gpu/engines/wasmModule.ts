@@ -1,0 +1,459 @@
+/**
+ * WebAssembly modules for the fused step, assembled at run time: one module a kernel, for plain or shared memory. A kernel
+ * has hundreds of variants (rule, flags, kind of memory) of one or two kilobytes each; assembling those that are asked for
+ * takes less than a millisecond and needs no compiler, no build step and no binary in the repository.
+ */
+import { PHILOX, STREAMS } from '../../spec/stream.ts';
+import type { Kernel, ScalarName } from './engine.ts';
+import { SCALARS, kernelState } from './engine.ts';
+import { update, usedScalars } from './formulas.ts';
+
+/** Elements of one turn of the main loop: four blocks of the mask stream. */
+export const LANES = 32;
+
+const I32 = 0x7f;
+const I64 = 0x7e;
+const F32 = 0x7d;
+const V128 = 0x7b;
+
+/** Opcodes, named as in the WebAssembly specification (core 2.0, section 5.4). */
+const OP = {
+  loop: [0x03, 0x40],
+  if: [0x04, 0x40],
+  end: [0x0b],
+  brIf0: [0x0d, 0x00],
+  i32Eqz: [0x45],
+  i32LtU: [0x49],
+  i32GeU: [0x4f],
+  i32Add: [0x6a],
+  i32Sub: [0x6b],
+  i32And: [0x71],
+  i64Add: [0x7c],
+  i64Mul: [0x7e],
+  i64And: [0x83],
+  i64Or: [0x84],
+  i64Xor: [0x85],
+  i64Shl: [0x86],
+  i64ShrU: [0x88],
+  i32WrapI64: [0xa7],
+  i64ExtendI32U: [0xad],
+} as const;
+
+/** SIMD opcodes, after the prefix 0xfd. */
+const SIMD = {
+  load: 0x00,
+  const: 0x0c,
+  store: 0x0b,
+  shuffle: 0x0d,
+  i16x8Splat: 0x10,
+  i32x4Splat: 0x11,
+  f32x4Splat: 0x13,
+  i16x8LeU: 0x34,
+  xor: 0x51,
+  bitselect: 0x52,
+  load32Zero: 0x5c,
+  store32Lane: 0x5a,
+  i32x4ExtendLowS: 0xa7,
+  i32x4ExtendHighS: 0xa8,
+  i32x4Add: 0xae,
+  i64x2ExtmulLowU: 0xde,
+  i64x2ExtmulHighU: 0xdf,
+  f32x4Sqrt: 0xe3,
+  f32x4Add: 0xe4,
+  f32x4Sub: 0xe5,
+  f32x4Mul: 0xe6,
+  f32x4Div: 0xe7,
+  f32x4Max: 0xe9,
+} as const;
+
+function unsigned(value: number): number[] {
+  const bytes: number[] = [];
+  do {
+    const byte = value & 0x7f;
+    value >>>= 7;
+    bytes.push(value === 0 ? byte : byte | 0x80);
+  } while (value !== 0);
+  return bytes;
+}
+
+function signed(value: bigint): number[] {
+  const bytes: number[] = [];
+  for (;;) {
+    const byte = Number(value & 0x7fn);
+    value >>= 7n;
+    if ((value === 0n && (byte & 0x40) === 0) || (value === -1n && (byte & 0x40) !== 0)) return [...bytes, byte];
+    bytes.push(byte | 0x80);
+  }
+}
+
+const vector = (items: readonly (readonly number[])[]): number[] => [...unsigned(items.length), ...items.flat()];
+const section = (id: number, content: readonly number[]): number[] => [id, ...unsigned(content.length), ...content];
+const name = (text: string): number[] => vector([...text].map((character) => [character.charCodeAt(0)]));
+
+/** A function under construction. Values are the indices of locals; every operation writes a new one. */
+class Assembler {
+  readonly #code: number[] = [];
+  readonly #parameters: readonly number[];
+  readonly #locals: number[] = [];
+
+  constructor(parameters: readonly number[]) {
+    this.#parameters = parameters;
+  }
+
+  emit(...parts: readonly (readonly number[])[]): void {
+    for (const part of parts) this.#code.push(...part);
+  }
+
+  local(type: number): number {
+    this.#locals.push(type);
+    return this.#parameters.length + this.#locals.length - 1;
+  }
+
+  get(local: number): number[] {
+    return [0x20, ...unsigned(local)];
+  }
+
+  set(local: number): void {
+    this.emit([0x21, ...unsigned(local)]);
+  }
+
+  i32(value: number): number[] {
+    return [0x41, ...signed(BigInt(value | 0))];
+  }
+
+  i64(value: bigint): number[] {
+    return [0x42, ...signed(BigInt.asIntN(64, value))];
+  }
+
+  simd(opcode: number, ...immediates: readonly number[]): number[] {
+    return [0xfd, ...unsigned(opcode), ...immediates];
+  }
+
+  /** A new local with the result of `opcode` on the given locals. */
+  apply(type: number, opcode: readonly number[], ...operands: readonly number[]): number {
+    const result = this.local(type);
+    this.emit(...operands.map((operand) => this.get(operand)), opcode);
+    this.set(result);
+    return result;
+  }
+
+  v128(opcode: number, ...operands: readonly number[]): number {
+    return this.apply(V128, this.simd(opcode), ...operands);
+  }
+
+  splat(value: number): number {
+    const result = this.local(V128);
+    this.emit(this.i32(value), this.simd(SIMD.i32x4Splat));
+    this.set(result);
+    return result;
+  }
+
+  /** Lanes of 32 bits from two vectors: 0 to 3 of `a`, 4 to 7 of `b`. */
+  shuffle(a: number, b: number, ...lanes: readonly number[]): number {
+    const bytes = lanes.flatMap((lane) => [4 * lane, 4 * lane + 1, 4 * lane + 2, 4 * lane + 3]);
+    return this.apply(V128, this.simd(SIMD.shuffle, ...bytes), a, b);
+  }
+
+  /** The function's body in the code section. */
+  body(): number[] {
+    const locals = vector(this.#locals.map((type) => [1, type]));
+    const bytes = [...locals, ...this.#code, ...OP.end];
+    return [...unsigned(bytes.length), ...bytes];
+  }
+}
+
+/** The parameters of an exported function, in order. */
+const PARAMETERS = ['count', 'block', 'step', 'key0', 'key1', 'threshold', 'parameter', 'gradient', 's0', 's1', 's2'];
+const PARAMETER_TYPES = [...PARAMETERS.map(() => I32), ...SCALARS.map(() => F32)];
+const indexOf = (parameter: string): number => PARAMETERS.indexOf(parameter);
+
+/** The pointers that a kernel reads, in the order parameter, gradient, state. */
+function pointersOf(kernel: Kernel): readonly number[] {
+  return [indexOf('parameter'), indexOf('gradient'), ...kernelState(kernel).map((_, i) => indexOf(`s${i}`))];
+}
+
+/** Reads four elements (or one into lane 0), updates, selects, writes. `mask` undefined keeps all. */
+function emitUpdate(
+  f: Assembler,
+  kernel: Kernel,
+  scalars: ReadonlyMap<ScalarName, number>,
+  zero: number,
+  mask: number | undefined,
+  access: { readonly load: number[]; readonly store: number[] },
+): void {
+  const pointers = pointersOf(kernel);
+  const [parameter, gradient, ...state] = pointers.map((pointer) => f.apply(V128, access.load, pointer)) as [
+    number,
+    number,
+    ...number[],
+  ];
+  const updated = update<number>(
+    kernel,
+    {
+      add: (a, b) => f.v128(SIMD.f32x4Add, a, b),
+      sub: (a, b) => f.v128(SIMD.f32x4Sub, a, b),
+      mul: (a, b) => f.v128(SIMD.f32x4Mul, a, b),
+      div: (a, b) => f.v128(SIMD.f32x4Div, a, b),
+      sqrt: (a) => f.v128(SIMD.f32x4Sqrt, a),
+      max: (a, b) => f.v128(SIMD.f32x4Max, a, b),
+    },
+    { parameter, gradient, state, scalar: (scalar) => scalars.get(scalar) as number, zero },
+  );
+  // Selected, not multiplied: a dropped element keeps its bits whatever the step is.
+  const next = mask === undefined ? updated.parameter : f.v128(SIMD.bitselect, updated.parameter, parameter, mask);
+  f.emit(f.get(pointers[0] as number), f.get(next), access.store);
+  updated.state.forEach((value, i) => f.emit(f.get(pointers[i + 2] as number), f.get(value), access.store));
+}
+
+/** The keys of the ten rounds. */
+interface KeySchedule {
+  readonly key0: readonly number[];
+  readonly key1: readonly number[];
+}
+
+/** a * constant on four lanes: high and low words. */
+function emitMultiply(f: Assembler, a: number, constant: number): { high: number; low: number } {
+  const first = f.v128(SIMD.i64x2ExtmulLowU, a, constant);
+  const second = f.v128(SIMD.i64x2ExtmulHighU, a, constant);
+  return { high: f.shuffle(first, second, 1, 3, 5, 7), low: f.shuffle(first, second, 0, 2, 4, 6) };
+}
+
+/**
+ * The masks of 32 elements, from the four blocks in the lanes of `blocks`: eight vectors of four lanes, all ones where kept.
+ * The other counter words are the same in all lanes, so half of the first two rounds is done once, in the prologue.
+ */
+function emitMasks(
+  f: Assembler,
+  blocks: number,
+  keys: KeySchedule,
+  constants: { m0: number; m1: number; limit: number; low1: number; round2: number; low2: number },
+): readonly number[] {
+  const xor = (a: number, b: number): number => f.v128(SIMD.xor, a, b);
+  const { m0, m1, limit, low1, round2, low2 } = constants;
+  // Round 1 on (block, 0, step, STREAMS.mask = 0): c1 = low1 in all lanes, and c0 is inside round2 and low2.
+  const product0 = emitMultiply(f, blocks, m0);
+  let c2 = xor(product0.high, keys.key1[0] as number);
+  // Round 2.
+  const product1 = emitMultiply(f, c2, m1);
+  let c0 = xor(xor(product1.high, low1), keys.key0[1] as number);
+  let c1 = product1.low;
+  c2 = xor(product0.low, round2);
+  let c3 = low2;
+  for (let round = 2; round < PHILOX.rounds; round++) {
+    const a = emitMultiply(f, c0, m0);
+    const b = emitMultiply(f, c2, m1);
+    c0 = xor(xor(b.high, c1), keys.key0[round] as number);
+    c2 = xor(xor(a.high, c3), keys.key1[round] as number);
+    c1 = b.low;
+    c3 = a.low;
+  }
+  // half < T as half <= T - 1, which x86 has; then words of one block side by side, and halves widened to lanes.
+  const kept = [c0, c1, c2, c3].map((word) => f.v128(SIMD.i16x8LeU, word, limit)) as [number, number, number, number];
+  const [k0, k1, k2, k3] = kept;
+  const pairs = [
+    [f.shuffle(k0, k1, 0, 4, 1, 5), f.shuffle(k2, k3, 0, 4, 1, 5)],
+    [f.shuffle(k0, k1, 2, 6, 3, 7), f.shuffle(k2, k3, 2, 6, 3, 7)],
+  ] as const;
+  return pairs.flatMap(([front, back]) => [
+    f.v128(SIMD.i32x4ExtendLowS, front),
+    f.v128(SIMD.i32x4ExtendLowS, back),
+    f.v128(SIMD.i32x4ExtendHighS, front),
+    f.v128(SIMD.i32x4ExtendHighS, back),
+  ]);
+}
+
+const MASK32 = 0xffffffffn;
+
+/** One block on i64 locals: [c0 | c1 << 32, c2 | c3 << 32], for the tail. */
+function emitScalarBlock(f: Assembler, block: number): readonly [number, number] {
+  const word = (i32: number): number => f.apply(I64, OP.i64ExtendI32U, i32);
+  const op = (opcode: readonly number[], a: number, b: number): number => f.apply(I64, opcode, a, b);
+  const withConstant = (opcode: readonly number[], a: number, constant: bigint): number => {
+    const result = f.local(I64);
+    f.emit(f.get(a), f.i64(constant), opcode);
+    f.set(result);
+    return result;
+  };
+  let c0 = word(block);
+  let c2 = word(indexOf('step'));
+  let c1 = withConstant(OP.i64And, c0, 0n);
+  let c3 = withConstant(OP.i64Or, c1, BigInt(STREAMS.mask));
+  let k0 = word(indexOf('key0'));
+  let k1 = word(indexOf('key1'));
+  for (let round = 0; round < PHILOX.rounds; round++) {
+    const a = withConstant(OP.i64Mul, c0, BigInt(PHILOX.multipliers[0]));
+    const b = withConstant(OP.i64Mul, c2, BigInt(PHILOX.multipliers[1]));
+    c0 = op(OP.i64Xor, op(OP.i64Xor, withConstant(OP.i64ShrU, b, 32n), c1), k0);
+    c2 = op(OP.i64Xor, op(OP.i64Xor, withConstant(OP.i64ShrU, a, 32n), c3), k1);
+    c1 = withConstant(OP.i64And, b, MASK32);
+    c3 = withConstant(OP.i64And, a, MASK32);
+    k0 = withConstant(OP.i64And, withConstant(OP.i64Add, k0, BigInt(PHILOX.weyl[0])), MASK32);
+    k1 = withConstant(OP.i64And, withConstant(OP.i64Add, k1, BigInt(PHILOX.weyl[1])), MASK32);
+  }
+  const join = (low: number, high: number): number => op(OP.i64Or, low, withConstant(OP.i64Shl, high, 32n));
+  return [join(c0, c1), join(c2, c3)];
+}
+
+/** pointer += bytes, for all of the kernel's pointers. */
+function emitAdvance(f: Assembler, kernel: Kernel, bytes: number): void {
+  for (const pointer of pointersOf(kernel)) {
+    f.emit(f.get(pointer), f.i32(bytes), OP.i32Add);
+    f.set(pointer);
+  }
+}
+
+function emitAdd(f: Assembler, local: number, amount: number): void {
+  f.emit(f.get(local), f.i32(amount), OP.i32Add);
+  f.set(local);
+}
+
+function emitPrologue(f: Assembler): { keys: KeySchedule; constants: Parameters<typeof emitMasks>[3]; four: number } {
+  const splat32 = (i32: number): number => f.v128(SIMD.i32x4Splat, i32);
+  const i32 = (parts: readonly (readonly number[])[]): number => {
+    const result = f.local(I32);
+    f.emit(...parts);
+    f.set(result);
+    return result;
+  };
+  const key = (parameter: string, increment: number): readonly number[] =>
+    Array.from({ length: PHILOX.rounds }, (_, round) =>
+      splat32(i32([f.get(indexOf(parameter)), f.i32(Math.imul(round, increment)), OP.i32Add])),
+    );
+  const keys = { key0: key('key0', PHILOX.weyl[0]), key1: key('key1', PHILOX.weyl[1]) };
+  const [m0, m1] = [f.splat(PHILOX.multipliers[0]), f.splat(PHILOX.multipliers[1])];
+  const xor = (a: number, b: number): number => f.v128(SIMD.xor, a, b);
+  const step = emitMultiply(f, splat32(indexOf('step')), m1);
+  const round1 = xor(step.high, keys.key0[0] as number);
+  const next = emitMultiply(f, round1, m0);
+  const limit = f.local(V128);
+  f.emit(f.get(indexOf('threshold')), f.i32(1), OP.i32Sub, f.simd(SIMD.i16x8Splat));
+  f.set(limit);
+  return {
+    keys,
+    constants: {
+      m0,
+      m1,
+      limit,
+      low1: step.low,
+      round2: xor(next.high, keys.key1[1] as number),
+      low2: next.low,
+    },
+    four: f.splat(4),
+  };
+}
+
+function assembleStep(kernel: Kernel, masked: boolean): number[] {
+  const f = new Assembler(PARAMETER_TYPES);
+  const count = indexOf('count');
+  const block = indexOf('block');
+  const used = usedScalars(kernel);
+  const scalars = new Map(
+    SCALARS.filter((scalar) => used.has(scalar)).map((scalar) => [
+      scalar,
+      f.v128(SIMD.f32x4Splat, PARAMETERS.length + SCALARS.indexOf(scalar)),
+    ]),
+  );
+  const zero = f.splat(0);
+
+  // Main loop: 32 elements a turn.
+  f.emit(f.get(count), f.i32(LANES), OP.i32GeU, OP.if);
+  const prologue = masked ? emitPrologue(f) : undefined;
+  const blocks = f.local(V128);
+  if (masked) {
+    // v128.const 0, 1, 2, 3 plus the first block.
+    f.emit(f.get(block), f.simd(SIMD.i32x4Splat), f.simd(SIMD.const, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0));
+    f.emit(f.simd(SIMD.i32x4Add));
+    f.set(blocks);
+  }
+  f.emit(OP.loop);
+  const masks = prologue === undefined ? undefined : emitMasks(f, blocks, prologue.keys, prologue.constants);
+  for (let group = 0; group < LANES / 4; group++) {
+    const offset = unsigned(16 * group);
+    emitUpdate(f, kernel, scalars, zero, masks?.[group], {
+      load: f.simd(SIMD.load, 2, ...offset),
+      store: f.simd(SIMD.store, 2, ...offset),
+    });
+  }
+  emitAdvance(f, kernel, 4 * LANES);
+  if (prologue !== undefined) {
+    f.emit(f.get(blocks), f.get(prologue.four), f.simd(SIMD.i32x4Add));
+    f.set(blocks);
+    emitAdd(f, block, LANES / 8);
+  }
+  emitAdd(f, count, -LANES);
+  f.emit(f.get(count), f.i32(LANES), OP.i32GeU, OP.brIf0, OP.end, OP.end);
+
+  // Tail: one element a turn, in lane 0, by the same operations.
+  f.emit(f.get(count), OP.if, OP.loop);
+  let mask: number | undefined;
+  if (masked) {
+    const position = f.local(I32);
+    const [low, high] = [f.local(I64), f.local(I64)];
+    f.emit(f.get(position), f.i32(7), OP.i32And, OP.i32Eqz, OP.if);
+    const [front, back] = emitScalarBlock(f, block);
+    f.emit(f.get(front));
+    f.set(low);
+    f.emit(f.get(back));
+    f.set(high);
+    emitAdd(f, block, 1);
+    f.emit(OP.end);
+    mask = f.local(V128);
+    f.emit(f.i32(0), f.get(low), OP.i32WrapI64, f.i32(0xffff), OP.i32And, f.get(indexOf('threshold')), OP.i32LtU);
+    f.emit(OP.i32Sub, f.simd(SIMD.i32x4Splat));
+    f.set(mask);
+    // The 128 bits of the block move down by one half.
+    f.emit(f.get(low), f.i64(16n), OP.i64ShrU, f.get(high), f.i64(48n), OP.i64Shl, OP.i64Or);
+    f.set(low);
+    f.emit(f.get(high), f.i64(16n), OP.i64ShrU);
+    f.set(high);
+    emitAdd(f, position, 1);
+  }
+  emitUpdate(f, kernel, scalars, zero, mask, {
+    load: f.simd(SIMD.load32Zero, 2, 0),
+    store: f.simd(SIMD.store32Lane, 2, 0, 0),
+  });
+  emitAdvance(f, kernel, 4);
+  emitAdd(f, count, -1);
+  f.emit(f.get(count), OP.brIf0, OP.end, OP.end);
+  return f.body();
+}
+
+/**
+ * A module that imports `env.memory` (declared shared if `shared`) and exports `masked` and `all`: the step on `count`
+ * elements from the given byte pointers on, with masks from block `block` on, and with everything kept.
+ */
+export function assembleModule(kernel: Kernel, shared: boolean): Uint8Array<ArrayBuffer> {
+  const type = [0x60, ...vector(PARAMETER_TYPES.map((parameter) => [parameter])), 0];
+  // Limits: any size. A shared memory needs a maximum, and the widest one takes every memory.
+  const limits = shared ? [0x03, 0, ...unsigned(65536)] : [0x00, 0];
+  return new Uint8Array([
+    ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
+    ...section(1, vector([type])),
+    ...section(2, vector([[...name('env'), ...name('memory'), 0x02, ...limits]])),
+    ...section(3, vector([[0], [0]])),
+    ...section(
+      7,
+      vector([
+        [...name('masked'), 0x00, 0],
+        [...name('all'), 0x00, 1],
+      ]),
+    ),
+    ...section(10, vector([assembleStep(kernel, true), assembleStep(kernel, false)])),
+  ]);
+}
+
+/** An exported function of an assembled module: `PARAMETERS`, then the ten `SCALARS`. */
+export type StepFunction = (
+  count: number,
+  block: number,
+  step: number,
+  key0: number,
+  key1: number,
+  threshold: number,
+  parameter: number,
+  gradient: number,
+  s0: number,
+  s1: number,
+  s2: number,
+  ...scalars: readonly number[]
+) => void;

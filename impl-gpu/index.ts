@@ -1,0 +1,16 @@
+/** The fused engines, free of TensorFlow.js: a step planned on the host, carried out in place on buffers of the caller's. */
+export type { Engine, Kernel, ScalarName, Scalars, StepPlan, TensorBuffers, TensorPlan } from './engines/engine.ts';
+export { KEEP_ALL, SCALARS, kernelName, kernelState } from './engines/engine.ts';
+export type { StepRequest, TensorRequest } from './engines/plan.ts';
+export { planStep, thresholdOf } from './engines/plan.ts';
+export { createJsEngine } from './engines/js.ts';
+export { createWasmEngine } from './engines/wasm.ts';
+export type { HyperValues } from './validate.ts';
+export {
+  InvalidArgumentError,
+  UnsupportedError,
+  checkKeepProbability,
+  checkRule,
+  resolveHyper,
+  stateNames,
+} from './validate.ts';
