@@ -87,8 +87,11 @@ function signed(value: bigint): number[] {
 }
 
 const vector = (items: readonly (readonly number[])[]): number[] => [...unsigned(items.length), ...items.flat()];
+/** "\0asm", version 1. */
+const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
+
 const section = (id: number, content: readonly number[]): number[] => [id, ...unsigned(content.length), ...content];
-const name = (text: string): number[] => vector([...text].map((character) => [character.charCodeAt(0)]));
+const name = (text: string): number[] => vector(Array.from(new TextEncoder().encode(text), (byte) => [byte]));
 
 /** A function under construction. Values are the indices of locals; every operation writes a new one. */
 class Assembler {
@@ -427,7 +430,7 @@ export function assembleModule(kernel: Kernel, shared: boolean): Uint8Array<Arra
   // Limits: any size. A shared memory needs a maximum, and the widest one takes every memory.
   const limits = shared ? [0x03, 0, ...unsigned(65536)] : [0x00, 0];
   return new Uint8Array([
-    ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
+    ...MAGIC,
     ...section(1, vector([type])),
     ...section(2, vector([[...name('env'), ...name('memory'), 0x02, ...limits]])),
     ...section(3, vector([[0], [0]])),
