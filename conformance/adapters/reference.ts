@@ -1,0 +1,107 @@
+import { RULES } from '../../spec/rules.ts';
+import type { RuleName } from '../../spec/rules.ts';
+import { createOptimizer } from '../../impl-ref/index.ts';
+import type { Masks, OptimizerState, Parameter, Scheduled, ScheduledHyper } from '../../impl-ref/index.ts';
+import { expandCase } from '../protocol/expand.ts';
+import type { Adapter, Case, CaseHyper, HyperValue, Outcome, StepRecord } from '../protocol/types.ts';
+
+const toBits = (mask: Uint8Array): string => Array.from(mask).join('');
+
+/** A protocol array holds one value a step of the case; the reference takes a function of the optimizer's step. */
+function schedule<T extends HyperValue>(value: T | readonly T[], firstStep: number): Scheduled<T> {
+  if (!Array.isArray(value)) return value as T;
+  const values = value as readonly T[];
+  return (step: number) => values[Math.max(0, Math.min(values.length - 1, step - firstStep))] as T;
+}
+
+function scheduleHyper(hyper: CaseHyper | undefined, firstStep: number): ScheduledHyper {
+  return Object.fromEntries(Object.entries(hyper ?? {}).map(([name, value]) => [name, schedule(value, firstStep)]));
+}
+
+function toRecord(state: OptimizerState, names: readonly string[], masks: readonly (Uint8Array | null)[]): StepRecord {
+  return {
+    parameters: state.tensors.map(({ values }) => Array.from(values)),
+    masks: masks.map((mask) => (mask === null ? null : toBits(mask))),
+    state: Object.fromEntries(
+      names
+        .filter((name) => state.tensors.some(({ slots }) => slots[name] !== undefined))
+        .map((name) => [name, state.tensors.map(({ slots }) => Array.from(slots[name] ?? []))]),
+    ),
+  };
+}
+
+/** Leaves out what the case did not ask for. */
+export function select(record: StepRecord, report: Case['report']): StepRecord {
+  if (report === undefined) return record;
+  return Object.fromEntries(Object.entries(record).filter(([name]) => report.includes(name as never)));
+}
+
+function runCase(example: Case, fallbackSeed: string): StepRecord[] {
+  const firstStep = example.firstStep ?? 1;
+  const expanded = expandCase(example);
+  const given = Array.isArray(example.masks) ? expanded : undefined;
+  const masks: Masks =
+    given === undefined
+      ? { kind: 'stream', seed: example.seed ?? fallbackSeed }
+      : {
+          kind: 'given',
+          mask: (step, tensor) => {
+            const bits = given.steps[step - firstStep]?.tensors[tensor]?.mask;
+            if (bits === undefined) throw new RangeError(`masks must have an entry for step ${step}, tensor ${tensor}`);
+            return Uint8Array.from(bits, Number);
+          },
+        };
+  const parameters = example.parameters.map((parameter, k): Parameter => ({
+    name: parameter.name,
+    shape: parameter.shape,
+    values: expanded.tensors[k]?.values ?? [],
+    ...(parameter.excluded === undefined ? {} : { excluded: parameter.excluded }),
+    ...(parameter.hyper === undefined ? {} : { hyper: scheduleHyper(parameter.hyper, firstStep) }),
+    ...(parameter.keepProbability === undefined
+      ? {}
+      : { keepProbability: schedule(parameter.keepProbability as number | readonly number[], firstStep) }),
+  }));
+  const p = example.keepProbability === undefined ? 1 : example.keepProbability;
+  const optimizer = createOptimizer(parameters, {
+    rule: example.rule as RuleName,
+    hyper: scheduleHyper(example.hyper, firstStep),
+    keepProbability: p === null ? null : schedule(p, firstStep),
+    masks,
+  });
+  let state = optimizer.init({ firstStep, ...(example.state === undefined ? {} : { state: example.state }) });
+  const names: readonly string[] = RULES[example.rule as RuleName].state;
+  return expanded.steps.map(({ tensors }) => {
+    const done = optimizer.step(
+      state,
+      tensors.map(({ gradient }) => gradient),
+    );
+    state = done.state;
+    return select(toRecord(state, names, done.report.masks), example.report);
+  });
+}
+
+/** The float64 reference as an implementation to be judged: it follows the stream and replays given masks. */
+export function openReference(): Adapter {
+  let cases = 0;
+  return {
+    implementation: {
+      name: 'ref',
+      language: 'typescript',
+      precision: 'float64',
+      rules: Object.keys(RULES),
+      masks: ['stream', 'given'],
+      features: ['state', 'resume', 'base', 'schedule', 'groups', 'null-gradient'],
+    },
+    run: (example): Promise<Outcome> => {
+      cases += 1;
+      try {
+        return Promise.resolve({ kind: 'result', steps: runCase(example, `0x${cases.toString(16)}`) });
+      } catch (error) {
+        if (!(error instanceof RangeError)) throw error;
+        return Promise.resolve({ kind: 'errored', code: 'invalid-argument', message: error.message });
+      }
+    },
+    close: () => Promise.resolve(),
+  };
+}
+

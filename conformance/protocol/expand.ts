@@ -1,0 +1,97 @@
+/** A case with everything that it leaves out or abbreviates written out, as an implementation in TypeScript wants it. */
+import { RULES } from '../../spec/rules.ts';
+import type { HyperParameter, RuleName } from '../../spec/rules.ts';
+import type { Case, CaseHyper, Fill, HyperValue } from './types.ts';
+
+export type Hyper = Readonly<Record<string, HyperValue>>;
+
+export interface ExpandedTensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly size: number;
+  readonly values: readonly number[];
+  readonly excluded: boolean;
+}
+
+export interface ExpandedStep {
+  /** The optimizer's step, from 1. */
+  readonly step: number;
+  readonly tensors: readonly {
+    readonly gradient: readonly number[] | null;
+    /** Every hyper-parameter of the rule, defaults included. Not validated. */
+    readonly hyper: Hyper;
+    /** 1 for an excluded tensor and for the base rule. Not validated. */
+    readonly keepProbability: number;
+    /** Given bits; undefined where the case gives none. */
+    readonly mask?: string;
+  }[];
+}
+
+export interface ExpandedCase {
+  readonly rule: string;
+  readonly tensors: readonly ExpandedTensor[];
+  readonly steps: readonly ExpandedStep[];
+}
+
+export function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((product, n) => product * n, 1);
+}
+
+function fillOut(values: readonly number[] | Fill, size: number): readonly number[] {
+  return 'fill' in values ? Array.from({ length: size }, () => values.fill) : values;
+}
+
+function at<T extends HyperValue>(value: T | readonly T[], index: number): T {
+  return Array.isArray(value) ? ((value as readonly T[])[index] as T) : (value as T);
+}
+
+function hyperAt(hyper: CaseHyper | undefined, index: number): Hyper {
+  return Object.fromEntries(Object.entries(hyper ?? {}).map(([name, value]) => [name, at(value, index)]));
+}
+
+/** The rule's defaults; empty for a rule that does not exist. */
+export function defaultsOf(rule: string): Hyper {
+  if (!Object.hasOwn(RULES, rule)) return {};
+  const table: Readonly<Record<string, HyperParameter>> = RULES[rule as RuleName].hyper;
+  return Object.fromEntries(Object.entries(table).map(([name, parameter]) => [name, parameter.default]));
+}
+
+export function expandCase(example: Case): ExpandedCase {
+  const tensors = example.parameters.map((parameter) => {
+    const size = sizeOf(parameter.shape);
+    return {
+      name: parameter.name,
+      shape: parameter.shape,
+      size,
+      values: fillOut(parameter.values, size),
+      excluded: parameter.excluded ?? false,
+    };
+  });
+  const defaults = defaultsOf(example.rule);
+  const given = Array.isArray(example.masks) ? (example.masks as readonly (readonly string[])[]) : undefined;
+  const steps = example.gradients.map((gradients, index) => ({
+    step: (example.firstStep ?? 1) + index,
+    tensors: example.parameters.map((parameter, k) => {
+      const gradient = gradients[k] ?? null;
+      const mask = given?.[index]?.[k];
+      const p = parameter.keepProbability ?? example.keepProbability;
+      const whole = parameter.excluded === true || example.keepProbability === null || p === null || p === undefined;
+      return {
+        gradient: gradient === null ? null : fillOut(gradient, tensors[k]?.size ?? 0),
+        hyper: { ...defaults, ...hyperAt(example.hyper, index), ...hyperAt(parameter.hyper, index) },
+        keepProbability: whole ? 1 : at(p, index),
+        ...(mask === undefined || whole ? {} : { mask }),
+      };
+    }),
+  }));
+  return { rule: example.rule, tensors, steps };
+}
+
+/** The names of the state that a rule keeps with these hyper-parameters. */
+export function stateNames(rule: RuleName, hyper: Hyper): readonly string[] {
+  if (rule === 'sgdm') return hyper['momentum'] === 0 ? [] : ['buf'];
+  if (rule === 'rmsprop') {
+    return ['v', ...(hyper['centered'] === true ? ['gavg'] : []), ...(hyper['momentum'] === 0 ? [] : ['buf'])];
+  }
+  return RULES[rule].state;
+}

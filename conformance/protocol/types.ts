@@ -1,0 +1,140 @@
+/**
+ * Conformance protocol, version 1: what the kit and an implementation say to each other.
+ *
+ * One JSON object a line over stdin and stdout. In process the same records travel as they are, with NaN, the infinities and
+ * -0 as numbers; on the wire these four are strings (`numbers.ts`).
+ */
+
+export const PROTOCOL_VERSION = 1;
+
+/** Bytes that a line may have, newline excluded. */
+export const MAXIMUM_LINE_BYTES = 16 * 2 ** 20;
+
+/** Where an implementation can take its masks from. */
+export type MaskSource = 'stream' | 'given' | 'own';
+
+/**
+ * What an implementation can do beyond running a rule from fresh parameters:
+ *
+ * - `state`: reports its state, by the names of the rule table
+ * - `resume`: starts from a given state and first step
+ * - `base`: runs the base rule without learning rate dropout (`keepProbability: null`)
+ * - `schedule`: takes arrays, one value a step, for hyper-parameters and the keep probability
+ * - `groups`: takes `excluded`, `hyper` and `keepProbability` on a parameter
+ * - `null-gradient`: takes `null` for a tensor without a gradient
+ *
+ * and two that widen what its float32 arithmetic may do, both shown in the report:
+ *
+ * - `relaxed-float32`: WGSL's accuracies (division 2.5 ULP, square root through 1 / inverseSqrt, subnormals flushed)
+ * - `float32-scalars`: host scalars such as 1 - beta or beta^t are formed in float32
+ */
+export type Feature =
+  | 'state'
+  | 'resume'
+  | 'base'
+  | 'schedule'
+  | 'groups'
+  | 'null-gradient'
+  | 'relaxed-float32'
+  | 'float32-scalars';
+
+export interface Implementation {
+  readonly name: string;
+  readonly version?: string;
+  readonly language: string;
+  readonly homepage?: string;
+  readonly precision: 'float64' | 'float32';
+  /** Names of the rule table. */
+  readonly rules: readonly string[];
+  readonly masks: readonly MaskSource[];
+  readonly features: readonly Feature[];
+}
+
+export type HyperValue = number | string | boolean;
+
+/** Values by the names of the rule table; an array holds one value a step. */
+export type CaseHyper = Readonly<Record<string, HyperValue | readonly HyperValue[]>>;
+
+export interface CaseParameter {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** Flat, row-major. */
+  readonly values: readonly number[] | Fill;
+  /** True: never masked. Keeps its place in the stream's layout. */
+  readonly excluded?: boolean;
+  readonly hyper?: CaseHyper;
+  readonly keepProbability?: number | readonly number[];
+}
+
+/** One value for a whole tensor. */
+export interface Fill {
+  readonly fill: number;
+}
+
+export type Reported = 'parameters' | 'masks' | 'state';
+
+/** State by name, then by tensor, flat and row-major. */
+export type State = Readonly<Record<string, readonly (readonly number[])[]>>;
+
+export interface Case {
+  readonly rule: string;
+  readonly hyper?: CaseHyper;
+  /** In [2^-16, 1]; 1 when left out; null: the base rule without learning rate dropout. */
+  readonly keepProbability?: number | readonly number[] | null;
+  /** `stream` and `own`, or bit strings by step, by tensor ("1" keeps). Default `own`. */
+  readonly masks?: 'stream' | 'own' | readonly (readonly string[])[];
+  /** "0x" and up to 16 hexadecimal digits. With `own` masks a hint that an implementation may use. */
+  readonly seed?: string;
+  /** Default 1. */
+  readonly firstStep?: number;
+  readonly state?: State;
+  readonly parameters: readonly CaseParameter[];
+  /** By step, by tensor. */
+  readonly gradients: readonly (readonly (readonly number[] | Fill | null)[])[];
+  /** Default: everything that the implementation can report. */
+  readonly report?: readonly Reported[];
+}
+
+/** After one step. */
+export interface StepRecord {
+  readonly parameters?: readonly (readonly number[])[];
+  /** One bit string a tensor; null for a tensor without a gradient, or where the implementation cannot tell. */
+  readonly masks?: readonly (string | null)[];
+  readonly state?: State;
+}
+
+export type ErrorCode = 'invalid-argument' | 'unsupported' | 'internal';
+
+/** What became of a case. */
+export type Outcome =
+  | { readonly kind: 'result'; readonly steps: readonly StepRecord[] }
+  | { readonly kind: 'skipped'; readonly reason: string; readonly issue?: string }
+  | { readonly kind: 'errored'; readonly code: ErrorCode; readonly message: string };
+
+/** An implementation as the kit sees it, in this process or behind a pipe. */
+export interface Adapter {
+  readonly implementation: Implementation;
+  /**
+   * Runs one case. Resolves to `errored` for what the implementation refuses.
+   *
+   * @throws ProtocolError when the implementation broke the protocol (crash, time-out, garbage)
+   */
+  run(example: Case): Promise<Outcome>;
+  close(): Promise<void>;
+}
+
+/** An implementation that broke the protocol: no answer can be judged. The message is one line. */
+export class ProtocolError extends Error {
+  override readonly name = 'ProtocolError';
+}
+
+export type Request =
+  | { readonly cmd: 'start'; readonly version: number }
+  | { readonly cmd: 'run'; readonly seq: number; readonly case: Case }
+  | { readonly cmd: 'stop' };
+
+export type Response =
+  | { readonly version: number; readonly implementation: Implementation }
+  | { readonly seq: number; readonly result: { readonly steps: readonly StepRecord[] } }
+  | { readonly seq: number; readonly skipped: { readonly reason: string; readonly issue?: string } }
+  | { readonly seq: number; readonly errored: { readonly code: ErrorCode; readonly message: string } };
