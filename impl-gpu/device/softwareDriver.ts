@@ -1,0 +1,112 @@
+/**
+ * SwiftShader, Google's Vulkan driver for CPUs, found without root: from the npm package `@sparticuz/chromium` (Linux x64),
+ * which carries it as a compressed archive, or from Debian's `chromium` package. Node only.
+ */
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { constants, homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { brotliDecompressSync } from 'node:zlib';
+
+const PACKAGE = '@sparticuz/chromium';
+const ICD = 'vk_swiftshader_icd.json';
+const LOADER = 'libvulkan.so.1';
+const FILES = ['libvk_swiftshader.so', LOADER, ICD] as const;
+const DEBIAN = '/usr/lib/chromium';
+const RTLD_NODELETE = 0x1000;
+
+/** A place that SwiftShader was looked for in, with what was found there. */
+export interface SoftwareDriver {
+  readonly origin: string;
+  /** The folder with the driver, its manifest and a Vulkan loader. */
+  readonly directory: string | undefined;
+  /** Why there is none, if so. */
+  readonly reason: string | undefined;
+}
+
+/** Regular files of a tar archive (POSIX ustar), by name. */
+function* readTar(archive: Buffer): Generator<{ readonly name: string; readonly content: Buffer }> {
+  const text = (at: number, length: number): string =>
+    archive.toString('latin1', at, at + length).replace(/\0[\s\S]*$/, '');
+  for (let at = 0; at + 512 <= archive.length && archive[at] !== 0;) {
+    const size = Number.parseInt(text(at + 124, 12), 8);
+    const type = text(at + 156, 1);
+    if (type === '' || type === '0') {
+      yield { name: text(at, 100).replace(/^\.\//, ''), content: archive.subarray(at + 512, at + 512 + size) };
+    }
+    at += 512 + Math.ceil(size / 512) * 512;
+  }
+}
+
+function cacheDirectory(): string {
+  const base = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
+  return join(base, 'learning-rate-dropout');
+}
+
+const complete = (directory: string): boolean => FILES.every((file) => existsSync(join(directory, file)));
+
+/** Unpacks the package's archive into the user's cache, once a version, and atomically: processes may race. */
+function unpackPackage(): string {
+  const root = dirname(dirname(dirname(createRequire(import.meta.url).resolve(PACKAGE))));
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+  const target = join(cacheDirectory(), `swiftshader-${version}`);
+  if (complete(target)) return target;
+  const archive = brotliDecompressSync(readFileSync(join(root, 'bin', 'swiftshader.tar.br')));
+  mkdirSync(cacheDirectory(), { recursive: true });
+  const scratch = mkdtempSync(`${target}-`);
+  for (const { name, content } of readTar(archive)) {
+    if (FILES.some((file) => file === name)) writeFileSync(join(scratch, name), content);
+  }
+  if (!complete(scratch)) {
+    rmSync(scratch, { recursive: true, force: true });
+    throw new Error(`its swiftshader.tar.br lacks one of ${FILES.join(', ')}`);
+  }
+  try {
+    renameSync(scratch, target);
+  } catch (error) {
+    rmSync(scratch, { recursive: true, force: true });
+    if (!complete(target)) throw error;
+  }
+  return target;
+}
+
+function fromPackage(): SoftwareDriver {
+  const origin = `npm package ${PACKAGE}`;
+  if (process.platform !== 'linux' || process.arch !== 'x64') {
+    return { origin, directory: undefined, reason: `it serves linux-x64, this is ${process.platform}-${process.arch}` };
+  }
+  try {
+    return { origin, directory: unpackPackage(), reason: undefined };
+  } catch (error) {
+    const missing = (error as { code?: unknown }).code === 'MODULE_NOT_FOUND';
+    return { origin, directory: undefined, reason: missing ? 'not installed' : (error as Error).message };
+  }
+}
+
+function fromDebian(): SoftwareDriver {
+  const origin = `Debian package chromium (${DEBIAN})`;
+  return complete(DEBIAN)
+    ? { origin, directory: DEBIAN, reason: undefined }
+    : { origin, directory: undefined, reason: 'not installed' };
+}
+
+/** Where SwiftShader was looked for, best place first. May unpack 14 MB into the user's cache. */
+export function findSoftwareDrivers(): readonly SoftwareDriver[] {
+  return [fromPackage(), fromDebian()];
+}
+
+/**
+ * Points this process's Vulkan loader at SwiftShader. Hides every other driver, so it is for after they were probed.
+ * @param loader - whether to bring the Vulkan loader too: where the system has none
+ */
+export function useSoftwareDriver(directory: string, loader: boolean): void {
+  process.env['VK_ICD_FILENAMES'] = join(directory, ICD);
+  if (!loader) return;
+  const flags = constants.dlopen.RTLD_NOW | constants.dlopen.RTLD_GLOBAL | RTLD_NODELETE;
+  try {
+    // Not a Node addon, so this always throws; the library stays loaded, and Dawn finds it by its name.
+    process.dlopen({ exports: {} }, join(directory, LOADER), flags);
+  } catch {
+    // As expected. Whether it worked shows when an adapter is asked for.
+  }
+}
