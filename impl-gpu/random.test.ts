@@ -9,7 +9,8 @@ const test = suite('impl-gpu/random');
 for (const { counter, key, words } of PHILOX_VECTORS) {
   test(`Philox4x32-10 gives Random123's words for counter ${counter.join(' ')}`, () => {
     const out = new Uint32Array(4);
-    philox4x32(...counter, key, out);
+    const [c0, c1, c2, c3] = counter;
+    philox4x32(c0, c1, c2, c3, key, out);
     assert.equal([...out], [...words]);
   });
 }

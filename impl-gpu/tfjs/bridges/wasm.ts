@@ -41,6 +41,8 @@ export interface WasmHeap {
   allocate(bytes: number): number;
   free(pointer: number): void;
   makeOutput(shape: readonly number[]): tf.TensorInfo;
+  /** Gives a variable data of its own, bit for bit, leaving what it held to those that share it. */
+  detach(variable: tf.Variable): void;
 }
 
 const heaps = new WeakMap<object, WasmHeap>();
@@ -80,6 +82,14 @@ export function wasmHeap(): WasmHeap {
     allocate: (bytes) => backend.wasm._malloc(bytes) >>> 0,
     free: (pointer) => backend.wasm._free(pointer),
     makeOutput: (shape) => backend.makeOutput([...shape], 'float32'),
+    detach: (variable) => {
+      const copy = backend.makeOutput(variable.shape, 'float32');
+      const from = record(variable).memoryOffset;
+      backend.wasm.HEAPU8.copyWithin(record(copy).memoryOffset, from, from + variable.size * 4);
+      const tensor = tf.engine().makeTensorFromTensorInfo(copy, backend);
+      variable.assign(tensor);
+      tensor.dispose();
+    },
   };
   heaps.set(backend, heap);
   return heap;

@@ -1,0 +1,45 @@
+/**
+ * Everything that this project knows of tfjs-backend-cpu's internals (4.22.0, `backend_cpu.ts`): a tensor's values are a
+ * typed array in `data.get(dataId).values`, which `data()` and `dataSync()` hand out without copying.
+ */
+import * as tf from '@tensorflow/tfjs';
+import { requireTfjsVersion } from './version.ts';
+
+interface TensorRecord {
+  values?: unknown;
+  readonly refCount: number;
+}
+
+interface CpuBackend extends tf.KernelBackend {
+  readonly data: { get(dataId: object): TensorRecord | undefined };
+}
+
+/** The cpu backend's storage. */
+export interface CpuStorage {
+  /** The array itself: to be read, never written. */
+  values(tensor: tf.TensorInfo): Float32Array;
+  /** Puts another array in its place. Arrays that were handed out before keep the old values. */
+  replace(tensor: tf.TensorInfo, values: Float32Array): void;
+  /** How many tensors share the data. */
+  refCount(tensor: tf.TensorInfo): number;
+}
+
+/** Storage of the registered cpu backend. Throws when tfjs is another version or its internals are not as expected. */
+export function cpuStorage(): CpuStorage {
+  requireTfjsVersion();
+  const backend = tf.findBackend('cpu') as CpuBackend;
+  const record = (tensor: tf.TensorInfo): TensorRecord => {
+    const found = backend.data.get(tensor.dataId);
+    if (found === undefined || !(found.values instanceof Float32Array)) {
+      throw new Error('a float32 tensor of the cpu backend was expected; this one is disposed or foreign');
+    }
+    return found;
+  };
+  return {
+    values: (tensor) => record(tensor).values as Float32Array,
+    replace: (tensor, values) => {
+      record(tensor).values = values;
+    },
+    refCount: (tensor) => record(tensor).refCount,
+  };
+}

@@ -1,0 +1,30 @@
+/**
+ * Learning Rate Dropout for TensorFlow.js.
+ *
+ *     import * as lrd from 'learning-rate-dropout';
+ *     model.compile({ optimizer: lrd.adam({ learningRate: 1e-3, keepProbability: 0.5 }), loss: 'meanSquaredError' });
+ */
+import type { AdamOptions, AmsgradOptions, RadamOptions, RmspropOptions, SgdmOptions } from './rules.ts';
+import { LrdAdam, LrdAdamw, LrdAmsgrad, LrdRadam, LrdRmsprop, LrdSgdm } from './rules.ts';
+
+export { registerWasmMatMul } from './shims/wasmMatMul.ts';
+export { LrdOptimizer } from './optimizer.ts';
+export type { LrdOptions, NamedTensor } from './optimizer.ts';
+export type { ParameterGroup } from './groups.ts';
+export type { Seed } from '../random.ts';
+export { InvalidArgumentError, UnsupportedError } from '../validate.ts';
+export { LrdAdam, LrdAdamw, LrdAmsgrad, LrdRadam, LrdRmsprop, LrdSgdm };
+export type { AdamOptions, AmsgradOptions, RadamOptions, RmspropOptions, SgdmOptions };
+
+/** SGD with momentum and LRD. */
+export const sgdm = (options: SgdmOptions = {}): LrdSgdm => new LrdSgdm(options);
+/** RMSprop with LRD. */
+export const rmsprop = (options: RmspropOptions = {}): LrdRmsprop => new LrdRmsprop(options);
+/** Adam with LRD. */
+export const adam = (options: AdamOptions = {}): LrdAdam => new LrdAdam(options);
+/** AMSGrad with LRD. */
+export const amsgrad = (options: AmsgradOptions = {}): LrdAmsgrad => new LrdAmsgrad(options);
+/** RAdam with LRD. */
+export const radam = (options: RadamOptions = {}): LrdRadam => new LrdRadam(options);
+/** AdamW with LRD: decoupled decay, masked with the step. */
+export const adamw = (options: AdamOptions = {}): LrdAdamw => new LrdAdamw(options);

@@ -1,0 +1,398 @@
+import * as tf from '@tensorflow/tfjs';
+import { KEEP_PROBABILITY } from '../../spec/rules.ts';
+import type { RuleName } from '../../spec/rules.ts';
+import { planStep } from '../engines/plan.ts';
+import type { Seed } from '../random.ts';
+import { keyOf, layOut, parseSeed, randomSeed } from '../random.ts';
+import type { HyperValues } from '../validate.ts';
+import { InvalidArgumentError, checkKeepProbability, resolveHyper, stateNames } from '../validate.ts';
+import type { ParameterGroup } from './groups.ts';
+import { checkGroups, groupOf } from './groups.ts';
+import { cpuStepper } from './steppers/cpu.ts';
+import { hostStepper } from './steppers/host.ts';
+import type { StepEntry, Stepper } from './steppers/stepper.ts';
+import { wasmStepper } from './steppers/wasm.ts';
+
+/** What every optimizer takes beside its rule's own hyper-parameters. */
+export interface LrdOptions {
+  /** The probability p that a scalar parameter's update is kept, in [2^-16, 1]. Default .5; 1 is the base rule itself. */
+  readonly keepProbability?: number;
+  /** Of the mask stream: a bigint, a safe integer or "0x...", in [0, 2^64). Drawn at random when left out; `getConfig` tells. */
+  readonly seed?: Seed;
+  /** Different settings for some variables; the first group whose pattern matches a variable's name holds. */
+  readonly groups?: readonly ParameterGroup[];
+}
+
+/** A tensor with its name, as tfjs passes gradients and weights in lists. */
+export interface NamedTensor {
+  readonly name: string;
+  readonly tensor: tf.Tensor;
+}
+
+/** One variable's place in the mask stream, its own step count and its state. */
+interface Slot {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly base: number;
+  /** Gradients that it has had. */
+  count: number;
+  readonly state: Readonly<Record<string, tf.Variable>>;
+}
+
+/** Weights from `setWeights`, waiting for the variables that they belong to. */
+interface Restored {
+  readonly counts: readonly number[];
+  readonly tensors: readonly {
+    readonly name: string;
+    readonly values: Float32Array;
+    readonly shape: readonly number[];
+  }[];
+}
+
+const COUNTS = 'lrd/counts';
+
+function createStepper(backend: string): Stepper {
+  switch (backend) {
+    case 'wasm':
+      return wasmStepper();
+    case 'cpu':
+      return cpuStepper();
+    default:
+      return hostStepper();
+  }
+}
+
+function toEntries(gradients: tf.NamedTensorMap | NamedTensor[]): Map<string, tf.Tensor | null> {
+  const pairs = Array.isArray(gradients)
+    ? gradients.map(({ name, tensor }): [string, tf.Tensor | null] => [name, (tensor as tf.Tensor | undefined) ?? null])
+    : Object.entries(gradients).map(([name, tensor]): [string, tf.Tensor | null] => [
+        name,
+        (tensor as tf.Tensor | undefined) ?? null,
+      ]);
+  const entries = new Map(pairs);
+  if (entries.size !== pairs.length) {
+    const twice = pairs.find(([name], index) => pairs.findIndex(([other]) => other === name) !== index);
+    throw new InvalidArgumentError(`gradients must name each variable once, got ${JSON.stringify(twice?.[0])} twice`);
+  }
+  return entries;
+}
+
+const sizeOf = (shape: readonly number[]): number => shape.reduce((product, extent) => product * extent, 1);
+const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((extent, axis) => extent === b[axis]);
+
+/**
+ * Learning Rate Dropout (Lin et al., TNNLS 2022, Algorithm 1) over a base rule, as a `tf.Optimizer`: it goes wherever one
+ * does (`model.compile`, `minimize`, `applyGradients`).
+ *
+ * The variables of the first use, in their order, fix where each finds its bits in the mask stream; the state belongs to the
+ * variable, whatever its place in later lists. Variables without a gradient stand still and keep their place.
+ */
+export abstract class LrdOptimizer extends tf.Optimizer {
+  /** The base rule, by its name in `spec/rules.ts`. */
+  readonly rule: RuleName;
+  readonly #hyper: HyperValues;
+  readonly #groups: readonly ParameterGroup[];
+  readonly #seed: bigint;
+  #keepProbability: number;
+  #learningRate: number;
+  #weightDecay: number;
+  #slots: Map<string, Slot> | undefined;
+  #restored: Restored | undefined;
+  #disposed = false;
+  readonly #steppers = new Map<tf.KernelBackend, Stepper>();
+  #resolved = new Map<ParameterGroup | undefined, HyperValues>();
+
+  protected constructor(rule: RuleName, options: LrdOptions) {
+    super();
+    this.rule = rule;
+    const { keepProbability = KEEP_PROBABILITY.default, seed, groups = [], ...hyper } = options;
+    this.#hyper = resolveHyper(rule, withoutForeign(hyper));
+    this.#keepProbability = checkKeepProbability(keepProbability);
+    this.#seed = seed === undefined ? randomSeed() : parseSeed(seed);
+    this.#groups = checkGroups(rule, groups);
+    this.#learningRate = this.#hyper['learningRate'] as number;
+    this.#weightDecay = this.#hyper['weightDecay'] as number;
+  }
+
+  /** The probability p that an update is kept; may be set between steps. */
+  get keepProbability(): number {
+    return this.#keepProbability;
+  }
+  set keepProbability(value: number) {
+    this.#keepProbability = checkKeepProbability(value);
+  }
+
+  /** May be set between steps; groups with a learning rate of their own keep it. */
+  get learningRate(): number {
+    return this.#learningRate;
+  }
+  set learningRate(value: number) {
+    resolveHyper(this.rule, { learningRate: value });
+    this.#learningRate = value;
+    this.#resolved = new Map();
+  }
+
+  /** The same as setting `learningRate`, under the name that tfjs's SGD uses. */
+  setLearningRate(value: number): void {
+    this.learningRate = value;
+  }
+
+  /** May be set between steps; groups with a decay of their own keep it. */
+  get weightDecay(): number {
+    return this.#weightDecay;
+  }
+  set weightDecay(value: number) {
+    resolveHyper(this.rule, { weightDecay: value });
+    this.#weightDecay = value;
+    this.#resolved = new Map();
+  }
+
+  /** The seed of the masks, as "0x..." of 16 digits. */
+  get seed(): string {
+    return `0x${this.#seed.toString(16).padStart(16, '0')}`;
+  }
+
+  /**
+   * Fixes the list of variables, and with it each one's place in the mask stream, ahead of the first step. Called by itself
+   * on first use; worth calling when some variables will have gradients only later. Throws when another list is bound already.
+   */
+  bind(variables: readonly tf.Variable[]): void {
+    this.#bind(variables.map(({ name, shape }) => ({ name, shape })));
+  }
+
+  override computeGradients(
+    f: () => tf.Scalar,
+    varList?: tf.Variable[],
+  ): { value: tf.Scalar; grads: tf.NamedTensorMap } {
+    const result = super.computeGradients(f, varList);
+    // The map leaves out variables without a gradient; their place in the stream must not depend on that.
+    if (this.#slots === undefined) {
+      const registered = Object.values(tf.engine().registeredVariables);
+      this.bind((varList ?? registered).filter(({ trainable }) => trainable));
+    }
+    return result;
+  }
+
+  override applyGradients(gradients: tf.NamedTensorMap | NamedTensor[]): void {
+    if (this.#disposed) throw new Error('this optimizer is disposed');
+    const entries = toEntries(gradients);
+    const variables = new Map([...entries].map(([name, gradient]) => [name, this.#check(name, gradient)]));
+    if (this.#slots === undefined) this.bind([...variables.values()]);
+    const slots = this.#slots as Map<string, Slot>;
+    const foreign = [...entries.keys()].find((name) => !slots.has(name));
+    if (foreign !== undefined) {
+      throw new InvalidArgumentError(
+        `gradients must be for the variables of the first step (${[...slots.keys()].join(', ')}), got one for ` +
+          `${JSON.stringify(foreign)}; call bind() with all variables before the first step`,
+      );
+    }
+    const step = this.iterations + 1;
+    const ordered = [...slots.values()];
+    const plan = planStep({
+      rule: this.rule,
+      key: keyOf(this.#seed),
+      step,
+      tensors: ordered.map(({ name, base, shape, count }) => {
+        const group = groupOf(this.#groups, name);
+        return {
+          base,
+          size: sizeOf(shape),
+          count: (entries.get(name) ?? null) === null ? 0 : count + 1,
+          hyper: this.#hyperOf(group),
+          keepProbability: group?.excluded === true ? 1 : (group?.keepProbability ?? this.#keepProbability),
+        };
+      }),
+    });
+    this.#stepper().step(
+      plan,
+      ordered.map(({ name, state }): StepEntry | null => {
+        const gradient = entries.get(name) ?? null;
+        return gradient === null ? null : { variable: variables.get(name) as tf.Variable, gradient, state };
+      }),
+    );
+    for (const slot of ordered) if ((entries.get(slot.name) ?? null) !== null) slot.count += 1;
+    this.incrementIterations();
+  }
+
+  /** [iterations, step counts, then each variable's state in list order], as tfjs's optimizers give theirs. */
+  override async getWeights(): Promise<NamedTensor[]> {
+    const slots = [...(this.#slots?.values() ?? [])];
+    const counts = tf.tensor1d(
+      slots.map(({ count }) => count),
+      'int32',
+    );
+    return [
+      await this.saveIterations(),
+      { name: COUNTS, tensor: counts },
+      ...slots.flatMap(({ name, state }) =>
+        Object.entries(state).map(([key, tensor]) => ({ name: `${name}/${key}`, tensor })),
+      ),
+    ];
+  }
+
+  /**
+   * Takes what `getWeights` gave. The state is bound by its order to the variables of the next step, because a model that is
+   * loaded again may have its variables renamed; shapes are checked then.
+   */
+  override async setWeights(weights: NamedTensor[]): Promise<void> {
+    const [iterations, counts, ...rest] = weights;
+    if (iterations === undefined || counts === undefined || !counts.name.endsWith(COUNTS)) {
+      const got = counts === undefined ? 'nothing' : JSON.stringify(counts.name);
+      throw new InvalidArgumentError(
+        `weights must be those of getWeights(), with ${COUNTS} in second place, got ${got}`,
+      );
+    }
+    const keys = stateNames(this.rule, this.#hyper);
+    const countValues = Array.from(await counts.tensor.data<'int32'>());
+    if (rest.length !== countValues.length * keys.length) {
+      throw new InvalidArgumentError(
+        `weights must hold ${countValues.length * keys.length} tensors of state for ${this.rule}, got ${rest.length}`,
+      );
+    }
+    const wrong = rest.find(({ name }, index) => !name.endsWith(`/${keys[index % keys.length]}`));
+    if (wrong !== undefined) {
+      throw new InvalidArgumentError(
+        `weights must be the state (${keys.join(', ')}) of ${this.rule}, got ${wrong.name}`,
+      );
+    }
+    const tensors = await Promise.all(
+      rest.map(async ({ name, tensor }) => ({
+        name,
+        shape: tensor.shape,
+        values: (await tensor.data<'float32'>()).slice(),
+      })),
+    );
+    await this.extractIterations([iterations]);
+    this.#release();
+    this.#restored = { counts: countValues, tensors };
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return {
+      ...this.#hyper,
+      learningRate: this.#learningRate,
+      weightDecay: this.#weightDecay,
+      keepProbability: this.#keepProbability,
+      seed: this.seed,
+      groups: this.#groups.map((group) => ({ ...group })) as unknown as tf.serialization.ConfigDictArray,
+    };
+  }
+
+  /** Frees the state. The optimizer cannot be used afterwards. */
+  override dispose(): void {
+    this.#release();
+    this.#disposed = true;
+  }
+
+  #release(): void {
+    for (const { state } of this.#slots?.values() ?? []) for (const tensor of Object.values(state)) tensor.dispose();
+    this.#slots = undefined;
+    this.#restored = undefined;
+  }
+
+  /** The variable that a gradient is for, after all that can be wrong with the pair has been ruled out. */
+  #check(name: string, gradient: tf.Tensor | null): tf.Variable {
+    const variable = tf.engine().registeredVariables[name];
+    if (variable === undefined) {
+      throw new InvalidArgumentError(`gradients must be for registered variables, got one for ${JSON.stringify(name)}`);
+    }
+    if (variable.dtype !== 'float32') {
+      throw new InvalidArgumentError(`variable ${JSON.stringify(name)} must be of type float32, got ${variable.dtype}`);
+    }
+    if (gradient !== null && (!sameShape(gradient.shape, variable.shape) || gradient.dtype !== 'float32')) {
+      throw new InvalidArgumentError(
+        `the gradient of ${JSON.stringify(name)} must be float32 of shape [${variable.shape.join(', ')}], ` +
+          `got ${gradient.dtype} of shape [${gradient.shape.join(', ')}]`,
+      );
+    }
+    const slot = this.#slots?.get(name);
+    if (slot !== undefined && !sameShape(slot.shape, variable.shape)) {
+      throw new InvalidArgumentError(
+        `variable ${JSON.stringify(name)} must keep its shape [${slot.shape.join(', ')}], got [${variable.shape.join(', ')}]`,
+      );
+    }
+    return variable;
+  }
+
+  #bind(list: readonly { readonly name: string; readonly shape: readonly number[] }[]): void {
+    if (this.#disposed) throw new Error('this optimizer is disposed');
+    if (this.#slots !== undefined) {
+      const bound = [...this.#slots.keys()];
+      if (bound.length === list.length && list.every(({ name }, index) => name === bound[index])) return;
+      throw new InvalidArgumentError(
+        `variables must stay those of the first use (${bound.join(', ')}), got ${list.map(({ name }) => name).join(', ')}`,
+      );
+    }
+    const keys = stateNames(this.rule, this.#hyper);
+    const restored = this.#restored;
+    if (restored !== undefined) this.#checkRestored(restored, list, keys);
+    const bases = layOut(list.map(({ shape }) => sizeOf(shape)));
+    const slots = list.map(({ name, shape }, index): Slot => {
+      const state = keys.map((key, k): [string, tf.Variable] => {
+        const saved = restored?.tensors[index * keys.length + k];
+        const make = (): tf.Tensor =>
+          saved === undefined ? tf.zeros([...shape]) : tf.tensor(saved.values, [...shape]);
+        return [key, tf.tidy(() => tf.variable(make(), false))];
+      });
+      return {
+        name,
+        shape: [...shape],
+        base: bases[index] as number,
+        count: restored?.counts[index] ?? 0,
+        state: Object.fromEntries(state),
+      };
+    });
+    this.#slots = new Map(slots.map((slot) => [slot.name, slot]));
+    this.#restored = undefined;
+  }
+
+  #checkRestored(
+    { counts, tensors }: Restored,
+    list: readonly { readonly name: string; readonly shape: readonly number[] }[],
+    keys: readonly string[],
+  ): void {
+    if (counts.length !== list.length) {
+      throw new InvalidArgumentError(`weights must be for ${list.length} variables, got state of ${counts.length}`);
+    }
+    tensors.forEach(({ name, shape }, index) => {
+      const variable = list[Math.floor(index / keys.length)] as { name: string; shape: readonly number[] };
+      if (!sameShape(shape, variable.shape)) {
+        throw new InvalidArgumentError(
+          `state ${name} must have the shape [${variable.shape.join(', ')}] of ${variable.name}, got [${shape.join(', ')}]`,
+        );
+      }
+    });
+  }
+
+  /** One object for all variables of a group, so that the planner computes a group's scalars once. */
+  #hyperOf(group: ParameterGroup | undefined): HyperValues {
+    let hyper = this.#resolved.get(group);
+    if (hyper === undefined) {
+      hyper = {
+        ...this.#hyper,
+        learningRate: group?.learningRate ?? this.#learningRate,
+        weightDecay: group?.weightDecay ?? this.#weightDecay,
+      };
+      this.#resolved.set(group, hyper);
+    }
+    return hyper;
+  }
+
+  #stepper(): Stepper {
+    const backend = tf.backend();
+    let stepper = this.#steppers.get(backend);
+    if (stepper === undefined) {
+      stepper = createStepper(tf.getBackend());
+      this.#steppers.set(backend, stepper);
+    }
+    return stepper;
+  }
+}
+
+/** A configuration without the `customObjects` that tfjs adds when it loads one, and without fields left undefined. */
+function withoutForeign(values: object): HyperValues {
+  return Object.fromEntries(
+    Object.entries(values).filter(([name, value]) => name !== 'customObjects' && value !== undefined),
+  ) as HyperValues;
+}

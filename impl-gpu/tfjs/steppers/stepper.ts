@@ -1,0 +1,18 @@
+import type * as tf from '@tensorflow/tfjs';
+import type { StepPlan } from '../../engines/engine.ts';
+
+/** What one variable brings to a step. */
+export interface StepEntry {
+  readonly variable: tf.Variable;
+  readonly gradient: tf.Tensor;
+  /** By the names of `spec/rules.ts`; variables of the optimizer's own. */
+  readonly state: Readonly<Record<string, tf.Variable>>;
+}
+
+/**
+ * Carries a planned step out on a backend's tensors. After it the variables hold the new values under their old
+ * identities; whatever shared data with one before (a clone, a reshape, an array read earlier) still holds the old ones.
+ */
+export interface Stepper {
+  step(plan: StepPlan, entries: readonly (StepEntry | null)[]): void;
+}

@@ -1,0 +1,21 @@
+import { InvalidArgumentError } from '../../impl-gpu/validate.ts';
+import { JobError, UsageError } from '../errors.ts';
+
+/** Runs a command: a user's mistake is one line on stderr and exit code 2, a job that failed one line and 1. */
+export async function reportErrors(command: () => void | Promise<void>): Promise<void> {
+  try {
+    await command();
+  } catch (error) {
+    if (error instanceof UsageError || error instanceof InvalidArgumentError) {
+      process.stderr.write(`lrd: ${error.message}\n`);
+      process.exitCode = 2;
+    } else if (error instanceof JobError) {
+      process.stderr.write(`lrd: ${error.message}\n`);
+      process.exitCode = 1;
+    } else {
+      // A fault of the program: its trace is what whoever mends it needs.
+      process.stderr.write(`lrd: internal error, please report it\n${(error as Error).stack ?? String(error)}\n`);
+      process.exitCode = 1;
+    }
+  }
+}

@@ -1,0 +1,39 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { unknownName } from '../errors.ts';
+import type { ImageSet } from './dataSet.ts';
+import { loadDigits } from './digits.ts';
+import { loadFashionMnist, loadMnist } from './mnist.ts';
+
+type Loader = (folders: readonly string[]) => Promise<ImageSet>;
+
+const LOADERS: Readonly<Record<string, Loader>> = {
+  digits: loadDigits,
+  mnist: loadMnist,
+  'fashion-mnist': loadFashionMnist,
+};
+
+/** Names that `loadImageSet` takes. */
+export const DATA_SETS: readonly string[] = Object.keys(LOADERS);
+
+/**
+ * Where data is looked for, in order: `--data-dir` alone when it is given; else `LRD_DATA`, the user's cache, and the
+ * system's own packages (Debian's `dataset-fashion-mnist`).
+ */
+export function dataFolders(dataDir: string | undefined): string[] {
+  if (dataDir !== undefined) return [dataDir];
+  const { LRD_DATA, XDG_CACHE_HOME } = process.env;
+  const cache = join(XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'learning-rate-dropout', 'data');
+  return [...(LRD_DATA === undefined ? [] : [LRD_DATA]), cache, '/usr/share/datasets'];
+}
+
+/** Throws a `UsageError` for an unknown name. */
+export function checkDataSetName(name: string): void {
+  if (!Object.hasOwn(LOADERS, name)) throw unknownName('--data', name, DATA_SETS);
+}
+
+/** Loads a set by name. Throws a `UsageError` for an unknown name and a `JobError` for files that are missing or broken. */
+export function loadImageSet(name: string, dataDir: string | undefined): Promise<ImageSet> {
+  checkDataSetName(name);
+  return (LOADERS[name] as Loader)(dataFolders(dataDir));
+}

@@ -1,0 +1,70 @@
+import * as lrd from '../impl-gpu/tfjs/index.ts';
+import type { LrdOptimizer } from '../impl-gpu/tfjs/index.ts';
+import type { ImageSet } from './data/dataSet.ts';
+import { unknownName } from './errors.ts';
+import { fcNet } from './nets/fcnet.ts';
+import type { Net } from './nets/net.ts';
+
+/** A network with the settings that the paper trains it with. */
+export interface Recipe {
+  readonly title: string;
+  readonly defaults: { readonly data: string; readonly batchSize: number; readonly epochs: number };
+  build(set: ImageSet, options: { readonly seed: bigint; readonly width: number | undefined }): Net;
+}
+
+/** The recipes by the names that the command line takes. */
+export const RECIPES: Readonly<Record<string, Recipe>> = {
+  fcnet: {
+    title: 'fully connected, two hidden layers of 1000 ReLU units (TNNLS IV-A.1)',
+    defaults: { data: 'mnist', batchSize: 128, epochs: 100 },
+    build: (set, { seed, width }) =>
+      fcNet({
+        inputs: set.shape[0] * set.shape[1] * set.shape[2],
+        classes: set.classes.length,
+        seed,
+        ...(width === undefined ? {} : { width }),
+      }),
+  },
+};
+
+/** Throws a `UsageError` for an unknown name. */
+export function findRecipe(name: string): Recipe {
+  const recipe = Object.hasOwn(RECIPES, name) ? RECIPES[name] : undefined;
+  if (recipe === undefined) throw unknownName('RECIPE', name, Object.keys(RECIPES));
+  return recipe;
+}
+
+/** Settings that the command line passes on; what is undefined has the rule's default. */
+export interface OptimizerSettings {
+  readonly learningRate: number | undefined;
+  readonly momentum: number | undefined;
+  readonly weightDecay: number | undefined;
+  readonly keepProbability: number;
+  readonly seed: bigint;
+}
+
+type Factory = (options: Record<string, number | bigint>) => LrdOptimizer;
+
+const FACTORIES: Readonly<Record<string, Factory>> = {
+  sgdm: lrd.sgdm,
+  rmsprop: lrd.rmsprop,
+  adam: lrd.adam,
+  amsgrad: lrd.amsgrad,
+  radam: lrd.radam,
+  adamw: lrd.adamw,
+};
+
+/** Names that `--optimizer` takes. */
+export const OPTIMIZERS: readonly string[] = Object.keys(FACTORIES);
+
+/** An optimizer by name. Throws a `UsageError` for an unknown name, `InvalidArgumentError` for a value out of range. */
+export function createOptimizer(name: string, settings: OptimizerSettings): LrdOptimizer {
+  const factory = Object.hasOwn(FACTORIES, name) ? FACTORIES[name] : undefined;
+  if (factory === undefined) throw unknownName('--optimizer', name, OPTIMIZERS);
+  // By name: what else a caller's object carries is none of the optimizer's.
+  const { learningRate, momentum, weightDecay, keepProbability, seed } = settings;
+  const given = Object.entries({ learningRate, momentum, weightDecay, keepProbability, seed }).filter(
+    (entry): entry is [string, number | bigint] => entry[1] !== undefined,
+  );
+  return factory(Object.fromEntries(given));
+}

@@ -1,0 +1,41 @@
+import { escapeHtml } from './svg.ts';
+
+const STYLE = `
+:root { color-scheme: light dark; --ink: #1a1a1e; --soft: #62626c; --line: #dcdce2; --paper: #fff; --panel: #f7f7f9;
+  --plain: #8a8f98; --lrd: #c2410c; --c2: #1d6fb8; --c3: #2f855a; --c4: #8e44ad; --c5: #b7791f; --c6: #0f766e; }
+@media (prefers-color-scheme: dark) { :root { --ink: #ececf0; --soft: #a4a4ae; --line: #3a3a42; --paper: #17171a; --panel: #202024;
+  --plain: #9aa0aa; --lrd: #fb923c; --c2: #63b3ed; --c3: #68d391; --c4: #d6a2e8; --c5: #ecc94b; --c6: #4fd1c5; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 1180px; padding: 28px 20px 60px; background: var(--paper); color: var(--ink);
+  font: 15px/1.5 system-ui, sans-serif; }
+h1 { font-size: 25px; margin: 0 0 4px; letter-spacing: -0.01em; } h2 { font-size: 18px; margin: 34px 0 8px; }
+p { max-width: 75ch; } .soft { color: var(--soft); }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; width: 100%; } .scroll { overflow-x: auto; }
+th, td { padding: 5px 12px 5px 0; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; } th { color: var(--soft); font-weight: 600; font-size: 13px; }
+td.best { font-weight: 700; }
+.grid-of-charts { display: grid; gap: 10px; } .chart { width: 100%; height: auto; background: var(--panel); border-radius: 6px; }
+.chart text { fill: var(--ink); font: 10px system-ui, sans-serif; } .chart .title { font-size: 12px; font-weight: 600; }
+.chart .tick, .chart .label { fill: var(--soft); } .chart .grid { stroke: var(--line); stroke-width: 0.6; } .chart .axis { stroke: var(--soft); }
+.legend { display: flex; flex-wrap: wrap; gap: 6px 20px; margin: 10px 0; padding: 0; list-style: none; }
+.legend i { display: inline-block; width: 22px; height: 0; border-top: 3px solid; margin-right: 7px; vertical-align: middle; }
+@media (max-width: 640px) { .grid-of-charts { grid-template-columns: 1fr !important; } }
+@media print { body { max-width: none; padding: 0; } .chart { break-inside: avoid; } }
+`;
+
+/** A self-contained page: no script, no font, no picture from elsewhere. `body` is HTML. */
+export function htmlPage(title: string, body: string): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${escapeHtml(title)}</title>
+<style>${STYLE}</style>
+</head>
+<body>
+${body}
+</body>
+</html>
+`;
+}

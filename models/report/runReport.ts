@@ -1,0 +1,128 @@
+import type { EpochMetrics, Run } from '../trainer/runFolder.ts';
+import { htmlPage } from './page.ts';
+import type { Series } from './svg.ts';
+import { escapeHtml, lineChart } from './svg.ts';
+
+const RULE_TITLES: Readonly<Record<string, string>> = {
+  sgdm: 'SGDM',
+  'sgdm-avg': 'SGDM, mean of k gradients',
+  rmsprop: 'RMSprop',
+  adam: 'Adam',
+  amsgrad: 'AMSGrad',
+  radam: 'RAdam',
+  adamw: 'AdamW',
+};
+const PALETTE = ['var(--lrd)', 'var(--c2)', 'var(--c3)', 'var(--c4)', 'var(--c5)', 'var(--c6)'];
+
+const title = (run: Run): string => RULE_TITLES[run.config.optimizer] ?? run.config.optimizer;
+const arm = (run: Run): string =>
+  run.config.keepProbability === 1 ? 'without LRD' : `LRD, p = ${run.config.keepProbability}`;
+
+/** Runs of one column: same recipe, data and optimizer. */
+function columns(runs: readonly Run[]): Map<string, Run[]> {
+  const several = new Set(runs.map(({ config }) => `${config.recipe} on ${config.data}`)).size > 1;
+  const groups = new Map<string, Run[]>();
+  for (const run of runs) {
+    const key = several ? `${title(run)}, ${run.config.recipe} on ${run.config.data}` : title(run);
+    groups.set(key, [...(groups.get(key) ?? []), run]);
+  }
+  return groups;
+}
+
+interface Row {
+  readonly name: string;
+  readonly key: 'trainLoss' | 'trainAccuracy' | 'testAccuracy';
+  readonly unit: string;
+  readonly logarithmic: boolean;
+}
+
+/** From top to bottom as in the paper's Fig. 4. */
+const ROWS: readonly Row[] = [
+  { name: 'training loss', key: 'trainLoss', unit: 'nats', logarithmic: true },
+  { name: 'training accuracy', key: 'trainAccuracy', unit: '%', logarithmic: false },
+  { name: 'test accuracy', key: 'testAccuracy', unit: '%', logarithmic: false },
+];
+
+function charts(runs: readonly Run[]): string {
+  const groups = [...columns(runs)];
+  const arms = [...new Set(runs.map(arm))].sort((a, b) => Number(b === 'without LRD') - Number(a === 'without LRD'));
+  const lrdArms = arms.filter((name) => name !== 'without LRD');
+  const color = (run: Run): string =>
+    run.config.keepProbability === 1 ? 'var(--plain)' : (PALETTE[lrdArms.indexOf(arm(run)) % PALETTE.length] as string);
+  const legend = arms
+    .map((name) => {
+      const sample = runs.find((run) => arm(run) === name) as Run;
+      return `<li><i style="border-color:${color(sample)}"></i>${escapeHtml(name)}</li>`;
+    })
+    .join('');
+  const cells = ROWS.flatMap(({ name, key, unit, logarithmic }) =>
+    groups.map(([column, members]) => {
+      const series = members.map((run): Series => {
+        const points = run.metrics.map((m): readonly [number, number] => [m.epoch, m[key]]);
+        return { label: `${arm(run)}, seed ${run.config.seed}`, color: color(run), points };
+      });
+      return lineChart(series, { title: `${column}: ${name}`, xLabel: 'epoch', yLabel: unit, logarithmic });
+    }),
+  );
+  return (
+    `<ul class="legend">${legend}</ul>` +
+    `<div class="grid-of-charts" style="grid-template-columns:repeat(${groups.length}, minmax(0, 1fr))">${cells.join('')}</div>`
+  );
+}
+
+const percent = (value: number): string => value.toFixed(2);
+
+function table(runs: readonly Run[]): string {
+  const rows = runs.map((run) => {
+    const last = run.metrics.at(-1);
+    const best = run.metrics.reduce<EpochMetrics | undefined>(
+      (top, m) => (top === undefined || m.testAccuracy > top.testAccuracy ? m : top),
+      undefined,
+    );
+    const seconds = run.metrics.reduce((sum, m) => sum + m.seconds, 0);
+    const { config } = run;
+    const cells =
+      last === undefined || best === undefined
+        ? ['-', '-', '-', '-', '-', '-']
+        : [
+            String(last.epoch),
+            last.trainLoss.toFixed(4),
+            percent(last.trainAccuracy),
+            percent(last.testAccuracy),
+            `${percent(best.testAccuracy)} (${best.epoch})`,
+            seconds.toFixed(1),
+          ];
+    const head = [
+      title(run),
+      `${config.recipe}, ${config.data}`,
+      config.keepProbability,
+      config.learningRate,
+      config.batchSize,
+      config.seed,
+    ];
+    return `<tr>${[...head, ...cells].map((cell) => `<td>${escapeHtml(String(cell))}</td>`).join('')}</tr>`;
+  });
+  const names = ['optimizer', 'recipe, data', 'keep probability', 'learning rate', 'batch', 'seed', 'epochs', 'train loss',
+    'train accuracy %', 'test accuracy %', 'best (epoch)', 'seconds']; // prettier-ignore
+  return `<div class="scroll"><table><thead><tr>${names.map((name) => `<th>${name}</th>`).join('')}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`;
+}
+
+/** Learning curves side by side in the arrangement of the paper's Fig. 4, and a table of the last epochs. */
+export function renderRunReport(runs: readonly Run[], heading = 'Learning Rate Dropout: learning curves'): string {
+  const backends = [...new Set(runs.map(({ config }) => config.backend))].join(', ');
+  const sources = [...new Set(runs.map(({ config }) => `${config.data}: ${config.dataSource}`))];
+  const sizes = [
+    ...new Set(runs.map(({ config }) => `${config.recipe}, ${config.parameters.toLocaleString('en')} parameters`)),
+  ];
+  return htmlPage(
+    heading,
+    `<h1>${escapeHtml(heading)}</h1>
+<p class="soft">${escapeHtml(sizes.join('; '))}. Backend ${escapeHtml(backends)}. ${escapeHtml(sources.join('; '))}</p>
+${charts(runs)}
+<p class="soft">Rows as in Fig. 4 of Lin et al., "Learning Rate Dropout", IEEE TNNLS 2022. Training loss and accuracy are sample-weighted
+means over the epoch, in training mode, so they lag behind the network at the epoch's end; the loss axis is logarithmic.</p>
+<h2>After the last epoch</h2>
+${table(runs)}
+<p class="soft">Seconds are those of training, evaluation left out. "best" is chosen on the test set and shown for comparison only.</p>`,
+  );
+}

@@ -1,0 +1,111 @@
+/** Line charts as SVG text, for pages that open without a network. Colours are CSS variables of the page. */
+
+export interface Series {
+  readonly label: string;
+  /** A CSS colour. */
+  readonly color: string;
+  readonly dashed?: boolean;
+  readonly points: readonly (readonly [x: number, y: number])[];
+}
+
+export interface ChartOptions {
+  readonly title: string;
+  readonly xLabel: string;
+  readonly yLabel: string;
+  readonly logarithmic?: boolean;
+  readonly width?: number;
+  readonly height?: number;
+}
+
+export function escapeHtml(text: string): string {
+  const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
+  return text.replace(/[&<>"]/g, (character) => entities[character] as string);
+}
+
+/** Round numbers that cover [low, high]: steps of 1, 2 or 5 times a power of ten. */
+export function niceTicks(low: number, high: number, count = 5): number[] {
+  if (!(high > low)) return [low];
+  const raw = (high - low) / count;
+  const power = 10 ** Math.floor(Math.log10(raw));
+  const step = ([1, 2, 5, 10].find((factor) => factor * power >= raw) as number) * power;
+  const ticks: number[] = [];
+  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++) ticks.push(k * step);
+  return ticks;
+}
+
+/** 1, 2, 5 times powers of ten within [low, high]; bare powers when that would crowd. */
+function logTicks(low: number, high: number): number[] {
+  const decades = Math.log10(high / low);
+  const factors = decades > 3 ? [1] : [1, 2, 5];
+  const ticks: number[] = [];
+  for (let e = Math.floor(Math.log10(low)); e <= Math.ceil(Math.log10(high)); e++) {
+    for (const factor of factors) {
+      const value = factor * 10 ** e;
+      if (value >= low * 0.999 && value <= high * 1.001) ticks.push(value);
+    }
+  }
+  return ticks;
+}
+
+function formatTick(value: number): string {
+  if (value === 0) return '0';
+  const size = Math.abs(value);
+  if (size >= 1e5 || size < 1e-3) return value.toExponential(0).replace('e+', 'e');
+  return String(Number(value.toPrecision(4)));
+}
+
+/** A chart of the series; values that are not finite (or not positive on a logarithmic axis) are left out. */
+export function lineChart(series: readonly Series[], options: ChartOptions): string {
+  const { title, xLabel, yLabel, logarithmic = false, width = 300, height = 210 } = options;
+  const margin = { left: 48, right: 10, top: 26, bottom: 36 };
+  const usable = ([x, y]: readonly [number, number]): boolean =>
+    Number.isFinite(x) && Number.isFinite(y) && (!logarithmic || y > 0);
+  const points = series.flatMap((s) => s.points.filter(usable));
+  const head = `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeHtml(title)}" class="chart">`;
+  const heading = `<text x="${margin.left}" y="16" class="title">${escapeHtml(title)}</text>`;
+  if (points.length === 0)
+    return `${head}${heading}<text x="${width / 2}" y="${height / 2}" class="tick">no data</text></svg>`;
+  const xs = points.map(([x]) => x);
+  const ys = points.map(([, y]) => y);
+  const span = (low: number, high: number): readonly [number, number] => {
+    if (logarithmic) return low < high ? [low / 1.08, high * 1.08] : [low / 2, high * 2];
+    const pad = low < high ? (high - low) * 0.05 : Math.abs(low) * 0.1 + 1e-9;
+    return [low - pad, high + pad];
+  };
+  const [x0, x1] = [Math.min(...xs), Math.max(Math.max(...xs), Math.min(...xs) + 1)];
+  const [y0, y1] = span(Math.min(...ys), Math.max(...ys));
+  const toX = (x: number): number => margin.left + ((x - x0) / (x1 - x0)) * (width - margin.left - margin.right);
+  const scale = (y: number): number => (logarithmic ? Math.log(y / y0) / Math.log(y1 / y0) : (y - y0) / (y1 - y0));
+  const toY = (y: number): number => height - margin.bottom - scale(y) * (height - margin.top - margin.bottom);
+  const bottom = height - margin.bottom;
+  const parts = [head, heading];
+  for (const tick of logarithmic ? logTicks(y0, y1) : niceTicks(y0, y1)) {
+    const y = toY(tick).toFixed(1);
+    parts.push(
+      `<line x1="${margin.left}" x2="${width - margin.right}" y1="${y}" y2="${y}" class="grid"/>` +
+        `<text x="${margin.left - 5}" y="${y}" dy="0.32em" text-anchor="end" class="tick">${formatTick(tick)}</text>`,
+    );
+  }
+  for (const tick of niceTicks(x0, x1)) {
+    parts.push(
+      `<text x="${toX(tick).toFixed(1)}" y="${bottom + 13}" text-anchor="middle" class="tick">${formatTick(tick)}</text>`,
+    );
+  }
+  parts.push(
+    `<line x1="${margin.left}" x2="${width - margin.right}" y1="${bottom}" y2="${bottom}" class="axis"/>`,
+    `<text x="${(margin.left + width - margin.right) / 2}" y="${height - 6}" text-anchor="middle" class="label">${escapeHtml(xLabel)}</text>`,
+    `<text transform="translate(11 ${(margin.top + bottom) / 2}) rotate(-90)" text-anchor="middle" class="label">${escapeHtml(yLabel)}</text>`,
+  );
+  for (const { label, color, dashed, points: all } of series) {
+    const drawn = all.filter(usable);
+    const path = drawn.map(([x, y]) => `${toX(x).toFixed(1)},${toY(y).toFixed(1)}`).join(' ');
+    const dash = dashed === true ? ' stroke-dasharray="5 3"' : '';
+    parts.push(
+      drawn.length === 1
+        ? `<circle cx="${path.split(',')[0]}" cy="${path.split(',')[1]}" r="3" fill="${color}"><title>${escapeHtml(label)}</title></circle>`
+        : `<polyline points="${path}" fill="none" stroke="${color}" stroke-width="1.8"${dash} stroke-linejoin="round"><title>${escapeHtml(label)}</title></polyline>`,
+    );
+  }
+  parts.push('</svg>');
+  return parts.join('');
+}

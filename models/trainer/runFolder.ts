@@ -1,0 +1,104 @@
+import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { JobError, UsageError } from '../errors.ts';
+
+/** What was asked for, with every default filled in; `seed` as "0x...". */
+export interface RunConfig {
+  readonly recipe: string;
+  readonly data: string;
+  readonly dataSource: string;
+  readonly optimizer: string;
+  /** The optimizer's own full configuration. */
+  readonly hyper: Readonly<Record<string, unknown>>;
+  readonly keepProbability: number;
+  readonly learningRate: number;
+  readonly batchSize: number;
+  readonly epochs: number;
+  readonly seed: string;
+  readonly backend: string;
+  readonly parameters: number;
+  readonly width?: number;
+  readonly limit?: number;
+}
+
+/** A line of `metrics.jsonl`: accuracies in percent, losses in nats a sample, seconds of training alone. */
+export interface EpochMetrics {
+  readonly epoch: number;
+  /** Sample-weighted running mean over the epoch, in training mode. */
+  readonly trainLoss: number;
+  readonly trainAccuracy: number;
+  readonly testLoss: number;
+  readonly testAccuracy: number;
+  readonly seconds: number;
+  readonly learningRate: number;
+  readonly keepProbability: number;
+  readonly weightDecay: number;
+}
+
+export interface Run {
+  readonly folder: string;
+  readonly config: RunConfig;
+  readonly metrics: readonly EpochMetrics[];
+}
+
+/** Writes a file whole or not at all. Throws a `JobError` naming it. */
+export function writeWhole(path: string, text: string): void {
+  try {
+    writeFileSync(`${path}.part`, text);
+    renameSync(`${path}.part`, path);
+  } catch (error) {
+    throw new JobError(`${path}: cannot be written (${(error as Error).message})`);
+  }
+}
+
+/** Refuses a folder that already holds a run. */
+export function checkFree(folder: string): void {
+  if (existsSync(join(folder, 'config.json'))) {
+    throw new UsageError(`--out must not hold a run already; ${folder} has a config.json`);
+  }
+}
+
+/** Makes the folder with `config.json`, `environment.json` and an empty `metrics.jsonl`. */
+export function createRunFolder(folder: string, config: RunConfig, environment: unknown): void {
+  checkFree(folder);
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    throw new JobError(`--out ${folder}: cannot be made (${(error as Error).message})`);
+  }
+  writeWhole(join(folder, 'environment.json'), `${JSON.stringify(environment, null, 2)}\n`);
+  writeWhole(join(folder, 'metrics.jsonl'), '');
+  writeWhole(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
+}
+
+/** Adds an epoch's line; a whole line or none reaches the file. */
+export function appendMetrics(folder: string, metrics: EpochMetrics): void {
+  try {
+    appendFileSync(join(folder, 'metrics.jsonl'), `${JSON.stringify(metrics)}\n`);
+  } catch (error) {
+    throw new JobError(`${folder}/metrics.jsonl: cannot be written (${(error as Error).message})`);
+  }
+}
+
+/** Reads a run. A last line that was cut off is left out; anything else that is not a run is a `JobError`. */
+export function readRun(folder: string): Run {
+  const path = join(folder, 'config.json');
+  let config: RunConfig;
+  try {
+    config = JSON.parse(readFileSync(path, 'utf8')) as RunConfig;
+  } catch (error) {
+    throw new JobError(`${folder}: not a run (${path}: ${(error as Error).message})`);
+  }
+  const metricsPath = join(folder, 'metrics.jsonl');
+  if (!existsSync(metricsPath)) throw new JobError(`${folder}: not a run (no metrics.jsonl)`);
+  const lines = readFileSync(metricsPath, 'utf8').split('\n');
+  // What follows the last newline is either empty or a line that was being written.
+  const metrics = lines.slice(0, -1).map((line, index) => {
+    try {
+      return JSON.parse(line) as EpochMetrics;
+    } catch {
+      throw new JobError(`${metricsPath}: line ${index + 1} is not JSON`);
+    }
+  });
+  return { folder, config, metrics };
+}
