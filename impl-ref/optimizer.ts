@@ -7,8 +7,8 @@ import type { BaseRule, Slots } from './rules/rule.ts';
 import { parseSeed } from './seed.ts';
 import type { SeedLike } from './seed.ts';
 import { layout } from './stream.ts';
-import { STAGES } from './transformation.ts';
-import type { Gradient, GradientTransformation, TransformationState } from './transformation.ts';
+import { STAGES, sizeOf } from './transformation.ts';
+import type { Gradient, GradientTransformation, TransformationState, UpdateMask } from './transformation.ts';
 import { checkNumber, checkRule, resolveHyper } from './validate.ts';
 import type { HyperValue } from './validate.ts';
 
@@ -48,12 +48,15 @@ export interface OptimizerOptions {
   readonly masks?: Masks;
   /** Applied in the order of their stages, and of this list within a stage. */
   readonly transformations?: readonly GradientTransformation[];
+  /** Masks beside learning rate dropout's own: a coordinate moves where all of them keep it. */
+  readonly updateMasks?: readonly UpdateMask[];
 }
 
 /** Values for one call of `step` in place of the optimizer's own. A parameter group's still win. */
 export interface Overrides {
   readonly hyper?: Readonly<Record<string, HyperValue>>;
-  readonly keepProbability?: number;
+  /** One for all tensors, or one for each. */
+  readonly keepProbability?: number | readonly number[];
 }
 
 /** One tensor between two steps. */
@@ -125,6 +128,11 @@ function checkLength(name: string, got: number, expected: number): void {
   if (got !== expected) throw new RangeError(`${name} must have ${expected} elements, got ${got}`);
 }
 
+function checkDistinct(names: readonly string[]): void {
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) throw new RangeError(`transformations must have distinct names, got ${twice} twice`);
+}
+
 /** Line 10 of Algorithm 1 from the caller's mask, checked. */
 function givenMask(mask: ArrayLike<number>, name: string, size: number): Uint8Array {
   checkLength(`the mask of ${name}`, mask.length, size);
@@ -150,7 +158,7 @@ export function createOptimizer(parameters: readonly Parameter[], options: Optim
   checkRule(options.rule);
   const { rule, masks } = options;
   const sizes = parameters.map(({ name, shape, values }) => {
-    const size = shape.reduce((product, n) => product * n, 1);
+    const size = sizeOf(shape);
     checkLength(`the values of ${name}`, values.length, size);
     return size;
   });
@@ -158,10 +166,11 @@ export function createOptimizer(parameters: readonly Parameter[], options: Optim
   const key = masks?.kind === 'stream' ? parseSeed(masks.seed) : undefined;
   const transformations = STAGES.map((stage) => (options.transformations ?? []).filter((t) => t.stage === stage));
   const [clipping = [], noise = [], centralization = []] = transformations;
+  const updateMasks = options.updateMasks ?? [];
+  checkDistinct([...transformations.flat(), ...updateMasks].map(({ name }) => name));
   const context = {
     shapes: parameters.map(({ shape }) => shape),
     bases,
-    seed: masks?.kind === 'stream' ? masks.seed : 0,
   };
   // A wrong setting is an error here rather than at the first step.
   for (const { hyper } of parameters) resolveHyper(rule, hyperAt({ ...options.hyper, ...hyper }, 1));
@@ -215,7 +224,7 @@ export function createOptimizer(parameters: readonly Parameter[], options: Optim
             }),
           ),
         })),
-        transformations: Object.fromEntries(transformations.flat().map((t) => [t.name, t.init()])),
+        transformations: Object.fromEntries([...transformations.flat(), ...updateMasks].map((t) => [t.name, t.init()])),
       };
     },
 
@@ -254,9 +263,18 @@ export function createOptimizer(parameters: readonly Parameter[], options: Optim
       });
       const gradients = transform(centralization, regularized);
 
-      const keepProbabilities = parameters.map((parameter) =>
-        keepProbabilityAt(parameter, step, overrides.keepProbability),
+      const keepProbabilities = parameters.map((parameter, k) =>
+        keepProbabilityAt(
+          parameter,
+          step,
+          typeof overrides.keepProbability === 'object' ? overrides.keepProbability[k] : overrides.keepProbability,
+        ),
       );
+      const others = updateMasks.map((updateMask) => {
+        const result = updateMask.draw(memory[updateMask.name] ?? {}, { ...context, step });
+        memory[updateMask.name] = result.state;
+        return result.mask;
+      });
       const deltaW: Gradient[] = [];
       const drawn: (Uint8Array | null)[] = [];
       const tensors = state.tensors.map((tensor, k): TensorState => {
@@ -269,6 +287,12 @@ export function createOptimizer(parameters: readonly Parameter[], options: Optim
         const resolved = hyper[k] as { learningRate: number; weightDecay: number };
         const count = tensor.count + 1;
         const mask = draw(step, k, keepProbabilities[k] as number);
+        if ((parameters[k] as Parameter).excluded !== true) {
+          for (const other of others) {
+            const bits = other(k);
+            for (let i = 0; i < mask.length; i++) mask[i] = (mask[i] as number) & (bits[i] as number);
+          }
+        }
         const output = learningRateDropout({
           values: tensor.values,
           gradient,

@@ -1,5 +1,3 @@
-import type { SeedLike } from './seed.ts';
-
 /** One tensor's gradient, flat and row-major; null where a parameter has none in this step. */
 export type Gradient = Float64Array | null;
 
@@ -16,7 +14,6 @@ export interface StepContext {
   readonly shapes: readonly (readonly number[])[];
   /** Each tensor's place in the random stream, in list order. */
   readonly bases: readonly number[];
-  readonly seed: SeedLike;
 }
 
 /** A transformation's memory: a plain record of numbers. */
@@ -33,4 +30,21 @@ export interface GradientTransformation {
     state: TransformationState,
     context: StepContext,
   ): { readonly gradients: readonly Gradient[]; readonly state: TransformationState };
+}
+
+/** A mask of the updates that is not learning rate dropout's own, with its state beside it. */
+export interface UpdateMask {
+  /** Names its state; unique within an optimizer. */
+  readonly name: string;
+  init(): TransformationState;
+  /** The result's `mask` gives each tensor's bits, 1 where it lets the update through. */
+  draw(
+    state: TransformationState,
+    context: StepContext,
+  ): { readonly mask: (tensor: number) => Uint8Array; readonly state: TransformationState };
+}
+
+/** The number of elements of a tensor of this shape. */
+export function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((product, n) => product * n, 1);
 }

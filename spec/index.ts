@@ -1,7 +1,7 @@
 /** What must hold of any implementation of Learning Rate Dropout, as data. */
 export { KEEP_PROBABILITY, RULES } from './rules.ts';
 export type { Choice, Flag, HyperParameter, NumberRange, Rule, RuleName } from './rules.ts';
-export { LAYOUT, MINIMUM_KEEP_PROBABILITY, PHILOX, PHILOX_VECTORS, STREAMS, THRESHOLD } from './stream.ts';
+export { DRAWS, LAYOUT, MINIMUM_KEEP_PROBABILITY, PHILOX, PHILOX_VECTORS, STREAMS, THRESHOLD } from './stream.ts';
 export type { StreamName } from './stream.ts';
 export { REQUIREMENTS } from './requirements.ts';
 export type { Capability, Requirement, Tolerance } from './requirements.ts';

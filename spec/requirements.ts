@@ -1234,7 +1234,7 @@ const trained: readonly Requirement[] = [
     level: 'MUST',
     binds: 'package',
     statement:
-      '-alpha <g_next, deltaW> estimates the derivative of the next expected loss by p; on a quadratic its bias is alpha^2 (1 - 2p)/2 sum H_ii deltaW_i^2 (estimate in expectation minus truth has the opposite sign).',
+      '-alpha <g_next, deltaW> is a first-order, one-step estimate of the derivative of the next expected loss by p. On a quadratic the derivative exceeds its expectation by alpha^2 (1 - 2p)/2 sum H_ii deltaW_i^2: no bias at p = .5 or without curvature.',
     latex:
       '\\frac{d}{dp} E f(W_t) = E\\big[-\\alpha \\langle \\nabla f(W_t), \\Delta W_t \\rangle\\big] + \\frac{\\alpha^2 (1-2p)}{2} \\sum_i H_{ii} \\Delta W_i^2',
     locus: 'this specification',

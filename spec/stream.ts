@@ -62,3 +62,20 @@ export const THRESHOLD = { scale: 65536, minimum: 1 } as const;
 
 /** The smallest keep probability that the stream can honour. */
 export const MINIMUM_KEEP_PROBABILITY = 2 ** -16;
+
+/**
+ * How words become numbers in the streams that are not masks (3 to 8). Element n reads word n mod 4 of block floor(n / 4).
+ *
+ * - uniform: u = (word + 1/2) / 2^32, never 0 or 1.
+ * - normal (stream 3): elements 2j and 2j + 1 are sqrt(-2 ln u_2j) times the cosine and the sine of 2 pi u_2j+1.
+ * - standard dropout (stream 4): mask bits, as for masks (halves and T); a forward pass's dropout layers are laid out in the order in
+ *   which they are called, as tensors are; step = the optimizer's.
+ * - noisy labels (stream 5): example i of the mini-batch reads words 2i and 2i + 1: it is disturbed iff the first one's u < r, and
+ *   then becomes class c = floor(second word (C - 1) / 2^32), or c + 1 where c is not below the true class; step = the optimizer's.
+ * - initialisation (stream 6): step word 0, laid out as the masks are (element i of tensor k is n = base_k + i); value = bound (2u - 1).
+ * - shuffling (stream 7): Fisher-Yates from the end: for i = size - 1 down to 1 swap i with floor(word_i (i + 1) / 2^32);
+ *   step = the epoch, counted from 1.
+ * - augmentation (stream 8): example i of the data set (before shuffling) reads block i; step = the epoch, counted from 1. With k choices
+ *   a word chooses floor(word k / 2^32).
+ */
+export const DRAWS = { wordRange: 2 ** 32, uniformOffset: 0.5, initialisationStep: 0 } as const;
