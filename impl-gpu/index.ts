@@ -5,6 +5,10 @@ export type { StepRequest, TensorRequest } from './engines/plan.ts';
 export { planStep, thresholdOf } from './engines/plan.ts';
 export { createJsEngine } from './engines/js.ts';
 export { createWasmEngine } from './engines/wasm.ts';
+export type { FlatBuffers, WebGpuEngine } from './engines/webgpu.ts';
+export { DeviceLostError, createWebGpuEngine, flatBufferBytes } from './engines/webgpu.ts';
+export type { AdapterDescription, AdapterKind, Gpu, GpuAttempt, GpuDiagnosis } from './device/gpu.ts';
+export { diagnoseGpu, openGpu } from './device/gpu.ts';
 export type { HyperValues } from './validate.ts';
 export {
   InvalidArgumentError,

@@ -1,0 +1,309 @@
+/**
+ * The fused step on WebGPU, in place on buffers of the caller's: a dispatch a tensor, or one dispatch for all parameters laid
+ * out in flat buffers. Commands go to the device's own queue, so they run after everything submitted before.
+ */
+import { LAYOUT } from '../../spec/stream.ts';
+import { InvalidArgumentError, UnsupportedError } from '../validate.ts';
+import type { Engine, Kernel, StepPlan, TensorBuffers, TensorPlan } from './engine.ts';
+import { KEEP_ALL, kernelName, kernelState } from './engine.ts';
+import type { Access, Stretch } from './wgsl.ts';
+import { UNIFORM_BYTES, WORKGROUP, stepShader, writeUniform } from './wgsl.ts';
+
+/**
+ * All tensors of a model in one buffer each: element i of tensor k at index base_k + i, so every tensor starts on a multiple
+ * of 64 elements (256 bytes). What lies between tensors is written too and means nothing.
+ */
+export type FlatBuffers = TensorBuffers<GPUBuffer>;
+
+export interface WebGpuEngine extends Engine<GPUBuffer> {
+  /**
+   * The step over flat buffers: neighbouring tensors with equal settings share a dispatch.
+   * @param gradients - by tensor; copied into `buffers.gradient` first, on the GPU. Left out: they are there already.
+   */
+  stepFlat(plan: StepPlan, buffers: FlatBuffers, gradients?: readonly (GPUBuffer | null)[]): void;
+  /** Frees the engine's own few hundred bytes. */
+  dispose(): void;
+}
+
+/** The device went away: its reason and message, and what to do. */
+export class DeviceLostError extends Error {
+  override readonly name = 'DeviceLostError';
+  readonly code = 'internal';
+}
+
+/** Flags of `GPUBufferUsage`, which Node has no global for. */
+const STORAGE = 0x80;
+const UNIFORM = 0x40;
+const COPY_DST = 0x08;
+const COPY_SRC = 0x04;
+const COMPUTE_STAGE = 0x04;
+
+interface Pipeline {
+  readonly pipeline: GPUComputePipeline;
+  readonly layout: GPUBindGroupLayout;
+}
+
+/** One dispatch: which pipeline on which stretch, with `window` elements of each buffer bound from `offset` on. */
+interface Dispatch {
+  readonly stretch: Stretch;
+  readonly access: Access;
+  readonly buffers: TensorBuffers<GPUBuffer>;
+  /** In elements. */
+  readonly offset: number;
+  readonly window: number;
+}
+
+function checkBuffer(
+  name: string,
+  where: string,
+  buffer: GPUBuffer | undefined,
+  elements: number,
+  usage: number,
+  usageName: string,
+): void {
+  if (buffer === undefined) throw new InvalidArgumentError(`${name} of ${where} must be a GPUBuffer, got undefined`);
+  if (buffer.size < 4 * elements) {
+    throw new InvalidArgumentError(`${name} of ${where} must have at least ${4 * elements} bytes, got ${buffer.size}`);
+  }
+  if ((buffer.usage & usage) !== usage) {
+    throw new InvalidArgumentError(
+      `${name} of ${where} must have the usage ${usageName}, got usage 0x${buffer.usage.toString(16)}`,
+    );
+  }
+}
+
+function checkBuffers(kernel: Kernel, where: string, buffers: TensorBuffers<GPUBuffer>, elements: number): void {
+  checkBuffer('parameter', where, buffers.parameter, elements, STORAGE, 'STORAGE');
+  checkBuffer('gradient', where, buffers.gradient, elements, STORAGE, 'STORAGE');
+  for (const name of kernelState(kernel)) {
+    checkBuffer(name, where, buffers.state[name], elements, STORAGE, 'STORAGE');
+  }
+}
+
+const sameSettings = (a: TensorPlan, b: TensorPlan): boolean =>
+  a.scalars === b.scalars && a.threshold === b.threshold && kernelName(a.kernel) === kernelName(b.kernel);
+
+const endOf = ({ base, size }: TensorPlan): number =>
+  base + Math.ceil(size / LAYOUT.tensorAlignment) * LAYOUT.tensorAlignment;
+
+/** Neighbours with equal settings, as one tensor that spans them and the gaps between. */
+function mergeNeighbours(plan: StepPlan): readonly TensorPlan[] {
+  const merged: TensorPlan[] = [];
+  for (const tensor of plan.tensors) {
+    if (tensor === null || tensor.size === 0) continue;
+    const last = merged.at(-1);
+    if (last !== undefined && endOf(last) === tensor.base && sameSettings(last, tensor)) {
+      merged[merged.length - 1] = { ...last, size: tensor.base + tensor.size - last.base };
+    } else merged.push(tensor);
+  }
+  return merged;
+}
+
+/**
+ * The engine for a `GPUDevice`. Buffers need the usage `STORAGE` and at least four bytes an element; those of one tensor must
+ * differ. Throws `InvalidArgumentError` on a buffer that does not fit, and `DeviceLostError` once the device is gone, before
+ * anything is queued. Tensors larger than the device's bindings take several dispatches.
+ */
+export function createWebGpuEngine(device: GPUDevice): WebGpuEngine {
+  const pipelines = new Map<string, Pipeline>();
+  const stride = Math.max(256, device.limits.minUniformBufferOffsetAlignment);
+  const alignment = Math.max(LAYOUT.tensorAlignment, device.limits.minStorageBufferOffsetAlignment / 4);
+  /** Elements that one binding may hold. */
+  const windowLimit = Math.floor(device.limits.maxStorageBufferBindingSize / 4 / alignment) * alignment;
+  const groupLimit = device.limits.maxComputeWorkgroupsPerDimension;
+  let uniforms: GPUBuffer | undefined;
+  let staging = new ArrayBuffer(0);
+  let lost: string | undefined;
+  void device.lost.then(({ reason, message }) => (lost = `${reason}: ${message}`));
+
+  const pipelineOf = (kernel: Kernel, access: Access, masked: boolean): Pipeline => {
+    const key = `${kernelName(kernel)} ${access} ${masked}`;
+    let entry = pipelines.get(key);
+    if (entry === undefined) {
+      const states = kernelState(kernel).length;
+      const types: GPUBufferBindingType[] = [
+        'storage',
+        'read-only-storage',
+        ...Array<'storage'>(states).fill('storage'),
+      ];
+      const layout = device.createBindGroupLayout({
+        entries: [
+          ...types.map((type, binding) => ({ binding, visibility: COMPUTE_STAGE, buffer: { type } })),
+          {
+            binding: types.length,
+            visibility: COMPUTE_STAGE,
+            buffer: { type: 'uniform', hasDynamicOffset: true, minBindingSize: UNIFORM_BYTES } as const,
+          },
+        ],
+      });
+      const pipeline = device.createComputePipeline({
+        label: `learning rate dropout ${key}`,
+        layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
+        compute: {
+          module: device.createShaderModule({ code: stepShader(kernel, access, masked) }),
+          entryPoint: 'main',
+        },
+      });
+      pipelines.set(key, (entry = { pipeline, layout }));
+    }
+    return entry;
+  };
+
+  /** Cuts a stretch of one set of buffers into dispatches that the device's limits allow. `at`: its first element there. */
+  const cut = (tensor: TensorPlan, buffers: TensorBuffers<GPUBuffer>, at: number, access: Access): Dispatch[] => {
+    const unit = access === 'quads' ? 4 : 1;
+    const dispatches: Dispatch[] = [];
+    for (let done = 0; done < tensor.size;) {
+      const offset = Math.floor((at + done) / windowLimit) * windowLimit;
+      const inside = at + done - offset;
+      const count = Math.min(tensor.size - done, windowLimit - inside);
+      // Whole quads: what follows the last element is padding here, see `FlatBuffers`.
+      const covered = Math.ceil(count / unit) * unit;
+      dispatches.push({
+        stretch: { tensor, count: covered, first: inside / unit, block: (tensor.base + done) / 8 },
+        access,
+        buffers,
+        offset,
+        window: inside + covered,
+      });
+      done += count;
+    }
+    return dispatches;
+  };
+
+  const checkLost = (): void => {
+    if (lost !== undefined) {
+      throw new DeviceLostError(
+        `the GPU device must be alive, it was lost (${lost}); open another and put the parameters there`,
+      );
+    }
+  };
+
+  const submit = (plan: StepPlan, dispatches: readonly Dispatch[], encoder: GPUCommandEncoder): void => {
+    const bytes = stride * dispatches.length;
+    if (uniforms === undefined || uniforms.size < bytes) {
+      uniforms?.destroy();
+      uniforms = device.createBuffer({ size: bytes, usage: UNIFORM | COPY_DST });
+      staging = new ArrayBuffer(bytes);
+    }
+    dispatches.forEach(({ stretch }, i) => writeUniform(staging, stride * i, stretch, plan.key, plan.step));
+    device.queue.writeBuffer(uniforms, 0, staging, 0, bytes);
+    const block = { buffer: uniforms, offset: 0, size: UNIFORM_BYTES };
+    const pass = encoder.beginComputePass();
+    let previous:
+      { readonly dispatch: Dispatch; readonly pipeline: Pipeline; readonly group: GPUBindGroup } | undefined;
+    dispatches.forEach((dispatch, i) => {
+      const { stretch, access, buffers, offset, window } = dispatch;
+      const { kernel, threshold } = stretch.tensor;
+      const pipeline = pipelineOf(kernel, access, threshold < KEEP_ALL);
+      let group = previous?.group;
+      if (
+        group === undefined ||
+        previous?.pipeline !== pipeline ||
+        previous.dispatch.buffers !== buffers ||
+        previous.dispatch.offset !== offset ||
+        previous.dispatch.window < window
+      ) {
+        // A flat buffer is bound to its window's end, so that the next stretch can use the same group.
+        const size = 4 * (access === 'quads' && buffers.parameter.size % 16 === 0 ? fullWindow(dispatch) : window);
+        const bound = [
+          buffers.parameter,
+          buffers.gradient,
+          ...kernelState(kernel).map((name) => buffers.state[name] as GPUBuffer),
+        ];
+        group = device.createBindGroup({
+          layout: pipeline.layout,
+          entries: [
+            ...bound.map((buffer, binding) => ({ binding, resource: { buffer, offset: 4 * offset, size } })),
+            { binding: bound.length, resource: block },
+          ],
+        });
+        previous = { dispatch: { ...dispatch, window: size / 4 }, pipeline, group };
+      }
+      pass.setPipeline(pipeline.pipeline);
+      pass.setBindGroup(0, group, [stride * i]);
+      const groups = Math.ceil(stretch.count / (8 * WORKGROUP));
+      const width = Math.min(groups, groupLimit);
+      pass.dispatchWorkgroups(width, Math.ceil(groups / width));
+    });
+    pass.end();
+    device.queue.submit([encoder.finish()]);
+  };
+
+  /** Elements from a window's start that all of its buffers have. */
+  const fullWindow = ({ buffers, offset, stretch }: Dispatch): number => {
+    const sizes = [
+      buffers.parameter,
+      buffers.gradient,
+      ...kernelState(stretch.tensor.kernel).map((name) => buffers.state[name] as GPUBuffer),
+    ].map((buffer) => Math.floor(buffer.size / 16) * 4);
+    return Math.min(windowLimit, Math.min(...sizes) - offset);
+  };
+
+  return {
+    step(plan, tensors) {
+      checkLost();
+      if (tensors.length !== plan.tensors.length) {
+        throw new InvalidArgumentError(`tensors must be ${plan.tensors.length} as planned, got ${tensors.length}`);
+      }
+      const dispatches = plan.tensors.flatMap((tensor, index): Dispatch[] => {
+        if (tensor === null || tensor.size === 0) return [];
+        const buffers = tensors[index];
+        if (buffers === null || buffers === undefined) {
+          throw new InvalidArgumentError(`tensor ${index} must have buffers: it has a part in this step`);
+        }
+        checkBuffers(tensor.kernel, `tensor ${index}`, buffers, tensor.size);
+        return cut(tensor, buffers, 0, tensor.size % 4 === 0 ? 'quads' : 'elements');
+      });
+      if (dispatches.length > 0) submit(plan, dispatches, device.createCommandEncoder());
+    },
+
+    stepFlat(plan, buffers, gradients) {
+      checkLost();
+      const merged = mergeNeighbours(plan);
+      for (const tensor of merged) {
+        // Whole quads are touched, so whole quads must exist.
+        checkBuffers(tensor.kernel, 'the flat buffers', buffers, Math.ceil((tensor.base + tensor.size) / 4) * 4);
+      }
+      const dispatches = merged.flatMap((tensor) => cut(tensor, buffers, tensor.base, 'quads'));
+      if (gradients !== undefined) {
+        if (gradients.length !== plan.tensors.length) {
+          throw new InvalidArgumentError(
+            `gradients must be ${plan.tensors.length} as planned, got ${gradients.length}`,
+          );
+        }
+        if (dispatches.length > 0)
+          checkBuffer('gradient', 'the flat buffers', buffers.gradient, 0, COPY_DST, 'COPY_DST');
+        plan.tensors.forEach((tensor, index) => {
+          if (tensor === null) return;
+          const gradient = gradients[index] ?? undefined;
+          checkBuffer('gradient', `tensor ${index}`, gradient, tensor.size, COPY_SRC, 'COPY_SRC');
+        });
+      }
+      if (dispatches.length === 0) return;
+      const encoder = device.createCommandEncoder();
+      gradients?.forEach((gradient, index) => {
+        const tensor = plan.tensors[index];
+        if (gradient === null || tensor === null || tensor === undefined || tensor.size === 0) return;
+        encoder.copyBufferToBuffer(gradient, 0, buffers.gradient, 4 * tensor.base, 4 * tensor.size);
+      });
+      submit(plan, dispatches, encoder);
+    },
+
+    dispose() {
+      uniforms?.destroy();
+      uniforms = undefined;
+    },
+  };
+}
+
+/** Bytes of a flat buffer for tensors laid out up to element `end`: throws `UnsupportedError` where the device allows fewer. */
+export function flatBufferBytes(device: GPUDevice, end: number): number {
+  const bytes = Math.max(16, 4 * Math.ceil(end / LAYOUT.tensorAlignment) * LAYOUT.tensorAlignment);
+  if (bytes > device.limits.maxBufferSize) {
+    throw new UnsupportedError(
+      `a flat buffer of ${bytes} bytes must be within the device's maxBufferSize of ${device.limits.maxBufferSize}; keep the parameters in separate buffers`,
+    );
+  }
+  return bytes;
+}

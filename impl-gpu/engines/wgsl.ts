@@ -1,0 +1,178 @@
+/**
+ * The fused step as WGSL: one template for all kernels. A thread serves one block of the mask stream, eight elements, as two
+ * 16-byte loads and stores of each buffer (`quads`), or element by element where a tensor's size is no multiple of four.
+ */
+import { PHILOX } from '../../spec/stream.ts';
+import type { Key } from '../philox.ts';
+import type { Kernel, TensorPlan } from './engine.ts';
+import { SCALARS, kernelState } from './engine.ts';
+import { update } from './formulas.ts';
+
+/** How a kernel touches its buffers. */
+export type Access = 'quads' | 'elements';
+
+export const WORKGROUP = 256;
+
+/** Bytes of the uniform block that `writeUniform` fills: ten words and the scalars. */
+export const UNIFORM_BYTES = 80;
+
+const hex = (word: number): string => `0x${(word >>> 0).toString(16).padStart(8, '0')}u`;
+const [M0, M1] = PHILOX.multipliers;
+const [W0, W1] = PHILOX.weyl;
+
+/** High and low word of the product with a constant: WGSL has no 64-bit integers, so the high one is made of halves. */
+function multiplyFunction(name: string, constant: number): string {
+  const low = `${constant & 0xffff}u`;
+  const high = `${constant >>> 16}u`;
+  return `
+fn ${name}(a: u32) -> vec2<u32> {
+  let al = a & 0xffffu;
+  let ah = a >> 16u;
+  let middle = al * ${high} + ((al * ${low}) >> 16u);
+  let other = ah * ${low} + (middle & 0xffffu);
+  return vec2<u32>(ah * ${high} + (middle >> 16u) + (other >> 16u), a * ${hex(constant)});
+}`;
+}
+
+/**
+ * Philox4x32-10 of (block, 0, step, 0). What the first two rounds make of the step alone comes from the host (`round2Of`).
+ */
+function blockFunction(): string {
+  const rounds = Array.from({ length: PHILOX.rounds - 2 }, (_, i) => {
+    const round = i + 2;
+    return `
+  a = multiply0(c.x);
+  b = multiply1(c.z);
+  c = vec4<u32>(b.x ^ c.y ^ (u.key0 + ${hex(Math.imul(round, W0))}), b.y, a.x ^ c.w ^ (u.key1 + ${hex(Math.imul(round, W1))}), a.y);`;
+  });
+  return `${multiplyFunction('multiply0', M0)}${multiplyFunction('multiply1', M1)}
+
+fn draw(block: u32) -> vec4<u32> {
+  var a = multiply0(block);
+  var b = multiply1(a.x ^ u.key1);
+  var c = vec4<u32>(b.x ^ u.round2x, b.y, a.y ^ u.round2z, u.round2w);${rounds.join('')}
+  return c;
+}`;
+}
+
+/** The WGSL of a kernel's arithmetic: statements, and the names of the results. */
+function emitUpdate(
+  kernel: Kernel,
+  type: string,
+): { statements: string[]; parameter: string; state: readonly string[] } {
+  const statements: string[] = [];
+  const define = (expression: string): string => {
+    const name = `x${statements.length}`;
+    statements.push(`let ${name} = ${expression};`);
+    return name;
+  };
+  const { parameter, state } = update<string>(
+    kernel,
+    {
+      add: (a, b) => define(`${a} + ${b}`),
+      sub: (a, b) => define(`${a} - ${b}`),
+      mul: (a, b) => define(`${a} * ${b}`),
+      div: (a, b) => define(`${a} / ${b}`),
+      sqrt: (a) => define(`sqrt(${a})`),
+      max: (a, b) => define(`max(${a}, ${b})`),
+    },
+    {
+      parameter: 'p',
+      gradient: 'g',
+      state: kernelState(kernel),
+      scalar: (name) => `u.${name}`,
+      zero: `${type}(0.0)`,
+    },
+  );
+  return { statements, parameter, state };
+}
+
+/** WGSL source. Bindings: 0 parameter, 1 gradient, 2 and on the state, and last the uniform block. */
+export function stepShader(kernel: Kernel, access: Access, masked: boolean): string {
+  const names = kernelState(kernel);
+  const quads = access === 'quads';
+  const float = quads ? 'vec4<f32>' : 'f32';
+  const bits = quads ? 'vec4<u32>' : 'u32';
+  const bool = quads ? 'vec4<bool>' : 'bool';
+  const { statements, parameter, state } = emitUpdate(kernel, float);
+  // max() and select() want vectors on both sides; arithmetic takes the uniform scalars as they are.
+  const next = `bitcast<${bits}>(${parameter})`;
+  const halves = (word: string): string => `${word} & 0xffffu, ${word} >> 16u`;
+  const quadMask = (x: string, y: string): string =>
+    masked ? `vec4<u32>(${halves(x)}, ${halves(y)}) < vec4<u32>(u.threshold)` : 'vec4<bool>(true)';
+  const body = quads
+    ? `
+  advance(u.first + 2u * thread, ${quadMask('words.x', 'words.y')});
+  if (8u * thread + 4u < u.count) { advance(u.first + 2u * thread + 1u, ${quadMask('words.z', 'words.w')}); }`
+    : `
+  for (var j = 0u; j < 8u; j++) {
+    if (8u * thread + j < u.count) {
+      advance(u.first + 8u * thread + j, ${masked ? '((words[j >> 1u] >> (16u * (j & 1u))) & 0xffffu) < u.threshold' : 'true'});
+    }
+  }`;
+  return `
+struct Uniforms {
+  count: u32, first: u32, block: u32, threshold: u32,
+  key0: u32, key1: u32, round2x: u32, round2z: u32, round2w: u32,
+  ${SCALARS.map((name) => `${name}: f32`).join(', ')},
+}
+// The parameter as words: a kept or dropped element is selected on its bits, since WGSL may flush subnormal floats.
+@group(0) @binding(0) var<storage, read_write> parameter_: array<${bits}>;
+@group(0) @binding(1) var<storage, read> gradient_: array<${float}>;
+${names.map((name, i) => `@group(0) @binding(${i + 2}) var<storage, read_write> ${name}_: array<${float}>;`).join('\n')}
+@group(0) @binding(${names.length + 2}) var<uniform> u: Uniforms;
+${masked ? blockFunction() : ''}
+
+fn advance(i: u32, kept: ${bool}) {
+  let bits = parameter_[i];
+  let p = bitcast<${float}>(bits);
+  let g = gradient_[i];
+  ${names.map((name) => `let ${name} = ${name}_[i];`).join('\n  ')}
+  ${statements.join('\n  ')}
+  ${names.map((name, i) => `${name}_[i] = ${state[i] as string};`).join('\n  ')}
+  parameter_[i] = select(bits, ${next}, kept);
+}
+
+@compute @workgroup_size(${WORKGROUP})
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let thread = (group.y * groups.x + group.x) * ${WORKGROUP}u + local;
+  if (8u * thread >= u.count) { return; }
+  ${masked ? 'let words = draw(u.block + thread);' : ''}${body}
+}
+`;
+}
+
+const low32 = (value: bigint): number => Number(value & 0xffffffffn);
+
+/** Words 0, 2 and 3 of the counter after two rounds, as far as they do not depend on the block. */
+function round2Of(key: Key, step: number): readonly [number, number, number] {
+  const first = BigInt(M1) * BigInt(step);
+  const c0 = (low32(first >> 32n) ^ key[0]) >>> 0;
+  const second = BigInt(M0) * BigInt(c0);
+  return [low32(first) ^ (key[0] + W0), low32(second >> 32n) ^ (key[1] + W1), low32(second)];
+}
+
+/** A stretch of elements that share kernel, scalars and threshold. */
+export interface Stretch {
+  readonly tensor: TensorPlan;
+  /** Elements. */
+  readonly count: number;
+  /** Its first element in the bound buffers, in units of the access (elements or quads). */
+  readonly first: number;
+  /** Its first element's block in the mask stream. */
+  readonly block: number;
+}
+
+/** Fills one uniform block at byte `at`. */
+export function writeUniform(target: ArrayBuffer, at: number, stretch: Stretch, key: Key, step: number): void {
+  const { tensor, count, first, block } = stretch;
+  const words = new Uint32Array(target, at, 9);
+  words.set([count, first, block, tensor.threshold, key[0], key[1]]);
+  // A typed array takes words modulo 2^32, xor's negative ones too.
+  words.set(round2Of(key, step), 6);
+  new Float32Array(target, at + 36, SCALARS.length).set(SCALARS.map((name) => tensor.scalars[name]));
+}
