@@ -4,7 +4,7 @@ import type { Key } from '../philox.ts';
 import type { HyperValues } from '../validate.ts';
 import { InvalidArgumentError, UnsupportedError, checkKeepProbability, resolveHyper } from '../validate.ts';
 import type { Family, Kernel, ScalarName, Scalars, StepPlan, TensorPlan } from './engine.ts';
-import { KEEP_ALL, SCALARS } from './engine.ts';
+import { SCALARS } from './engine.ts';
 
 /** One tensor as the planner sees it. */
 export interface TensorRequest {
@@ -219,7 +219,3 @@ export function planStep(request: StepRequest): StepPlan {
   return { key, step, tensors };
 }
 
-/** Whether a plan's tensor draws a mask at all. */
-export function drawsMask(plan: TensorPlan): boolean {
-  return plan.threshold < KEEP_ALL;
-}
