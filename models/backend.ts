@@ -12,11 +12,8 @@ let shimmed = false;
 
 async function useWasm(): Promise<void> {
   const require = createRequire(import.meta.url);
-  const loaded = (await import('@tensorflow/tfjs-backend-wasm')) as typeof import('@tensorflow/tfjs-backend-wasm') & {
-    default?: typeof import('@tensorflow/tfjs-backend-wasm');
-  };
-  const wasm = loaded.default ?? loaded;
-  wasm.setWasmPaths(`${dirname(require.resolve('@tensorflow/tfjs-backend-wasm/package.json'))}/dist/`);
+  const { setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm');
+  setWasmPaths(`${dirname(require.resolve('@tensorflow/tfjs-backend-wasm/package.json'))}/dist/`);
   if (!(await tf.setBackend('wasm'))) throw new JobError('--backend wasm: the backend did not start');
   if (!shimmed) registerWasmMatMul();
   shimmed = true;

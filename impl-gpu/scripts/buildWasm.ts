@@ -17,7 +17,8 @@ const flags = ['--runtime', 'stub', '-O3', '--noAssert', '--enable', 'simd', '--
 
 async function compile(source: string): Promise<Uint8Array> {
   let binary: Uint8Array | undefined;
-  const { error, stderr } = await asc.main([basename(source), ...flags, '-o', 'out.wasm'], {
+  const stderr = asc.createMemoryStream();
+  const { error } = await asc.main([basename(source), ...flags, '-o', 'out.wasm'], {
     readFile: (name, baseDir) => {
       try {
         return readFileSync(join(dirname(source), baseDir === '.' ? '' : baseDir, name), 'utf8');
@@ -29,6 +30,7 @@ async function compile(source: string): Promise<Uint8Array> {
       if (name === 'out.wasm') binary = contents as Uint8Array;
     },
     listFiles: () => [],
+    stderr,
   });
   if (error !== null || binary === undefined) throw new Error(`${source}: ${stderr.toString()}`);
   return binary;

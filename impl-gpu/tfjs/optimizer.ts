@@ -394,5 +394,5 @@ export abstract class LrdOptimizer extends tf.Optimizer {
 function withoutForeign(values: object): HyperValues {
   return Object.fromEntries(
     Object.entries(values).filter(([name, value]) => name !== 'customObjects' && value !== undefined),
-  ) as HyperValues;
+  );
 }
