@@ -218,4 +218,3 @@ export function planStep(request: StepRequest): StepPlan {
   });
   return { key, step, tensors };
 }
-
