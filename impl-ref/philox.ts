@@ -3,10 +3,13 @@ import { PHILOX } from '../spec/stream.ts';
 /** Four 32-bit words, each a non-negative integer below 2^32. */
 export type Words = readonly [number, number, number, number];
 
-/** The 64 bits of a product of two 32-bit words, as (low, high). */
+/**
+ * The 64 bits of a product of two 32-bit words, as (low, high). a b = 2^16 a bHigh + a bLow, where both products stay below 2^48
+ * and are exact in float64.
+ */
 function multiply(a: number, b: number): readonly [low: number, high: number] {
-  const product = BigInt(a) * BigInt(b);
-  return [Number(product & 0xffffffffn), Number(product >> 32n)];
+  const carry = Math.floor((a * (b & 0xffff)) / 2 ** 16);
+  return [Math.imul(a, b) >>> 0, Math.floor((a * (b >>> 16) + carry) / 2 ** 16)];
 }
 
 /**
