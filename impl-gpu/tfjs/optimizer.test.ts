@@ -193,11 +193,11 @@ for (const backend of ['cpu', 'wasm'] as const) {
     const used = tf.tidy(() => tf.variable(tf.tensor1d([1, 2])));
     const unused = tf.tidy(() => tf.variable(tf.tensor1d([3])));
     const optimizer = lrd.sgdm({ keepProbability: 1, learningRate: 0.1, momentum: 0 });
-    const cost = optimizer.minimize(() => tf.sum(tf.square(used)) as tf.Scalar, true, [unused, used]);
+    const cost = optimizer.minimize(() => tf.sum(tf.square(used)), true, [unused, used]);
     assert.is((await cost?.data())?.[0], 5);
     assert.equal([...(await used.data())], [0.8, 1.6].map(Math.fround));
     assert.equal([...(await unused.data())], [3]);
-    optimizer.minimize(() => tf.add(tf.sum(used), tf.sum(unused)) as tf.Scalar, false, [unused, used]);
+    optimizer.minimize(() => tf.add(tf.sum(used), tf.sum(unused)), false, [unused, used]);
     assert.equal([...(await unused.data())], [Math.fround(2.9)]);
     dispose([used, unused, cost as tf.Scalar]);
     optimizer.dispose();
@@ -311,7 +311,7 @@ for (const backend of ['cpu', 'wasm'] as const) {
       m.fit(x, y, { epochs: 8, batchSize: 16, shuffle: false, verbose: 0 });
     const { history } = await fit(model);
     const losses = history['loss'] as number[];
-    assert.ok((losses.at(-1) as number) < 0.7 * (losses[0] as number), losses.join(' '));
+    assert.ok(losses.at(-1) < 0.7 * (losses[0] as number), losses.join(' '));
     let artifacts: tf.io.ModelArtifacts | undefined;
     await model.save(
       tf.io.withSaveHandler(async (saved) => {

@@ -61,12 +61,18 @@ function charts(runs: readonly Run[]): string {
         const points = run.metrics.map((m): readonly [number, number] => [m.epoch, m[key]]);
         return { label: `${arm(run)}, seed ${run.config.seed}`, color: color(run), points };
       });
-      return lineChart(series, { title: `${column}: ${name}`, xLabel: 'epoch', yLabel: unit, logarithmic });
+      return lineChart(series, {
+        title: `${column}: ${name}`,
+        xLabel: 'epoch',
+        yLabel: unit,
+        logarithmic,
+        ignoreStart: unit === '%',
+      });
     }),
   );
   return (
     `<ul class="legend">${legend}</ul>` +
-    `<div class="grid-of-charts" style="grid-template-columns:repeat(${groups.length}, minmax(0, 1fr))">${cells.join('')}</div>`
+    `<div class="grid-of-charts" style="grid-template-columns:repeat(${groups.length}, minmax(0, 460px))">${cells.join('')}</div>`
   );
 }
 

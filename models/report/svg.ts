@@ -13,6 +13,8 @@ export interface ChartOptions {
   readonly xLabel: string;
   readonly yLabel: string;
   readonly logarithmic?: boolean;
+  /** Leaves the first tenth of the x range out when the y range is chosen: a steep start would flatten all the rest. */
+  readonly ignoreStart?: boolean;
   readonly width?: number;
   readonly height?: number;
 }
@@ -56,7 +58,7 @@ function formatTick(value: number): string {
 
 /** A chart of the series; values that are not finite (or not positive on a logarithmic axis) are left out. */
 export function lineChart(series: readonly Series[], options: ChartOptions): string {
-  const { title, xLabel, yLabel, logarithmic = false, width = 300, height = 210 } = options;
+  const { title, xLabel, yLabel, logarithmic = false, ignoreStart = false, width = 300, height = 210 } = options;
   const margin = { left: 48, right: 10, top: 26, bottom: 36 };
   const usable = ([x, y]: readonly [number, number]): boolean =>
     Number.isFinite(x) && Number.isFinite(y) && (!logarithmic || y > 0);
@@ -66,7 +68,8 @@ export function lineChart(series: readonly Series[], options: ChartOptions): str
   if (points.length === 0)
     return `${head}${heading}<text x="${width / 2}" y="${height / 2}" class="tick">no data</text></svg>`;
   const xs = points.map(([x]) => x);
-  const ys = points.map(([, y]) => y);
+  const from = ignoreStart ? Math.min(...xs) + 0.1 * (Math.max(...xs) - Math.min(...xs)) : -Infinity;
+  const ys = points.filter(([x]) => x >= from).map(([, y]) => y);
   const span = (low: number, high: number): readonly [number, number] => {
     if (logarithmic) return low < high ? [low / 1.08, high * 1.08] : [low / 2, high * 2];
     const pad = low < high ? (high - low) * 0.05 : Math.abs(low) * 0.1 + 1e-9;
@@ -78,6 +81,7 @@ export function lineChart(series: readonly Series[], options: ChartOptions): str
   const scale = (y: number): number => (logarithmic ? Math.log(y / y0) / Math.log(y1 / y0) : (y - y0) / (y1 - y0));
   const toY = (y: number): number => height - margin.bottom - scale(y) * (height - margin.top - margin.bottom);
   const bottom = height - margin.bottom;
+  const inner = { width: width - margin.left - margin.right, height: bottom - margin.top };
   const parts = [head, heading];
   for (const tick of logarithmic ? logTicks(y0, y1) : niceTicks(y0, y1)) {
     const y = toY(tick).toFixed(1);
@@ -96,6 +100,10 @@ export function lineChart(series: readonly Series[], options: ChartOptions): str
     `<text x="${(margin.left + width - margin.right) / 2}" y="${height - 6}" text-anchor="middle" class="label">${escapeHtml(xLabel)}</text>`,
     `<text transform="translate(11 ${(margin.top + bottom) / 2}) rotate(-90)" text-anchor="middle" class="label">${escapeHtml(yLabel)}</text>`,
   );
+  // Lines are drawn inside a nested viewport, which clips them.
+  parts.push(
+    `<svg x="${margin.left}" y="${margin.top}" width="${inner.width}" height="${inner.height}" viewBox="${margin.left} ${margin.top} ${inner.width} ${inner.height}">`,
+  );
   for (const { label, color, dashed, points: all } of series) {
     const drawn = all.filter(usable);
     const path = drawn.map(([x, y]) => `${toX(x).toFixed(1)},${toY(y).toFixed(1)}`).join(' ');
@@ -106,6 +114,6 @@ export function lineChart(series: readonly Series[], options: ChartOptions): str
         : `<polyline points="${path}" fill="none" stroke="${color}" stroke-width="1.8"${dash} stroke-linejoin="round"><title>${escapeHtml(label)}</title></polyline>`,
     );
   }
-  parts.push('</svg>');
+  parts.push('</svg></svg>');
   return parts.join('');
 }

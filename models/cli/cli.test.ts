@@ -1,0 +1,142 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import * as assert from 'uvu/assert';
+import { suite } from '../../conformance/harness/suite.ts';
+import { UsageError } from '../errors.ts';
+import { parseTraining } from './train.ts';
+
+const test = suite('models/cli');
+const scratch = mkdtempSync(join(tmpdir(), 'lrd-cli-'));
+test.after(() => rmSync(scratch, { recursive: true, force: true }));
+
+const program = fileURLToPath(new URL('./lrd.ts', import.meta.url));
+const loader = import.meta.resolve('tsx');
+
+interface Result {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function lrd(...args: readonly string[]): Result {
+  return spawnSync(process.execPath, ['--import', loader, program, ...args], { cwd: scratch, encoding: 'utf8' });
+}
+
+/** A mistake: exit code 2, one line on stderr that matches, nothing on stdout. */
+function refuses(args: readonly string[], pattern: RegExp, status = 2): void {
+  const result = lrd(...args);
+  assert.match(result.stderr, pattern);
+  assert.is(result.stderr.trimEnd().split('\n').length, 1, result.stderr);
+  assert.is(result.status, status);
+  assert.is(result.stdout, '');
+}
+
+const out = join(scratch, 'refused');
+const train = (...args: readonly string[]): readonly string[] => [
+  'train',
+  'fcnet',
+  '--data',
+  'digits',
+  '--out',
+  out,
+  ...args,
+];
+
+/** A mistake in the arguments of `lrd train`, found before anything starts. */
+function refusesTraining(args: readonly string[], pattern: RegExp): void {
+  let message = 'no error';
+  try {
+    parseTraining(['fcnet', '--data', 'digits', ...args]);
+  } catch (error) {
+    assert.instance(error, UsageError);
+    ({ message } = error as Error);
+  }
+  assert.match(message, pattern);
+  assert.not.match(message, /\n/);
+}
+
+test('each argument of train is checked, and the message names it, the value and the rule', () => {
+  refusesTraining(['resnet'], /takes one RECIPE, got also resnet/);
+  refusesTraining(['--data', 'minst'], /--data must be one of digits, mnist, fashion-mnist.*; got "minst"/);
+  refusesTraining(['--optimizer', 'adan'], /--optimizer must be one of sgdm, .*; got "adan"/);
+  for (const keep of ['0', '1.5', 'half', '', 'NaN']) {
+    refusesTraining(['--keep', keep], new RegExp(`--keep must be a number in \\[2\\^-16, 1\\], got "${keep}"`));
+  }
+  refusesTraining(['--keep=-0.5'], /--keep must be a number in \[2\^-16, 1\], got "-0.5"/);
+  refusesTraining(['--epochs', '0'], /--epochs must be a whole number of at least 1, got "0"/);
+  refusesTraining(['--epochs=-3'], /--epochs must be/);
+  refusesTraining(['--batch-size', '1.5'], /--batch-size must be a whole number/);
+  refusesTraining(['--lr', '0'], /--lr must be a number above 0, got "0"/);
+  refusesTraining(['--momentum', '1'], /--momentum must be a number in \[0, 1\), got "1"/);
+  refusesTraining(['--seed', 'abc'], /--seed must be a whole number/);
+  refusesTraining(['--frobnicate'], /frobnicate.*options: --data/);
+});
+
+test('wrong calls are one line on stderr and exit code 2', () => {
+  refuses(['nothing'], /COMMAND must be one of .*train.*; got "nothing"/);
+  refuses(['train'], /needs a RECIPE: fcnet/);
+  refuses(['train', 'fcnett'], /RECIPE must be one of fcnet.*; got "fcnett"/);
+  refuses(train('--keep', '1.5'), /^lrd: --keep must be a number in \[2\^-16, 1\], got "1.5"\n$/);
+  refuses(train('--backend', 'cuda'), /--backend must be one of auto.*; got "cuda"/);
+  refuses(['report', scratch], /needs --out/);
+  refuses(['report', '--out', 'x.html'], /needs at least one RUN/);
+  assert.not.ok(existsSync(out));
+});
+
+test('a job that fails is one line, exit code 1, and leaves nothing half-written', () => {
+  refuses(train('--data', 'mnist', '--data-dir', scratch), /no train-images-idx3-ubyte/, 1);
+  refuses(['report', scratch, '--out', join(scratch, 'x.html')], /not a run/, 1);
+  assert.not.ok(existsSync(out));
+  assert.not.ok(existsSync(join(scratch, 'x.html')));
+});
+
+test('train, then report: a run folder and a page that needs no network', () => {
+  for (const keep of ['1', '0.5']) {
+    const folder = join(scratch, `run-${keep}`);
+    const result = lrd('train', 'fcnet', '--data', 'digits', '--optimizer', 'adam', '--keep', keep, '--width', '32',
+      '--epochs', '3', '--seed', '1', '--out', folder); // prettier-ignore
+    assert.is(result.status, 0, result.stderr);
+    assert.is(result.stdout.trim(), folder);
+    assert.match(result.stderr, /adam p=\S+: epoch 3\/3 {2}train loss \d/);
+    assert.is(readFileSync(join(folder, 'metrics.jsonl'), 'utf8').trim().split('\n').length, 3);
+  }
+  refuses(train('--out', join(scratch, 'run-1')), /--out must not hold a run already/);
+  const page = join(scratch, 'page.html');
+  const result = lrd('report', join(scratch, 'run-1'), join(scratch, 'run-0.5'), '--out', page);
+  assert.is(result.status, 0, result.stderr);
+  const html = readFileSync(page, 'utf8');
+  assert.is(html.match(/<polyline/g)?.length, 6);
+  assert.match(html, /LRD, p = 0.5/);
+  // Nothing is loaded from elsewhere: no address in src, href or url().
+  assert.not.match(html, /(src|href)=|url\(|@import|<script/);
+});
+
+test('without --keep the base rule trains', () => {
+  const folder = join(scratch, 'base');
+  const result = lrd('train', 'fcnet', '--data', 'digits', '--width', '8', '--epochs', '1', '--out', folder);
+  assert.is(result.status, 0, result.stderr);
+  const config = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')) as Record<string, unknown>;
+  assert.is(config['keepProbability'], 1);
+  assert.is(config['optimizer'], 'sgdm');
+});
+
+test('doctor says what runs here', () => {
+  const report = JSON.parse(lrd('doctor', '--json').stdout) as {
+    backends: { backend: string; runs: boolean }[];
+    auto: string;
+  };
+  assert.ok(report.backends.some(({ backend, runs }) => backend === 'wasm' && runs));
+  assert.ok(report.auto.length > 0);
+  assert.match(lrd('doctor').stdout, /wasm +runs/);
+});
+
+test('a metrics file that is not one is named', () => {
+  const folder = join(scratch, 'run-1');
+  writeFileSync(join(folder, 'metrics.jsonl'), 'nonsense\n');
+  refuses(['report', folder, '--out', join(scratch, 'y.html')], /metrics.jsonl: line 1 is not JSON/, 1);
+});
+
+test.run();

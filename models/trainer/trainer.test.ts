@@ -1,0 +1,184 @@
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs';
+import * as assert from 'uvu/assert';
+import { suite } from '../../conformance/harness/suite.ts';
+import { useBackend } from '../backend.ts';
+import { loadDigits } from '../data/digits.ts';
+import { fcNet } from '../nets/fcnet.ts';
+import { countParameters } from '../nets/net.ts';
+import { trainingBatches } from './batches.ts';
+import { RunningMean, classificationSums } from './metrics.ts';
+import { consoleProgress, formatDuration, silentProgress } from './progress.ts';
+import { readRun } from './runFolder.ts';
+import { runTraining } from './runTraining.ts';
+import type { TrainingRequest } from './runTraining.ts';
+
+const test = suite('models/trainer');
+const scratch = mkdtempSync(join(tmpdir(), 'lrd-trainer-'));
+test.before(async () => {
+  await useBackend('wasm');
+});
+test.after(() => rmSync(scratch, { recursive: true, force: true }));
+
+let folders = 0;
+const request = (changes: Partial<TrainingRequest> = {}): TrainingRequest => ({
+  recipe: 'fcnet',
+  data: 'digits',
+  dataDir: undefined,
+  optimizer: 'adam',
+  keepProbability: 0.5,
+  learningRate: undefined,
+  momentum: undefined,
+  weightDecay: undefined,
+  batchSize: 128,
+  epochs: 2,
+  seed: 7n,
+  backend: 'wasm',
+  width: 64,
+  limit: undefined,
+  out: join(scratch, `run-${folders++}`),
+  ...changes,
+});
+
+test('FCNet has 1,796,010 parameters and starts within +-1/sqrt(fan in)', async () => {
+  const net = fcNet({ inputs: 784, classes: 10, seed: 1n });
+  assert.is(countParameters(net), 1_796_010);
+  assert.equal(
+    net.parameters.map(({ name, variable }) => `${name} ${variable.shape.join('x')}`),
+    [
+      'fc1/weight 784x1000',
+      'fc1/bias 1000',
+      'fc2/weight 1000x1000',
+      'fc2/bias 1000',
+      'fc3/weight 1000x10',
+      'fc3/bias 10',
+    ],
+  );
+  for (const { name, variable } of net.parameters) {
+    const bound = 1 / Math.sqrt(name.startsWith('fc1') ? 784 : 1000);
+    const values = await variable.data<'float32'>();
+    const [low, high] = [Math.min(...values.slice(0, 10_000)), Math.max(...values.slice(0, 10_000))];
+    assert.ok(low >= -bound && high <= bound && high - low > (values.length > 100 ? 1.9 : 1) * bound, name);
+  }
+  net.dispose();
+});
+
+test('an epoch visits each image once, in an order that depends on seed and epoch, and keeps the smaller last batch', async () => {
+  const set = await loadDigits();
+  const labels = (seed: bigint, epoch: number): number[] =>
+    [...trainingBatches(set, 128, seed, epoch)].flatMap((batch) => [...batch.labels]);
+  const sizes = [...trainingBatches(set, 128, 1n, 1)].map(({ count }) => count);
+  assert.equal(sizes, [...new Array<number>(11).fill(128), 29]);
+  const first = labels(1n, 1);
+  assert.equal(Uint8Array.from(first).sort(), set.train.labels.slice().sort());
+  assert.equal(labels(1n, 1), first);
+  assert.not.equal(labels(1n, 2), first);
+  assert.not.equal(labels(2n, 1), first);
+});
+
+test('loss and accuracy of logits, by hand', () => {
+  const sums = classificationSums(Float32Array.of(0, 0, Math.log(3), 0), Uint8Array.of(1, 0), 2);
+  assert.is(sums.correct, 1);
+  assert.ok(Math.abs(sums.loss - (Math.log(2) + Math.log(4 / 3))) < 1e-7);
+  const mean = new RunningMean();
+  mean.add({ count: 128, loss: 128, correct: 64 });
+  mean.add({ count: 32, loss: 0, correct: 32 });
+  assert.equal([mean.loss, mean.accuracy], [0.8, 60]);
+  assert.ok(Number.isNaN(classificationSums(Float32Array.of(NaN, 0), Uint8Array.of(1), 2).loss));
+  assert.is(classificationSums(Float32Array.of(1e30, 0), Uint8Array.of(0), 2).loss, 0);
+});
+
+test('training learns, a seed fixes the run, and another seed gives another', async () => {
+  const first = await runTraining(request({ epochs: 12 }), silentProgress);
+  const second = await runTraining(request({ epochs: 12 }), silentProgress);
+  const other = await runTraining(request({ epochs: 12, seed: 8n }), silentProgress);
+  const untimed = (run: typeof first): object[] => run.metrics.map((m) => ({ ...m, seconds: 0 }));
+  assert.equal(untimed(first), untimed(second));
+  assert.not.equal(untimed(first), untimed(other));
+  assert.ok((first.metrics.at(-1)?.testAccuracy ?? 0) > 80);
+  assert.ok((first.metrics.at(-1)?.trainLoss ?? 9) < 0.6 * (first.metrics[0]?.trainLoss ?? 0));
+});
+
+test('no tensor is left behind', async () => {
+  const before = tf.memory().numTensors;
+  await runTraining(request(), silentProgress);
+  assert.is(tf.memory().numTensors, before);
+});
+
+test('a run folder holds what was asked, where it ran and a line an epoch; a line cut off by a kill is left out', async () => {
+  const run = await runTraining(request(), silentProgress);
+  assert.equal(readRun(run.folder), run);
+  const environment = JSON.parse(readFileSync(join(run.folder, 'environment.json'), 'utf8')) as Record<string, unknown>;
+  assert.is(environment['backend'], 'wasm');
+  assert.is(run.config.seed, '0x0000000000000007');
+  assert.equal(Object.keys(run.metrics[0] as object), [
+    'epoch', 'trainLoss', 'trainAccuracy', 'testLoss', 'testAccuracy', 'seconds', 'learningRate', 'keepProbability', 'weightDecay',
+  ]); // prettier-ignore
+  appendFileSync(join(run.folder, 'metrics.jsonl'), '{"epoch":3,"trai');
+  assert.is(readRun(run.folder).metrics.length, 2);
+});
+
+test('a loss that is no longer finite stops training, says where, and keeps the epochs before', async () => {
+  const asked = request({ optimizer: 'sgdm', learningRate: 1e30, epochs: 3 });
+  let message = '';
+  try {
+    await runTraining(asked, silentProgress);
+  } catch (error) {
+    message = (error as Error).message;
+  }
+  assert.match(message, /the loss at step \d+ \(epoch 1\) is (NaN|Infinity), no longer finite; 0 epochs are kept/);
+  assert.equal(readRun(asked.out as string).metrics, []);
+});
+
+test('a folder that holds a run is refused before anything is loaded, and a wrong setting leaves no folder', async () => {
+  const asked = request();
+  await runTraining(asked, silentProgress);
+  const before = readFileSync(join(asked.out as string, 'metrics.jsonl'), 'utf8');
+  const failing = async (changes: Partial<TrainingRequest>): Promise<string> => {
+    try {
+      await runTraining({ ...asked, ...changes }, silentProgress);
+    } catch (error) {
+      return (error as Error).message;
+    }
+    return 'no error';
+  };
+  assert.match(await failing({}), /--out must not hold a run already/);
+  assert.is(readFileSync(join(asked.out as string, 'metrics.jsonl'), 'utf8'), before);
+  const fresh = join(scratch, 'fresh');
+  assert.match(await failing({ out: fresh, data: 'mnist', dataDir: scratch }), /no train-images-idx3-ubyte/);
+  assert.match(await failing({ out: fresh, momentum: 0.9 }), /momentum/);
+  assert.match(await failing({ out: fresh, backend: 'webgl' }), /--backend must be one of/);
+  assert.not.ok(existsSync(fresh));
+});
+
+test('progress is one rewritten line on a terminal and plain lines elsewhere', () => {
+  const state = {
+    label: 'adam',
+    epoch: 1,
+    epochs: 2,
+    samplesDone: 64,
+    samplesTotal: 128,
+    loss: 0.5,
+    accuracy: 75,
+    rate: 1000,
+    secondsLeft: 75,
+  };
+  const outputs = [true, false].map((isTTY) => {
+    let text = '';
+    const now = performance.now.bind(performance);
+    let clock = 0;
+    performance.now = () => (clock += 20_000);
+    const progress = consoleProgress({ isTTY, write: (part: string) => (text += part) });
+    progress.step(state);
+    progress.line('done');
+    performance.now = now;
+    return text;
+  });
+  const line = 'adam: epoch 1/2  50 %  loss 0.5000  accuracy 75.00 %  1000 samples/s, 1:15 left';
+  assert.equal(outputs, [`\r\u001b[K${line}\r\u001b[Kdone\n`, `${line}\ndone\n`]);
+  assert.equal([59.6, 3725].map(formatDuration), ['1:00', '1:02:05']);
+});
+
+test.run();
