@@ -1257,6 +1257,47 @@ const trained: readonly Requirement[] = [
   },
 ];
 
+/** What an implementation says to the conformance kit, and how far many steps may drift. */
+const protocol: readonly Requirement[] = [
+  {
+    id: 'LRD-NUM-001',
+    level: 'MUST',
+    binds: 'implementation',
+    statement:
+      'Rounding does not build up beyond what each operation may do: after many steps a parameter still lies in the interval that was carried from the first.',
+    locus: 'this specification',
+    domain: 'given gradients, 50 steps',
+    tolerance: {
+      class: 'interval',
+      derivation:
+        'the intervals of the single steps composed: parameters and state are carried as intervals, never reset',
+    },
+    capability: [],
+  },
+  {
+    id: 'LRD-PROTO-001',
+    level: 'MUST',
+    binds: 'implementation',
+    statement:
+      "Answers follow the protocol's schemas, one a line, in time; NaN, the infinities and -0 are strings, and nothing else is written to stdout.",
+    locus: 'this specification, conformance protocol version 1',
+    domain: 'outside implementations',
+    tolerance: exact,
+    capability: [],
+  },
+  {
+    id: 'LRD-PROTO-002',
+    level: 'MUST',
+    binds: 'implementation',
+    statement:
+      'A reported mask is the one that was used: what is reported kept moves, what is reported dropped does not.',
+    locus: 'this specification, conformance protocol version 1',
+    domain: 'implementations that report masks',
+    tolerance: exact,
+    capability: [],
+  },
+];
+
 /** Every requirement, in the order of the specification. */
 export const REQUIREMENTS: readonly Requirement[] = [
   ...algorithm,
@@ -1266,6 +1307,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
   ...rules,
   ...state,
   ...errors,
+  ...protocol,
   ...comparators,
   ...schedules,
   ...decisions,
