@@ -88,7 +88,12 @@ function nameOf({ vendor, device, description }: AdapterDescription): string {
   return description === '' ? `${vendor} ${device}`.trim() || 'an unnamed adapter' : description;
 }
 
-async function ask(gpu: GPU, source: string): Promise<{ adapter: GPUAdapter | undefined; attempt: GpuAttempt }> {
+interface Answer {
+  readonly adapter: GPUAdapter | undefined;
+  readonly attempt: GpuAttempt;
+}
+
+async function ask(gpu: GPU, source: string): Promise<Answer> {
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
   if (adapter === null) return { adapter: undefined, attempt: { source, adapter: undefined, outcome: 'no adapter' } };
   held.push(gpu, adapter);
@@ -125,23 +130,26 @@ async function findInNode(kind: AdapterKind): Promise<Found> {
   for (const [name, value] of Object.entries(dawn.globals)) {
     if (!(name in globalThis)) Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
   }
-  const system = await ask(dawn.create([]), "Dawn on the system's drivers");
+  const { bringLoader, findSoftwareDrivers, systemHasDriver, systemHasLoader, withSoftwareDriver } =
+    await import('./softwareDriver.ts');
+  if (!systemHasLoader()) bringLoader(findSoftwareDrivers());
+  const source = "Dawn on the system's drivers";
+  const system: Answer = systemHasDriver()
+    ? await ask(dawn.create([]), source)
+    : { adapter: undefined, attempt: { source, adapter: undefined, outcome: 'no Vulkan driver is installed' } };
   attempts.push(system.attempt);
   if (system.attempt.adapter !== undefined && (fits(system.attempt, kind) || kind === 'hardware')) {
     const found = fits(system.attempt, kind) ? system.adapter : undefined;
     return { adapter: found, attempts, advice: found === undefined ? [DRIVER_ADVICE] : [] };
   }
   if (kind === 'hardware') return { adapter: undefined, attempts, advice: [DRIVER_ADVICE] };
-  const { findSoftwareDrivers, useSoftwareDriver } = await import('./softwareDriver.ts');
   for (const { origin, directory, reason } of findSoftwareDrivers()) {
     const source = `Dawn on SwiftShader from ${origin}`;
     if (directory === undefined) {
       attempts.push({ source, adapter: undefined, outcome: reason ?? 'not found' });
       continue;
     }
-    // A loader of the system's own goes on serving; a second one only where Dawn found none.
-    useSoftwareDriver(directory, true);
-    const software = await ask(dawn.create([]), source);
+    const software = await withSoftwareDriver(directory, () => ask(dawn.create([]), source));
     attempts.push(software.attempt);
     if (fits(software.attempt, kind)) return { adapter: software.adapter, attempts, advice: [DRIVER_ADVICE] };
   }

@@ -2,7 +2,16 @@
  * SwiftShader, Google's Vulkan driver for CPUs, found without root: from the npm package `@sparticuz/chromium` (Linux x64),
  * which carries it as a compressed archive, or from Debian's `chromium` package. Node only.
  */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { constants, homedir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -13,6 +22,7 @@ const ICD = 'vk_swiftshader_icd.json';
 const LOADER = 'libvulkan.so.1';
 const FILES = ['libvk_swiftshader.so', LOADER, ICD] as const;
 const DEBIAN = '/usr/lib/chromium';
+const ICD_VARIABLE = 'VK_ICD_FILENAMES';
 const RTLD_NODELETE = 0x1000;
 
 /** A place that SwiftShader was looked for in, with what was found there. */
@@ -95,18 +105,66 @@ export function findSoftwareDrivers(): readonly SoftwareDriver[] {
   return [fromPackage(), fromDebian()];
 }
 
+/** Folders in which a system keeps its Vulkan loader. */
+const LOADER_FOLDERS = [
+  '/usr/lib/x86_64-linux-gnu',
+  '/usr/lib/aarch64-linux-gnu',
+  '/usr/lib64',
+  '/usr/lib',
+  '/usr/local/lib',
+];
+
+/** Whether Dawn can load a Vulkan loader by itself. Elsewhere than on Linux that is the system's affair. */
+export function systemHasLoader(): boolean {
+  if (process.platform !== 'linux') return true;
+  const folders = [
+    ...(process.env['LD_LIBRARY_PATH'] ?? '').split(':').filter((path) => path !== ''),
+    ...LOADER_FOLDERS,
+  ];
+  return folders.some((folder) => existsSync(join(folder, LOADER)));
+}
+
 /**
- * Points this process's Vulkan loader at SwiftShader. Hides every other driver, so it is for after they were probed.
- * @param loader - whether to bring the Vulkan loader too: where the system has none
+ * Whether some Vulkan driver is installed, by the places that the loader's documentation lists. Without one there is nothing
+ * to probe, and probing prints warnings.
  */
-export function useSoftwareDriver(directory: string, loader: boolean): void {
-  process.env['VK_ICD_FILENAMES'] = join(directory, ICD);
-  if (!loader) return;
+export function systemHasDriver(): boolean {
+  if (process.platform !== 'linux') return true;
+  if ([ICD_VARIABLE, 'VK_DRIVER_FILES', 'VK_ADD_DRIVER_FILES'].some((name) => process.env[name] !== undefined))
+    return true;
+  const data = (process.env['XDG_DATA_DIRS'] ?? '/usr/local/share:/usr/share').split(':');
+  const own = [process.env['XDG_DATA_HOME'] ?? join(homedir(), '.local', 'share')];
+  const configuration = [...(process.env['XDG_CONFIG_DIRS'] ?? '/etc/xdg').split(':'), '/etc', '/usr/local/etc'];
+  return [...configuration, ...own, ...data].some((folder) => {
+    const manifests = join(folder, 'vulkan', 'icd.d');
+    return existsSync(manifests) && readdirSync(manifests).some((file) => file.endsWith('.json'));
+  });
+}
+
+/** Brings the Vulkan loader beside SwiftShader into the process. It finds a GPU's driver as well as a system's would. */
+export function bringLoader(drivers: readonly SoftwareDriver[]): void {
+  const directory = drivers.find((driver) => driver.directory !== undefined)?.directory;
+  if (directory === undefined) return;
   const flags = constants.dlopen.RTLD_NOW | constants.dlopen.RTLD_GLOBAL | RTLD_NODELETE;
   try {
     // Not a Node addon, so this always throws; the library stays loaded, and Dawn finds it by its name.
     process.dlopen({ exports: {} }, join(directory, LOADER), flags);
   } catch {
     // As expected. Whether it worked shows when an adapter is asked for.
+  }
+}
+
+/**
+ * Runs `ask` with SwiftShader as the Vulkan loader's only driver, and gives the other drivers back afterwards: the variable
+ * counts when Dawn makes its instance.
+ */
+export async function withSoftwareDriver<T>(directory: string, ask: () => Promise<T>): Promise<T> {
+  const before = process.env[ICD_VARIABLE];
+  process.env[ICD_VARIABLE] = join(directory, ICD);
+  try {
+    return await ask();
+  } finally {
+    if (before === undefined) delete process.env[ICD_VARIABLE];
+    else process.env[ICD_VARIABLE] = before;
   }
 }
