@@ -39,6 +39,11 @@ export function select(record: StepRecord, report: Case['report']): StepRecord {
 function runCase(example: Case, fallbackSeed: string): StepRecord[] {
   const firstStep = example.firstStep ?? 1;
   const expanded = expandCase(example);
+  for (const gradients of example.gradients) {
+    if (gradients.length !== example.parameters.length) {
+      throw new RangeError(`gradients must have ${example.parameters.length} tensors, got ${gradients.length}`);
+    }
+  }
   const given = Array.isArray(example.masks) ? expanded : undefined;
   const masks: Masks =
     given === undefined
@@ -104,4 +109,3 @@ export function openReference(): Adapter {
     close: () => Promise.resolve(),
   };
 }
-

@@ -38,7 +38,8 @@ export function sizeOf(shape: readonly number[]): number {
 }
 
 function fillOut(values: readonly number[] | Fill, size: number): readonly number[] {
-  return 'fill' in values ? Array.from({ length: size }, () => values.fill) : values;
+  // Not `'fill' in values`: arrays have a method of that name.
+  return Array.isArray(values) ? (values as readonly number[]) : new Array<number>(size).fill((values as Fill).fill);
 }
 
 function at<T extends HyperValue>(value: T | readonly T[], index: number): T {

@@ -45,9 +45,7 @@ function decode(value: unknown): unknown {
     return value.some((item) => typeof item !== 'number') ? value.map(decode) : value;
   }
   if (typeof value === 'object' && value !== null) {
-    return Object.fromEntries(
-      Object.entries(value).map(([key, item]) => [key, WORDS.has(key) ? item : decode(item)]),
-    );
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, WORDS.has(key) ? item : decode(item)]));
   }
   return value;
 }

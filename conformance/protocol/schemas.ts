@@ -89,16 +89,7 @@ const implementationSchema = object(
     features: {
       type: 'array',
       items: {
-        enum: [
-          'state',
-          'resume',
-          'base',
-          'schedule',
-          'groups',
-          'null-gradient',
-          'relaxed-float32',
-          'float32-scalars',
-        ],
+        enum: ['state', 'resume', 'base', 'schedule', 'groups', 'null-gradient', 'relaxed-float32', 'float32-scalars'],
       },
       uniqueItems: true,
     },

@@ -29,14 +29,7 @@ export type MaskSource = 'stream' | 'given' | 'own';
  * - `float32-scalars`: host scalars such as 1 - beta or beta^t are formed in float32
  */
 export type Feature =
-  | 'state'
-  | 'resume'
-  | 'base'
-  | 'schedule'
-  | 'groups'
-  | 'null-gradient'
-  | 'relaxed-float32'
-  | 'float32-scalars';
+  'state' | 'resume' | 'base' | 'schedule' | 'groups' | 'null-gradient' | 'relaxed-float32' | 'float32-scalars';
 
 export interface Implementation {
   readonly name: string;

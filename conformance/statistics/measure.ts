@@ -1,0 +1,184 @@
+/** Statistical properties: what an implementation's own masks must be like. All share one sample a keep probability. */
+import { effectiveKeepProbability } from '../../impl-ref/index.ts';
+import { Finding } from '../judge/finding.ts';
+import type { Context, Property } from '../judge/property.ts';
+import { defaultsOf } from '../protocol/expand.ts';
+import type { Case, Implementation } from '../protocol/types.ts';
+import {
+  ELEMENTS,
+  MUST_CATCH,
+  PROBABILITIES,
+  RUNS,
+  SHAPES,
+  SIZES,
+  STEPS,
+  TEST_LEVEL,
+  detectableRate,
+} from './design.ts';
+import { normalPValue } from './tails.ts';
+import { gaps, overallRate, pairs, ratesAndCounts } from './tests.ts';
+import type { Sample, TestResult } from './tests.ts';
+
+function sourceOf({ masks }: Implementation): 'own' | 'stream' | undefined {
+  return masks.includes('own') ? 'own' : masks.includes('stream') ? 'stream' : undefined;
+}
+
+const skip = (implementation: Implementation): string | undefined =>
+  sourceOf(implementation) === undefined ? 'draws no masks: it only replays given ones' : undefined;
+
+/** Two cases of one seed must not share masks with those of another keep probability: every case has a seed of its own. */
+function caseSeed(seed: number, index: number): string {
+  return `0x${((BigInt(seed) & 0xffffffffffffn) * 64n + BigInt(index) + 1n).toString(16)}`;
+}
+
+function sampleCase(implementation: Implementation, p: number, seed: string): Case {
+  const rule = implementation.rules.includes('sgdm') ? 'sgdm' : (implementation.rules[0] ?? 'sgdm');
+  return {
+    rule,
+    hyper: { learningRate: 0.125, ...(rule === 'sgdm' ? { momentum: 0 } : {}) },
+    keepProbability: p,
+    masks: sourceOf(implementation) ?? 'own',
+    seed,
+    parameters: SHAPES.map((shape, k) => ({ name: `w${k}`, shape, values: { fill: 0 } })),
+    // Small gradients in one tensor, large ones in another: a mask must not look at them.
+    gradients: Array.from({ length: STEPS }, () => SHAPES.map((_, k) => ({ fill: k === 0 ? 2 ** -6 : 1 }))),
+    report: ['masks'],
+  };
+}
+
+function toBits(text: string): Uint8Array {
+  const bits = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bits[i] = text.charCodeAt(i) & 1;
+  return bits;
+}
+
+/** One run's masks, reported or, where an implementation cannot tell, seen from what moved. */
+async function drawRun(context: Context, p: number, seed: string): Promise<Uint8Array[]> {
+  const example = sampleCase(context.implementation, p, seed);
+  const steps = await context.ask(example);
+  const reported = steps.every(({ masks }) => masks !== undefined && masks.every((mask) => mask !== null));
+  const wrong = (expected: string, got: string): Finding =>
+    new Finding('the sample of masks has the wrong size', { expected, got, cases: [example] });
+  if (reported) {
+    return steps.map(({ masks = [] }) => {
+      for (const [k, size] of SIZES.entries()) {
+        if (masks[k]?.length !== size) throw wrong(`${size} bits`, String(masks[k]?.length));
+      }
+      return toBits(masks.join(''));
+    });
+  }
+  const seen = await context.ask({ ...example, report: ['parameters'] });
+  let before = new Float64Array(ELEMENTS);
+  return seen.map(({ parameters = [] }) => {
+    const after = Float64Array.from(parameters.flat());
+    if (after.length !== ELEMENTS) throw wrong(`${ELEMENTS} parameters`, String(after.length));
+    const bits = Uint8Array.from(after, (x, i) => (Object.is(x, before[i]) || x === before[i] ? 0 : 1));
+    before = after;
+    return bits;
+  });
+}
+
+type Tests = (sample: Sample, p: number) => TestResult[];
+
+/** The statistical properties of one judgement. `seed` is the judgement's: its sample does not depend on what else runs. */
+export function measureMasks(seed: number): readonly Property[] {
+  const samples = new Map<number, Promise<Sample>>();
+  const draw = async (context: Context, p: number, index: number): Promise<Sample> => {
+    const runs: Uint8Array[][] = [];
+    for (let run = 0; run < RUNS; run++) runs.push(await drawRun(context, p, caseSeed(seed, index * RUNS + run)));
+    if (runs.some((run) => run.length !== STEPS)) {
+      const example = sampleCase(context.implementation, p, caseSeed(seed, index * RUNS));
+      throw new Finding('the sample of masks has the wrong number of steps', {
+        expected: String(STEPS),
+        got: runs.map((run) => run.length).join(', '),
+        cases: [example],
+      });
+    }
+    return runs;
+  };
+  const test = (key: string, requirements: readonly string[], title: string, tests: Tests): Property => ({
+    key,
+    requirements,
+    title,
+    skip,
+    run: async (context) => {
+      for (const [index, p] of PROBABILITIES.entries()) {
+        let sample = samples.get(p);
+        if (sample === undefined) samples.set(p, (sample = draw(context, p, index)));
+        const exact = sourceOf(context.implementation) === 'stream' ? effectiveKeepProbability(p) : p;
+        for (const { name, pValue, expected, got } of tests(await sample, exact)) {
+          if (pValue >= TEST_LEVEL) continue;
+          throw new Finding(`p = ${p}, ${name}: p-value ${pValue.toExponential(1)}`, {
+            expected,
+            got,
+            cases: [sampleCase(context.implementation, p, caseSeed(seed, index * RUNS))],
+          });
+        }
+      }
+      context.note(
+        `${RUNS * STEPS * ELEMENTS} draws at each p of ${PROBABILITIES.join(', ')}; each test at ${TEST_LEVEL.toExponential(0)}`,
+      );
+    },
+  });
+  return [
+    test('LRD-MASK-001', ['LRD-MASK-001'], 'p is the probability of being kept', (sample, p) => overallRate(sample, p)),
+    test(
+      'LRD-ALG-006',
+      ['LRD-ALG-006'],
+      `Rates by tensor, step and position; numbers kept per step are binomial (a tensor's rate off by ${detectableRate(0.5, RUNS * STEPS * (SIZES[0] ?? 1)).toFixed(3)} is caught)`,
+      ratesAndCounts,
+    ),
+    test(
+      'LRD-MASK-005',
+      ['LRD-MASK-005'],
+      `Independence across coordinates, rows, tensors, steps and seeds (a correlation of ${MUST_CATCH.correlation} is caught)`,
+      pairs,
+    ),
+    test('LRD-EQ-003', ['LRD-EQ-003'], 'The intervals between updates are geometric: E = 1/p, Var = (1 - p)/p^2', gaps),
+    meanStep(seed),
+  ];
+}
+
+/** Coordinates and steps of the mean-step test: far more than 5.5 times needs. */
+const MEAN_SIZE = 2048;
+const MEAN_STEPS = 30;
+
+function meanStep(seed: number): Property {
+  return {
+    key: 'LRD-MASK-010',
+    requirements: ['LRD-MASK-010'],
+    title: 'Under a constant gradient the mean step of SGDM tends to p/(1 - beta) alpha g',
+    skip: (implementation) =>
+      skip(implementation) ?? (implementation.rules.includes('sgdm') ? undefined : 'has no rule sgdm'),
+    run: async (context) => {
+      const p = 0.5;
+      const { momentum } = defaultsOf('sgdm') as { momentum: number };
+      const example: Case = {
+        rule: 'sgdm',
+        hyper: { learningRate: 0.125 },
+        keepProbability: p,
+        masks: sourceOf(context.implementation) ?? 'own',
+        seed: caseSeed(seed, 63),
+        parameters: [{ name: 'w', shape: [MEAN_SIZE], values: { fill: 0 } }],
+        gradients: Array.from({ length: MEAN_STEPS }, () => [{ fill: 1 }]),
+        report: ['parameters'],
+      };
+      const steps = await context.ask(example);
+      const total = (steps.at(-1)?.parameters?.[0] ?? []).reduce((sum, x) => sum + x, 0);
+      let [mean, variance, buffer] = [0, 0, 0];
+      for (let t = 1; t <= MEAN_STEPS; t++) {
+        buffer = momentum * buffer + 1;
+        mean -= 0.125 * p * buffer;
+        variance += (0.125 * buffer) ** 2 * p * (1 - p);
+      }
+      const pValue = normalPValue((total - MEAN_SIZE * mean) / Math.sqrt(MEAN_SIZE * variance));
+      if (!(pValue >= TEST_LEVEL)) {
+        throw new Finding(`mean path after ${MEAN_STEPS} steps: p-value ${pValue.toExponential(1)}`, {
+          expected: mean.toFixed(5),
+          got: (total / MEAN_SIZE).toFixed(5),
+          cases: [example],
+        });
+      }
+    },
+  };
+}
