@@ -5,6 +5,8 @@ export type { StepRequest, TensorRequest } from './engines/plan.ts';
 export { planStep, thresholdOf } from './engines/plan.ts';
 export { createJsEngine } from './engines/js.ts';
 export { createWasmEngine } from './engines/wasm.ts';
+export type { WasmPool } from './engines/wasmPool.ts';
+export { createWasmPool } from './engines/wasmPool.ts';
 export type { FlatBuffers, WebGpuEngine } from './engines/webgpu.ts';
 export { DeviceLostError, createWebGpuEngine, flatBufferBytes } from './engines/webgpu.ts';
 export type { AdapterDescription, AdapterKind, Gpu, GpuAttempt, GpuDiagnosis } from './device/gpu.ts';

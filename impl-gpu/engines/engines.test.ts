@@ -16,6 +16,7 @@ import { planStep } from './plan.ts';
 import type { HostTensors, Runner, Subject } from './testing/runners.ts';
 import { jsSubject, wasmPlainSubject, wasmSubject, webGpuFlatSubject, webGpuSubject } from './testing/runners.ts';
 import { createWasmEngine } from './wasm.ts';
+import { createWasmPool } from './wasmPool.ts';
 import { DeviceLostError, createWebGpuEngine, flatBufferBytes } from './webgpu.ts';
 
 /** Every rule with every variant that changes its arithmetic. */
@@ -327,6 +328,73 @@ test('wasm: a memory that grows between steps goes on working', () => {
   engine.step(single, [{ parameter: 65536, gradient: 65536 + 32, state: {} }]);
   assert.is(at(0)[0], Math.fround(-0.1));
   assert.is(at(65536)[7], Math.fround(-0.2));
+});
+
+test('[LRD-STREAM-005] wasm pool: several threads give the bits of one, for large and small steps', async () => {
+  const sizes = [2 ** 18 + 5, 1, 70_000, 64, 0, 300_001];
+  const bases = layOut(sizes);
+  const hyper = { weightDecay: 0.01 };
+  const results: (readonly Float32Array[])[] = [];
+  for (const threads of [0, 1, 2, 3]) {
+    const pages = 260;
+    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    const pool = threads === 0 ? undefined : await createWasmPool(memory, threads);
+    const engine = pool ?? createWasmEngine(memory);
+    const next = valuesFrom(5);
+    let end = 0;
+    const place = (size: number): number => {
+      const at = end;
+      new Float32Array(memory.buffer, at, size).forEach((_, i, values) => (values[i] = next()));
+      end += 4 * size;
+      return at;
+    };
+    const tensors = sizes.map((size) => ({
+      parameter: place(size),
+      gradient: place(size),
+      state: { buf: place(size) },
+    }));
+    for (let step = 2; step <= 4; step++) {
+      const plan = planStep({
+        rule: 'sgdm',
+        key: KEY,
+        step,
+        tensors: sizes.map((size, k) => ({
+          base: bases[k] as number,
+          size,
+          // The third step is a small one: the large tensors have no gradient.
+          count: step === 4 && size > 100 ? 0 : step,
+          hyper,
+          keepProbability: 0.5,
+        })),
+      });
+      engine.step(plan, tensors);
+    }
+    results.push(
+      tensors.flatMap(({ parameter, state }, k) =>
+        [parameter, state.buf].map((at) => new Float32Array(memory.buffer, at, sizes[k] as number).slice()),
+      ),
+    );
+    await pool?.dispose();
+  }
+  for (const result of results.slice(1)) {
+    result.forEach((values, i) => assertSameBits(values, results[0]?.[i] as Float32Array, `array ${i}`));
+  }
+});
+
+test('[LRD-ERROR-003] wasm pool: a memory that is not shared and a wrong number of threads are refused', async () => {
+  const shared = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+  const refuse = async (memory: WebAssembly.Memory, threads: number, message: RegExp): Promise<void> => {
+    try {
+      await createWasmPool(memory, threads);
+    } catch (error) {
+      assert.match((error as Error).message, message);
+      return;
+    }
+    assert.unreachable();
+  };
+  await refuse(new WebAssembly.Memory({ initial: 1 }), 2, /^memory must be shared/);
+  await refuse(shared, 0, /^threads must be a whole number of at least 1, got 0$/);
+  await refuse(shared, 1.5, /^threads must be a whole number of at least 1, got 1.5$/);
 });
 
 let gpu: Gpu | undefined;

@@ -17,7 +17,8 @@ interface Instance {
 /** Compiled modules of this process, by kernel and kind of memory. */
 const modules = new Map<string, WebAssembly.Module>();
 
-function moduleOf(kernel: Kernel, shared: boolean): WebAssembly.Module {
+/** The module of a kernel, compiled once a process. */
+export function moduleOf(kernel: Kernel, shared: boolean): WebAssembly.Module {
   const key = `${kernelName(kernel)} ${shared}`;
   let compiled = modules.get(key);
   if (compiled === undefined) modules.set(key, (compiled = new WebAssembly.Module(assembleModule(kernel, shared))));
@@ -27,37 +28,36 @@ function moduleOf(kernel: Kernel, shared: boolean): WebAssembly.Module {
 /** Elements of one call, so that the engine's optimising compiler, which swaps code between calls only, gets its turn. */
 const CALL = 1 << 17;
 
-/** Runs elements `first` to `last` - 1 of a tensor; `first` is a multiple of 8. */
-export function runRange(
-  instance: Instance,
+/** One call of an instance's function: which kernel, which function, and its arguments. */
+export interface Call {
+  readonly kernel: Kernel;
+  readonly masked: boolean;
+  readonly values: Parameters<StepFunction>;
+}
+
+/** The calls for elements `first` to `last` - 1 of a tensor; `first` is a multiple of 8. */
+export function callsOf(
   { key, step }: Pick<StepPlan, 'key' | 'step'>,
   tensor: TensorPlan,
   { parameter, gradient, state }: TensorBuffers<number>,
   first: number,
   last: number,
-): void {
-  const run = tensor.threshold < KEEP_ALL ? instance.masked : instance.all;
-  const [s0 = 0, s1 = 0, s2 = 0] = kernelState(tensor.kernel).map((name) => state[name] as number);
+): readonly Call[] {
+  const { kernel, threshold, base } = tensor;
+  const [s0 = 0, s1 = 0, s2 = 0] = kernelState(kernel).map((name) => state[name] as number);
   const scalars = SCALARS.map((name) => tensor.scalars[name]);
+  const calls: Call[] = [];
   for (let at = first; at < last; at += CALL) {
-    const count = Math.min(CALL, last - at);
-    const block = (tensor.base + at) / 8;
     const bytes = 4 * at;
-    run(
-      count,
-      block,
-      step,
-      key[0],
-      key[1],
-      tensor.threshold,
-      parameter + bytes,
-      gradient + bytes,
-      s0 + bytes,
-      s1 + bytes,
-      s2 + bytes,
-      ...scalars,
-    );
+    const pointers = [parameter + bytes, gradient + bytes, s0 + bytes, s1 + bytes, s2 + bytes] as const;
+    const count = Math.min(CALL, last - at);
+    calls.push({
+      kernel,
+      masked: threshold < KEEP_ALL,
+      values: [count, (base + at) / 8, step, key[0], key[1], threshold, ...pointers, ...scalars],
+    });
   }
+  return calls;
 }
 
 function checkPointer(name: string, index: number, pointer: number | undefined, size: number, bytes: number): void {
@@ -95,18 +95,23 @@ export function checkPointers(
   });
 }
 
-/** A memory's kernels, instantiated as they are first needed. */
-export function createInstances(memory: WebAssembly.Memory): (kernel: Kernel) => Instance {
-  const shared = typeof SharedArrayBuffer !== 'undefined' && memory.buffer instanceof SharedArrayBuffer;
+/** Whether workers can share a memory. */
+export function isShared(memory: WebAssembly.Memory): boolean {
+  return typeof SharedArrayBuffer !== 'undefined' && memory.buffer instanceof SharedArrayBuffer;
+}
+
+/** Makes calls on a memory; kernels are instantiated as they are first needed. */
+export function createCaller(memory: WebAssembly.Memory): (call: Call) => void {
+  const shared = isShared(memory);
   const instances = new Map<string, Instance>();
-  return (kernel) => {
+  return ({ kernel, masked, values }) => {
     const key = kernelName(kernel);
     let instance = instances.get(key);
     if (instance === undefined) {
       const { exports } = new WebAssembly.Instance(moduleOf(kernel, shared), { env: { memory } });
       instances.set(key, (instance = exports as unknown as Instance));
     }
-    return instance;
+    (masked ? instance.masked : instance.all)(...values);
   };
 }
 
@@ -116,14 +121,13 @@ export function createInstances(memory: WebAssembly.Memory): (kernel: Kernel) =>
  * Needs WebAssembly SIMD (every browser since 2023, Node 16.4).
  */
 export function createWasmEngine(memory: WebAssembly.Memory): Engine<number> {
-  const instanceOf = createInstances(memory);
+  const run = createCaller(memory);
   return {
     step(plan, tensors) {
       checkPointers(plan, tensors, memory);
       plan.tensors.forEach((tensor, index) => {
-        if (tensor === null || tensor.size === 0) return;
-        const buffers = tensors[index] as TensorBuffers<number>;
-        runRange(instanceOf(tensor.kernel), plan, tensor, buffers, 0, tensor.size);
+        if (tensor === null) return;
+        callsOf(plan, tensor, tensors[index] as TensorBuffers<number>, 0, tensor.size).forEach(run);
       });
     },
   };

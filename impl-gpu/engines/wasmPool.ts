@@ -1,0 +1,182 @@
+/**
+ * The WASM engine over several threads, on a shared `WebAssembly.Memory`: each thread updates a stretch of the elements. The
+ * mask is a function of an element's index, so the result has the same bits with any number of threads.
+ */
+import { InvalidArgumentError } from '../validate.ts';
+import type { Engine, StepPlan, TensorBuffers } from './engine.ts';
+import { kernelName } from './engine.ts';
+import type { Call } from './wasm.ts';
+import { callsOf, checkPointers, createCaller, isShared, moduleOf } from './wasm.ts';
+
+export interface WasmPool extends Engine<number> {
+  /** Threads that share the work, the calling one included. */
+  readonly threads: number;
+  /** Ends the workers. */
+  dispose(): Promise<void>;
+}
+
+/** What both kinds of worker have in common. */
+interface Thread {
+  post(message: unknown): void;
+  end(): Promise<void>;
+}
+
+/**
+ * A worker's program: plain JavaScript that runs as it stands in Node and in browsers, so it needs no file of its own and no
+ * bundler's help. `status` is [jobs left, failures].
+ */
+const PROGRAM = `
+const instances = new Map();
+let memory, status;
+const receive = (data) => {
+  if (data.memory !== undefined) {
+    ({ memory, status } = data);
+    port.postMessage('ready');
+    return;
+  }
+  try {
+    for (const [key, module] of data.modules) instances.set(key, new WebAssembly.Instance(module, { env: { memory } }).exports);
+    for (const { key, masked, values } of data.calls) instances.get(key)[masked ? 'masked' : 'all'](...values);
+  } catch {
+    Atomics.add(status, 1, 1);
+  }
+  Atomics.sub(status, 0, 1);
+  Atomics.notify(status, 0);
+};
+if (port.on === undefined) port.onmessage = ({ data }) => receive(data);
+else port.on('message', receive);
+`;
+
+async function startInNode(first: unknown): Promise<Thread> {
+  const { Worker } = await import('node:worker_threads');
+  const worker = new Worker(`const port = require('node:worker_threads').parentPort;${PROGRAM}`, {
+    eval: true,
+    // Loaders of the main thread (tsx, coverage) have no business here.
+    execArgv: [],
+  });
+  const ready = new Promise<void>((resolve, reject) => {
+    worker.once('message', () => resolve());
+    worker.once('error', reject);
+  });
+  worker.postMessage(first);
+  await ready;
+  // A pool that was forgotten must not keep the process alive.
+  worker.unref();
+  return {
+    post: (message) => worker.postMessage(message),
+    end: async () => void (await worker.terminate()),
+  };
+}
+
+async function startInBrowser(first: unknown): Promise<Thread> {
+  const url = URL.createObjectURL(new Blob([`const port = self;${PROGRAM}`], { type: 'text/javascript' }));
+  const worker = new Worker(url);
+  const ready = new Promise<void>((resolve, reject) => {
+    worker.addEventListener('message', () => resolve(), { once: true });
+    worker.addEventListener('error', ({ message }) => reject(new Error(message)), { once: true });
+  });
+  worker.postMessage(first);
+  await ready;
+  URL.revokeObjectURL(url);
+  return {
+    post: (message) => worker.postMessage(message),
+    end: () => Promise.resolve(worker.terminate()),
+  };
+}
+
+/** Cuts a step's elements into `threads` stretches of about equal length, at multiples of 64 elements of a tensor. */
+function divide(plan: StepPlan, tensors: readonly (TensorBuffers<number> | null)[], threads: number): Call[][] {
+  const total = plan.tensors.reduce((sum, tensor) => sum + (tensor?.size ?? 0), 0);
+  const share = Math.max(64, Math.ceil(total / threads / 64) * 64);
+  const shares: Call[][] = Array.from({ length: threads }, () => []);
+  let thread = 0;
+  let room = share;
+  plan.tensors.forEach((tensor, index) => {
+    if (tensor === null) return;
+    for (let first = 0; first < tensor.size;) {
+      const last = Math.min(tensor.size, first + Math.ceil(room / 64) * 64);
+      shares[thread]?.push(...callsOf(plan, tensor, tensors[index] as TensorBuffers<number>, first, last));
+      room -= last - first;
+      first = last;
+      if (room <= 0 && thread < threads - 1) {
+        thread++;
+        room = share;
+      } else if (room <= 0) room = share;
+    }
+  });
+  return shares;
+}
+
+/** Elements below which waking the workers costs more than they save. */
+const WORTHWHILE = 1 << 17;
+
+/** Milliseconds after which a worker counts as dead: some thousand times what a step takes. */
+const PATIENCE = 60_000;
+
+/**
+ * Starts a pool. The memory must be shared; `threads` counts the calling thread too. `step` returns when all have finished: the
+ * calling thread works along, then waits (in a browser's main thread, which may not sleep, it spins).
+ * Throws `InvalidArgumentError` on a memory that is not shared or a number of threads below 1, and as `createWasmEngine` does.
+ */
+export async function createWasmPool(memory: WebAssembly.Memory, threads: number): Promise<WasmPool> {
+  if (!isShared(memory)) {
+    throw new InvalidArgumentError(
+      'memory must be shared (new WebAssembly.Memory({ shared: true, ... })), got one that is not',
+    );
+  }
+  if (!Number.isInteger(threads) || threads < 1) {
+    throw new InvalidArgumentError(`threads must be a whole number of at least 1, got ${threads}`);
+  }
+  const status = new Int32Array(new SharedArrayBuffer(8));
+  const start = typeof Worker === 'undefined' ? startInNode : startInBrowser;
+  const workers = await Promise.all(Array.from({ length: threads - 1 }, () => start({ memory, status })));
+  const sent = workers.map(() => new Set<string>());
+  const run = createCaller(memory);
+
+  const wait = (): void => {
+    const end = performance.now() + PATIENCE;
+    for (;;) {
+      const left = Atomics.load(status, 0);
+      if (left === 0) return;
+      if (performance.now() > end) {
+        throw new Error(
+          `${left} workers of the WASM pool did not finish within ${PATIENCE / 1000} s: the step is incomplete`,
+        );
+      }
+      try {
+        Atomics.wait(status, 0, left, PATIENCE);
+      } catch {
+        // A browser's main thread: look again.
+      }
+    }
+  };
+
+  return {
+    threads,
+    step(plan, tensors) {
+      checkPointers(plan, tensors, memory);
+      const total = plan.tensors.reduce((sum, tensor) => sum + (tensor?.size ?? 0), 0);
+      const [own = [], ...others] = divide(plan, tensors, total < WORTHWHILE ? 1 : threads);
+      Atomics.store(status, 0, others.length);
+      others.forEach((calls, i) => {
+        const known = sent[i] as Set<string>;
+        const kernels = new Map(calls.map(({ kernel }) => [kernelName(kernel), kernel]));
+        const modules = [...kernels]
+          .filter(([key]) => !known.has(key))
+          .map(([key, kernel]) => [key, moduleOf(kernel, true)] as const);
+        for (const [key] of modules) known.add(key);
+        workers[i]?.post({
+          modules,
+          calls: calls.map(({ kernel, masked, values }) => ({ key: kernelName(kernel), masked, values })),
+        });
+      });
+      own.forEach(run);
+      wait();
+      if (Atomics.exchange(status, 1, 0) > 0)
+        throw new Error('a worker of the WASM pool failed: the step is incomplete');
+    },
+    async dispose() {
+      await Promise.all(workers.map((worker) => worker.end()));
+    },
+  };
+}
