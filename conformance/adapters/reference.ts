@@ -3,6 +3,7 @@ import type { RuleName } from '../../spec/rules.ts';
 import { createOptimizer } from '../../impl-ref/index.ts';
 import type { Masks, OptimizerState, Parameter, Scheduled, ScheduledHyper } from '../../impl-ref/index.ts';
 import { expandCase } from '../protocol/expand.ts';
+import { select } from './outcome.ts';
 import type { Adapter, Case, CaseHyper, HyperValue, Outcome, StepRecord } from '../protocol/types.ts';
 
 const toBits = (mask: Uint8Array): string => Array.from(mask).join('');
@@ -28,12 +29,6 @@ function toRecord(state: OptimizerState, names: readonly string[], masks: readon
         .map((name) => [name, state.tensors.map(({ slots }) => Array.from(slots[name] ?? []))]),
     ),
   };
-}
-
-/** Leaves out what the case did not ask for. */
-export function select(record: StepRecord, report: Case['report']): StepRecord {
-  if (report === undefined) return record;
-  return Object.fromEntries(Object.entries(record).filter(([name]) => report.includes(name as never)));
 }
 
 function runCase(example: Case, fallbackSeed: string): StepRecord[] {

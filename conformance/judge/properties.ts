@@ -454,6 +454,18 @@ async function onStream(
   });
 }
 
+/** Reported masks, or what moved where an implementation cannot tell. */
+function seenMasks(example: Case, records: readonly StepRecord[]): (string | null)[][] {
+  let before = expandCase(example).tensors.map(({ values }) => values);
+  return records.map(({ masks, parameters = [] }) => {
+    const seen = parameters.map(
+      (tensor, k) => masks?.[k] ?? tensor.map((x, i) => (Object.is(x, before[k]?.[i]) ? '0' : '1')).join(''),
+    );
+    before = [...parameters];
+    return seen;
+  });
+}
+
 function streamProperties(): Property[] {
   const stream = lacksMasks('stream');
   return [
@@ -559,8 +571,8 @@ function streamProperties(): Property[] {
                 shape: [2, (parameter.shape[0] ?? 0) / 2],
               })),
             };
-            const masks = async (asked: Case): Promise<readonly (string | null)[][]> =>
-              (await context.ask(asked)).map((record) => [...(record.masks ?? [])]);
+            const masks = async (asked: Case): Promise<(string | null)[][]> =>
+              seenMasks(asked, await context.ask(asked));
             const left = await masks(example);
             await context.ask({ ...example, seed: '0x5eed' });
             const text = JSON.stringify(left);
@@ -602,9 +614,10 @@ function streamProperties(): Property[] {
             });
             const [low, high] = [make(Math.min(a, b)), make(Math.max(a, b))];
             const [left, right] = [await context.ask(low), await context.ask(high)];
-            for (const [t, { masks = [] }] of left.entries()) {
+            const seen = [seenMasks(low, left), seenMasks(high, right)] as const;
+            for (const [t, masks] of seen[0].entries()) {
               for (const [k, mask] of masks.entries()) {
-                const other = right[t]?.masks?.[k];
+                const other = seen[1][t]?.[k];
                 const i = [...(mask ?? '')].findIndex((bit, j) => bit === '1' && other?.[j] === '0');
                 if (i >= 0)
                   throw new Finding(

@@ -96,3 +96,28 @@ export function stateNames(rule: RuleName, hyper: Hyper): readonly string[] {
   }
   return RULES[rule].state;
 }
+
+/** What is wrong with the sizes in a case, in one line; undefined when they fit. */
+export function sizeFault(example: Case): string | undefined {
+  const sizes = example.parameters.map(({ shape }) => sizeOf(shape));
+  const differ = (what: string, expected: number, got: number | undefined): string | undefined =>
+    got === expected ? undefined : `${what} must have ${expected} elements, got ${got}`;
+  const faults = [
+    ...example.parameters.map(({ name, values }, k) =>
+      Array.isArray(values) ? differ(`values of ${name}`, sizes[k] as number, values.length) : undefined,
+    ),
+    ...example.gradients.flatMap((step, t) => [
+      differ(`gradients of step ${t + 1}`, sizes.length, step.length),
+      ...step.map((gradient, k) =>
+        Array.isArray(gradient) ? differ(`gradient ${k} of step ${t + 1}`, sizes[k] ?? 0, gradient.length) : undefined,
+      ),
+    ]),
+    ...(Array.isArray(example.masks) ? (example.masks as readonly (readonly string[])[]) : []).flatMap((step, t) =>
+      sizes.map((size, k) => differ(`mask ${k} of step ${t + 1}`, size, step[k]?.length)),
+    ),
+    ...Object.entries(example.state ?? {}).flatMap(([name, tensors]) =>
+      name === 'ring' ? [] : sizes.map((size, k) => differ(`state ${name} of tensor ${k}`, size, tensors[k]?.length)),
+    ),
+  ];
+  return faults.find((fault) => fault !== undefined);
+}

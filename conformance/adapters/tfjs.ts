@@ -1,0 +1,239 @@
+/** The `tf.Optimizer` subclasses as implementations to be judged, on the TensorFlow.js backends that this machine has. */
+import type * as Tf from '@tensorflow/tfjs';
+import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
+import type { LrdOptimizer, ParameterGroup } from '../../impl-gpu/tfjs/index.ts';
+import type { RuleName } from '../../spec/rules.ts';
+import { RULES } from '../../spec/rules.ts';
+import { defaultsOf, expandCase, sizeFault, stateNames } from '../protocol/expand.ts';
+import { ProtocolError } from '../protocol/types.ts';
+import type { Adapter, Case, CaseHyper, HyperValue, Outcome, StepRecord } from '../protocol/types.ts';
+import { outcomeOf, select } from './outcome.ts';
+
+type Backend = 'cpu' | 'wasm' | 'webgpu';
+
+/** What may change between steps: these are properties of the optimizer. */
+const SETTABLE = ['learningRate', 'weightDecay'] as const;
+
+const isArray = (value: unknown): value is readonly unknown[] => Array.isArray(value);
+
+function first(value: HyperValue | readonly HyperValue[]): HyperValue {
+  return isArray(value) ? (value[0] as HyperValue) : value;
+}
+
+/** Words for a case that the optimizers cannot express; undefined where they can. */
+function cannot(example: Case): string | undefined {
+  if (isArray(example.masks)) return 'a fused step makes its own mask';
+  const scheduled = Object.entries(example.hyper ?? {}).find(
+    ([name, value]) => isArray(value) && !(SETTABLE as readonly string[]).includes(name),
+  );
+  if (scheduled !== undefined) return `${scheduled[0]} cannot change between steps`;
+  for (const { hyper = {}, keepProbability } of example.parameters) {
+    const other = Object.keys(hyper).find((name) => !(SETTABLE as readonly string[]).includes(name));
+    if (other !== undefined) return `${other} cannot differ between variables`;
+    if (isArray(keepProbability) || Object.values(hyper).some(isArray)) return 'a group cannot change between steps';
+  }
+  return undefined;
+}
+
+function groupsOf(example: Case, nameOf: (k: number) => string): ParameterGroup[] {
+  return example.parameters.flatMap(({ excluded, hyper, keepProbability }, k): ParameterGroup[] => {
+    if (excluded === undefined && hyper === undefined && keepProbability === undefined) return [];
+    return [
+      {
+        match: nameOf(k),
+        ...(excluded === undefined ? {} : { excluded }),
+        ...(keepProbability === undefined || example.keepProbability === null
+          ? {}
+          : { keepProbability: keepProbability as number }),
+        ...(hyper as { learningRate?: number; weightDecay?: number } | undefined),
+      },
+    ];
+  });
+}
+
+class TfjsCase {
+  private readonly tf: typeof Tf;
+  private readonly example: Case;
+  private readonly variables: Tf.Variable[];
+  private readonly optimizer: LrdOptimizer;
+  private readonly names: readonly string[];
+
+  constructor(
+    tf: typeof Tf,
+    make: (rule: RuleName, options: object) => LrdOptimizer,
+    example: Case,
+    prefix: string,
+    fallbackSeed: string,
+  ) {
+    this.tf = tf;
+    this.example = example;
+    const { tensors } = expandCase(example);
+    const nameOf = (k: number): string => `${prefix}/${k}`;
+    const hyper = Object.fromEntries(Object.entries(example.hyper ?? {}).map(([name, value]) => [name, first(value)]));
+    const p = example.keepProbability;
+    this.optimizer = make(example.rule as RuleName, {
+      ...hyper,
+      keepProbability: p === null || p === undefined ? 1 : first(p as number | readonly number[]),
+      seed: example.seed ?? fallbackSeed,
+      groups: groupsOf(example, nameOf),
+    });
+    this.names = stateNames(example.rule as RuleName, { ...defaultsOf(example.rule), ...hyper });
+    this.variables = tensors.map(({ values, shape }, k) =>
+      tf.tidy(() => tf.variable(tf.tensor(Float32Array.from(values), [...shape]), true, nameOf(k))),
+    );
+  }
+
+  /** Continues from the case's state, through the same door as a checkpoint. */
+  async restore(): Promise<void> {
+    const { tf, example } = this;
+    const firstStep = example.firstStep ?? 1;
+    if (firstStep === 1 && example.state === undefined) {
+      this.optimizer.bind(this.variables);
+      return;
+    }
+    const count = example.state === undefined ? 0 : firstStep - 1;
+    const weights = [
+      { name: 'iter', tensor: tf.scalar(firstStep - 1, 'int32') as Tf.Tensor },
+      {
+        name: 'lrd/counts',
+        tensor: tf.tensor1d(
+          this.variables.map(() => count),
+          'int32',
+        ) as Tf.Tensor,
+      },
+      ...this.variables.flatMap((variable, k) =>
+        this.names.map((name) => ({
+          name: `${variable.name}/${name}`,
+          tensor: tf.tensor(
+            Float32Array.from(example.state?.[name]?.[k] ?? new Float32Array(variable.size)),
+            variable.shape,
+          ),
+        })),
+      ),
+    ];
+    await this.optimizer.setWeights(weights);
+    for (const { tensor } of weights) tensor.dispose();
+    this.optimizer.bind(this.variables);
+  }
+
+  async run(): Promise<StepRecord[]> {
+    const { tf, example, optimizer } = this;
+    const { steps } = expandCase(example);
+    const records: StepRecord[] = [];
+    for (const [index, { tensors }] of steps.entries()) {
+      if (index > 0) this.change(index);
+      const gradients = tensors.map(({ gradient }, k) =>
+        gradient === null ? null : tf.tensor(Float32Array.from(gradient), this.variables[k]?.shape),
+      );
+      optimizer.applyGradients(
+        this.variables.map(({ name }, k) => ({ name, tensor: gradients[k] as unknown as Tf.Tensor })),
+      );
+      for (const gradient of gradients) gradient?.dispose();
+      const parameters = await Promise.all(this.variables.map(async (v) => Array.from(await v.data<'float32'>())));
+      const asked = example.report === undefined || example.report.includes('state');
+      records.push(
+        select(
+          { parameters, masks: this.variables.map(() => null), ...(asked ? { state: await this.state() } : {}) },
+          example.report,
+        ),
+      );
+    }
+    return records;
+  }
+
+  private change(index: number): void {
+    const at = (value: HyperValue | readonly HyperValue[] | undefined): number | undefined =>
+      isArray(value) ? (value[index] as number) : undefined;
+    const hyper: CaseHyper = this.example.hyper ?? {};
+    for (const name of SETTABLE) {
+      const value = at(hyper[name]);
+      if (value !== undefined) this.optimizer[name] = value;
+    }
+    const p = at(this.example.keepProbability as number | readonly number[] | undefined);
+    if (p !== undefined) this.optimizer.keepProbability = p;
+  }
+
+  private async state(): Promise<NonNullable<StepRecord['state']>> {
+    const [iterations, counts, ...tensors] = await this.optimizer.getWeights();
+    const values = await Promise.all(tensors.map(async ({ tensor }) => Array.from(await tensor.data<'float32'>())));
+    iterations?.tensor.dispose();
+    counts?.tensor.dispose();
+    const width = this.names.length;
+    return Object.fromEntries(
+      this.names.map((name, j) => [name, this.variables.map((_, k) => values[k * width + j] ?? [])]),
+    );
+  }
+
+  dispose(): void {
+    this.optimizer.dispose();
+    for (const variable of this.variables) variable.dispose();
+  }
+}
+
+async function startBackend(tf: typeof Tf, backend: Backend): Promise<void> {
+  // Without this, tfjs checks every value and prints an advertisement for another backend.
+  tf.enableProdMode();
+  if (backend === 'wasm') {
+    const { setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm');
+    const require = createRequire(import.meta.url);
+    setWasmPaths(`${dirname(require.resolve('@tensorflow/tfjs-backend-wasm/package.json'))}/dist/`);
+  }
+  if (backend === 'webgpu') throw new ProtocolError('tfjs-webgpu does not run in this process yet');
+  await tf.setBackend(backend);
+  await tf.ready();
+  // tfjs falls back to another backend without a word.
+  if (tf.getBackend() !== backend) throw new ProtocolError(`tfjs started ${tf.getBackend()} instead of ${backend}`);
+}
+
+/** @throws ProtocolError when the backend does not start here */
+export async function openTfjs(backend: Backend): Promise<Adapter> {
+  const tf = await import('@tensorflow/tfjs');
+  const lrd = await import('../../impl-gpu/tfjs/index.ts');
+  const make = (rule: RuleName, options: object): LrdOptimizer => {
+    if (rule === 'sgdm-avg') throw new lrd.UnsupportedError('there is no optimizer for sgdm-avg');
+    const factory = lrd[rule] as ((options: object) => LrdOptimizer) | undefined;
+    if (factory === undefined)
+      throw new lrd.InvalidArgumentError(`rule must be one of ${Object.keys(RULES).join(', ')}, got ${String(rule)}`);
+    return factory(options);
+  };
+  await startBackend(tf, backend);
+  let cases = 0;
+  return {
+    implementation: {
+      name: `tfjs-${backend}`,
+      version: tf.version.tfjs,
+      language: 'typescript',
+      precision: 'float32',
+      rules: Object.keys(RULES).filter((rule) => rule !== 'sgdm-avg'),
+      masks: ['stream'],
+      features: [
+        'state',
+        'resume',
+        'base',
+        'schedule',
+        'groups',
+        'null-gradient',
+        ...(backend === 'webgpu' ? (['relaxed-float32'] as const) : []),
+      ],
+    },
+    run: async (example): Promise<Outcome> => {
+      cases += 1;
+      const reason = cannot(example);
+      if (reason !== undefined) return { kind: 'skipped', reason };
+      const fault = sizeFault(example);
+      if (fault !== undefined) return { kind: 'errored', code: 'invalid-argument', message: fault };
+      // Several adapters may take turns in one process.
+      if (tf.getBackend() !== backend) await tf.setBackend(backend);
+      let running: TfjsCase | undefined;
+      const outcome = await outcomeOf(async () => {
+        running = new TfjsCase(tf, make, example, `case${backend}${cases}`, `0x${cases.toString(16)}`);
+        await running.restore();
+        return running.run();
+      });
+      running?.dispose();
+      return outcome;
+    },
+    close: () => Promise.resolve(),
+  };
+}
