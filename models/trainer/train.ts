@@ -40,8 +40,10 @@ function crossEntropy(logits: tf.Tensor2D, target: tf.Tensor2D): tf.Scalar {
   return tf.div(tf.neg(total), logits.shape[0]) as tf.Scalar;
 }
 
+type StepOptions = Pick<TrainOptions, 'net' | 'set' | 'optimizer'>;
+
 /** One optimizer step. Returns the logits that the step was computed from; the caller disposes them. */
-function trainStep({ net, set, optimizer }: TrainOptions, batch: Batch): tf.Tensor2D {
+function trainStep({ net, set, optimizer }: StepOptions, batch: Batch): tf.Tensor2D {
   const variables = net.parameters.map(({ variable }) => variable);
   let logits: tf.Tensor2D | undefined;
   tf.tidy(() => {
@@ -62,6 +64,11 @@ async function readSums(logits: tf.Tensor2D, batch: Batch, classes: number): Pro
   return classificationSums(values, batch.labels, classes);
 }
 
+/** One optimizer step on a batch, and the sums of what the network said before it. */
+export function trainBatch(options: StepOptions, batch: Batch): Promise<ClassificationSums> {
+  return readSums(trainStep(options, batch), batch, options.set.classes.length);
+}
+
 /** Loss and accuracy on the test set, in evaluation mode. */
 export async function evaluate(net: Net, set: ImageSet): Promise<{ loss: number; accuracy: number }> {
   const mean = new RunningMean();
@@ -78,7 +85,6 @@ export async function evaluate(net: Net, set: ImageSet): Promise<{ loss: number;
  */
 export async function train(options: TrainOptions): Promise<EpochMetrics[]> {
   const { label, net, set, batchSize, epochs, seed, progress } = options;
-  const classes = set.classes.length;
   const stepsPerEpoch = Math.ceil(set.train.count / batchSize);
   const history: EpochMetrics[] = [];
   let trained = 0;
@@ -114,7 +120,7 @@ export async function train(options: TrainOptions): Promise<EpochMetrics[]> {
     let pending: Promise<void> = Promise.resolve();
     for (const batch of trainingBatches(set, batchSize, seed, epoch)) {
       step += 1;
-      const sums = readSums(trainStep(options, batch), batch, classes);
+      const sums = trainBatch(options, batch);
       await pending;
       pending = settle(sums, step);
     }
