@@ -58,12 +58,14 @@ function run(
   gradients: readonly (readonly (readonly number[] | null)[])[],
 ): Run {
   const optimizer = createOptimizer(parameters, options);
-  const states = [optimizer.init()];
+  let state = optimizer.init();
+  const states = [state];
   const reports: StepReport[] = [];
   for (const gradient of gradients) {
-    const { state, report } = optimizer.step(states.at(-1)!, gradient);
+    const result = optimizer.step(state, gradient);
+    ({ state } = result);
     states.push(state);
-    reports.push(report);
+    reports.push(result.report);
   }
   return { states, reports };
 }

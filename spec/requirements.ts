@@ -1157,7 +1157,7 @@ const decisions: readonly Requirement[] = [
     domain: 'sgdm, adam, rmsprop',
     tolerance: float64,
     capability: [],
-    reference: 'impl-ref/authors2019/index.ts#authors2019',
+    reference: 'impl-ref/authors2019/authors2019.ts#authors2019',
     decision:
       'Kept apart from the rules, so that Table I can be explained: its largest gain (RMSprop) compares L2 with no L2.',
   },

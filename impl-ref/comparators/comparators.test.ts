@@ -37,8 +37,12 @@ function descend(
   start = [0, 0, 0, 0, 0, 0, 0, 0],
 ): OptimizerState[] {
   const optimizer = createOptimizer([{ name: 'w', shape: [start.length], values: start }], options);
-  const states = [optimizer.init()];
-  for (const gradient of gradients) states.push(optimizer.step(states.at(-1)!, [gradient]).state);
+  let state = optimizer.init();
+  const states = [state];
+  for (const gradient of gradients) {
+    ({ state } = optimizer.step(state, [gradient]));
+    states.push(state);
+  }
   return states;
 }
 const slot = (state: OptimizerState | undefined, name: string): number[] =>

@@ -1,0 +1,127 @@
+import { readFileSync } from 'node:fs';
+import * as assert from 'uvu/assert';
+import { suite } from '../../conformance/harness/suite.ts';
+import type { RuleName } from '../../spec/rules.ts';
+import { createOptimizer } from '../optimizer.ts';
+import { rectification } from './radam.ts';
+import { ringBytes } from './sgdmAvg.ts';
+
+const test = suite('impl-ref/rules');
+
+interface TorchCase {
+  readonly rule: RuleName;
+  readonly hyper: Readonly<Record<string, number | boolean>>;
+  readonly start: readonly number[];
+  readonly gradients: readonly (readonly number[])[];
+  readonly values: readonly (readonly number[])[];
+}
+const { cases } = JSON.parse(readFileSync(new URL('../../spec/vectors/pytorch.json', import.meta.url), 'utf8')) as {
+  cases: readonly TorchCase[];
+};
+
+const ids: Readonly<Record<RuleName, string>> = {
+  sgdm: '[LRD-RULE-001]',
+  'sgdm-avg': '[LRD-RULE-002]',
+  rmsprop: '[LRD-RULE-003]',
+  adam: '[LRD-RULE-004]',
+  amsgrad: '[LRD-RULE-006]',
+  radam: '[LRD-RULE-007]',
+  adamw: '[LRD-RULE-008]',
+};
+
+for (const [index, { rule, hyper, start, gradients, values }] of cases.entries()) {
+  test(`${ids[rule]} [LRD-ALG-004] ${rule} ${JSON.stringify(hyper)} follows PyTorch over 40 steps (case ${index})`, () => {
+    // pow differs by an ulp between C and V8, which RAdam's rectification amplifies.
+    const bound = rule === 'radam' ? 1e-12 : 1e-14;
+    const optimizer = createOptimizer([{ name: 'w', shape: [start.length], values: start }], {
+      rule,
+      hyper,
+      keepProbability: null,
+    });
+    let state = optimizer.init();
+    const travelled = start.map(() => 0);
+    for (const [t, gradient] of gradients.entries()) {
+      const { state: next, report } = optimizer.step(state, [gradient]);
+      state = next;
+      state.tensors[0]?.values.forEach((w, i) => {
+        const step = (report.learningRates[0] as number) * (report.deltaW[0]?.[i] as number);
+        travelled[i] = (travelled[i] as number) + Math.abs(step);
+        const expected = values[t]?.[i] as number;
+        const error = Math.abs(w - expected) / (Math.abs(expected) + travelled[i]);
+        assert.ok(w === expected || error <= bound, `step ${t + 1}, element ${i}: ${w} and ${expected}, ${error}`);
+      });
+    }
+  });
+}
+
+const one = (
+  rule: RuleName,
+  hyper: Record<string, number | string | boolean>,
+  gradients: readonly number[],
+): number[] => {
+  const optimizer = createOptimizer([{ name: 'w', shape: [1], values: [0] }], { rule, hyper, keepProbability: null });
+  let state = optimizer.init();
+  return gradients.map((g) => {
+    const result = optimizer.step(state, [[g]]);
+    state = result.state;
+    return result.report.deltaW[0]?.[0] as number;
+  });
+};
+const near = (a: number, b: number): void => assert.ok(Math.abs(a - b) <= 4e-16 * Math.abs(b), `${a} and ${b}`);
+
+test('[LRD-EQ-010] [LRD-RULE-002] [LRD-ALG-005] the averaging rule ramps up over its window, then forgets', () => {
+  assert.equal(one('sgdm-avg', { window: 4 }, [4, 8, 0, 0, 0, 0, 12]), [1, 3, 3, 3, 2, 0, 3]);
+  assert.is(ringBytes(500, 1000), 4_000_000);
+});
+
+test('[LRD-RULE-001] [LRD-ALG-005] SGDM sums: 1, 1.9, 2.71 under a constant gradient; dampening spares the first step', () => {
+  assert.equal(one('sgdm', {}, [1, 1, 1]), [1, 1.9, 2.71]);
+  assert.equal(one('sgdm', { dampening: 0.5, momentum: 0.5 }, [2, 2, 2]), [2, 2, 2]);
+  assert.equal(one('sgdm', { dampening: 1, momentum: 0.5 }, [2, 2, 2]), [2, 1, 0.5]);
+  assert.equal(one('sgdm', { nesterov: true, momentum: 0.5 }, [2, 2]), [3, 3.5]);
+  assert.equal(one('sgdm', { momentum: 0, dampening: 1 }, [2, 3]), [2, 3]);
+});
+
+test('[LRD-RULE-003] RMSprop by hand: epsilon outside and inside the root, centered, with momentum', () => {
+  near(one('rmsprop', { rho: 0.75, epsilon: 1 }, [2])[0] as number, 2 / (1 + 1));
+  near(one('rmsprop', { rho: 0.75, epsilon: 3, epsilonPlacement: 'inside' }, [2])[0] as number, 2 / 2);
+  near(one('rmsprop', { rho: 0.75, epsilon: 1, centered: true }, [2])[0] as number, 2 / (Math.sqrt(1 - 0.25) + 1));
+  assert.equal(one('rmsprop', { rho: 0, epsilon: 1, momentum: 0.5 }, [1, 1]), [0.5, 0.75]);
+  assert.equal(one('rmsprop', { rho: 0, epsilon: 1e-8, centered: true }, [1 / 3]), [1 / 3 / 1e-8]);
+});
+
+test('[LRD-RULE-004] [LRD-RULE-005] where epsilon is added decides the first step at g = 1e-6: .990 or .760 of alpha', () => {
+  near(one('adam', {}, [1e-6])[0] as number, 1e-6 / (1e-6 + 1e-8));
+  const hat = one('adam', { epsilonMode: 'hat' }, [1e-6])[0] as number;
+  assert.ok(Math.abs(hat - 0.7597469266479578) < 1e-12, String(hat));
+});
+
+test('[LRD-RULE-006] the three forms of AMSGrad differ after a large gradient has passed', () => {
+  const gradients = [1, 100, 1, 1, 1, 1];
+  const forms = ['raw', 'corrected', 'uncorrected'].map((maxOf) => one('amsgrad', { maxOf }, gradients).at(-1));
+  const [raw, corrected, uncorrected] = forms as [number, number, number];
+  assert.ok(raw !== corrected && corrected !== uncorrected && raw !== uncorrected);
+  // By hand, with v after the second step: (.999 * .001 * 1 + .001 * 1e4).
+  const m = gradients.reduce((a, g) => 0.9 * a + 0.1 * g, 0);
+  const v = 0.999 * 0.001 + 0.001 * 1e4;
+  assert.ok(Math.abs(uncorrected - m / (Math.sqrt(v) + 1e-8)) < 1e-12);
+  assert.ok(Math.abs(raw - m / (1 - 0.9 ** 6) / (Math.sqrt(v / (1 - 0.999 ** 6)) + 1e-8)) < 1e-12);
+  assert.ok(Math.abs(corrected - m / (1 - 0.9 ** 6) / (Math.sqrt(v / (1 - 0.999 ** 2)) + 1e-8)) < 1e-12);
+});
+
+test('[LRD-RULE-007] RAdam rectifies from step 5 in the paper, from step 6 in all code, never at small beta2', () => {
+  const first = (variant: string, beta2: number): number | undefined =>
+    [...Array(50).keys()].find((t) => rectification(t + 1, beta2, variant).rectified);
+  assert.equal(
+    ['paper', 'original', 'torch'].map((variant) => first(variant, 0.999)),
+    [4, 5, 5],
+  );
+  assert.equal(
+    ['paper', 'original', 'torch'].map((variant) => first(variant, 0.5)),
+    [undefined, undefined, undefined],
+  );
+  const at5 = rectification(5, 0.999, 'paper');
+  assert.ok(at5.rectified && Math.abs(at5.factor - 0.0173) < 5e-5);
+});
+
+test.run();

@@ -1,0 +1,217 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import * as assert from 'uvu/assert';
+import { openReference } from '../conformance/adapters/reference.ts';
+import { suite } from '../conformance/harness/suite.ts';
+import type { Case, StepRecord } from '../conformance/protocol/types.ts';
+import type { StreamName } from '../spec/stream.ts';
+import { authors2019 } from './authors2019/authors2019.ts';
+import type { Authors2019Output } from './authors2019/authors2019.ts';
+import { noisyLabels } from './comparators/noisyLabels.ts';
+import { initialValues, normals, permutation, uniforms } from './draws.ts';
+import { keepThreshold, streamMask } from './masks.ts';
+import { parseSeed } from './seed.ts';
+import { halves, layout } from './stream.ts';
+import { resolveHyper } from './validate.ts';
+
+const test = suite('impl-ref/vectors');
+const folder = fileURLToPath(new URL('../spec/vectors/', import.meta.url));
+const read = (name: string): unknown => JSON.parse(readFileSync(join(folder, name), 'utf8'));
+const FILES = ['masks.json', 'draws.json', 'trajectories.json', 'errors.json', 'authors-2019.json'];
+
+interface Vector {
+  readonly id: string;
+  readonly requirements: readonly string[];
+  readonly case: Case;
+  readonly steps: readonly StepRecord[];
+}
+
+test('every file of vectors follows the schema', () => {
+  const validate = new Ajv2020({
+    strict: true,
+    strictTypes: false,
+    strictRequired: false,
+    strictTuples: false,
+  }).compile(read('schema.json') as object);
+  for (const file of FILES) assert.ok(validate(read(file)), `${file}: ${JSON.stringify(validate.errors?.slice(0, 3))}`);
+});
+
+const python = spawnSync('python3', ['--version']).status === 0;
+test.when(python, 'no python3 here')('the files are what their script writes', () => {
+  const scratch = mkdtempSync(join(tmpdir(), 'lrd-vectors-'));
+  try {
+    cpSync(join(folder, 'generate.py'), join(scratch, 'generate.py'));
+    execFileSync('python3', [join(scratch, 'generate.py')]);
+    // pow and sin may differ by an ulp between C libraries: structure and bits of masks must agree, numbers within 1e-12.
+    for (const file of FILES) {
+      const close = (a: unknown, b: unknown, path: string): void => {
+        if (typeof a === 'number' && typeof b === 'number') {
+          assert.ok(Math.abs(a - b) <= 1e-12 * (Math.abs(a) + Math.abs(b)), `${path}: ${a} and ${b}`);
+        } else if (typeof a === 'object' && a !== null && typeof b === 'object' && b !== null) {
+          assert.equal(Object.keys(a), Object.keys(b), path);
+          for (const [key, value] of Object.entries(a))
+            close(value, (b as Record<string, unknown>)[key], `${path}/${key}`);
+        } else assert.is(a, b, path);
+      };
+      close(read(file), JSON.parse(readFileSync(join(scratch, file), 'utf8')), file);
+    }
+  } finally {
+    rmSync(scratch, { recursive: true });
+  }
+});
+
+test('[LRD-STREAM-001] [LRD-STREAM-002] [LRD-STREAM-003] [LRD-STREAM-004] masks and halves are those of the second implementation', () => {
+  const file = read('masks.json') as {
+    thresholds: [number, number][];
+    halves: { seed: string; step: number; stream: StreamName; base: number; halves: number[] }[];
+    masks: { seed: string; step: number; keepProbability: number; shapes: number[][]; masks: string[] }[];
+  };
+  for (const [p, threshold] of file.thresholds) assert.is(keepThreshold(p), threshold);
+  for (const { seed, step, stream, base, halves: expected } of file.halves) {
+    assert.equal(Array.from(halves({ key: parseSeed(seed), step, stream, base }, expected.length)), expected);
+  }
+  for (const { seed, step, keepProbability, shapes, masks } of file.masks) {
+    const sizes = shapes.map((shape) => shape.reduce((a, b) => a * b, 1));
+    const drawn = layout(sizes).map((base, k) =>
+      streamMask({ key: parseSeed(seed), step, stream: 'mask', base }, sizes[k] as number, keepProbability).join(''),
+    );
+    assert.equal(drawn, masks);
+  }
+  assert.ok(file.masks.length >= 40);
+});
+
+test('[LRD-STREAM-007] [LRD-STREAM-008] [LRD-STREAM-009] [LRD-STREAM-010] [LRD-CMP-005] draws are those of the second implementation', () => {
+  const file = read('draws.json') as {
+    uniforms: { seed: string; step: number; stream: StreamName; base: number; values: number[] }[];
+    normals: { seed: string; step: number; base: number; values: number[] }[];
+    permutations: { seed: string; epoch: number; order: number[] }[];
+    initialValues: { seed: string; sizes: number[]; bounds: number[]; values: number[][] }[];
+    noisyLabels: { seed: string; step: number; classes: number; rate: number; labels: number[]; values: number[] }[];
+  };
+  for (const { seed, step, stream, base, values } of file.uniforms) {
+    assert.equal(Array.from(uniforms({ key: parseSeed(seed), step, stream, base }, values.length)), values);
+  }
+  for (const { seed, step, base, values } of file.normals) {
+    const z = normals({ key: parseSeed(seed), step, stream: 'gradientNoise', base }, values.length);
+    z.forEach((x, i) => assert.ok(Math.abs(x - (values[i] as number)) <= 4e-15));
+  }
+  for (const { seed, epoch, order } of file.permutations) {
+    assert.equal(Array.from(permutation(seed, epoch, order.length)), order);
+  }
+  for (const { seed, sizes, bounds, values } of file.initialValues) {
+    assert.equal(
+      initialValues(seed, sizes, bounds).map((array) => Array.from(array)),
+      values,
+    );
+  }
+  for (const { labels, values, ...options } of file.noisyLabels) assert.equal(noisyLabels(labels, options), values);
+});
+
+/** |a - b| against the size of what was summed up to it. */
+function compare(got: readonly number[] | undefined, expected: readonly number[], bound: number, where: string): void {
+  assert.is(got?.length, expected.length, where);
+  expected.forEach((value, i) => {
+    const error = Math.abs((got?.[i] as number) - value);
+    assert.ok(error <= bound * (1 + Math.abs(value)), `${where}[${i}]: ${got?.[i]} and ${value}`);
+  });
+}
+
+for (const { id, requirements, case: example, steps } of (read('trajectories.json') as { vectors: Vector[] }).vectors) {
+  const title = `[${requirements.join('] [')}] trajectory ${id}: ${example.rule} ${JSON.stringify(example.hyper)}`;
+  test(title, async () => {
+    const outcome = await openReference().run(example);
+    assert.ok(outcome.kind === 'result', JSON.stringify(outcome));
+    if (outcome.kind !== 'result') return;
+    const bound = example.rule === 'radam' ? 1e-12 : 1e-13;
+    steps.forEach((step, t) => {
+      const got = outcome.steps[t];
+      assert.equal(got?.masks, step.masks, `step ${t + 1}`);
+      step.parameters?.forEach((values, k) =>
+        compare(got?.parameters?.[k], values, bound, `step ${t + 1}, tensor ${k}`),
+      );
+      for (const [name, tensors] of Object.entries(step.state ?? {})) {
+        tensors.forEach((values, k) => {
+          const slot = got?.state?.[name]?.[k] ?? [];
+          // A tensor that has had no gradient yet has no state; the vectors write zeros.
+          compare(
+            slot.length === 0 ? values.map(() => 0) : slot,
+            values,
+            bound,
+            `step ${t + 1}, ${name} of tensor ${k}`,
+          );
+        });
+      }
+    });
+  });
+}
+
+for (const { id, requirements, argument, code, case: example } of (
+  read('errors.json') as {
+    vectors: (Vector & { argument: string; code: string })[];
+  }
+).vectors) {
+  test(`[${requirements.join('] [')}] error case ${id}: ${argument} is refused in one line`, async () => {
+    const outcome = await openReference().run(example);
+    assert.ok(outcome.kind === 'errored', JSON.stringify(outcome));
+    if (outcome.kind !== 'errored') return;
+    assert.is(outcome.code, code);
+    assert.ok(outcome.message.includes(argument) && !outcome.message.includes('\n'), outcome.message);
+  });
+}
+
+for (const { id, case: example, steps, note } of (
+  read('authors-2019.json') as { vectors: (Vector & { note: string })[] }
+).vectors) {
+  test(`[LRD-DEC-006] ${id}: ${note}`, async () => {
+    const hyper = resolveHyper(example.rule as 'sgdm', { ...example.hyper }) as never;
+    const step = { sgdm: authors2019.sgd, adam: authors2019.adam, rmsprop: authors2019.rmsprop }[
+      example.rule as 'sgdm'
+    ];
+    const now: Authors2019Output[] = example.parameters.map(({ values }) => ({
+      values: Float64Array.from(values as number[]),
+      slots: {},
+    }));
+    steps.forEach((expected, t) => {
+      now.forEach((tensor, k) => {
+        const gradient = Float64Array.from(example.gradients[t]?.[k] as number[]);
+        const mask = Uint8Array.from((example.masks as string[][])[t]?.[k] ?? '', Number);
+        const next = step({ ...tensor, gradient, mask, t: t + 1 }, hyper);
+        now[k] = next;
+        compare(Array.from(next.values), expected.parameters?.[k] as number[], 1e-13, `step ${t + 1}, tensor ${k}`);
+      });
+    });
+    // The rule itself agrees where the note says so, and where it names a bug it does not.
+    const outcome = await openReference().run({
+      ...example,
+      hyper: { ...example.hyper, ...(example.rule === 'adam' ? { epsilonMode: 'hat' } : {}) },
+    });
+    assert.ok(outcome.kind === 'result');
+    if (outcome.kind !== 'result') return;
+    const last = outcome.steps.at(-1)?.parameters?.flat() ?? [];
+    const theirs = steps.at(-1)?.parameters?.flat() ?? [];
+    const apart = Math.max(...last.map((w, i) => Math.abs(w - (theirs[i] as number))));
+    assert.is(apart > 1e-12, note.includes('bug'), `${apart}`);
+  });
+}
+
+test("[LRD-DEC-006] the authors' SGD cannot run without momentum, and multiplies where this package selects", () => {
+  const input = {
+    values: Float64Array.of(1),
+    gradient: Float64Array.of(Infinity),
+    slots: {},
+    mask: Uint8Array.of(0),
+    t: 1,
+  };
+  const hyper = { learningRate: 0.1, weightDecay: 0, momentum: 0.9, dampening: 0 };
+  assert.ok(Number.isNaN(authors2019.sgd(input, hyper).values[0]));
+  assert.throws(
+    () => authors2019.sgd(input, { ...hyper, momentum: 0 }),
+    /^momentum must not be 0 in the authors' SGD_LRD, got 0$/,
+  );
+});
+
+test.run();
