@@ -498,6 +498,36 @@ onGpu('a tensor larger than a binding takes several dispatches and gives the sam
   own.device.destroy();
 });
 
+onGpu('a prepared step keeps its scalars while others are queued, and may be recorded twice', async () => {
+  const engine = createWebGpuEngine(device);
+  const bytes = flatBufferBytes(device, 64);
+  const flat = { parameter: buffer(bytes), gradient: buffer(bytes), state: {} };
+  device.queue.writeBuffer(flat.gradient, 0, new Float32Array(64).fill(1));
+  const of = (learningRate: number): StepPlan =>
+    planStep({
+      rule: 'sgdm',
+      key: KEY,
+      step: 1,
+      tensors: [{ base: 0, size: 64, count: 1, hyper: { momentum: 0, learningRate }, keepProbability: 1 }],
+    });
+  const prepared = engine.prepareFlat(of(1), flat);
+  engine.stepFlat(of(16), flat);
+  const encoder = device.createCommandEncoder();
+  const pass = encoder.beginComputePass();
+  prepared.record(pass);
+  prepared.record(pass);
+  pass.end();
+  device.queue.submit([encoder.finish()]);
+  const target = device.createBuffer({ size: bytes, usage: 9 });
+  const copy = device.createCommandEncoder();
+  copy.copyBufferToBuffer(flat.parameter, 0, target, 0, bytes);
+  device.queue.submit([copy.finish()]);
+  await target.mapAsync(1);
+  assert.equal(new Float32Array(target.getMappedRange().slice(0)), new Float32Array(64).fill(-18));
+  prepared.dispose();
+  engine.dispose();
+});
+
 onGpu('a lost device is an error that says so', async () => {
   const own = await openGpu();
   const engine = createWebGpuEngine(own.device);

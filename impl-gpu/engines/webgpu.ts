@@ -21,7 +21,18 @@ export interface WebGpuEngine extends Engine<GPUBuffer> {
    * @param gradients - by tensor; copied into `buffers.gradient` first, on the GPU. Left out: they are there already.
    */
   stepFlat(plan: StepPlan, buffers: FlatBuffers, gradients?: readonly (GPUBuffer | null)[]): void;
+  /**
+   * The flat step as commands for a pass of the caller's, to be recorded once or many times (gradients in place). Its scalars
+   * are fixed here, in a buffer of its own, so it may wait in an encoder while other steps are queued.
+   */
+  prepareFlat(plan: StepPlan, buffers: FlatBuffers): PreparedStep;
   /** Frees the engine's own few hundred bytes. */
+  dispose(): void;
+}
+
+export interface PreparedStep {
+  record(pass: GPUComputePassEncoder): void;
+  /** To be called once everything recorded has been submitted. */
   dispose(): void;
 }
 
@@ -52,6 +63,21 @@ interface Dispatch {
   readonly offset: number;
   readonly window: number;
 }
+
+/** A dispatch as the pass takes it. */
+interface Command {
+  readonly pipeline: GPUComputePipeline;
+  readonly group: GPUBindGroup;
+  /** Of its scalars in the uniform buffer. */
+  readonly offset: number;
+  readonly size: readonly [number, number];
+}
+
+/** A kernel's buffers in the order of their bindings. */
+const boundBuffers = (
+  kernel: Kernel,
+  { parameter, gradient, state }: TensorBuffers<GPUBuffer>,
+): readonly GPUBuffer[] => [parameter, gradient, ...kernelState(kernel).map((name) => state[name] as GPUBuffer)];
 
 function checkBuffer(
   name: string,
@@ -179,65 +205,85 @@ export function createWebGpuEngine(device: GPUDevice): WebGpuEngine {
     }
   };
 
+  /** Writes the dispatches' scalars into `target` and binds everything. */
+  const prepare = (plan: StepPlan, dispatches: readonly Dispatch[], target: GPUBuffer): readonly Command[] => {
+    const bytes = stride * dispatches.length;
+    if (staging.byteLength < bytes) staging = new ArrayBuffer(bytes);
+    dispatches.forEach(({ stretch }, i) => writeUniform(staging, stride * i, stretch, plan.key, plan.step));
+    device.queue.writeBuffer(target, 0, staging, 0, bytes);
+    const block = { buffer: target, offset: 0, size: UNIFORM_BYTES };
+    let bound: { readonly dispatch: Dispatch; readonly pipeline: Pipeline; readonly group: GPUBindGroup } | undefined;
+    return dispatches.map((dispatch, i): Command => {
+      const { stretch, access, buffers, offset, window } = dispatch;
+      const { kernel, threshold } = stretch.tensor;
+      const pipeline = pipelineOf(kernel, access, threshold < KEEP_ALL);
+      const fits =
+        bound?.pipeline === pipeline &&
+        bound.dispatch.buffers === buffers &&
+        bound.dispatch.offset === offset &&
+        bound.dispatch.window >= window;
+      if (bound === undefined || !fits) {
+        // A flat buffer is bound to its window's end, so that the next stretch can use the same group.
+        const elements = access === 'quads' ? fullWindow(dispatch) : window;
+        const group = device.createBindGroup({
+          layout: pipeline.layout,
+          entries: [
+            ...boundBuffers(kernel, buffers).map((buffer, binding) => ({
+              binding,
+              resource: { buffer, offset: 4 * offset, size: 4 * elements },
+            })),
+            { binding: boundBuffers(kernel, buffers).length, resource: block },
+          ],
+        });
+        bound = { dispatch: { ...dispatch, window: elements }, pipeline, group };
+      }
+      const groups = Math.ceil(stretch.count / (8 * WORKGROUP));
+      const width = Math.min(groups, groupLimit);
+      return {
+        pipeline: pipeline.pipeline,
+        group: bound.group,
+        offset: stride * i,
+        size: [width, Math.ceil(groups / width)],
+      };
+    });
+  };
+
+  const record = (pass: GPUComputePassEncoder, commands: readonly Command[]): void => {
+    let current: GPUComputePipeline | undefined;
+    for (const { pipeline, group, offset, size } of commands) {
+      if (pipeline !== current) pass.setPipeline(pipeline);
+      current = pipeline;
+      pass.setBindGroup(0, group, [offset]);
+      pass.dispatchWorkgroups(...size);
+    }
+  };
+
   const submit = (plan: StepPlan, dispatches: readonly Dispatch[], encoder: GPUCommandEncoder): void => {
     const bytes = stride * dispatches.length;
     if (uniforms === undefined || uniforms.size < bytes) {
       uniforms?.destroy();
       uniforms = device.createBuffer({ size: bytes, usage: UNIFORM | COPY_DST });
-      staging = new ArrayBuffer(bytes);
     }
-    dispatches.forEach(({ stretch }, i) => writeUniform(staging, stride * i, stretch, plan.key, plan.step));
-    device.queue.writeBuffer(uniforms, 0, staging, 0, bytes);
-    const block = { buffer: uniforms, offset: 0, size: UNIFORM_BYTES };
+    const commands = prepare(plan, dispatches, uniforms);
     const pass = encoder.beginComputePass();
-    let previous:
-      { readonly dispatch: Dispatch; readonly pipeline: Pipeline; readonly group: GPUBindGroup } | undefined;
-    dispatches.forEach((dispatch, i) => {
-      const { stretch, access, buffers, offset, window } = dispatch;
-      const { kernel, threshold } = stretch.tensor;
-      const pipeline = pipelineOf(kernel, access, threshold < KEEP_ALL);
-      let group = previous?.group;
-      if (
-        group === undefined ||
-        previous?.pipeline !== pipeline ||
-        previous.dispatch.buffers !== buffers ||
-        previous.dispatch.offset !== offset ||
-        previous.dispatch.window < window
-      ) {
-        // A flat buffer is bound to its window's end, so that the next stretch can use the same group.
-        const size = 4 * (access === 'quads' && buffers.parameter.size % 16 === 0 ? fullWindow(dispatch) : window);
-        const bound = [
-          buffers.parameter,
-          buffers.gradient,
-          ...kernelState(kernel).map((name) => buffers.state[name] as GPUBuffer),
-        ];
-        group = device.createBindGroup({
-          layout: pipeline.layout,
-          entries: [
-            ...bound.map((buffer, binding) => ({ binding, resource: { buffer, offset: 4 * offset, size } })),
-            { binding: bound.length, resource: block },
-          ],
-        });
-        previous = { dispatch: { ...dispatch, window: size / 4 }, pipeline, group };
-      }
-      pass.setPipeline(pipeline.pipeline);
-      pass.setBindGroup(0, group, [stride * i]);
-      const groups = Math.ceil(stretch.count / (8 * WORKGROUP));
-      const width = Math.min(groups, groupLimit);
-      pass.dispatchWorkgroups(width, Math.ceil(groups / width));
-    });
+    record(pass, commands);
     pass.end();
     device.queue.submit([encoder.finish()]);
   };
 
   /** Elements from a window's start that all of its buffers have. */
   const fullWindow = ({ buffers, offset, stretch }: Dispatch): number => {
-    const sizes = [
-      buffers.parameter,
-      buffers.gradient,
-      ...kernelState(stretch.tensor.kernel).map((name) => buffers.state[name] as GPUBuffer),
-    ].map((buffer) => Math.floor(buffer.size / 16) * 4);
+    const sizes = boundBuffers(stretch.tensor.kernel, buffers).map((buffer) => Math.floor(buffer.size / 16) * 4);
     return Math.min(windowLimit, Math.min(...sizes) - offset);
+  };
+
+  const flatDispatches = (plan: StepPlan, buffers: FlatBuffers): readonly Dispatch[] => {
+    const merged = mergeNeighbours(plan);
+    for (const tensor of merged) {
+      // Whole quads are touched, so whole quads must exist.
+      checkBuffers(tensor.kernel, 'the flat buffers', buffers, Math.ceil((tensor.base + tensor.size) / 4) * 4);
+    }
+    return merged.flatMap((tensor) => cut(tensor, buffers, tensor.base, 'quads'));
   };
 
   return {
@@ -258,14 +304,20 @@ export function createWebGpuEngine(device: GPUDevice): WebGpuEngine {
       if (dispatches.length > 0) submit(plan, dispatches, device.createCommandEncoder());
     },
 
+    prepareFlat(plan, buffers) {
+      checkLost();
+      const dispatches = flatDispatches(plan, buffers);
+      const own = device.createBuffer({
+        size: Math.max(stride, stride * dispatches.length),
+        usage: UNIFORM | COPY_DST,
+      });
+      const commands = prepare(plan, dispatches, own);
+      return { record: (pass) => record(pass, commands), dispose: () => own.destroy() };
+    },
+
     stepFlat(plan, buffers, gradients) {
       checkLost();
-      const merged = mergeNeighbours(plan);
-      for (const tensor of merged) {
-        // Whole quads are touched, so whole quads must exist.
-        checkBuffers(tensor.kernel, 'the flat buffers', buffers, Math.ceil((tensor.base + tensor.size) / 4) * 4);
-      }
-      const dispatches = merged.flatMap((tensor) => cut(tensor, buffers, tensor.base, 'quads'));
+      const dispatches = flatDispatches(plan, buffers);
       if (gradients !== undefined) {
         if (gradients.length !== plan.tensors.length) {
           throw new InvalidArgumentError(
