@@ -48,3 +48,21 @@ export type { EpochSchedule, MilestoneOptions } from './schedules/learningRate.t
 export { CONSTANT_DECAYS, taper } from './schedules/taper.ts';
 export type { Taper, TaperScheme } from './schedules/taper.ts';
 export type { UpdateMask } from './transformation.ts';
+export { authors2019 } from './authors2019/authors2019.ts';
+export type { Authors2019Hyper, Authors2019Input, Authors2019Output } from './authors2019/authors2019.ts';
+export { descend, endOf } from './toy/descent.ts';
+export type { End } from './toy/descent.ts';
+export { runToy, TOY_LEARNING_RATES } from './toy/runToy.ts';
+export type { ToyCount, ToyOptions, ToyPanel, ToyPath, ToyPlace, ToyPlane, ToyResult } from './toy/runToy.ts';
+export {
+  BOX,
+  eigenvalues,
+  hessian,
+  PAPER_OPTIMUM,
+  STATIONARY_POINTS,
+  surface,
+  surfaceGradient,
+} from './toy/surface.ts';
+export type { Hessian, Point as ToyPoint } from './toy/surface.ts';
+export { keepProbabilityGradient, trainKeepProbability } from './trainedKeepProbability.ts';
+export type { TrainedKeepProbabilityOptions, TrainedOptimizer, TrainedState } from './trainedKeepProbability.ts';

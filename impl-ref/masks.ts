@@ -26,5 +26,7 @@ export function effectiveKeepProbability(keepProbability: number): number {
 export function streamMask(position: StreamPosition, length: number, keepProbability: number): Uint8Array {
   const threshold = keepThreshold(keepProbability);
   if (keepProbability === 1) return new Uint8Array(length).fill(1);
-  return Uint8Array.from(halves(position, length), (half) => (half < threshold ? 1 : 0));
+  const mask = new Uint8Array(length);
+  for (const [i, half] of halves(position, length).entries()) mask[i] = half < threshold ? 1 : 0;
+  return mask;
 }

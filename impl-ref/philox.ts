@@ -23,15 +23,19 @@ function multiply(a: number, b: number): readonly [low: number, high: number] {
  * Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011, section 3.3.
  */
 export function philox4x32(counter: Words, key: readonly [low: number, high: number]): Words {
-  const [multiplier0, multiplier1] = PHILOX.multipliers;
+  const {
+    rounds,
+    multipliers: [multiplier0, multiplier1],
+    weyl: [weyl0, weyl1],
+  } = PHILOX;
   let [c0, c1, c2, c3] = counter;
   let [k0, k1] = key;
-  for (let round = 0; round < PHILOX.rounds; round++) {
+  for (let round = 0; round < rounds; round++) {
     const [low0, high0] = multiply(multiplier0, c0);
     const [low1, high1] = multiply(multiplier1, c2);
     [c0, c1, c2, c3] = [(high1 ^ c1 ^ k0) >>> 0, low1, (high0 ^ c3 ^ k1) >>> 0, low0];
-    k0 = (k0 + PHILOX.weyl[0]) >>> 0;
-    k1 = (k1 + PHILOX.weyl[1]) >>> 0;
+    k0 = (k0 + weyl0) >>> 0;
+    k1 = (k1 + weyl1) >>> 0;
   }
   return [c0, c1, c2, c3];
 }

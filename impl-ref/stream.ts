@@ -32,16 +32,17 @@ function block({ key, step, stream }: StreamPosition, index: number): Words {
 
 /** The 16-bit halves of elements base, ..., base + length - 1: eight to a block, word by word, the low half first. */
 export function halves(position: StreamPosition, length: number): Uint16Array {
+  const { halvesPerBlock } = LAYOUT;
   const out = new Uint16Array(length);
   let index = -1;
   let words: Words = [0, 0, 0, 0];
   for (let i = 0; i < length; i++) {
     const n = position.base + i;
-    if (Math.floor(n / LAYOUT.halvesPerBlock) !== index) {
-      index = Math.floor(n / LAYOUT.halvesPerBlock);
+    if (Math.floor(n / halvesPerBlock) !== index) {
+      index = Math.floor(n / halvesPerBlock);
       words = block(position, index);
     }
-    const half = n % LAYOUT.halvesPerBlock;
+    const half = n % halvesPerBlock;
     const word = words[half >>> 1] as number;
     out[i] = half % 2 === 0 ? word & 0xffff : word >>> 16;
   }
@@ -50,16 +51,17 @@ export function halves(position: StreamPosition, length: number): Uint16Array {
 
 /** The 32-bit words of elements base, ..., base + length - 1: four to a block. */
 export function words(position: StreamPosition, length: number): Uint32Array {
+  const { wordsPerBlock } = LAYOUT;
   const out = new Uint32Array(length);
   let index = -1;
   let current: Words = [0, 0, 0, 0];
   for (let i = 0; i < length; i++) {
     const n = position.base + i;
-    if (Math.floor(n / LAYOUT.wordsPerBlock) !== index) {
-      index = Math.floor(n / LAYOUT.wordsPerBlock);
+    if (Math.floor(n / wordsPerBlock) !== index) {
+      index = Math.floor(n / wordsPerBlock);
       current = block(position, index);
     }
-    out[i] = current[n % LAYOUT.wordsPerBlock] as number;
+    out[i] = current[n % wordsPerBlock] as number;
   }
   return out;
 }
