@@ -52,7 +52,7 @@ const maskOf = (step: number, base: number, size: number): Uint8Array =>
 
 const dispose = (tensors: readonly tf.Tensor[]): void => tensors.forEach((tensor) => tensor.dispose());
 
-for (const backend of ['cpu', 'wasm'] as const) {
+for (const backend of ['cpu', 'wasm', 'webgpu'] as const) {
   const test = suite(`impl-gpu/tfjs/optimizer on ${backend}`);
   test.before(async () => {
     await useBackend(backend);

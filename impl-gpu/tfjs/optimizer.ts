@@ -12,6 +12,7 @@ import { cpuStepper } from './steppers/cpu.ts';
 import { hostStepper } from './steppers/host.ts';
 import type { StepEntry, Stepper } from './steppers/stepper.ts';
 import { wasmStepper } from './steppers/wasm.ts';
+import { webGpuStepper } from './steppers/webgpu.ts';
 
 /** What every optimizer takes beside its rule's own hyper-parameters. */
 export interface LrdOptions {
@@ -57,6 +58,8 @@ function createStepper(backend: string): Stepper {
       return wasmStepper();
     case 'cpu':
       return cpuStepper();
+    case 'webgpu':
+      return webGpuStepper();
     default:
       return hostStepper();
   }
@@ -98,6 +101,7 @@ export abstract class LrdOptimizer extends tf.Optimizer {
   #learningRate: number;
   #weightDecay: number;
   #slots: Map<string, Slot> | undefined;
+  #extent = 0;
   #restored: Restored | undefined;
   #disposed = false;
   readonly #steppers = new Map<tf.KernelBackend, Stepper>();
@@ -210,6 +214,7 @@ export abstract class LrdOptimizer extends tf.Optimizer {
         const gradient = entries.get(name) ?? null;
         return gradient === null ? null : { variable: variables.get(name) as tf.Variable, gradient, state };
       }),
+      this.#extent,
     );
     for (const slot of ordered) if ((entries.get(slot.name) ?? null) !== null) slot.count += 1;
     this.incrementIterations();
@@ -286,6 +291,8 @@ export abstract class LrdOptimizer extends tf.Optimizer {
   }
 
   #release(): void {
+    for (const stepper of this.#steppers.values()) stepper.dispose();
+    this.#steppers.clear();
     for (const { state } of this.#slots?.values() ?? []) for (const tensor of Object.values(state)) tensor.dispose();
     this.#slots = undefined;
     this.#restored = undefined;
@@ -343,6 +350,7 @@ export abstract class LrdOptimizer extends tf.Optimizer {
         state: Object.fromEntries(state),
       };
     });
+    this.#extent = slots.reduce((end, { base, shape }) => Math.max(end, base + sizeOf(shape)), 0);
     this.#slots = new Map(slots.map((slot) => [slot.name, slot]));
     this.#restored = undefined;
   }

@@ -1,5 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
-import { useBackend } from '../backend.ts';
+import { diagnoseGpu } from '../../impl-gpu/device/gpu.ts';
+import type { GpuDiagnosis } from '../../impl-gpu/device/gpu.ts';
+import { BACKENDS, useBackend } from '../backend.ts';
+import type { BackendName } from '../backend.ts';
 import { describeEnvironment } from '../environment.ts';
 import { parse } from './options.ts';
 
@@ -9,7 +12,7 @@ interface Finding {
   readonly detail: string;
 }
 
-async function probe(name: 'wasm' | 'cpu'): Promise<Finding> {
+async function probe(name: BackendName): Promise<Finding> {
   try {
     await useBackend(name);
     const start = performance.now();
@@ -24,18 +27,32 @@ async function probe(name: 'wasm' | 'cpu'): Promise<Finding> {
   }
 }
 
+function row(name: string, value: string): void {
+  console.log(`${name.padEnd(14)} ${value}`);
+}
+
+/** What was found on the way to a WebGPU adapter, what was chosen and why, and how to get what is missing. */
+function printGpu({ attempts, chosen, why, advice, limits }: GpuDiagnosis): void {
+  for (const { source, outcome } of attempts) row('webgpu found', `${source}: ${outcome}`);
+  row('webgpu uses', `${chosen === undefined ? 'nothing' : chosen.source}: ${why}`);
+  for (const [name, value] of Object.entries(limits ?? {})) row('webgpu limit', `${name} ${value}`);
+  for (const sentence of advice) row('advice', sentence);
+}
+
 /** `lrd doctor [--json]`: what runs here, which versions, and what `--backend auto` takes. */
 export async function doctorCommand(args: readonly string[]): Promise<void> {
   const options = parse(args, { json: { type: 'boolean' } });
-  const backends = [await probe('cpu'), await probe('wasm')];
+  const gpu = await diagnoseGpu();
+  const backends: Finding[] = [];
+  for (const name of BACKENDS) if (name !== 'auto') backends.push(await probe(name));
   const auto = await useBackend('auto');
   const environment = describeEnvironment(auto);
   if (options.flag('json')) {
-    console.log(JSON.stringify({ environment, backends, auto }, null, 2));
+    console.log(JSON.stringify({ environment, backends, auto, webgpu: gpu }, null, 2));
     return;
   }
-  for (const [name, value] of Object.entries(environment)) console.log(`${name.padEnd(12)} ${String(value)}`);
-  for (const { backend, runs, detail } of backends)
-    console.log(`${backend.padEnd(12)} ${runs ? 'runs' : 'missing'}: ${detail}`);
-  console.log(`${'auto'.padEnd(12)} takes ${auto}`);
+  for (const [name, value] of Object.entries(environment)) row(name, String(value));
+  for (const { backend, runs, detail } of backends) row(backend, `${runs ? 'runs' : 'does not run'}: ${detail}`);
+  printGpu(gpu);
+  row('auto', `takes ${auto}: ${auto === 'webgpu' ? 'there is a hardware GPU' : 'no hardware GPU was found'}`);
 }

@@ -36,5 +36,6 @@ export function cpuStepper(): Stepper {
       });
       engine.step(plan, buffers);
     },
+    dispose: () => undefined,
   };
 }

@@ -30,5 +30,6 @@ export function hostStepper(): Stepper {
         for (const [name, slot] of Object.entries(entry.state)) write(slot, stepped.state[name] as Float32Array);
       });
     },
+    dispose: () => undefined,
   };
 }

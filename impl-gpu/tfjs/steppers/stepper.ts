@@ -14,5 +14,8 @@ export interface StepEntry {
  * identities; whatever shared data with one before (a clone, a reshape, an array read earlier) still holds the old ones.
  */
 export interface Stepper {
-  step(plan: StepPlan, entries: readonly (StepEntry | null)[]): void;
+  /** @param extent - elements of the whole layout, variables that stand still included */
+  step(plan: StepPlan, entries: readonly (StepEntry | null)[], extent: number): void;
+  /** Frees what the stepper holds; the variables stay usable. */
+  dispose(): void;
 }

@@ -27,5 +27,6 @@ export function wasmStepper(): Stepper {
       engine.step(plan, buffers);
       for (const entry of entries) if (entry !== null) heap.written(entry.variable, entry.variable.size);
     },
+    dispose: () => undefined,
   };
 }

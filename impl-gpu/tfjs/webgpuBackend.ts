@@ -1,0 +1,44 @@
+import * as tf from '@tensorflow/tfjs';
+import type { AdapterDescription, AdapterKind } from '../device/gpu.ts';
+import { openGpu } from '../device/gpu.ts';
+
+/** What `useWebGpu` started. */
+export interface WebGpuInUse {
+  readonly device: GPUDevice;
+  readonly adapter: AdapterDescription;
+}
+
+let inUse: WebGpuInUse | undefined;
+
+/** tfjs refuses to make its backend where `navigator.gpu` is missing, as in Node. */
+function provideNavigator(adapter: GPUAdapter): void {
+  const scope = globalThis as { navigator?: { gpu?: unknown; userAgent?: string } };
+  if (scope.navigator === undefined) {
+    Object.defineProperty(scope, 'navigator', { value: { userAgent: 'Node.js' }, configurable: true, writable: true });
+  }
+  const { navigator } = scope as { navigator: { gpu?: unknown } };
+  if (navigator.gpu === undefined) {
+    const gpu = { requestAdapter: () => Promise.resolve(adapter) };
+    Object.defineProperty(navigator, 'gpu', { value: gpu, configurable: true });
+  }
+}
+
+/**
+ * Makes WebGPU tfjs's backend, in browsers and in Node, on a device that the engines (and gpu.js) share. `kind` asks for a
+ * `hardware` or `software` adapter; `auto` takes the best. Throws when there is none: tfjs itself would go on with its cpu
+ * backend without a word. A second call returns the device of the first.
+ */
+export async function useWebGpu(kind: AdapterKind = 'auto'): Promise<WebGpuInUse> {
+  if (inUse === undefined) {
+    const { device, adapter, description } = await openGpu(kind);
+    provideNavigator(adapter);
+    // Imported only now: at load it looks for the globals that opening a device puts in place.
+    const { WebGPUBackend } = await import('@tensorflow/tfjs-backend-webgpu');
+    if (tf.findBackendFactory('webgpu') !== null) tf.removeBackend('webgpu');
+    tf.registerBackend('webgpu', () => new WebGPUBackend(device, adapter.info), 3);
+    inUse = { device, adapter: description };
+    void device.lost.then(() => (inUse = undefined));
+  }
+  if (!(await tf.setBackend('webgpu'))) throw new Error('the webgpu backend of tfjs did not start');
+  return inUse;
+}
