@@ -24,6 +24,8 @@ function first(value: HyperValue | readonly HyperValue[]): HyperValue {
 /** Words for a case that the optimizers cannot express; undefined where they can. */
 function cannot(example: Case): string | undefined {
   if (isArray(example.masks)) return 'a fused step makes its own mask';
+  if ((example.firstStep ?? 1) + example.gradients.length - 1 >= 2 ** 31)
+    return 'tf.Optimizer saves its step count as an int32';
   const scheduled = Object.entries(example.hyper ?? {}).find(
     ([name, value]) => isArray(value) && !(SETTABLE as readonly string[]).includes(name),
   );

@@ -183,6 +183,11 @@ export function semanticMasks({ masks }: Implementation): 'stream' | 'given' | '
   return masks.includes('given') ? 'given' : masks.includes('stream') ? 'stream' : 'own';
 }
 
+/** The best source for judging when a mask is drawn and with which p: the stream, where every bit is known beforehand. */
+export function drawnMasks({ masks }: Implementation): 'stream' | 'given' | 'own' {
+  return masks.includes('stream') ? 'stream' : masks.includes('own') ? 'own' : 'given';
+}
+
 /** The source that serves when nothing is to be masked. */
 export function plainMasks({ masks }: Implementation): Source {
   return masks.includes('stream') ? 'ones-stream' : masks.includes('own') ? 'ones-own' : 'ones-given';

@@ -1,0 +1,409 @@
+/**
+ * A small, honest implementation of learning rate dropout whose every decision can be replaced. As it stands it must pass
+ * everything; with one decision replaced it is a planted wrong implementation, which must not.
+ *
+ * It shares no arithmetic with the reference or the kit's intervals: element by element, in plain float64.
+ */
+import { halves, layout } from '../../impl-ref/index.ts';
+import type { HyperParameter, RuleName } from '../../spec/rules.ts';
+import { KEEP_PROBABILITY, RULES } from '../../spec/rules.ts';
+import { expandCase, sizeFault, stateNames } from '../protocol/expand.ts';
+import type { ExpandedTensor, Hyper } from '../protocol/expand.ts';
+import type { Adapter, Case, Feature, MaskSource, Outcome, StepRecord } from '../protocol/types.ts';
+
+export type Slots = Readonly<Record<string, number>>;
+
+/** Where an element stands. */
+export interface Place {
+  readonly rule: RuleName;
+  readonly hyper: Hyper;
+  readonly p: number;
+  /** The optimizer's step. */
+  readonly step: number;
+  /** Gradients that the tensor has received, this one included. */
+  readonly count: number;
+  /** How often this element has been kept before. */
+  readonly kept: number;
+  readonly tensor: number;
+  readonly element: number;
+  readonly excluded: boolean;
+  /** Without learning rate dropout: the protocol's keepProbability null. */
+  readonly base: boolean;
+}
+
+export interface MaskRequest {
+  readonly p: number;
+  readonly size: number;
+  readonly shape: readonly number[];
+  readonly tensor: number;
+  readonly gradient: readonly number[];
+}
+
+/** Uniform numbers in [0, 1). */
+export type Random = () => number;
+
+/** Every decision that can be gotten wrong. */
+export interface Behaviour {
+  readonly masks: readonly MaskSource[];
+  readonly features: readonly Feature[];
+  /** Whether masks are reported at all. */
+  readonly reportsMasks: boolean;
+  // What is refused.
+  refuses(example: Case): string | undefined;
+  /** The message of a refusal. */
+  message(text: string): string;
+  // The mask stream.
+  bases(tensors: readonly ExpandedTensor[], present: readonly boolean[]): readonly number[];
+  key(seed: bigint): readonly [number, number];
+  maskStep(step: number, firstStep: number): number;
+  threshold(p: number): number;
+  keeps(half: number, threshold: number): boolean;
+  /** From an element's index to the half that it reads. */
+  half(index: number): number;
+  /** Own masks. `random` goes on from call to call of one run. */
+  own(request: MaskRequest, random: Random, step: number): boolean[];
+  /** Seed of the own masks of a run. */
+  ownSeed(seed: bigint, runs: number): number;
+  /** The mask that takes effect, from the one drawn or given. */
+  effective(
+    mask: readonly boolean[],
+    place: Omit<Place, 'element' | 'kept'>,
+    history: readonly (readonly boolean[])[],
+  ): readonly boolean[];
+  keepProbability(p: number, index: number, all: readonly number[]): number;
+  excluded(excluded: boolean): boolean;
+  // One element's step.
+  hyper(hyper: Hyper, place: { readonly index: number; readonly first: Hyper; readonly shared: Hyper }): Hyper;
+  gradient(g: number, keep: boolean, place: Place): number;
+  /** Coupled decay: what is added to the gradient. */
+  coupled(decay: number, theta: number, keep: boolean, place: Place): number;
+  /** The t of bias correction. */
+  correction(place: Place): number;
+  direction(
+    g: number,
+    slots: Slots,
+    t: number,
+    place: Place,
+    theta: number,
+  ): { readonly delta: number; readonly slots: Slots };
+  /** The state that is kept, from the old and the new one. */
+  state(before: Slots, after: Slots, keep: boolean, place: Place): Slots;
+  update(theta: number, delta: number, keep: boolean, place: Place): number;
+  /** A tensor without a gradient. */
+  still(
+    theta: number,
+    slots: Slots,
+    place: Omit<Place, 'kept'>,
+  ): { readonly theta: number; readonly slots: Slots; readonly counts: boolean };
+  /** The state that a run starts from. */
+  restored(state: Case['state']): Case['state'];
+  firstStep(example: Case): number;
+  initialCount(example: Case): number;
+  /** What is told of the mask, from the one that took effect. */
+  reported(mask: readonly boolean[], step: number): readonly boolean[];
+}
+
+const n = (hyper: Hyper, name: string): number => hyper[name] as number;
+
+/** The rules, for one element. */
+export function direction(
+  g: number,
+  slots: Slots,
+  t: number,
+  { rule, hyper }: Pick<Place, 'rule' | 'hyper'>,
+): { delta: number; slots: Slots } {
+  const s = (name: string): number => slots[name] ?? 0;
+  if (rule === 'sgdm') {
+    const momentum = n(hyper, 'momentum');
+    if (momentum === 0) return { delta: g, slots };
+    const buf = t === 1 ? g : momentum * s('buf') + (1 - n(hyper, 'dampening')) * g;
+    return { delta: hyper['nesterov'] === true ? g + momentum * buf : buf, slots: { ...slots, buf } };
+  }
+  if (rule === 'sgdm-avg') {
+    const window = n(hyper, 'window');
+    const next: Record<string, number> = { ...slots, [`ring${(t - 1) % window}`]: g };
+    let sum = 0;
+    for (let i = 0; i < window; i++) sum += next[`ring${i}`] ?? 0;
+    return { delta: sum / window, slots: next };
+  }
+  if (rule === 'rmsprop') {
+    const [rho, epsilon, momentum] = [n(hyper, 'rho'), n(hyper, 'epsilon'), n(hyper, 'momentum')];
+    const v = rho * s('v') + (1 - rho) * g * g;
+    const gavg = rho * s('gavg') + (1 - rho) * g;
+    const centered = hyper['centered'] === true;
+    const spread = centered ? Math.max(v - gavg * gavg, 0) : v;
+    const r =
+      hyper['epsilonPlacement'] === 'inside' ? g / Math.sqrt(spread + epsilon) : g / (Math.sqrt(spread) + epsilon);
+    const buf = momentum * s('buf') + r;
+    return {
+      delta: momentum > 0 ? buf : r,
+      slots: { ...slots, v, ...(centered ? { gavg } : {}), ...(momentum > 0 ? { buf } : {}) },
+    };
+  }
+  const [beta1, beta2, epsilon] = [n(hyper, 'beta1'), n(hyper, 'beta2'), n(hyper, 'epsilon')];
+  const m = beta1 * s('m') + (1 - beta1) * g;
+  const v = beta2 * s('v') + (1 - beta2) * g * g;
+  const [c1, c2] = [1 - beta1 ** t, 1 - beta2 ** t];
+  const textbook = (x: number): number => m / c1 / (Math.sqrt(x / c2) + epsilon);
+  const hat = ((m / c1) * Math.sqrt(c2)) / (Math.sqrt(v) + epsilon);
+  const next = { ...slots, m, v };
+  if (rule === 'amsgrad') {
+    const form = hyper['maxOf'];
+    const vmax = Math.max(s('vmax'), form === 'corrected' ? v / c2 : v);
+    const root = Math.sqrt(vmax) + epsilon;
+    return {
+      delta: form === 'raw' ? textbook(vmax) : form === 'corrected' ? m / c1 / root : m / root,
+      slots: { ...next, vmax },
+    };
+  }
+  if (rule === 'radam') {
+    const limit = 2 / (1 - beta2) - 1;
+    const length = limit - (2 * t * beta2 ** t) / c2;
+    const variant = hyper['variant'];
+    const rectified = variant === 'paper' ? length > 4 : variant === 'original' ? length >= 5 : length > 5;
+    if (!rectified) return { delta: m / c1, slots: next };
+    const factor = Math.sqrt(((length - 4) * (length - 2) * limit) / ((limit - 4) * (limit - 2) * length));
+    return { delta: factor * (variant === 'paper' ? textbook(v) : hat), slots: next };
+  }
+  return { delta: hyper['epsilonMode'] === 'hat' ? hat : textbook(v), slots: next };
+}
+
+function inRange(parameter: HyperParameter, value: unknown): boolean {
+  if (parameter.kind === 'choice') return typeof value === 'string' && parameter.values.includes(value);
+  if (parameter.kind === 'flag') return typeof value === 'boolean';
+  return (
+    typeof value === 'number' &&
+    (parameter.openMinimum === true ? value > parameter.minimum : value >= parameter.minimum) &&
+    (parameter.openMaximum === true ? value < parameter.maximum : value <= parameter.maximum) &&
+    (parameter.integer !== true || Number.isInteger(value))
+  );
+}
+
+const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? (value as readonly unknown[]) : [value]);
+
+export function refuseHyper(example: Case): string | undefined {
+  if (!Object.hasOwn(RULES, example.rule))
+    return `rule must be one of ${Object.keys(RULES).join(', ')}, got ${example.rule}`;
+  const table: Readonly<Record<string, HyperParameter>> = RULES[example.rule as RuleName].hyper;
+  for (const [name, value] of [example.hyper, ...example.parameters.map(({ hyper }) => hyper)].flatMap((h) =>
+    Object.entries(h ?? {}),
+  )) {
+    const parameter = table[name];
+    if (parameter === undefined) return `hyper must have only ${Object.keys(table).join(', ')}, got ${name}`;
+    const wrong = listOf(value).find((item) => !inRange(parameter, item));
+    if (wrong !== undefined) return `${name} ${parameter.text}, got ${String(wrong)}`;
+  }
+  return undefined;
+}
+
+export function refuseKeepProbability(example: Case): string | undefined {
+  const given = [example.keepProbability, ...example.parameters.map(({ keepProbability }) => keepProbability)];
+  const wrong = given.flatMap(listOf).find((p) => p !== undefined && p !== null && !inRange(KEEP_PROBABILITY, p));
+  return wrong === undefined ? undefined : `keepProbability ${KEEP_PROBABILITY.text}, got ${String(wrong)}`;
+}
+
+/** sfc32 (Chris Doty-Humphrey's PractRand): small, fast, and good enough that no test of the kit sees it. */
+export function sfc32(seed: number): Random {
+  let [a, b, c, counter] = [seed | 0, (seed / 2 ** 32) | 0, 0x9e3779b9 | 0, 1];
+  const next = (): number => {
+    const t = (((a + b) | 0) + counter) | 0;
+    counter = (counter + 1) | 0;
+    a = b ^ (b >>> 9);
+    b = (c + (c << 3)) | 0;
+    c = ((c << 21) | (c >>> 11)) + t;
+    return (t >>> 0) / 2 ** 32;
+  };
+  for (let i = 0; i < 16; i++) next();
+  return next;
+}
+
+/** Nothing wrong with it. */
+export const HONEST: Behaviour = {
+  masks: ['stream', 'given', 'own'],
+  features: ['state', 'resume', 'base', 'schedule', 'groups', 'null-gradient'],
+  reportsMasks: true,
+  refuses: (example) => refuseHyper(example) ?? refuseKeepProbability(example) ?? sizeFault(example),
+  message: (text) => text,
+  bases: (tensors) => layout(tensors.map(({ size }) => size)),
+  key: (seed) => [Number(seed & 0xffffffffn), Number(seed >> 32n)],
+  maskStep: (step) => step,
+  threshold: (p) => Math.max(1, Math.floor(p * 65536 + 0.5)),
+  keeps: (half, threshold) => half < threshold,
+  half: (index) => index,
+  own: ({ p, size }, random) => Array.from({ length: size }, () => random() < p),
+  ownSeed: (seed, runs) => Number(seed & 0xffffffffffffn) + 2 ** 20 * runs,
+  effective: (mask) => mask,
+  keepProbability: (p) => p,
+  excluded: (excluded) => excluded,
+  hyper: (hyper) => hyper,
+  gradient: (g) => g,
+  coupled: (decay, theta) => decay * theta,
+  correction: ({ count }) => count,
+  direction,
+  state: (_before, after) => after,
+  update: (theta, delta, keep, { hyper }) => (keep ? theta - n(hyper, 'learningRate') * delta : theta),
+  still: (theta, slots) => ({ theta, slots, counts: false }),
+  restored: (state) => state,
+  firstStep: (example) => example.firstStep ?? 1,
+  initialCount: (example) => (example.state === undefined ? 0 : (example.firstStep ?? 1) - 1),
+  reported: (mask) => mask,
+};
+
+interface Tensor {
+  theta: number[];
+  slots: Slots[];
+  count: number;
+  kept: number[];
+}
+
+function streamMask(b: Behaviour, seed: bigint, base: number, size: number, step: number, p: number): boolean[] {
+  if (p === 1) return new Array<boolean>(size).fill(true);
+  // From the start of the first element's block to the end of the last one's.
+  const start = base - (base % 8);
+  const position = { key: b.key(seed), step: step >>> 0, stream: 'mask', base: start } as const;
+  const all = halves(position, base - start + size + 8);
+  const threshold = b.threshold(p);
+  return Array.from({ length: size }, (_, i) => b.keeps(all[b.half(base + i) - start] as number, threshold));
+}
+
+function runCase(b: Behaviour, example: Case, runs: number): StepRecord[] {
+  const rule = example.rule as RuleName;
+  const { tensors, steps } = expandCase(example);
+  const seed = BigInt(example.seed ?? runs);
+  const random = sfc32(b.ownSeed(seed, runs));
+  const names = stateNames(rule, steps[0]?.tensors[0]?.hyper ?? {}).filter((name) => name !== 'ring');
+  const state = b.restored(example.state);
+  const now: Tensor[] = tensors.map(({ values, size }, k) => {
+    const ring = state?.['ring']?.[k] ?? [];
+    return {
+      theta: [...values],
+      count: b.initialCount(example),
+      kept: new Array<number>(size).fill(0),
+      slots: Array.from({ length: size }, (_, i) => ({
+        ...Object.fromEntries(names.map((name) => [name, state?.[name]?.[k]?.[i] ?? 0])),
+        ...Object.fromEntries(
+          Array.from({ length: size === 0 ? 0 : ring.length / size }, (_row, row) => [
+            `ring${row}`,
+            ring[row * size + i] ?? 0,
+          ]),
+        ),
+      })),
+    };
+  });
+  const firstHyper = steps[0]?.tensors.map(({ hyper }) => hyper) ?? [];
+  const histories: (readonly boolean[])[][] = tensors.map(() => []);
+  const list = Array.isArray(example.keepProbability) ? (example.keepProbability as readonly number[]) : [];
+  const masksOnly = b.reportsMasks && example.report?.every((name) => name === 'masks') === true;
+  return steps.map((expanded, index): StepRecord => {
+    const step = b.firstStep(example) + index;
+    const bases = b.bases(
+      tensors,
+      expanded.tensors.map(({ gradient }) => gradient !== null),
+    );
+    const reported: (string | null)[] = [];
+    for (const [k, { gradient, hyper: asked, keepProbability, mask: given }] of expanded.tensors.entries()) {
+      const tensor = now[k] as Tensor;
+      const { shape, size, excluded: wanted } = tensors[k] as ExpandedTensor;
+      const excluded = b.excluded(wanted);
+      const shared = { ...asked, ...example.hyper } as Hyper;
+      const hyper = b.hyper(asked, { index, first: firstHyper[k] ?? asked, shared });
+      let p = excluded ? 1 : b.keepProbability(keepProbability, index, list);
+      if (wanted && !excluded && typeof example.keepProbability === 'number') p = example.keepProbability;
+      const place = { rule, hyper, p, step, tensor: k, excluded, base: example.keepProbability === null };
+      if (gradient === null) {
+        for (let i = 0; i < size; i++) {
+          const rest = b.still(tensor.theta[i] as number, tensor.slots[i] as Slots, {
+            ...place,
+            count: tensor.count,
+            element: i,
+          });
+          tensor.theta[i] = rest.theta;
+          tensor.slots[i] = rest.slots;
+          if (i === 0 && rest.counts) tensor.count += 1;
+        }
+        reported.push(null);
+        continue;
+      }
+      tensor.count += 1;
+      const count = tensor.count;
+      let drawn: boolean[];
+      if (given !== undefined) drawn = Array.from(given, (bit) => bit === '1');
+      else if (p === 1) drawn = new Array<boolean>(size).fill(true);
+      else if (example.masks === 'stream')
+        drawn = streamMask(b, seed, bases[k] as number, size, b.maskStep(step, b.firstStep(example)), p);
+      else drawn = b.own({ p, size, shape, tensor: k, gradient }, random, step);
+      const mask = p === 1 && given === undefined ? drawn : b.effective(drawn, { ...place, count }, histories[k] ?? []);
+      histories[k]?.push(drawn);
+      reported.push(b.reported(mask, step).map(Number).join(''));
+      // Masks do not depend on values: where only they are asked for, nothing else need be computed.
+      if (masksOnly) continue;
+      const here = { ...place, count, element: 0, kept: 0 };
+      for (let i = 0; i < size; i++) {
+        const keep = mask[i] as boolean;
+        here.element = i;
+        here.kept = tensor.kept[i] as number;
+        const theta = tensor.theta[i] as number;
+        const decay = n(hyper, 'weightDecay');
+        const coupled = rule !== 'adamw' && decay > 0;
+        let g = b.gradient(gradient[i] as number, keep, here);
+        if (coupled) g += b.coupled(decay, theta, keep, here);
+        const before = tensor.slots[i] as Slots;
+        const { delta, slots } = b.direction(g, before, b.correction(here), here, theta);
+        tensor.slots[i] = b.state(before, slots, keep, here);
+        const whole = rule === 'adamw' && decay > 0 ? delta + decay * theta : delta;
+        tensor.theta[i] = b.update(theta, whole, keep, here);
+        if (keep) tensor.kept[i] = (tensor.kept[i] as number) + 1;
+      }
+    }
+    const window = n(steps[0]?.tensors[0]?.hyper ?? {}, 'window');
+    const record: StepRecord = {
+      parameters: now.map(({ theta }) => [...theta]),
+      masks: b.reportsMasks ? reported : reported.map(() => null),
+      state: Object.fromEntries([
+        ...names.map((name) => [name, now.map(({ slots }) => slots.map((slot) => slot[name] ?? 0))]),
+        ...(rule === 'sgdm-avg'
+          ? [
+              [
+                'ring',
+                now.map(({ slots }) =>
+                  Array.from({ length: window }, (_, row) => slots.map((slot) => slot[`ring${row}`] ?? 0)).flat(),
+                ),
+              ],
+            ]
+          : []),
+      ]),
+    };
+    const wanted = example.report ?? ['parameters', 'masks', 'state'];
+    return Object.fromEntries(
+      Object.entries(record).filter(
+        ([name]) => wanted.includes(name as never) && (name !== 'state' || b.features.includes('state')),
+      ),
+    );
+  });
+}
+
+/** The honest implementation with some of its decisions replaced. */
+export function openPlanted(name: string, changes: Partial<Behaviour> = {}): Adapter {
+  const behaviour: Behaviour = { ...HONEST, ...changes };
+  let runs = 0;
+  return {
+    implementation: {
+      name,
+      language: 'typescript',
+      precision: 'float64',
+      rules: Object.keys(RULES),
+      masks: behaviour.masks,
+      features: behaviour.features,
+    },
+    run: (example): Promise<Outcome> => {
+      runs += 1;
+      const fault = behaviour.refuses(example);
+      return Promise.resolve(
+        fault === undefined
+          ? { kind: 'result', steps: runCase(behaviour, example, runs) }
+          : { kind: 'errored', code: 'invalid-argument', message: behaviour.message(fault) },
+      );
+    },
+    close: () => Promise.resolve(),
+  };
+}
