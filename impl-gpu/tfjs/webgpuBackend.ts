@@ -26,10 +26,11 @@ function provideNavigator(adapter: GPUAdapter): void {
 /**
  * Makes WebGPU tfjs's backend, in browsers and in Node, on a device that the engines (and gpu.js) share. `kind` asks for a
  * `hardware` or `software` adapter; `auto` takes the best. Throws when there is none: tfjs itself would go on with its cpu
- * backend without a word. A second call returns the device of the first.
+ * backend without a word. A second call returns the device of the first, if it is of that kind.
  */
 export async function useWebGpu(kind: AdapterKind = 'auto'): Promise<WebGpuInUse> {
-  if (inUse === undefined) {
+  const fits = inUse !== undefined && (kind === 'auto' || (kind === 'software') === inUse.adapter.software);
+  if (inUse === undefined || !fits) {
     const { device, adapter, description } = await openGpu(kind);
     provideNavigator(adapter);
     // Imported only now: at load it looks for the globals that opening a device puts in place.
