@@ -18,7 +18,7 @@ import { createOptimizer } from '../models/recipes.ts';
 import { trainingBatches } from '../models/trainer/batches.ts';
 import { writeWhole } from '../models/trainer/runFolder.ts';
 import { trainBatch } from '../models/trainer/train.ts';
-import { median, spread } from './statistics.ts';
+import { median, spread } from './harness/statistics.ts';
 
 const STEPS = 47;
 const EPOCH = 469;

@@ -1,14 +1,15 @@
 #!/usr/bin/env node
 import { UsageError, unknownName } from '../errors.ts';
-import { doctorCommand } from './doctor.ts';
 import { reportErrors } from './errors.ts';
-import { reportCommand } from './report.ts';
-import { trainCommand } from './train.ts';
 
-const COMMANDS: Readonly<Record<string, (args: readonly string[]) => void | Promise<void>>> = {
-  doctor: doctorCommand,
-  train: trainCommand,
-  report: reportCommand,
+type Command = (args: readonly string[]) => void | Promise<void>;
+
+/** Loaded when asked for: `lrd --help` should not wait for a tensor library. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  doctor: async () => (await import('./doctor.ts')).doctorCommand,
+  train: async () => (await import('./train.ts')).trainCommand,
+  report: async () => (await import('./report.ts')).reportCommand,
+  toy: async () => (await import('./toy.ts')).toyCommand,
 };
 
 const USAGE = `usage: lrd COMMAND ...
@@ -18,6 +19,8 @@ const USAGE = `usage: lrd COMMAND ...
             [--weight-decay L] [--batch-size N] [--epochs N] [--seed S] [--backend B] [--width W]
             [--limit N] [--out DIR]    train a network and leave a run folder
   lrd report RUN... --out FILE.html    learning curves and tables of runs, side by side
+  lrd toy [--out FILE.html] [--rule R]... [--keep P] [--lr A] [--steps N] [--grid N] [--start X,Y]... [--seed S]
+                                       the paper's Fig. 3: descent paths on eq. (9)
 `;
 
 await reportErrors(async () => {
@@ -27,7 +30,8 @@ await reportErrors(async () => {
     if (name === undefined) throw new UsageError(`a COMMAND is needed: ${Object.keys(COMMANDS).join(', ')}`);
     return;
   }
-  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (command === undefined) throw unknownName('COMMAND', name, Object.keys(COMMANDS));
+  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (load === undefined) throw unknownName('COMMAND', name, Object.keys(COMMANDS));
+  const command = await load();
   await command(args);
 });

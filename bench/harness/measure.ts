@@ -1,0 +1,225 @@
+/**
+ * The measuring itself. Lanes of a group take turns: in each round every lane is timed by tinybench for a few samples, in an
+ * order that rotates, so that a machine that slows down slows all of them. A round's value is the median of its samples; what
+ * is reported is the median and the quartiles over the rounds, and ratios are taken round by round.
+ */
+import { Bench } from 'tinybench';
+import type { FigureResult, GroupResult, LaneResult, Limit, RatioResult, SkippedLane } from './results.ts';
+import { median, pairedRatio, scale, spread } from './statistics.ts';
+
+/** Milliseconds of a sample on a clock of the lane's own (another process, a GPU); nothing: tinybench's clock counts. */
+export type Sample = number | undefined;
+
+/** One side of a comparison. */
+export interface Lane {
+  readonly name: string;
+  /** Before each turn, not timed: selects a backend. */
+  prepare?(): void | Promise<void>;
+  /**
+   * One sample: `steps` steps, all of their work finished when it returns. What it computes must stay reachable (buffers that
+   * later steps read), so that no compiler can leave it out.
+   */
+  sample(): Sample | Promise<Sample>;
+  /** Steps of a sample. Default 1. */
+  readonly steps?: number;
+  /** See `LaneResult.bytesMoved`. */
+  readonly bytesMoved?: number;
+  /** Name of the lane that copies as many bytes. */
+  readonly copyLane?: string;
+  /** See `LaneResult.extraBytes`. Called once, after the warm-up. */
+  extraBytes?(): number | undefined | Promise<number | undefined>;
+  /** Milliseconds that the host took for the last sample, where the sample is a device's. */
+  hostMs?(): number;
+  /** Gives memory and processes back. */
+  close?(): void | Promise<void>;
+}
+
+/** A lane that is opened when its group starts, or a reason why it cannot be. */
+export interface LaneSource {
+  readonly name: string;
+  open(): Lane | Promise<Lane>;
+}
+
+/** Two lanes to be compared, by name. */
+export interface Pair {
+  readonly lane: string;
+  readonly over: string;
+  readonly limit?: Limit;
+}
+
+export interface Group {
+  readonly name: string;
+  readonly elements?: number;
+  readonly tensors?: number;
+  readonly lanes: readonly LaneSource[];
+  readonly pairs: readonly Pair[];
+  /** Figures from the lanes' milliseconds a step, by name, in the order of the rounds. */
+  figures?(rounds: ReadonlyMap<string, readonly number[]>): readonly FigureResult[];
+}
+
+export interface Budget {
+  /** Milliseconds for a group's rounds, warm-up not counted. */
+  readonly groupMs: number;
+  /** Milliseconds that a lane's turn should take at least. */
+  readonly turnMs: number;
+  readonly minRounds: number;
+  readonly maxRounds: number;
+  /** A lane whose sample takes longer is left out, with that reason. */
+  readonly slowMs: number;
+}
+
+/** Why a lane cannot run here: not a fault. */
+export class Unavailable extends Error {
+  override readonly name = 'Unavailable';
+}
+
+interface Running {
+  readonly lane: Lane;
+  /** Whether a sample is a promise: a needless await would be timed. */
+  readonly waits: boolean;
+  readonly samples: number;
+  readonly rounds: number[];
+  readonly host: number[];
+  readonly extraBytes: number | undefined;
+}
+
+let sink = 0;
+
+/** About a millisecond of integer arithmetic that fits in a core's registers: its time varies only with the machine. */
+function spin(): number {
+  const start = performance.now();
+  let x = sink | 1;
+  for (let i = 0; i < 600_000; i++) x = (Math.imul(x, 1664525) + 1013904223) | 0;
+  sink = x;
+  return performance.now() - start;
+}
+
+/** Times one lane with tinybench. Returns milliseconds a step. */
+async function time(
+  { lane, waits }: Pick<Running, 'lane' | 'waits'>,
+  iterations: number,
+  warmupMs: number,
+  host: number[] = [],
+): Promise<number> {
+  await lane.prepare?.();
+  const bench = new Bench({
+    iterations,
+    time: 0,
+    warmup: warmupMs > 0,
+    warmupTime: warmupMs,
+    warmupIterations: 2,
+    throws: true,
+    retainSamples: true,
+  });
+  const steps = lane.steps ?? 1;
+  const run = async (): Promise<unknown> => {
+    const own = await lane.sample();
+    if (lane.hostMs !== undefined) host.push(lane.hostMs() / steps);
+    return own === undefined ? undefined : { overriddenDuration: own };
+  };
+  const runSync = (): unknown => {
+    const own = lane.sample() as Sample;
+    return own === undefined ? undefined : { overriddenDuration: own };
+  };
+  bench.add(lane.name, waits ? run : runSync, { async: waits });
+  await bench.run();
+  const { result } = bench.tasks[0] as (typeof bench.tasks)[number];
+  if (!('latency' in result)) throw new Error(`${lane.name}: no result, the task is ${result.state}`);
+  return result.latency.p50 / steps;
+}
+
+async function start(source: LaneSource, budget: Budget): Promise<Running | SkippedLane> {
+  let lane: Lane;
+  try {
+    lane = await source.open();
+  } catch (error) {
+    if (error instanceof Unavailable) return { name: source.name, reason: error.message };
+    throw error;
+  }
+  await lane.prepare?.();
+  const begin = performance.now();
+  const pending = lane.sample();
+  const waits = pending instanceof Promise;
+  await pending;
+  const first = performance.now() - begin;
+  if (first > budget.slowMs) {
+    // The very first sample also compiles and allocates: only the second one says how long a sample takes.
+    const again = performance.now();
+    await lane.sample();
+    const second = performance.now() - again;
+    if (second > budget.slowMs) {
+      await lane.close?.();
+      const steps = lane.steps ?? 1;
+      return { name: source.name, reason: `a step takes ${(second / steps / 1000).toFixed(1)} s; --full runs it` };
+    }
+  }
+  const perStep = await time({ lane, waits }, 1, Math.min(200, budget.groupMs / 20));
+  const perSample = Math.max(1e-4, perStep * (lane.steps ?? 1));
+  const extraBytes = await lane.extraBytes?.();
+  return {
+    lane,
+    waits,
+    samples: Math.max(1, Math.min(200, Math.round(budget.turnMs / perSample))),
+    rounds: [],
+    host: [],
+    extraBytes,
+  };
+}
+
+const isRunning = (entry: Running | SkippedLane): entry is Running => 'lane' in entry;
+
+function toResult({ lane, rounds, host, extraBytes }: Running, all: readonly Running[], elements: number | undefined): LaneResult {
+  const ms = spread(rounds);
+  const copy = all.find((other) => other.lane.name === lane.copyLane);
+  return {
+    name: lane.name,
+    ms,
+    turns: rounds.length,
+    ...(elements === undefined ? {} : { nsPerElement: scale(ms, 1e6 / elements) }),
+    ...(lane.bytesMoved === undefined ? {} : { bytesMoved: lane.bytesMoved }),
+    ...(copy === undefined ? {} : { shareOfCopy: pairedRatio(copy.rounds, rounds) }),
+    ...(extraBytes === undefined ? {} : { extraBytes }),
+    ...(host.length === 0 ? {} : { hostMs: spread(host) }),
+  };
+}
+
+/** Runs a group's lanes in turns. */
+export async function runGroup(group: Group, budget: Budget): Promise<GroupResult> {
+  const entries: (Running | SkippedLane)[] = [];
+  try {
+    for (const source of group.lanes) entries.push(await start(source, budget));
+    const running = entries.filter(isRunning);
+    const spins: number[] = [];
+    let rounds = budget.minRounds;
+    const begin = performance.now();
+    for (let round = 0; round < rounds; round++) {
+      spins.push(Math.min(spin(), spin(), spin()));
+      for (let k = 0; k < running.length; k++) {
+        const entry = running[(k + round) % running.length] as Running;
+        entry.rounds.push(await time(entry, entry.samples, 0, entry.host));
+      }
+      if (round === 0) {
+        const took = performance.now() - begin;
+        rounds = Math.max(budget.minRounds, Math.min(budget.maxRounds, Math.floor(budget.groupMs / took)));
+      }
+    }
+    const byName = new Map(running.map((entry) => [entry.lane.name, entry.rounds]));
+    const ratios = group.pairs.flatMap(({ lane, over, limit }): RatioResult[] => {
+      const [a, b] = [byName.get(lane), byName.get(over)];
+      if (a === undefined || b === undefined) return [];
+      return [{ lane, over, ratio: pairedRatio(a, b), ...(limit === undefined ? {} : { limit }) }];
+    });
+    return {
+      name: group.name,
+      ...(group.elements === undefined ? {} : { elements: group.elements }),
+      ...(group.tensors === undefined ? {} : { tensors: group.tensors }),
+      lanes: running.map((entry) => toResult(entry, running, group.elements)),
+      ratios,
+      figures: group.figures?.(byName) ?? [],
+      skipped: entries.filter((entry): entry is SkippedLane => !isRunning(entry)),
+      noise: spins.length === 0 ? 0 : (Math.max(...spins) - Math.min(...spins)) / median(spins),
+    };
+  } finally {
+    for (const entry of entries) if (isRunning(entry)) await entry.lane.close?.();
+  }
+}

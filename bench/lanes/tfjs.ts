@@ -1,0 +1,244 @@
+/** Optimizer steps in TensorFlow.js: LRD's optimizers, tfjs's own without LRD, and LRD written with tfjs's operations. */
+import * as tf from '@tensorflow/tfjs';
+import { webGpuStorage } from '../../impl-gpu/tfjs/bridges/webgpu.ts';
+import { BACKENDS, useBackend } from '../../models/backend.ts';
+import { JobError } from '../../models/errors.ts';
+import { createOptimizer } from '../../models/recipes.ts';
+import type { RuleName } from '../../spec/rules.ts';
+import type { Lane, LaneSource } from '../harness/measure.ts';
+import { Unavailable } from '../harness/measure.ts';
+import type { StepSettings } from './engines.ts';
+import { burstOf, sharedGpu } from './engines.ts';
+import type { Workload } from './workload.ts';
+import { bytesMoved, gradientValues } from './workload.ts';
+
+export type TfjsBackend = 'cpu' | 'wasm' | 'webgpu';
+
+/** What steps in a lane. */
+type Kind = 'lrd' | 'own' | 'operations';
+
+interface Stepper {
+  step(gradients: readonly { name: string; tensor: tf.Tensor }[]): void;
+  dispose(): void;
+}
+
+/** tfjs's own optimizers, with the hyper-parameters of `spec/rules.ts`; it has none for the other rules. */
+const OWN: Readonly<Partial<Record<RuleName, () => tf.Optimizer>>> = {
+  sgdm: () => tf.train.momentum(0.1, 0.9),
+  rmsprop: () => tf.train.rmsprop(1e-3, 0.99, 0, 1e-8),
+  adam: () => tf.train.adam(1e-3, 0.9, 0.999, 1e-8),
+};
+
+/** Whether tfjs has an optimizer for a rule. */
+export const tfjsHas = (rule: RuleName): boolean => OWN[rule] !== undefined;
+
+function ownStepper(rule: RuleName): Stepper {
+  const create = OWN[rule];
+  if (create === undefined) throw new Unavailable(`tfjs has no optimizer for ${rule}`);
+  const optimizer = create();
+  return {
+    step: (gradients) => optimizer.applyGradients([...gradients]),
+    dispose: () => optimizer.dispose(),
+  };
+}
+
+function lrdStepper(rule: RuleName, keepProbability: number): Stepper {
+  const settings = { learningRate: undefined, momentum: undefined, weightDecay: undefined, keepProbability, seed: 1n };
+  const optimizer = createOptimizer(rule, settings);
+  return {
+    step: (gradients) => optimizer.applyGradients([...gradients]),
+    dispose: () => optimizer.dispose(),
+  };
+}
+
+/** LRD as one would write it with tfjs: a mask from `tf.randomUniform` for each variable, multiplied into the update. */
+function operationsStepper(rule: RuleName, variables: readonly tf.Variable[], keepProbability: number): Stepper {
+  if (rule !== 'sgdm' && rule !== 'adam') throw new Unavailable(`LRD in tfjs operations is written for sgdm and adam`);
+  const zeros = (): tf.Variable[] =>
+    variables.map(({ shape }) => tf.tidy(() => tf.variable(tf.zeros(shape), false)));
+  const m = zeros();
+  const v = rule === 'adam' ? zeros() : [];
+  let t = 0;
+  const direction = (k: number, gradient: tf.Tensor): tf.Tensor => {
+    const first = m[k] as tf.Variable;
+    if (rule === 'sgdm') {
+      first.assign(tf.add(tf.mul(first, 0.9), gradient));
+      return tf.mul(first, 0.1);
+    }
+    const second = v[k] as tf.Variable;
+    first.assign(tf.add(tf.mul(first, 0.9), tf.mul(gradient, 0.1)));
+    second.assign(tf.add(tf.mul(second, 0.999), tf.mul(tf.square(gradient), 0.001)));
+    const root = tf.sqrt(tf.mul(second, 1 / (1 - 0.999 ** t)));
+    return tf.div(tf.mul(first, 1e-3 / (1 - 0.9 ** t)), tf.add(root, 1e-8));
+  };
+  return {
+    step: (gradients) => {
+      t += 1;
+      gradients.forEach(({ tensor }, k) => {
+        const variable = variables[k] as tf.Variable;
+        tf.tidy(() => {
+          const mask = tf.cast(tf.less(tf.randomUniform(variable.shape), keepProbability), 'float32');
+          variable.assign(tf.sub(variable, tf.mul(mask, direction(k, tensor))));
+        });
+      });
+    },
+    dispose: () => tf.dispose([...m, ...v]),
+  };
+}
+
+/** Starts a backend or selects it again. Throws `Unavailable` with the reason where it does not run. */
+export async function selectBackend(backend: TfjsBackend): Promise<void> {
+  if (tf.getBackend() === backend) return;
+  if (tf.findBackend(backend) !== null && backend !== 'cpu') {
+    await tf.setBackend(backend);
+    return;
+  }
+  if (!(BACKENDS as readonly string[]).includes(backend)) throw new Unavailable(`the backend ${backend} is not built in`);
+  try {
+    await useBackend(backend);
+  } catch (error) {
+    if (error instanceof JobError) throw new Unavailable(error.message);
+    throw error;
+  }
+}
+
+/** Waits until a backend has done all work that it was given. */
+export async function drain(backend: TfjsBackend): Promise<void> {
+  if (backend !== 'webgpu') return;
+  const storage = webGpuStorage();
+  storage.flush();
+  await storage.device.queue.onSubmittedWorkDone();
+}
+
+interface EngineState {
+  numBytes: number;
+}
+
+/** The most bytes of tensors that were alive at once during `work`, beyond those before it. */
+function peakTensorBytes(work: () => void): number {
+  const { state } = tf.engine() as unknown as { state: EngineState };
+  const before = state.numBytes;
+  let now = before;
+  let peak = before;
+  Object.defineProperty(state, 'numBytes', {
+    configurable: true,
+    enumerable: true,
+    get: () => now,
+    set: (value: number) => {
+      now = value;
+      peak = Math.max(peak, value);
+    },
+  });
+  try {
+    work();
+  } finally {
+    Object.defineProperty(state, 'numBytes', { configurable: true, enumerable: true, writable: true, value: now });
+  }
+  return peak - before;
+}
+
+/** Bytes of the GPU buffers that `work` makes and keeps. */
+function newBufferBytes(device: GPUDevice, work: () => void): number {
+  const create = device.createBuffer.bind(device);
+  let bytes = 0;
+  device.createBuffer = (descriptor) => {
+    bytes += descriptor.size;
+    return create(descriptor);
+  };
+  try {
+    work();
+  } finally {
+    device.createBuffer = create;
+  }
+  return bytes;
+}
+
+function kindName(backend: TfjsBackend, kind: Kind, rule: RuleName, keepProbability: number): string {
+  switch (kind) {
+    case 'lrd':
+      return `tfjs-${backend}: lrd.${rule}, ${keepProbability === 1 ? 'p = 1' : `p = ${keepProbability}`}`;
+    case 'own':
+      return `tfjs-${backend}: its own ${rule === 'sgdm' ? 'momentum' : rule}, no LRD`;
+    case 'operations':
+      return `tfjs-${backend}: LRD-${rule} in tfjs operations`;
+  }
+}
+
+async function openLane(
+  backend: TfjsBackend,
+  kind: Kind,
+  { rule, workload, keepProbability }: StepSettings,
+  name: string,
+): Promise<Lane> {
+  await selectBackend(backend);
+  const variables = variablesOf(workload);
+  const gradients = variables.map(({ name: variable, size, shape }) => ({
+    name: variable,
+    tensor: tf.tensor(gradientValues(size), shape),
+  }));
+  const stepper =
+    kind === 'own'
+      ? ownStepper(rule)
+      : kind === 'lrd'
+        ? lrdStepper(rule, keepProbability)
+        : operationsStepper(rule, variables, keepProbability);
+  // The first step makes the state; its GPU buffers beyond variables and state are the optimizer's own.
+  const step = (): void => stepper.step(gradients);
+  const state = { bytes: 0 };
+  let buffers: number | undefined;
+  if (backend === 'webgpu') {
+    const before = tf.memory().numBytes;
+    buffers = newBufferBytes(webGpuStorage().device, step);
+    state.bytes = tf.memory().numBytes - before;
+  } else step();
+  const burst = backend === 'webgpu' ? burstOf(await sharedGpu()) : 1;
+  const timed = (): void => {
+    for (let i = 0; i < burst; i++) step();
+  };
+  return {
+    name,
+    steps: burst,
+    prepare: () => selectBackend(backend),
+    sample:
+      backend === 'webgpu'
+        ? async () => {
+            timed();
+            await drain(backend);
+            return undefined;
+          }
+        : () => {
+            timed();
+            return undefined;
+          },
+    bytesMoved: bytesMoved(rule, workload.elements),
+    extraBytes: async () => {
+      if (backend === 'cpu') {
+        const before = process.memoryUsage().arrayBuffers;
+        step();
+        return Math.max(0, process.memoryUsage().arrayBuffers - before);
+      }
+      const tensors = peakTensorBytes(step);
+      await drain(backend);
+      // LRD's flat buffers replace those of variables and state, which go back to tfjs; what is left over is extra.
+      const kept = kind === 'lrd' && buffers !== undefined ? buffers - state.bytes - 4 * workload.elements : 0;
+      return tensors + Math.max(0, kept);
+    },
+    close: async () => {
+      await selectBackend(backend);
+      await drain(backend);
+      stepper.dispose();
+      tf.dispose(variables);
+      tf.dispose(gradients.map(({ tensor }) => tensor));
+    },
+  };
+}
+
+function variablesOf({ shapes }: Workload): tf.Variable[] {
+  return shapes.map((shape) => tf.tidy(() => tf.variable(tf.zeros([...shape]))));
+}
+
+/** An optimizer of tfjs, or of this package in tfjs, as a lane. */
+export function tfjsLane(backend: TfjsBackend, kind: Kind, settings: StepSettings): LaneSource {
+  const name = kindName(backend, kind, settings.rule, settings.keepProbability);
+  return { name, open: () => openLane(backend, kind, settings, name) };
+}

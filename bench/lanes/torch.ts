@@ -1,0 +1,113 @@
+/** PyTorch in a process of its own, which lives as long as the benchmark: its steps take turns with those here. */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { LaneSource } from '../harness/measure.ts';
+import { Unavailable } from '../harness/measure.ts';
+import type { StepSettings } from './engines.ts';
+import { bytesMoved } from './workload.ts';
+
+const HINT =
+  'PyTorch is missing: apt-get install --no-install-recommends python3-torch libopenblas0-pthread, or name an interpreter that has it in LRD_PYTHON';
+
+/** PyTorch as it answered. */
+interface Peer {
+  readonly description: Readonly<Record<string, unknown>>;
+  ask(request: Readonly<Record<string, unknown>>): Promise<Readonly<Record<string, unknown>>>;
+  close(): void;
+}
+
+/** The Python program, from the sources or from the built package. */
+function program(): string {
+  const places = ['../peers/torch_peer.py', '../../../bench/peers/torch_peer.py'];
+  const found = places.map((place) => fileURLToPath(new URL(place, import.meta.url))).find((path) => existsSync(path));
+  if (found === undefined) throw new Unavailable('bench/peers/torch_peer.py is not in this package');
+  return found;
+}
+
+async function start(): Promise<Peer> {
+  const python = process.env['LRD_PYTHON'] ?? (existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3');
+  const child: ChildProcess = spawn(python, [program(), '1'], { stdio: ['pipe', 'pipe', 'pipe'] });
+  let complaint = '';
+  child.stderr?.on('data', (chunk: Buffer) => (complaint += chunk.toString()));
+  const failed = new Promise<never>((_, reject) => {
+    child.once('error', (error) => reject(new Unavailable(`${HINT} (${error.message})`)));
+    child.once('exit', () => {
+      const last = complaint.trimEnd().split('\n').at(-1) ?? '';
+      reject(/No module named/.test(last) ? new Unavailable(`${HINT} (${last})`) : new Error(`PyTorch ended: ${last}`));
+    });
+  });
+  // Whoever asks next hears of it.
+  failed.catch(() => undefined);
+  const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]();
+  const next = async (): Promise<Readonly<Record<string, unknown>>> => {
+    const result = await Promise.race([lines.next(), failed]);
+    if (result.done === true) return failed;
+    return JSON.parse(result.value) as Record<string, unknown>;
+  };
+  const description = await next();
+  return {
+    description,
+    ask: async (request) => {
+      child.stdin?.write(`${JSON.stringify(request)}\n`);
+      const reply = await next();
+      if (reply['error'] !== undefined) throw new Error(`PyTorch: ${String(reply['error'])}`);
+      return reply;
+    },
+    close: () => void child.stdin?.end(),
+  };
+}
+
+let started: Promise<Peer> | undefined;
+
+/** The one PyTorch process. Throws `Unavailable`, with what to install, where there is none. */
+export function torchPeer(): Promise<Peer> {
+  return (started ??= start());
+}
+
+/** Ends the process if it was started. */
+export async function closeTorch(): Promise<void> {
+  const pending = started;
+  started = undefined;
+  try {
+    (await pending)?.close();
+  } catch {
+    // It never ran.
+  }
+}
+
+/** What runs as the peer, for the environment of a result; undefined where it was not asked for or is missing. */
+export async function describeTorch(): Promise<Readonly<Record<string, unknown>> | undefined> {
+  try {
+    return (await started)?.description;
+  } catch {
+    return undefined;
+  }
+}
+
+let opened = 0;
+
+/** PyTorch's optimizer on one thread: as it is at p = 1, with a `torch.bernoulli` mask below. */
+export function torchLane({ rule, workload, keepProbability }: StepSettings): LaneSource {
+  const name = keepProbability === 1 ? `PyTorch: ${rule}, no LRD` : `PyTorch: LRD-${rule}, torch.bernoulli`;
+  return {
+    name,
+    open: async () => {
+      const peer = await torchPeer();
+      const id = String(opened++);
+      await peer.ask({ op: 'open', id, rule, keep: keepProbability, shapes: workload.shapes });
+      return {
+        name,
+        sample: async () => (await peer.ask({ op: 'step', id, steps: 1 }))['ms'] as number,
+        bytesMoved: bytesMoved(rule, workload.elements),
+        // Small blocks come from what malloc kept: the resident size says nothing of them.
+        ...(workload.elements < 1e6
+          ? {}
+          : { extraBytes: async () => (await peer.ask({ op: 'extra', id }))['bytes'] as number }),
+        close: async () => void (await peer.ask({ op: 'close', id })),
+      };
+    },
+  };
+}

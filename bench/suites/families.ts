@@ -1,0 +1,71 @@
+/** Optimizer steps in families: what runs on one kind of processor, beside its peers. */
+import type { Group, LaneSource, Pair } from '../harness/measure.ts';
+import type { StepSettings } from '../lanes/engines.ts';
+import {
+  jsCopyLane,
+  jsLane,
+  wasmCopyLane,
+  wasmLane,
+  webGpuCopyLane,
+  webGpuFlatLane,
+  webGpuSeparateLane,
+} from '../lanes/engines.ts';
+import type { TfjsBackend } from '../lanes/tfjs.ts';
+import { tfjsHas, tfjsLane } from '../lanes/tfjs.ts';
+import { torchLane } from '../lanes/torch.ts';
+
+/** A family and the tfjs backend that works on the same memory. */
+export const FAMILIES = ['js', 'wasm', 'webgpu'] as const;
+export type Family = (typeof FAMILIES)[number];
+
+const BACKENDS: Readonly<Record<Family, TfjsBackend>> = { js: 'cpu', wasm: 'wasm', webgpu: 'webgpu' };
+
+function engineLanes(family: Family, settings: StepSettings): readonly LaneSource[] {
+  switch (family) {
+    case 'js':
+      return [jsLane(settings)];
+    case 'wasm':
+      return [wasmLane(settings), wasmLane(settings, 2)];
+    case 'webgpu':
+      return [webGpuFlatLane(settings), webGpuSeparateLane(settings)];
+  }
+}
+
+function copyLane(family: Family, settings: StepSettings): LaneSource {
+  switch (family) {
+    case 'js':
+      return jsCopyLane(settings);
+    case 'wasm':
+      return wasmCopyLane(settings);
+    case 'webgpu':
+      return webGpuCopyLane(settings);
+  }
+}
+
+/**
+ * A step of a rule with LRD in one family: the engines, LRD in tfjs, tfjs's own optimizer, LRD in tfjs operations, PyTorch's
+ * optimizer and PyTorch with `torch.bernoulli`, and a copy of as many bytes. Ratios are LRD's over each of its peers.
+ */
+export function stepGroup(family: Family, settings: StepSettings): Group {
+  const { rule, workload } = settings;
+  const backend = BACKENDS[family];
+  const base = { ...settings, keepProbability: 1 };
+  const engines = engineLanes(family, settings);
+  const lrd = tfjsLane(backend, 'lrd', settings);
+  const peers = [
+    ...(tfjsHas(rule) ? [tfjsLane(backend, 'own', settings)] : []),
+    ...(rule === 'sgdm' || rule === 'adam' ? [tfjsLane(backend, 'operations', settings)] : []),
+    torchLane(base),
+    torchLane(settings),
+  ];
+  const pairs = [...engines, lrd].flatMap((lane): Pair[] =>
+    peers.map((peer) => ({ lane: lane.name, over: peer.name })),
+  );
+  return {
+    name: `${rule}, ${workload.name}, ${family}`,
+    elements: workload.elements,
+    tensors: workload.sizes.length,
+    lanes: [...engines, lrd, ...peers, copyLane(family, settings)],
+    pairs,
+  };
+}

@@ -1,0 +1,71 @@
+import { readFileSync } from 'node:fs';
+import { compare } from '../../bench/harness/compare.ts';
+import type { BenchResult } from '../../bench/harness/results.ts';
+import { figure, groupText, spreadText } from '../../bench/harness/table.ts';
+import { runBench } from '../../bench/run.ts';
+import { SUITES } from '../../bench/suites/index.ts';
+import { JobError, UsageError, unknownName } from '../errors.ts';
+import { writeWhole } from '../trainer/runFolder.ts';
+import { parse } from './options.ts';
+
+/** A result that was written before. Throws a `JobError` naming the file. */
+function readResult(path: string): BenchResult {
+  let result: BenchResult;
+  try {
+    result = JSON.parse(readFileSync(path, 'utf8')) as BenchResult;
+  } catch (error) {
+    throw new JobError(`--compare ${path}: cannot be read (${(error as Error).message})`);
+  }
+  if ((result.version as number) !== 1 || !Array.isArray(result.suites)) {
+    throw new JobError(`--compare ${path}: not a result of lrd bench --json, version 1`);
+  }
+  return result;
+}
+
+function printComparison(path: string, before: BenchResult, after: BenchResult): void {
+  const { changes, compared, warnings } = compare(before, after);
+  console.log(`against ${path}: ${changes.length} of ${compared} quantities moved by more than their spread`);
+  for (const warning of warnings) console.log(`  ${warning}`);
+  for (const { what, before: old, after: now, factor } of changes) {
+    console.log(`  x ${figure(factor)}  ${what}: ${spreadText(old)} then, ${spreadText(now)} now`);
+  }
+}
+
+/** `lrd bench [SUITE]...`: measures, prints, and writes what was asked for. */
+export async function benchCommand(args: readonly string[]): Promise<void> {
+  const options = parse(args, {
+    full: { type: 'boolean' },
+    json: { type: 'string' },
+    compare: { type: 'string' },
+    only: { type: 'string' },
+    'group-seconds': { type: 'string' },
+  });
+  const names = SUITES.map(({ name }) => name);
+  for (const name of options.positionals) if (!names.includes(name)) throw unknownName('SUITE', name, names);
+  const suites = SUITES.filter(({ name, extra }) =>
+    options.positionals.length === 0 ? extra !== true : options.positionals.includes(name),
+  );
+  const pattern = options.text('only');
+  let only: RegExp | undefined;
+  try {
+    only = pattern === undefined ? undefined : new RegExp(pattern);
+  } catch {
+    throw new UsageError(`--only must be a regular expression, got ${JSON.stringify(pattern)}`);
+  }
+  const seconds = options.number('group-seconds', 'a number above 0', (value) => value > 0);
+  const comparePath = options.text('compare');
+  const before = comparePath === undefined ? undefined : readResult(comparePath);
+  const result = await runBench({
+    suites,
+    full: options.flag('full'),
+    only,
+    groupMs: seconds === undefined ? undefined : 1000 * seconds,
+    command: `lrd bench ${args.join(' ')}`.trimEnd(),
+    onSuite: ({ title, about }) => console.log(`# ${title}\n${about}\n`),
+    onGroup: (group) => console.log(groupText(group)),
+  });
+  for (const warning of result.warnings) console.log(`warning: ${warning}`);
+  if (before !== undefined) printComparison(comparePath as string, before, result);
+  const json = options.text('json');
+  if (json !== undefined) writeWhole(json, `${JSON.stringify(result, null, 2)}\n`);
+}
