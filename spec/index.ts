@@ -5,3 +5,5 @@ export { DRAWS, LAYOUT, MINIMUM_KEEP_PROBABILITY, PHILOX, PHILOX_VECTORS, STREAM
 export type { StreamName } from './stream.ts';
 export { REQUIREMENTS } from './requirements.ts';
 export type { Capability, Requirement, Tolerance } from './requirements.ts';
+export { OPEN_POINTS } from './openPoints.ts';
+export type { OpenPoint } from './openPoints.ts';

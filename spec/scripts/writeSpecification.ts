@@ -1,0 +1,7 @@
+/** Writes spec/SPECIFICATION.md:  node --import tsx spec/scripts/writeSpecification.ts */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { renderSpecification } from '../render.ts';
+import { referenceEvidence, root } from './evidence.ts';
+
+writeFileSync(join(root, 'spec/SPECIFICATION.md'), renderSpecification(referenceEvidence()));
