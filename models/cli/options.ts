@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import type { ParseArgsConfig } from 'node:util';
+import { parseSeed } from '../../impl-gpu/random.ts';
 import { UsageError } from '../errors.ts';
 
 type Options = NonNullable<ParseArgsConfig['options']>;
@@ -42,4 +43,15 @@ export function parse(args: readonly string[], options: Options): Arguments {
       return value;
     },
   };
+}
+
+/** `--seed` as a bigint, or undefined when it was left out. */
+export function readSeed(options: Arguments): bigint | undefined {
+  const given = options.text('seed');
+  if (given === undefined) return undefined;
+  try {
+    return parseSeed(given);
+  } catch {
+    throw new UsageError(`--seed must be a whole number in [0, 2^64) or "0x...", got ${JSON.stringify(given)}`);
+  }
 }

@@ -1,11 +1,11 @@
-import { parseSeed, randomSeed } from '../../impl-gpu/random.ts';
+import { randomSeed } from '../../impl-gpu/random.ts';
 import { checkDataSetName } from '../data/catalogue.ts';
 import { UsageError, unknownName } from '../errors.ts';
 import { OPTIMIZERS, RECIPES, findRecipe } from '../recipes.ts';
 import { consoleProgress } from '../trainer/progress.ts';
 import { runTraining } from '../trainer/runTraining.ts';
 import type { TrainingRequest } from '../trainer/runTraining.ts';
-import { parse } from './options.ts';
+import { parse, readSeed } from './options.ts';
 
 const above0 = (value: number): boolean => value > 0;
 const atLeast1 = (value: number): boolean => Number.isInteger(value) && value >= 1;
@@ -36,13 +36,7 @@ export function parseTraining(args: readonly string[]): TrainingRequest {
   if (!OPTIMIZERS.includes(optimizer)) throw unknownName('--optimizer', optimizer, OPTIMIZERS);
   const data = options.text('data') ?? defaults.data;
   checkDataSetName(data);
-  const seedText = options.text('seed');
-  let seed: bigint;
-  try {
-    seed = seedText === undefined ? randomSeed() : parseSeed(seedText);
-  } catch {
-    throw new UsageError(`--seed must be a whole number in [0, 2^64) or "0x...", got ${JSON.stringify(seedText)}`);
-  }
+  const seed = readSeed(options) ?? randomSeed();
   return {
     recipe: recipeName,
     data,
