@@ -54,8 +54,10 @@ export interface JudgeRunOptions {
   readonly seed: number;
   /** Only properties whose key starts with one of these. */
   readonly only?: readonly string[];
-  /** Stop at the first finding, and do not shrink it. Default false. */
+  /** Stop at the first finding. Default false. */
   readonly firstFinding?: boolean;
+  /** Make each failing case as small as it goes. Default true. */
+  readonly shrink?: boolean;
   /** Cases a property draws. Default 25. */
   readonly runs?: number;
   /** Called after each property. */
@@ -80,7 +82,7 @@ async function judgeProperty(adapter: Adapter, property: Property, options: Judg
   const context = contextOf(adapter, {
     seed: seedOf(options.seed, key),
     runs: options.runs ?? DEFAULT_RUNS,
-    shrink: options.firstFinding !== true,
+    shrink: options.shrink ?? true,
   });
   const verdict = (status: Status, more: Partial<Verdict> = {}): Verdict => ({
     property: key,

@@ -1,0 +1,121 @@
+/** The report of a run, as data. Its schema is `REPORT_SCHEMA`. */
+import { REQUIREMENTS } from '../../spec/requirements.ts';
+import type { Judgement } from '../judge/run.ts';
+import { stringify } from '../protocol/numbers.ts';
+import { PROTOCOL_VERSION } from '../protocol/types.ts';
+
+export interface Unavailable {
+  readonly adapter: string;
+  readonly reason: string;
+}
+
+/** One planted wrong implementation: which requirements it failed. */
+export interface KillRow {
+  readonly fault: string;
+  readonly what: string;
+  /** The requirement that names it. */
+  readonly caughtBy: string;
+  readonly failed: readonly string[];
+  readonly caught: boolean;
+}
+
+export interface ConformanceReport {
+  readonly version: 1;
+  readonly protocol: number;
+  readonly date: string;
+  readonly seed: number;
+  /** No implementation breaks a MUST, and every planted fault was caught. */
+  readonly passed: boolean;
+  readonly requirements: readonly {
+    readonly id: string;
+    readonly level: 'MUST' | 'SHOULD';
+    readonly statement: string;
+    readonly locus: string;
+  }[];
+  readonly judgements: readonly Judgement[];
+  readonly unavailable: readonly Unavailable[];
+  readonly kills: readonly KillRow[];
+}
+
+export function makeReport(
+  parts: Pick<ConformanceReport, 'seed' | 'judgements' | 'unavailable' | 'kills'>,
+): ConformanceReport {
+  const requirements = REQUIREMENTS.filter(({ binds }) => binds === 'implementation').map(
+    ({ id, level, statement, locus }) => ({ id, level, statement, locus }),
+  );
+  const musts = new Set(requirements.filter(({ level }) => level === 'MUST').map(({ id }) => id));
+  const broken = parts.judgements.some((judgement) =>
+    judgement.requirements.some(({ requirement, status }) => status === 'failed' && musts.has(requirement)),
+  );
+  return {
+    version: 1,
+    protocol: PROTOCOL_VERSION,
+    date: new Date().toISOString(),
+    passed: !broken && parts.kills.every(({ caught }) => caught),
+    requirements,
+    ...parts,
+  };
+}
+
+/** The command that runs one property again, with the same cases. */
+export function replayCommand(adapter: string, seed: number, property: string): string {
+  const quoted = /^[\w:.-]+$/.test(adapter) ? adapter : `'${adapter.replaceAll("'", `'\\''`)}'`;
+  return `npx lrd conformance --adapter ${quoted} --seed ${seed} --only ${property}`;
+}
+
+/** The report as JSON; NaN, the infinities and -0 in cases are strings, as in the protocol. */
+export function reportToJson(report: ConformanceReport): string {
+  return `${stringify(report)}\n`;
+}
+
+const text = { type: 'string' } as const;
+const count = { type: 'integer', minimum: 0 } as const;
+const list = (items: object): object => ({ type: 'array', items });
+const record = (properties: Readonly<Record<string, object>>, optional: readonly string[] = []): object => ({
+  type: 'object',
+  properties,
+  required: Object.keys(properties).filter((name) => !optional.includes(name)),
+  additionalProperties: false,
+});
+const status = { enum: ['passed', 'failed', 'skipped'] } as const;
+
+/** JSON Schema (2020-12) of the report. */
+export const REPORT_SCHEMA = {
+  $schema: 'https://json-schema.org/draft/2020-12/schema',
+  title: 'Report of a conformance run',
+  ...record({
+    version: { const: 1 },
+    protocol: { const: PROTOCOL_VERSION },
+    date: text,
+    seed: count,
+    passed: { type: 'boolean' },
+    requirements: list(record({ id: text, level: { enum: ['MUST', 'SHOULD'] }, statement: text, locus: text })),
+    judgements: list(
+      record({
+        adapter: text,
+        implementation: { type: 'object' },
+        seed: count,
+        seconds: { type: 'number' },
+        requirements: list(record({ requirement: text, status, reason: text }, ['reason'])),
+        verdicts: list(
+          record(
+            {
+              property: text,
+              requirements: list(text),
+              title: text,
+              status,
+              cases: count,
+              seconds: { type: 'number' },
+              reason: text,
+              notes: list(text),
+              counterexample: record({ cases: list({ type: 'object' }), message: text, expected: text, got: text }),
+            },
+            ['reason', 'notes', 'counterexample'],
+          ),
+        ),
+      }),
+    ),
+    unavailable: list(record({ adapter: text, reason: text })),
+    kills: list(record({ fault: text, what: text, caughtBy: text, failed: list(text), caught: { type: 'boolean' } })),
+  }),
+} as const;
