@@ -28,7 +28,7 @@ import {
 } from '../impl-gpu/index.ts';
 import { layOut } from '../impl-gpu/random.ts';
 import type { RuleName } from '../spec/rules.ts';
-import { median, spread } from './statistics.ts';
+import { median, spread } from './harness/statistics.ts';
 
 const { values } = parseArgs({
   options: {
