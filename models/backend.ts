@@ -1,34 +1,58 @@
 import * as tf from '@tensorflow/tfjs';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
-import { registerWasmMatMul } from '../impl-gpu/tfjs/shims/wasmMatMul.ts';
+import { enableTraining } from '../impl-gpu/tfjs/shims/index.ts';
+import { useWebGpu } from '../impl-gpu/tfjs/webgpuBackend.ts';
+import { UnsupportedError } from '../impl-gpu/validate.ts';
 import { JobError, unknownName } from './errors.ts';
 
 /** Names that `--backend` takes. */
-export const BACKENDS = ['auto', 'wasm', 'cpu'] as const;
+export const BACKENDS = ['auto', 'webgpu', 'wasm', 'cpu'] as const;
 export type BackendName = (typeof BACKENDS)[number];
-
-let shimmed = false;
+type Running = Exclude<BackendName, 'auto'>;
 
 async function useWasm(): Promise<void> {
   const require = createRequire(import.meta.url);
   const { setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm');
   setWasmPaths(`${dirname(require.resolve('@tensorflow/tfjs-backend-wasm/package.json'))}/dist/`);
   if (!(await tf.setBackend('wasm'))) throw new JobError('--backend wasm: the backend did not start');
-  if (!shimmed) registerWasmMatMul();
-  shimmed = true;
+}
+
+/** Opens WebGPU on an adapter of that kind. A missing adapter is an error that says what was tried and what to do. */
+async function startWebGpu(kind: 'auto' | 'hardware'): Promise<void> {
+  try {
+    await useWebGpu(kind);
+  } catch (error) {
+    if (error instanceof UnsupportedError) throw new JobError(`--backend webgpu: ${error.message}`);
+    throw error;
+  }
+}
+
+/** A hardware GPU where there is one, else WASM: a software adapter is far slower than either. */
+async function startBest(): Promise<Running> {
+  try {
+    await useWebGpu('hardware');
+    return 'webgpu';
+  } catch (error) {
+    if (!(error instanceof UnsupportedError)) throw error;
+    await useWasm();
+    return 'wasm';
+  }
 }
 
 /** Starts a tfjs backend. `auto` takes the fastest that this machine has. Returns the name of the one that runs. */
-export async function useBackend(name: string): Promise<Exclude<BackendName, 'auto'>> {
+export async function useBackend(name: string): Promise<Running> {
   if (!(BACKENDS as readonly string[]).includes(name)) throw unknownName('--backend', name, BACKENDS);
   // Without this, tfjs checks every value and prints an advertisement for another backend.
   tf.enableProdMode();
-  const chosen = name === 'cpu' ? 'cpu' : 'wasm';
-  if (chosen === 'wasm') await useWasm();
+  let chosen = name as BackendName;
+  if (chosen === 'auto') chosen = await startBest();
+  else if (chosen === 'webgpu') await startWebGpu('auto');
+  else if (chosen === 'wasm') await useWasm();
   else await tf.setBackend('cpu');
   await tf.ready();
   // tfjs falls back to another backend without a word: never train on one that was not asked for.
   if (tf.getBackend() !== chosen) throw new JobError(`--backend ${chosen}: tfjs started ${tf.getBackend()} instead`);
+  enableTraining();
   return chosen;
 }

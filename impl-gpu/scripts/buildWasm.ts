@@ -1,7 +1,8 @@
 /**
  * Compiles every `assembly/*.ts` below `impl-gpu` with AssemblyScript and writes the module, as base64, into a
- * TypeScript file beside the folder: `x/assembly/gemm.ts` becomes `x/gemm.wasm.ts`. The results are committed, so that
- * neither users nor bundlers need the compiler or a loader.
+ * TypeScript file beside the folder: `x/assembly/gemm.ts` becomes `x/gemm.wasm.ts`. There are two of each: one for a memory of
+ * its thread's own and one for a shared memory, which WebAssembly tells apart in a module's imports. The results are committed,
+ * so that neither users nor bundlers need the compiler or a loader.
  *
  *     node --import tsx impl-gpu/scripts/buildWasm.ts [--check]
  *
@@ -15,10 +16,12 @@ import * as asc from 'assemblyscript/asc';
 const root = fileURLToPath(new URL('../', import.meta.url));
 const flags = ['--runtime', 'stub', '-O3', '--noAssert', '--enable', 'simd', '--importMemory', '--initialMemory', '0'];
 
-async function compile(source: string): Promise<Uint8Array> {
+const sharedFlags = ['--enable', 'threads', '--sharedMemory', '--maximumMemory', '65536'];
+
+async function compile(source: string, extra: readonly string[] = []): Promise<Uint8Array> {
   let binary: Uint8Array | undefined;
   const stderr = asc.createMemoryStream();
-  const { error } = await asc.main([basename(source), ...flags, '-o', 'out.wasm'], {
+  const { error } = await asc.main([basename(source), ...flags, ...extra, '-o', 'out.wasm'], {
     readFile: (name, baseDir) => {
       try {
         return readFileSync(join(dirname(source), baseDir === '.' ? '' : baseDir, name), 'utf8');
@@ -43,10 +46,13 @@ const check = process.argv.includes('--check');
 for (const file of sources) {
   const source = join(root, file);
   const target = join(dirname(source), '..', basename(source).replace(/\.ts$/, '.wasm.ts'));
-  const binary = await compile(source);
-  const text = `// Compiled from impl-gpu/${file} by impl-gpu/scripts/buildWasm.ts: ${binary.length} bytes.
+  const [own, shared] = [await compile(source), await compile(source, sharedFlags)];
+  const text = `// Compiled from impl-gpu/${file} by impl-gpu/scripts/buildWasm.ts: ${own.length} bytes.
 export const wasmBase64 =
-  '${Buffer.from(binary).toString('base64')}';
+  '${Buffer.from(own).toString('base64')}';
+/** The same for a shared memory. */
+export const sharedWasmBase64 =
+  '${Buffer.from(shared).toString('base64')}';
 `;
   if (!check) writeFileSync(target, text);
   else if (readFileSync(target, 'utf8') !== text) {

@@ -7,7 +7,8 @@
 import type { AdamOptions, AmsgradOptions, RadamOptions, RmspropOptions, SgdmOptions } from './rules.ts';
 import { LrdAdam, LrdAdamw, LrdAmsgrad, LrdRadam, LrdRmsprop, LrdSgdm } from './rules.ts';
 
-export { registerWasmMatMul } from './shims/wasmMatMul.ts';
+export { enableTraining } from './shims/index.ts';
+export type { TrainingOptions } from './shims/index.ts';
 export { LrdOptimizer } from './optimizer.ts';
 export type { LrdOptions, NamedTensor } from './optimizer.ts';
 export type { ParameterGroup } from './groups.ts';

@@ -2,65 +2,12 @@
  * Matrix products for tfjs-wasm that are fast for all four combinations of transposes.
  *
  * Stock tfjs-wasm runs a product with a transposed operand in a scalar loop, 10 to 20 times slower than the plain one,
- * and the gradient of every product has one. It also packs weights anew after each update. `gemm.ts` packs while it
+ * and the gradient of every product has one. It also packs weights anew after each update. `assembly/gemm.ts` packs while it
  * multiplies, so neither matters.
  */
 import * as tf from '@tensorflow/tfjs';
-import { decodeBase64 } from '../../base64.ts';
-import type { WasmHeap } from '../bridges/wasm.ts';
-import { wasmHeap } from '../bridges/wasm.ts';
-import { wasmBase64 } from './gemm.wasm.ts';
-
-interface Gemm {
-  scratchFloats(m: number, n: number, k: number): number;
-  matmul(
-    a: number,
-    b: number,
-    c: number,
-    m: number,
-    n: number,
-    k: number,
-    transposeA: number,
-    transposeB: number,
-    bias: number,
-    relu: number,
-    scratch: number,
-  ): void;
-}
-
-/** One product on the heap: pointers in bytes, `bias` 0 for none. */
-interface Product {
-  readonly a: number;
-  readonly b: number;
-  readonly c: number;
-  readonly m: number;
-  readonly n: number;
-  readonly k: number;
-  readonly transposeA: boolean;
-  readonly transposeB: boolean;
-  readonly bias: number;
-  readonly relu: boolean;
-}
-
-/** A function that multiplies on the heap, with scratch memory that it keeps and grows. */
-export function instantiateGemm(heap: WasmHeap): (product: Product) => void {
-  const module = new WebAssembly.Module(decodeBase64(wasmBase64));
-  const { exports } = new WebAssembly.Instance(module, {
-    env: { memory: heap.memory, abort: () => undefined },
-  });
-  const gemm = exports as unknown as Gemm;
-  let scratch = 0;
-  let size = 0;
-  return ({ a, b, c, m, n, k, transposeA, transposeB, bias, relu }) => {
-    const needed = gemm.scratchFloats(m, n, k) * 4;
-    if (needed > size) {
-      if (scratch !== 0) heap.free(scratch);
-      scratch = heap.allocate(needed);
-      size = needed;
-    }
-    gemm.matmul(a, b, c, m, n, k, transposeA ? 1 : 0, transposeB ? 1 : 0, bias, relu ? 1 : 0, scratch);
-  };
-}
+import type { WasmHeap } from '../../bridges/wasm.ts';
+import type { Gemm } from './gemm.ts';
 
 interface MatMulAttrs {
   readonly transposeA: boolean;
@@ -75,10 +22,7 @@ function size(shape: readonly number[]): number {
 }
 
 /** Replaces `BatchMatMul` and `_FusedMatMul` on the wasm backend. What the new kernels don't cover goes to the old ones. */
-export function registerWasmMatMul(): void {
-  const heap = wasmHeap();
-  const multiply = instantiateGemm(heap);
-
+export function registerMatMul(heap: WasmHeap, { multiply }: Gemm): void {
   const run = (
     a: tf.TensorInfo,
     b: tf.TensorInfo,

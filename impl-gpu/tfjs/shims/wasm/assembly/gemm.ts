@@ -122,17 +122,21 @@ function tile(pa: usize, pb: usize, c: usize, row: usize, count: i32, add: bool,
 
 /**
  * C[m,n] = op(A) op(B), row-major. A is [m,k], or [k,m] with transposeA; B is [k,n], or [n,k] with transposeB.
- * bias: pointer to n floats, or 0. relu: 1 clamps at 0. scratch: `scratchFloats(m, n, k)` floats, 16-byte aligned.
+ * lda, ldb, ldc: floats from one row to the next, as stored. bias: pointer to n floats, or 0. relu: 1 clamps at 0.
+ * scratch: `scratchFloats(m, n, k)` floats, 16-byte aligned.
+ *
+ * The order in which an element's products are summed depends on k alone, so a product computed in parts (of its rows or
+ * columns) has the same bits as one computed whole.
  */
 export function matmul(
-  a: usize, b: usize, c: usize, m: i32, n: i32, k: i32,
-  transposeA: i32, transposeB: i32, bias: usize, relu: i32, scratch: usize,
+  a: usize, b: usize, c: usize, m: i32, n: i32, k: i32, transposeA: i32, transposeB: i32,
+  lda: i32, ldb: i32, ldc: i32, bias: usize, relu: i32, scratch: usize,
 ): void {
-  const aOuter: usize = transposeA ? 4 : <usize>k << 2;
-  const aInner: usize = transposeA ? <usize>m << 2 : 4;
-  const bOuter: usize = transposeB ? <usize>k << 2 : 4;
-  const bInner: usize = transposeB ? 4 : <usize>n << 2;
-  const row: usize = <usize>n << 2;
+  const aOuter: usize = transposeA ? 4 : <usize>lda << 2;
+  const aInner: usize = transposeA ? <usize>lda << 2 : 4;
+  const bOuter: usize = transposeB ? <usize>ldb << 2 : 4;
+  const bInner: usize = transposeB ? 4 : <usize>ldb << 2;
+  const row: usize = <usize>ldc << 2;
   const edge = scratch; // a 4 x 8 tile, for what hangs over the rim
   const packedA = scratch + 128;
   const packedB = packedA + (<usize>(((min(m, MC) + 3) & ~3) * min(k, KC)) << 2);

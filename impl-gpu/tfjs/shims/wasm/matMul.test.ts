@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs';
 import * as assert from 'uvu/assert';
-import { suite } from '../../../conformance/harness/suite.ts';
-import { useBackend } from '../../../models/backend.ts';
-import { drawWords, uniform } from '../../random.ts';
+import { suite } from '../../../../conformance/harness/suite.ts';
+import { useBackend } from '../../../../models/backend.ts';
+import { drawWords, uniform } from '../../../random.ts';
 
-const test = suite('impl-gpu/tfjs/shims/wasmMatMul');
+const test = suite('impl-gpu/tfjs/shims/wasm/matMul');
 test.before(async () => {
   await useBackend('wasm');
 });

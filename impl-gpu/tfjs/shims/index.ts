@@ -1,0 +1,33 @@
+/** Makes tfjs's backends able to train the networks of the paper, and faster at it. */
+import * as tf from '@tensorflow/tfjs';
+import { InvalidArgumentError } from '../../validate.ts';
+import { installWasmShims } from './wasm/index.ts';
+import { defaultThreads } from './wasm/team.ts';
+
+export interface TrainingOptions {
+  /**
+   * Threads that share a large product on the wasm backend, the calling one included. Default: one a core, at most 4; 1 in browsers, whose main
+   * thread may not wait. Results have the same bits with any number. Read by the first call on a backend.
+   */
+  readonly threads?: number;
+}
+
+const enabled = new Set<string>();
+
+/**
+ * Installs what the current tfjs backend needs to train: call it after `await tf.setBackend(...)`. Once a backend; further calls do nothing.
+ *
+ * - `wasm`: products with transposed operands, which every gradient has, at full speed and over several threads.
+ *
+ * Throws `InvalidArgumentError` on a number of threads that is not a whole number of at least 1, and an `Error` when tfjs is not the
+ * version whose internals this package knows.
+ */
+export function enableTraining({ threads = defaultThreads() }: TrainingOptions = {}): void {
+  if (!Number.isInteger(threads) || threads < 1) {
+    throw new InvalidArgumentError(`threads must be a whole number of at least 1, got ${threads}`);
+  }
+  const backend = tf.getBackend();
+  if (enabled.has(backend)) return;
+  if (backend === 'wasm') installWasmShims(threads);
+  enabled.add(backend);
+}
