@@ -47,14 +47,17 @@ export interface Pair {
   readonly limit?: Limit;
 }
 
+/** Milliseconds a step of the lanes that ran. */
+export type Rounds = ReadonlyMap<string, readonly number[]>;
+
 export interface Group {
   readonly name: string;
   readonly elements?: number;
   readonly tensors?: number;
   readonly lanes: readonly LaneSource[];
   readonly pairs: readonly Pair[];
-  /** Figures from the lanes' milliseconds a step, by name, in the order of the rounds. */
-  figures?(rounds: ReadonlyMap<string, readonly number[]>): readonly FigureResult[];
+  /** Figures from the lanes' milliseconds a step, by name, in the order of the rounds; or measured here, after the lanes. */
+  figures?(rounds: Rounds): readonly FigureResult[] | Promise<readonly FigureResult[]>;
 }
 
 export interface Budget {
@@ -168,7 +171,11 @@ async function start(source: LaneSource, budget: Budget): Promise<Running | Skip
 
 const isRunning = (entry: Running | SkippedLane): entry is Running => 'lane' in entry;
 
-function toResult({ lane, rounds, host, extraBytes }: Running, all: readonly Running[], elements: number | undefined): LaneResult {
+function toResult(
+  { lane, rounds, host, extraBytes }: Running,
+  all: readonly Running[],
+  elements: number | undefined,
+): LaneResult {
   const ms = spread(rounds);
   const copy = all.find((other) => other.lane.name === lane.copyLane);
   return {
@@ -215,7 +222,7 @@ export async function runGroup(group: Group, budget: Budget): Promise<GroupResul
       ...(group.tensors === undefined ? {} : { tensors: group.tensors }),
       lanes: running.map((entry) => toResult(entry, running, group.elements)),
       ratios,
-      figures: group.figures?.(byName) ?? [],
+      figures: (await group.figures?.(byName)) ?? [],
       skipped: entries.filter((entry): entry is SkippedLane => !isRunning(entry)),
       noise: spins.length === 0 ? 0 : (Math.max(...spins) - Math.min(...spins)) / median(spins),
     };

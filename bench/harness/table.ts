@@ -8,7 +8,13 @@ export function figure(value: number): string {
   if (!Number.isFinite(value)) return String(value);
   const size = Math.abs(value);
   if (size >= 1000) return Math.round(value).toLocaleString('en');
-  return size >= 100 ? value.toFixed(0) : size >= 10 ? value.toFixed(1) : size >= 0.01 ? value.toFixed(2) : value.toPrecision(2);
+  return size >= 100
+    ? value.toFixed(0)
+    : size >= 10
+      ? value.toFixed(1)
+      : size >= 0.01
+        ? value.toFixed(2)
+        : value.toPrecision(2);
 }
 
 /** A time in milliseconds, in the unit that suits it. */
@@ -89,11 +95,7 @@ export function groupText(group: GroupResult): string {
   ];
   const ratios = group.ratios
     .filter(({ limit }) => limit !== undefined)
-    .map(({ lane, over, ratio, limit }) => [
-      `${lane} over ${over}`,
-      spreadText(ratio),
-      limitText(limit, ratio.median),
-    ]);
+    .map(({ lane, over, ratio, limit }) => [`${lane} over ${over}`, spreadText(ratio), limitText(limit, ratio.median)]);
   const figures = group.figures.map(({ name, unit, value, limit }) => [
     name,
     `${spreadText(value)} ${unit}`,

@@ -23,7 +23,8 @@ export interface StepSettings {
   readonly keepProbability: number;
 }
 
-const maskName = (keepProbability: number): string => (keepProbability === 1 ? 'p = 1' : `p = ${keepProbability}`);
+export const maskName = (keepProbability: number): string =>
+  keepProbability === 1 ? 'p = 1' : `p = ${keepProbability}`;
 
 /** Name of a copy lane. */
 export const copyName = (kind: 'js' | 'wasm' | 'webgpu'): string => `${kind}: copy of as many bytes`;
@@ -89,9 +90,7 @@ function wasmTensors({ rule, workload }: StepSettings, shared: boolean) {
   const slots = statesOf(rule);
   const arrays = 2 + slots.length;
   const pages = Math.ceil((4 * arrays * workload.elements + 64) / PAGE);
-  const memory = new WebAssembly.Memory(
-    shared ? { initial: pages, maximum: pages, shared: true } : { initial: pages },
-  );
+  const memory = new WebAssembly.Memory(shared ? { initial: pages, maximum: pages, shared: true } : { initial: pages });
   let next = 64;
   const place = (size: number): number => {
     const at = next;
@@ -182,19 +181,19 @@ export async function sharedGpu(): Promise<WebGpuInUse> {
 }
 
 /** COPY_SRC | COPY_DST | STORAGE. */
-const USAGE = 0x04 | 0x08 | 0x80;
+export const USAGE = 0x04 | 0x08 | 0x80;
 
 /** Steps between two drains of the queue: on a GPU the round trip of one drain would hide a step. */
 export const burstOf = ({ adapter }: WebGpuInUse): number => (adapter.software ? 1 : 50);
 
-interface GpuTensors {
+export interface GpuTensors {
   readonly buffers: readonly GPUBuffer[];
   readonly parameter: GPUBuffer;
   readonly gradient: GPUBuffer;
   readonly state: Readonly<Record<string, GPUBuffer>>;
 }
 
-function createFlat(device: GPUDevice, { rule, workload }: StepSettings): GpuTensors {
+export function createFlat(device: GPUDevice, { rule, workload }: StepSettings): GpuTensors {
   const bases = layOut(workload.sizes);
   const bytes = flatBufferBytes(device, (bases.at(-1) ?? 0) + (workload.sizes.at(-1) ?? 0));
   const create = (): GPUBuffer => device.createBuffer({ size: bytes, usage: USAGE });
@@ -207,7 +206,7 @@ function createFlat(device: GPUDevice, { rule, workload }: StepSettings): GpuTen
   return { buffers: [parameter, gradient, ...Object.values(state)], parameter, gradient, state };
 }
 
-const destroyAll = (buffers: readonly GPUBuffer[]): void => {
+export const destroyAll = (buffers: readonly GPUBuffer[]): void => {
   for (const buffer of buffers) buffer.destroy();
 };
 
@@ -220,10 +219,14 @@ function drained(device: GPUDevice, burst: number, step: () => void): () => Prom
   };
 }
 
-/** The engine on flat buffers, gradients in place: one dispatch. The clock is the host's. */
+/**
+ * The engine on flat buffers: one dispatch. Gradients are in place, or gathered from a buffer a tensor, as tfjs has them. The
+ * clock is the host's.
+ */
 export function webGpuFlatLane(
   settings: StepSettings,
-  name = `webgpu, flat, ${maskName(settings.keepProbability)}`,
+  gathered = false,
+  name = `webgpu, flat${gathered ? ', gradients gathered' : ''}, ${maskName(settings.keepProbability)}`,
 ): LaneSource {
   const { rule, workload, keepProbability } = settings;
   return {
@@ -232,20 +235,25 @@ export function webGpuFlatLane(
       const gpu = await sharedGpu();
       const { device } = gpu;
       const flat = createFlat(device, settings);
+      const gradients = gathered
+        ? workload.sizes.map((size) => device.createBuffer({ size: 4 * size, usage: USAGE }))
+        : undefined;
       const engine = createWebGpuEngine(device);
       const plan = planner(rule, workload, keepProbability);
       const burst = burstOf(gpu);
       return {
         name,
         steps: burst,
-        sample: drained(device, burst, () => engine.stepFlat(plan(), flat)),
+        sample: drained(device, burst, () => engine.stepFlat(plan(), flat, gradients)),
         bytesMoved: bytesMoved(rule, workload.elements),
         copyLane: copyName('webgpu'),
-        // What the layout's alignment costs: the flat gradient buffer is the gradients' own place here.
-        extraBytes: () => flat.buffers.reduce((sum, { size }) => sum + size - 4 * workload.elements, 0),
+        // What the layout's alignment costs, and the flat gradient buffer where it is not the gradients' own place.
+        extraBytes: () =>
+          flat.buffers.reduce((sum, { size }) => sum + size - 4 * workload.elements, 0) +
+          (gathered ? 4 * workload.elements : 0),
         close: () => {
           engine.dispose();
-          destroyAll(flat.buffers);
+          destroyAll([...flat.buffers, ...(gradients ?? [])]);
         },
       };
     },

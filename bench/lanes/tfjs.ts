@@ -54,8 +54,7 @@ function lrdStepper(rule: RuleName, keepProbability: number): Stepper {
 /** LRD as one would write it with tfjs: a mask from `tf.randomUniform` for each variable, multiplied into the update. */
 function operationsStepper(rule: RuleName, variables: readonly tf.Variable[], keepProbability: number): Stepper {
   if (rule !== 'sgdm' && rule !== 'adam') throw new Unavailable(`LRD in tfjs operations is written for sgdm and adam`);
-  const zeros = (): tf.Variable[] =>
-    variables.map(({ shape }) => tf.tidy(() => tf.variable(tf.zeros(shape), false)));
+  const zeros = (): tf.Variable[] => variables.map(({ shape }) => tf.tidy(() => tf.variable(tf.zeros(shape), false)));
   const m = zeros();
   const v = rule === 'adam' ? zeros() : [];
   let t = 0;
@@ -93,7 +92,8 @@ export async function selectBackend(backend: TfjsBackend): Promise<void> {
     await tf.setBackend(backend);
     return;
   }
-  if (!(BACKENDS as readonly string[]).includes(backend)) throw new Unavailable(`the backend ${backend} is not built in`);
+  if (!(BACKENDS as readonly string[]).includes(backend))
+    throw new Unavailable(`the backend ${backend} is not built in`);
   try {
     await useBackend(backend);
   } catch (error) {

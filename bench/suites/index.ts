@@ -1,5 +1,9 @@
+import { cost } from './cost.ts';
+import { dropIn } from './dropIn.ts';
+import { engines } from './engines.ts';
+import { epoch } from './epoch.ts';
 import { step } from './step.ts';
 import type { Suite } from './suite.ts';
 
 /** All suites, in the order in which `lrd bench` runs them. */
-export const SUITES: readonly Suite[] = [step];
+export const SUITES: readonly Suite[] = [step, cost, epoch, engines, dropIn];
