@@ -55,7 +55,7 @@ function laneRow(lane: LaneResult, elements: number | undefined): string[] {
   return [
     lane.name,
     duration(lane.ms.median),
-    perElement === undefined ? '' : `${spreadText(perElement)}`,
+    perElement === undefined ? '' : spreadText(perElement),
     lane.shareOfCopy === undefined ? '' : `${figure(100 * lane.shareOfCopy.median)} %`,
     lane.extraBytes === undefined
       ? ''

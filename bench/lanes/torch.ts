@@ -53,7 +53,7 @@ async function start(): Promise<Peer> {
     ask: async (request) => {
       child.stdin?.write(`${JSON.stringify(request)}\n`);
       const reply = await next();
-      if (reply['error'] !== undefined) throw new Error(`PyTorch: ${String(reply['error'])}`);
+      if (reply['error'] !== undefined) throw new Error(`PyTorch: ${JSON.stringify(reply['error'])}`);
       return reply;
     },
     close: () => void child.stdin?.end(),

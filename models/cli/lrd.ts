@@ -9,6 +9,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   doctor: async () => (await import('./doctor.ts')).doctorCommand,
   train: async () => (await import('./train.ts')).trainCommand,
   report: async () => (await import('./report.ts')).reportCommand,
+  bench: async () => (await import('./bench.ts')).benchCommand,
   toy: async () => (await import('./toy.ts')).toyCommand,
 };
 
@@ -19,6 +20,8 @@ const USAGE = `usage: lrd COMMAND ...
             [--weight-decay L] [--batch-size N] [--epochs N] [--seed S] [--backend B] [--width W]
             [--limit N] [--out DIR]    train a network and leave a run folder
   lrd report RUN... --out FILE.html    learning curves and tables of runs, side by side
+  lrd bench [SUITE]... [--full] [--only PATTERN] [--group-seconds N] [--json FILE] [--html FILE]
+            [--compare OLD.json]       every engine beside its peers, in turns
   lrd toy [--out FILE.html] [--rule R]... [--keep P] [--lr A] [--steps N] [--grid N] [--start X,Y]... [--seed S]
                                        the paper's Fig. 3: descent paths on eq. (9)
 `;
