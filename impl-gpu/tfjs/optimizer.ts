@@ -1,11 +1,22 @@
 import * as tf from '@tensorflow/tfjs';
-import { KEEP_PROBABILITY } from '../../spec/rules.ts';
+import { KEEP_PROBABILITY, RULES } from '../../spec/rules.ts';
 import type { RuleName } from '../../spec/rules.ts';
 import { planStep } from '../engines/plan.ts';
 import type { Seed } from '../random.ts';
 import { keyOf, layOut, parseSeed, randomSeed } from '../random.ts';
 import type { HyperValues } from '../validate.ts';
 import { InvalidArgumentError, checkKeepProbability, resolveHyper, stateNames } from '../validate.ts';
+import type { DrawContext, GradientEntry, GradientOptions } from './gradients.ts';
+import {
+  Accumulator,
+  GRADIENT_OPTIONS,
+  centralizes,
+  checkGradientOptions,
+  sparseMask,
+  transformGradients,
+  transformsGradients,
+  withoutDecay,
+} from './gradients.ts';
 import type { ParameterGroup } from './groups.ts';
 import { checkGroups, groupOf } from './groups.ts';
 import { cpuStepper } from './steppers/cpu.ts';
@@ -15,7 +26,7 @@ import { wasmStepper } from './steppers/wasm.ts';
 import { webGpuStepper } from './steppers/webgpu.ts';
 
 /** What every optimizer takes beside its rule's own hyper-parameters. */
-export interface LrdOptions {
+export interface LrdOptions extends GradientOptions {
   /** The probability p that a scalar parameter's update is kept, in [2^-16, 1]. Default .5; 1 is the base rule itself. */
   readonly keepProbability?: number;
   /** Of the mask stream: a bigint, a safe integer or "0x...", in [0, 2^64). Drawn at random when left out; `getConfig` tells. */
@@ -28,6 +39,12 @@ export interface LrdOptions {
 export interface NamedTensor {
   readonly name: string;
   readonly tensor: tf.Tensor;
+}
+
+/** The pattern that Sparse Gradients holds: its share, and the step that drew it. */
+interface SparsePattern {
+  readonly extent: number;
+  readonly step: number;
 }
 
 /** One variable's place in the mask stream, its own step count and its state. */
@@ -105,13 +122,21 @@ export abstract class LrdOptimizer extends tf.Optimizer {
   #restored: Restored | undefined;
   #disposed = false;
   readonly #steppers = new Map<tf.KernelBackend, Stepper>();
-  #resolved = new Map<ParameterGroup | undefined, HyperValues>();
+  #resolved = new Map<ParameterGroup | undefined, { readonly whole: HyperValues; readonly undecayed: HyperValues }>();
+  #gradientOptions: GradientOptions;
+  #sparse: SparsePattern;
+  readonly #accumulator = new Accumulator();
 
   protected constructor(rule: RuleName, options: LrdOptions) {
     super();
     this.rule = rule;
-    const { keepProbability = KEEP_PROBABILITY.default, seed, groups = [], ...hyper } = options;
-    this.#hyper = resolveHyper(rule, withoutForeign(hyper));
+    const { keepProbability = KEEP_PROBABILITY.default, seed, groups = [], ...rest } = options;
+    const { sparsePattern, ...others } = withoutForeign(rest) as { sparsePattern?: SparsePattern };
+    const isOfGradients = ([name]: [string, unknown]): boolean => (GRADIENT_OPTIONS as string[]).includes(name);
+    this.#gradientOptions = checkGradientOptions(Object.fromEntries(Object.entries(others).filter(isOfGradients)));
+    const hyper = Object.entries(others).filter((entry) => !isOfGradients(entry));
+    this.#hyper = resolveHyper(rule, Object.fromEntries(hyper) as HyperValues);
+    this.#sparse = sparsePattern ?? { extent: 0, step: 0 };
     this.#keepProbability = checkKeepProbability(keepProbability);
     this.#seed = seed === undefined ? randomSeed() : parseSeed(seed);
     this.#groups = checkGroups(rule, groups);
@@ -150,6 +175,14 @@ export abstract class LrdOptimizer extends tf.Optimizer {
     resolveHyper(this.rule, { weightDecay: value });
     this.#weightDecay = value;
     this.#resolved = new Map();
+  }
+
+  /** The share of elements that Sparse Gradients holds still; may be set between steps. 0 without it. */
+  get sparsity(): number {
+    return this.#gradientOptions.sparsity ?? 0;
+  }
+  set sparsity(value: number) {
+    this.#gradientOptions = checkGradientOptions({ ...this.#gradientOptions, sparsity: value });
   }
 
   /** The seed of the masks, as "0x..." of 16 digits. */
@@ -191,37 +224,86 @@ export abstract class LrdOptimizer extends tf.Optimizer {
           `${JSON.stringify(foreign)}; call bind() with all variables before the first step`,
       );
     }
+    const { accumulate = 1 } = this.#gradientOptions;
+    if (accumulate === 1) {
+      this.#step(entries, variables, slots);
+      return;
+    }
+    this.#accumulator.add(entries);
+    if (this.#accumulator.pending < accumulate) return;
+    const means = this.#accumulator.take();
+    const registered = tf.engine().registeredVariables;
+    this.#step(means, new Map([...means.keys()].map((name) => [name, registered[name] as tf.Variable])), slots);
+    for (const mean of means.values()) mean.dispose();
+  }
+
+  /** One optimizer step on gradients that have been checked. */
+  #step(
+    entries: ReadonlyMap<string, tf.Tensor | null>,
+    variables: ReadonlyMap<string, tf.Variable>,
+    slots: ReadonlyMap<string, Slot>,
+  ): void {
     const step = this.iterations + 1;
     const ordered = [...slots.values()];
+    const options = this.#gradientOptions;
+    const sparse = this.sparsity === this.#sparse.extent ? this.#sparse : { extent: this.sparsity, step };
+    const context: DrawContext = { seed: this.#seed, step, sparseStep: sparse.step };
+    const hypers = ordered.map(({ name }) => this.#hyperOf(groupOf(this.#groups, name)));
+    const coupled = RULES[this.rule].decay === 'coupled';
     const plan = planStep({
       rule: this.rule,
       key: keyOf(this.#seed),
       step,
-      tensors: ordered.map(({ name, base, shape, count }) => {
+      tensors: ordered.map(({ name, base, shape, count }, index) => {
         const group = groupOf(this.#groups, name);
+        const { whole, undecayed } = hypers[index] as { whole: HyperValues; undecayed: HyperValues };
         return {
           base,
           size: sizeOf(shape),
           count: (entries.get(name) ?? null) === null ? 0 : count + 1,
-          hyper: this.#hyperOf(group),
+          hyper: coupled && centralizes(options, shape) ? undecayed : whole,
           keepProbability: group?.excluded === true ? 1 : (group?.keepProbability ?? this.#keepProbability),
         };
       }),
     });
-    this.#stepper().step(
-      plan,
-      ordered.map(({ name, state }): StepEntry | null => {
+    tf.tidy(() => {
+      const raw = ordered.map(({ name, base }): GradientEntry | null => {
         const gradient = entries.get(name) ?? null;
-        return gradient === null ? null : { variable: variables.get(name) as tf.Variable, gradient, state };
-      }),
-      this.#extent,
-    );
+        return gradient === null ? null : { variable: variables.get(name) as tf.Variable, gradient, base };
+      });
+      const decayOf = (index: number): number => (coupled ? (hypers[index]?.whole['weightDecay'] as number) : 0);
+      const gradients = transformsGradients(options)
+        ? transformGradients(options, context, raw, decayOf)
+        : raw.map((entry) => entry?.gradient ?? null);
+      const masksUpdates = sparse.extent > 0 && options.sparseReading === 'updates';
+      const before = masksUpdates ? raw.map((entry) => entry?.variable.clone() ?? null) : [];
+      this.#stepper().step(
+        plan,
+        ordered.map(({ state }, index): StepEntry | null => {
+          const entry = raw[index] ?? null;
+          return entry === null ? null : { variable: entry.variable, gradient: gradients[index] as tf.Tensor, state };
+        }),
+        this.#extent,
+      );
+      before.forEach((old, index) => {
+        const entry = raw[index];
+        if (old === null || entry === null || entry === undefined) return;
+        entry.variable.assign(tf.where(sparseMask(options, context, entry), entry.variable, old));
+      });
+    });
+    this.#sparse = sparse;
     for (const slot of ordered) if ((entries.get(slot.name) ?? null) !== null) slot.count += 1;
     this.incrementIterations();
   }
 
   /** [iterations, step counts, then each variable's state in list order], as tfjs's optimizers give theirs. */
   override async getWeights(): Promise<NamedTensor[]> {
+    if (this.#accumulator.pending > 0) {
+      const { accumulate } = this.#gradientOptions;
+      throw new Error(
+        `weights must be taken between steps, ${this.#accumulator.pending} of ${accumulate} gradients are pending`,
+      );
+    }
     const slots = [...(this.#slots?.values() ?? [])];
     const counts = tf.tensor1d(
       slots.map(({ count }) => count),
@@ -280,6 +362,8 @@ export abstract class LrdOptimizer extends tf.Optimizer {
       weightDecay: this.#weightDecay,
       keepProbability: this.#keepProbability,
       seed: this.seed,
+      ...(this.#gradientOptions as tf.serialization.ConfigDict),
+      sparsePattern: { ...this.#sparse },
       groups: this.#groups.map((group) => ({ ...group })) as unknown as tf.serialization.ConfigDictArray,
     };
   }
@@ -291,6 +375,7 @@ export abstract class LrdOptimizer extends tf.Optimizer {
   }
 
   #release(): void {
+    this.#accumulator.dispose();
     for (const stepper of this.#steppers.values()) stepper.dispose();
     this.#steppers.clear();
     for (const { state } of this.#slots?.values() ?? []) for (const tensor of Object.values(state)) tensor.dispose();
@@ -373,15 +458,16 @@ export abstract class LrdOptimizer extends tf.Optimizer {
     });
   }
 
-  /** One object for all variables of a group, so that the planner computes a group's scalars once. */
-  #hyperOf(group: ParameterGroup | undefined): HyperValues {
+  /** The same objects for all variables of a group, so that the planner computes a group's scalars once. */
+  #hyperOf(group: ParameterGroup | undefined): { readonly whole: HyperValues; readonly undecayed: HyperValues } {
     let hyper = this.#resolved.get(group);
     if (hyper === undefined) {
-      hyper = {
+      const whole = {
         ...this.#hyper,
         learningRate: group?.learningRate ?? this.#learningRate,
         weightDecay: group?.weightDecay ?? this.#weightDecay,
       };
+      hyper = { whole, undecayed: withoutDecay(whole) };
       this.#resolved.set(group, hyper);
     }
     return hyper;
@@ -399,7 +485,7 @@ export abstract class LrdOptimizer extends tf.Optimizer {
 }
 
 /** A configuration without the `customObjects` that tfjs adds when it loads one, and without fields left undefined. */
-function withoutForeign(values: object): HyperValues {
+function withoutForeign(values: object): object {
   return Object.fromEntries(
     Object.entries(values).filter(([name, value]) => name !== 'customObjects' && value !== undefined),
   );

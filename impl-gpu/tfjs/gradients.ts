@@ -1,0 +1,234 @@
+/**
+ * What may happen to a gradient before the moments see it, in the order of the specification: accumulation, clipping, then the
+ * papers' comparators (dropout on gradients, gradient noise, Sparse Gradients), coupled L2, gradient centralization.
+ */
+import * as tf from '@tensorflow/tfjs';
+import { thresholdOf } from '../engines/plan.ts';
+import { drawKept, drawNormals } from '../random.ts';
+import type { HyperValues } from '../validate.ts';
+import { InvalidArgumentError } from '../validate.ts';
+
+/** Options of every optimizer that change the gradient first. What is left out does nothing. */
+export interface GradientOptions {
+  /** Calls of `applyGradients` whose mean makes one optimizer step, with one mask. A whole number of at least 1; default 1. */
+  readonly accumulate?: number;
+  /** Every element clipped into [-clipValue, clipValue]. Above 0. */
+  readonly clipValue?: number;
+  /** All gradients scaled by min(1, clipGlobalNorm / norm), the norm over all of them (Pascanu et al. 2013, Algorithm 1). Above 0. */
+  readonly clipGlobalNorm?: number;
+  /** Dropout on gradients: each element kept with this probability, else 0, no rescale (arXiv 1912.00144v1, section 4.6). */
+  readonly gradientKeepProbability?: number;
+  /** Gradient noise: g + N(0, s^2) with s^2 = noiseEta / (1 + t)^noiseGamma, t from 0 (Neelakantan et al. 2015). At least 0. */
+  readonly noiseEta?: number;
+  /** Default .55. At least 0. */
+  readonly noiseGamma?: number;
+  /**
+   * Sparse Gradients: the share of elements that stand still, in [0, 1 - 2^-16]; may be set between steps. The pattern stays
+   * while the share does.
+   */
+  readonly sparsity?: number;
+  /** What the pattern masks: `gradients` before L2 and the moments (the default), or `updates` beside LRD's own mask. */
+  readonly sparseReading?: 'gradients' | 'updates';
+  /** Gradient centralization: minus the mean over all axes but the last, for two or more axes (Yong et al. 2020, eq. (1)). */
+  readonly centralize?: boolean;
+}
+
+interface Check {
+  readonly text: string;
+  readonly holds: (value: unknown) => boolean;
+}
+
+const above0: Check = { text: 'must be above 0', holds: (x) => typeof x === 'number' && x > 0 };
+const atLeast0: Check = {
+  text: 'must be a finite number of at least 0',
+  holds: (x) => typeof x === 'number' && x >= 0 && x < Infinity,
+};
+
+const CHECKS: Readonly<Record<keyof GradientOptions, Check>> = {
+  accumulate: { text: 'must be a whole number of at least 1', holds: (x) => Number.isInteger(x) && (x as number) >= 1 },
+  clipValue: above0,
+  clipGlobalNorm: above0,
+  gradientKeepProbability: {
+    text: 'must be in [2^-16, 1]',
+    holds: (x) => typeof x === 'number' && x >= 2 ** -16 && x <= 1,
+  },
+  noiseEta: atLeast0,
+  noiseGamma: atLeast0,
+  sparsity: {
+    text: 'must be in [0, 1 - 2^-16]',
+    holds: (x) => typeof x === 'number' && x >= 0 && x <= 1 - 2 ** -16,
+  },
+  sparseReading: { text: 'must be one of gradients, updates', holds: (x) => x === 'gradients' || x === 'updates' },
+  centralize: { text: 'must be true or false', holds: (x) => typeof x === 'boolean' },
+};
+
+/** The names of `GradientOptions`. */
+export const GRADIENT_OPTIONS = Object.keys(CHECKS) as (keyof GradientOptions)[];
+
+/** Checks those that are given. Throws `InvalidArgumentError` naming option, value and rule. */
+export function checkGradientOptions(options: GradientOptions): GradientOptions {
+  const given = GRADIENT_OPTIONS.filter((name) => options[name] !== undefined);
+  for (const name of given) {
+    const value = options[name];
+    if (!CHECKS[name].holds(value)) {
+      throw new InvalidArgumentError(`${name} ${CHECKS[name].text}, got ${JSON.stringify(value) ?? String(value)}`);
+    }
+  }
+  return Object.fromEntries(given.map((name) => [name, options[name]]));
+}
+
+/** Where a draw stands in the streams. */
+export interface DrawContext {
+  readonly seed: bigint;
+  /** The optimizer's step, from 1. */
+  readonly step: number;
+  /** The step whose pattern Sparse Gradients holds. */
+  readonly sparseStep: number;
+}
+
+/** One variable with its gradient, as the transformations see it. */
+export interface GradientEntry {
+  readonly variable: tf.Variable;
+  readonly gradient: tf.Tensor;
+  /** Global index of its first element. */
+  readonly base: number;
+}
+
+function keptMask(
+  stream: 'gradientDropout' | 'sparseGradients',
+  step: number,
+  seed: bigint,
+  p: number,
+  entry: GradientEntry,
+): tf.Tensor {
+  const kept = drawKept({ seed, stream, step }, entry.base, entry.variable.size, thresholdOf(p));
+  return tf.tensor(kept, entry.variable.shape, 'bool');
+}
+
+/** The elements that Sparse Gradients lets through, as a bool tensor. */
+export function sparseMask(
+  options: GradientOptions,
+  { seed, sparseStep }: DrawContext,
+  entry: GradientEntry,
+): tf.Tensor {
+  return keptMask('sparseGradients', sparseStep, seed, 1 - (options.sparsity ?? 0), entry);
+}
+
+/** Whether anything but accumulation is to be done. */
+export function transformsGradients(options: GradientOptions): boolean {
+  return GRADIENT_OPTIONS.some((name) => name !== 'accumulate' && name !== 'noiseGamma' && options[name] !== undefined);
+}
+
+/** Whether coupled L2 has to be added here, before the mean is taken, instead of in the engine. */
+export function centralizes(options: GradientOptions, shape: readonly number[]): boolean {
+  return options.centralize === true && shape.length >= 2;
+}
+
+/** All of it but accumulation, inside the caller's `tidy`. `null` entries stay. */
+export function transformGradients(
+  options: GradientOptions,
+  context: DrawContext,
+  entries: readonly (GradientEntry | null)[],
+  coupledDecay: (index: number) => number,
+): (tf.Tensor | null)[] {
+  const { clipValue, clipGlobalNorm, gradientKeepProbability, noiseEta, noiseGamma = 0.55, sparsity = 0 } = options;
+  const { seed, step } = context;
+  let gradients = entries.map((entry) => entry?.gradient ?? null);
+  const each = (change: (gradient: tf.Tensor, entry: GradientEntry, index: number) => tf.Tensor): void => {
+    gradients = gradients.map((gradient, index) => {
+      const entry = entries[index];
+      return gradient === null || entry === null || entry === undefined ? null : change(gradient, entry, index);
+    });
+  };
+  if (clipValue !== undefined) each((gradient) => tf.clipByValue(gradient, -clipValue, clipValue));
+  if (clipGlobalNorm !== undefined) {
+    const squares = gradients.flatMap((gradient) => (gradient === null ? [] : [tf.sum(tf.square(gradient))]));
+    if (squares.length > 0) {
+      const norm = tf.sqrt(tf.addN(squares));
+      const scale = tf.minimum(1, tf.div(clipGlobalNorm, norm));
+      each((gradient) => tf.mul(gradient, scale));
+    }
+  }
+  if (gradientKeepProbability !== undefined && gradientKeepProbability < 1) {
+    each((gradient, entry) =>
+      tf.where(
+        keptMask('gradientDropout', step, seed, gradientKeepProbability, entry),
+        gradient,
+        tf.zerosLike(gradient),
+      ),
+    );
+  }
+  if (noiseEta !== undefined) {
+    const sigma = Math.sqrt(noiseEta / step ** noiseGamma);
+    each((gradient, { variable, base }) => {
+      const noise = drawNormals({ seed, stream: 'gradientNoise', step }, base, variable.size);
+      return tf.add(
+        gradient,
+        tf.tensor(
+          Float32Array.from(noise, (z) => sigma * z),
+          variable.shape,
+        ),
+      );
+    });
+  }
+  if (sparsity > 0 && options.sparseReading !== 'updates') {
+    each((gradient, entry) => tf.where(sparseMask(options, context, entry), gradient, tf.zerosLike(gradient)));
+  }
+  each((gradient, { variable }, index) => {
+    if (!centralizes(options, variable.shape)) return gradient;
+    const decay = coupledDecay(index);
+    const whole = decay > 0 ? tf.add(gradient, tf.mul(variable, decay)) : gradient;
+    return tf.sub(
+      whole,
+      tf.mean(
+        whole,
+        Array.from({ length: whole.rank - 1 }, (_, axis) => axis),
+        true,
+      ),
+    );
+  });
+  return gradients;
+}
+
+/** Sums of gradients over the calls that make one step. */
+export class Accumulator {
+  #sums = new Map<string, tf.Tensor>();
+  #calls = 0;
+
+  /** Calls since the last step. */
+  get pending(): number {
+    return this.#calls;
+  }
+
+  add(entries: ReadonlyMap<string, tf.Tensor | null>): void {
+    for (const [name, gradient] of entries) {
+      if (gradient === null) continue;
+      const before = this.#sums.get(name);
+      this.#sums.set(
+        name,
+        tf.tidy(() => tf.keep(before === undefined ? tf.add(gradient, 0) : tf.add(before, gradient))),
+      );
+      before?.dispose();
+    }
+    this.#calls += 1;
+  }
+
+  /** The means, to be disposed by the caller; the accumulator starts anew. Without a gradient in any call: absent. */
+  take(): Map<string, tf.Tensor> {
+    const calls = this.#calls;
+    const means = new Map([...this.#sums].map(([name, sum]) => [name, tf.tidy(() => tf.keep(tf.div(sum, calls)))]));
+    this.dispose();
+    return means;
+  }
+
+  dispose(): void {
+    for (const sum of this.#sums.values()) sum.dispose();
+    this.#sums = new Map();
+    this.#calls = 0;
+  }
+}
+
+/** A slot's hyper-parameters without the L2 that has been added already. */
+export function withoutDecay(hyper: HyperValues): HyperValues {
+  return { ...hyper, weightDecay: 0 };
+}
