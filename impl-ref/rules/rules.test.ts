@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import * as assert from 'uvu/assert';
 import { suite } from '../../conformance/harness/suite.ts';
 import type { RuleName } from '../../spec/rules.ts';
 import { createOptimizer } from '../optimizer.ts';
+import { readVectors } from '../testing/vectors.ts';
 import { rectification } from './radam.ts';
 import { ringBytes } from './sgdmAvg.ts';
 
@@ -15,7 +15,7 @@ interface TorchCase {
   readonly gradients: readonly (readonly number[])[];
   readonly values: readonly (readonly number[])[];
 }
-const { cases } = JSON.parse(readFileSync(new URL('../../spec/vectors/pytorch.json', import.meta.url), 'utf8')) as {
+const { cases } = readVectors('pytorch.json') as {
   cases: readonly TorchCase[];
 };
 
