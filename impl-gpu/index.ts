@@ -7,7 +7,7 @@ export { createJsEngine } from './engines/js.ts';
 export { createWasmEngine } from './engines/wasm.ts';
 export type { WasmPool } from './engines/wasmPool.ts';
 export { createWasmPool } from './engines/wasmPool.ts';
-export type { FlatBuffers, PreparedStep, WebGpuEngine } from './engines/webgpu.ts';
+export type { FlatBuffers, PreparedStep, WebGpuEngine, WebGpuEngineOptions } from './engines/webgpu.ts';
 export { DeviceLostError, createWebGpuEngine, flatBufferBytes } from './engines/webgpu.ts';
 export type { AdapterDescription, AdapterKind, Gpu, GpuAttempt, GpuDiagnosis } from './device/gpu.ts';
 export { diagnoseGpu, openGpu } from './device/gpu.ts';

@@ -13,6 +13,7 @@ import { bytesMoved, planner } from './workload.ts';
 /** Names of the lanes. */
 export const deviceNames = {
   step: (keepProbability: number): string => `webgpu kernel, ${maskName(keepProbability)}, device's clock`,
+  spread: "webgpu kernel, p = 0.5, spread, device's clock",
   bufferCopy: "copyBufferToBuffer, device's clock",
   shaderCopy: "WGSL copy, vec4, device's clock",
 } as const;
@@ -82,15 +83,20 @@ async function openClock(): Promise<{ gpu: WebGpuInUse; clock: DeviceClock; repe
   return { gpu, clock: new DeviceClock(gpu.device), repeat: gpu.adapter.software ? 1 : 100 };
 }
 
-/** The update kernel on flat buffers, gradients in place. */
-export function deviceStepLane(settings: StepSettings, name = deviceNames.step(settings.keepProbability)): LaneSource {
+/** The update kernel on flat buffers, gradients in place; `spread` as in `WebGpuEngineOptions`. */
+export function deviceStepLane(
+  settings: StepSettings,
+  name = deviceNames.step(settings.keepProbability),
+  spread = false,
+): LaneSource {
   const { rule, workload, keepProbability } = settings;
   return {
     name,
     open: async (): Promise<Lane> => {
       const { gpu, clock, repeat } = await openClock();
+      if (spread && gpu.adapter.software) throw new Unavailable('a barrier costs a software adapter 20 times the step');
       const flat = createFlat(gpu.device, settings);
-      const engine = createWebGpuEngine(gpu.device);
+      const engine = createWebGpuEngine(gpu.device, { spread });
       const plan = planner(rule, workload, keepProbability);
       return {
         name,

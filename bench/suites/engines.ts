@@ -105,12 +105,16 @@ function deviceGroup(): Group {
     lanes: [
       deviceStepLane(masked),
       deviceStepLane(all),
+      deviceStepLane(masked, deviceNames.spread, true),
       deviceBufferCopyLane(masked),
       deviceShaderCopyLane(masked),
       deviceStepLane(adam(single(CACHED), 0.5), cached),
       whole,
     ],
-    pairs: [{ lane: whole.name, over: names.step(0.5) }],
+    pairs: [
+      { lane: whole.name, over: names.step(0.5) },
+      { lane: names.spread, over: names.step(0.5) },
+    ],
     figures: (rounds): readonly FigureResult[] => {
       const of = (name: string): readonly number[] | undefined => rounds.get(name);
       const [step, base, buffer, shader] = [of(names.step(0.5)), of(names.step(1)), of(names.bufferCopy), of(names.shaderCopy)]; // prettier-ignore

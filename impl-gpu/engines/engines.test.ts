@@ -498,6 +498,29 @@ onGpu('a tensor larger than a binding takes several dispatches and gives the sam
   own.device.destroy();
 });
 
+onGpu('[LRD-STREAM-005] blocks that change hands within a workgroup give the same bits', async () => {
+  const sizes = [20_000, 3, 64, 5001];
+  const results: HostTensors[] = [];
+  for (const spread of [false, true]) {
+    const next = valuesFrom(11);
+    const runner = webGpuFlatSubject(device, layOut, spread).start(
+      randomTensors(sizes, ['buf'], next).map((tensor) => ({ ...tensor, gradient: tensor.parameter.map(next) })),
+    );
+    runner.step(planOf(sizes));
+    runner.step(planOf(sizes, 1));
+    results.push(await runner.read());
+    runner.dispose();
+  }
+  sizes.forEach((_, k) => {
+    const [a, b] = results.map((tensors) => tensors[k] as HostTensors[number]) as [
+      HostTensors[number],
+      HostTensors[number],
+    ];
+    assertSameBits(b.parameter, a.parameter, `parameter of tensor ${k}`);
+    assertSameBits(b.state['buf'] as Float32Array, a.state['buf'] as Float32Array, `buf of tensor ${k}`);
+  });
+});
+
 onGpu('a prepared step keeps its scalars while others are queued, and may be recorded twice', async () => {
   const engine = createWebGpuEngine(device);
   const bytes = flatBufferBytes(device, 64);

@@ -30,6 +30,14 @@ export interface WebGpuEngine extends Engine<GPUBuffer> {
   dispose(): void;
 }
 
+export interface WebGpuEngineOptions {
+  /**
+   * Lets neighbouring threads touch neighbouring 16 bytes, at the price of a barrier: what GPUs like best, and software
+   * adapters least. The bits are the same. Default false; `lrd bench engines` compares the two on hardware.
+   */
+  readonly spread?: boolean;
+}
+
 export interface PreparedStep {
   record(pass: GPUComputePassEncoder): void;
   /** To be called once everything recorded has been submitted. */
@@ -130,13 +138,14 @@ function mergeNeighbours(plan: StepPlan): readonly TensorPlan[] {
  * differ. Throws `InvalidArgumentError` on a buffer that does not fit, and `DeviceLostError` once the device is gone, before
  * anything is queued. Tensors larger than the device's bindings take several dispatches.
  */
-export function createWebGpuEngine(device: GPUDevice): WebGpuEngine {
+export function createWebGpuEngine(device: GPUDevice, { spread = false }: WebGpuEngineOptions = {}): WebGpuEngine {
   const pipelines = new Map<string, Pipeline>();
   const stride = Math.max(256, device.limits.minUniformBufferOffsetAlignment);
   const alignment = Math.max(LAYOUT.tensorAlignment, device.limits.minStorageBufferOffsetAlignment / 4);
   /** Elements that one binding may hold. */
   const windowLimit = Math.floor(device.limits.maxStorageBufferBindingSize / 4 / alignment) * alignment;
   const groupLimit = device.limits.maxComputeWorkgroupsPerDimension;
+  const quads = spread ? 'spread' : 'quads';
   let uniforms: GPUBuffer | undefined;
   let staging = new ArrayBuffer(0);
   let lost: string | undefined;
@@ -177,7 +186,7 @@ export function createWebGpuEngine(device: GPUDevice): WebGpuEngine {
 
   /** Cuts a stretch of one set of buffers into dispatches that the device's limits allow. `at`: its first element there. */
   const cut = (tensor: TensorPlan, buffers: TensorBuffers<GPUBuffer>, at: number, access: Access): Dispatch[] => {
-    const unit = access === 'quads' ? 4 : 1;
+    const unit = access === 'elements' ? 1 : 4;
     const dispatches: Dispatch[] = [];
     for (let done = 0; done < tensor.size;) {
       const offset = Math.floor((at + done) / windowLimit) * windowLimit;
@@ -224,7 +233,7 @@ export function createWebGpuEngine(device: GPUDevice): WebGpuEngine {
         bound.dispatch.window >= window;
       if (bound === undefined || !fits) {
         // A flat buffer is bound to its window's end, so that the next stretch can use the same group.
-        const elements = access === 'quads' ? fullWindow(dispatch) : window;
+        const elements = access === 'elements' ? window : fullWindow(dispatch);
         const group = device.createBindGroup({
           layout: pipeline.layout,
           entries: [
@@ -283,7 +292,7 @@ export function createWebGpuEngine(device: GPUDevice): WebGpuEngine {
       // Whole quads are touched, so whole quads must exist.
       checkBuffers(tensor.kernel, 'the flat buffers', buffers, Math.ceil((tensor.base + tensor.size) / 4) * 4);
     }
-    return merged.flatMap((tensor) => cut(tensor, buffers, tensor.base, 'quads'));
+    return merged.flatMap((tensor) => cut(tensor, buffers, tensor.base, quads));
   };
 
   return {
@@ -299,7 +308,7 @@ export function createWebGpuEngine(device: GPUDevice): WebGpuEngine {
           throw new InvalidArgumentError(`tensor ${index} must have buffers: it has a part in this step`);
         }
         checkBuffers(tensor.kernel, `tensor ${index}`, buffers, tensor.size);
-        return cut(tensor, buffers, 0, tensor.size % 4 === 0 ? 'quads' : 'elements');
+        return cut(tensor, buffers, 0, tensor.size % 4 === 0 ? quads : 'elements');
       });
       if (dispatches.length > 0) submit(plan, dispatches, device.createCommandEncoder());
     },

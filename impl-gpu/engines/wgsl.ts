@@ -8,8 +8,12 @@ import type { Kernel, TensorPlan } from './engine.ts';
 import { SCALARS, kernelState } from './engine.ts';
 import { update } from './formulas.ts';
 
-/** How a kernel touches its buffers. */
-export type Access = 'quads' | 'elements';
+/**
+ * How a kernel touches its buffers. `quads`: a thread takes the two neighbouring quads of its block. `spread`: neighbouring
+ * threads take neighbouring quads, and the blocks change hands through workgroup memory; drivers for CPUs pay some 20 times
+ * the step for that barrier. `elements`: one by one.
+ */
+export type Access = 'quads' | 'spread' | 'elements';
 
 export const WORKGROUP = 256;
 
@@ -90,26 +94,12 @@ function emitUpdate(
 /** WGSL source. Bindings: 0 parameter, 1 gradient, 2 and on the state, and last the uniform block. */
 export function stepShader(kernel: Kernel, access: Access, masked: boolean): string {
   const names = kernelState(kernel);
-  const quads = access === 'quads';
+  const quads = access !== 'elements';
   const float = quads ? 'vec4<f32>' : 'f32';
   const bits = quads ? 'vec4<u32>' : 'u32';
   const bool = quads ? 'vec4<bool>' : 'bool';
   const { statements, parameter, state } = emitUpdate(kernel, float);
-  // max() and select() want vectors on both sides; arithmetic takes the uniform scalars as they are.
   const next = `bitcast<${bits}>(${parameter})`;
-  const halves = (word: string): string => `${word} & 0xffffu, ${word} >> 16u`;
-  const quadMask = (x: string, y: string): string =>
-    masked ? `vec4<u32>(${halves(x)}, ${halves(y)}) < vec4<u32>(u.threshold)` : 'vec4<bool>(true)';
-  const body = quads
-    ? `
-  advance(u.first + 2u * thread, ${quadMask('words.x', 'words.y')});
-  if (8u * thread + 4u < u.count) { advance(u.first + 2u * thread + 1u, ${quadMask('words.z', 'words.w')}); }`
-    : `
-  for (var j = 0u; j < 8u; j++) {
-    if (8u * thread + j < u.count) {
-      advance(u.first + 8u * thread + j, ${masked ? '((words[j >> 1u] >> (16u * (j & 1u))) & 0xffffu) < u.threshold' : 'true'});
-    }
-  }`;
   return `
 struct Uniforms {
   count: u32, first: u32, block: u32, threshold: u32,
@@ -133,17 +123,57 @@ fn advance(i: u32, kept: ${bool}) {
   parameter_[i] = select(bits, ${next}, kept);
 }
 
+${mainFunction(access, masked)}`;
+}
+
+/** Which thread updates what, and where its mask comes from. */
+function mainFunction(access: Access, masked: boolean): string {
+  const halves = (word: string): string => `${word} & 0xffffu, ${word} >> 16u`;
+  const quadMask = (x: string, y: string): string =>
+    masked ? `vec4<u32>(${halves(x)}, ${halves(y)}) < vec4<u32>(u.threshold)` : 'vec4<bool>(true)';
+  const head = `
 @compute @workgroup_size(${WORKGROUP})
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
   @builtin(num_workgroups) groups: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let thread = (group.y * groups.x + group.x) * ${WORKGROUP}u + local;
+  let start = (group.y * groups.x + group.x) * ${WORKGROUP}u;
+  let thread = start + local;`;
+  const own = `
   if (8u * thread >= u.count) { return; }
-  ${masked ? 'let words = draw(u.block + thread);' : ''}${body}
+  ${masked ? 'let words = draw(u.block + thread);' : ''}`;
+  switch (access) {
+    case 'quads':
+      return `${head}${own}
+  advance(u.first + 2u * thread, ${quadMask('words.x', 'words.y')});
+  if (8u * thread + 4u < u.count) { advance(u.first + 2u * thread + 1u, ${quadMask('words.z', 'words.w')}); }
 }
 `;
+    case 'elements':
+      return `${head}${own}
+  for (var j = 0u; j < 8u; j++) {
+    if (8u * thread + j < u.count) {
+      advance(u.first + 8u * thread + j, ${masked ? '((words[j >> 1u] >> (16u * (j & 1u))) & 0xffffu) < u.threshold' : 'true'});
+    }
+  }
+}
+`;
+    case 'spread':
+      return `${masked ? `var<workgroup> drawn: array<vec4<u32>, ${WORKGROUP}>;` : ''}
+${head}
+  ${masked ? 'drawn[local] = draw(u.block + thread);\n  workgroupBarrier();' : ''}
+  for (var j = 0u; j < 2u; j++) {
+    let at = local + j * ${WORKGROUP}u;
+    let quad = 2u * start + at;
+    if (4u * quad < u.count) {
+      ${masked ? 'let block = drawn[at >> 1u];\n      let words = select(block.xy, block.zw, (at & 1u) == 1u);' : ''}
+      advance(u.first + quad, ${quadMask('words.x', 'words.y')});
+    }
+  }
+}
+`;
+  }
 }
 
 const low32 = (value: bigint): number => Number(value & 0xffffffffn);

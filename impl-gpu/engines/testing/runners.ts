@@ -190,12 +190,16 @@ export function webGpuSubject(device: GPUDevice): Subject {
 }
 
 /** Flat buffers; the gradients arrive in buffers of their own and are gathered by the engine. */
-export function webGpuFlatSubject(device: GPUDevice, layOut: (sizes: readonly number[]) => number[]): Subject {
+export function webGpuFlatSubject(
+  device: GPUDevice,
+  layOut: (sizes: readonly number[]) => number[],
+  spread = false,
+): Subject {
   return {
-    name: 'webgpu, flat',
+    name: spread ? 'webgpu, flat, spread' : 'webgpu, flat',
     relaxed: true,
     start(initial) {
-      const engine = createWebGpuEngine(device);
+      const engine = createWebGpuEngine(device, { spread });
       const names = namesOf(initial);
       const bases = layOut(initial.map(({ parameter }) => parameter.length));
       const end = initial.reduce(
