@@ -47,6 +47,7 @@ type Factory = (options: Record<string, number | bigint>) => LrdOptimizer;
 
 const FACTORIES: Readonly<Record<string, Factory>> = {
   sgdm: lrd.sgdm,
+  'sgdm-avg': lrd.sgdmAvg,
   rmsprop: lrd.rmsprop,
   adam: lrd.adam,
   amsgrad: lrd.amsgrad,

@@ -4,21 +4,34 @@
  *     import * as lrd from 'learning-rate-dropout';
  *     model.compile({ optimizer: lrd.adam({ learningRate: 1e-3, keepProbability: 0.5 }), loss: 'meanSquaredError' });
  */
-import type { AdamOptions, AmsgradOptions, RadamOptions, RmspropOptions, SgdmOptions } from './rules.ts';
-import { LrdAdam, LrdAdamw, LrdAmsgrad, LrdRadam, LrdRmsprop, LrdSgdm } from './rules.ts';
+import type {
+  AdamOptions,
+  AmsgradOptions,
+  RadamOptions,
+  RmspropOptions,
+  SgdmAvgOptions,
+  SgdmOptions,
+} from './rules.ts';
+import { LrdAdam, LrdAdamw, LrdAmsgrad, LrdRadam, LrdRmsprop, LrdSgdm, LrdSgdmAvg } from './rules.ts';
 
 export { enableTraining } from './shims/index.ts';
 export type { TrainingOptions } from './shims/index.ts';
 export { LrdOptimizer } from './optimizer.ts';
+export { useWebGpu } from './webgpuBackend.ts';
+export type { WebGpuInUse } from './webgpuBackend.ts';
 export type { LrdOptions, NamedTensor } from './optimizer.ts';
+export { ringBytes } from './steppers/average.ts';
+export type { GradientOptions } from './gradients.ts';
 export type { ParameterGroup } from './groups.ts';
 export type { Seed } from '../random.ts';
 export { InvalidArgumentError, UnsupportedError } from '../validate.ts';
-export { LrdAdam, LrdAdamw, LrdAmsgrad, LrdRadam, LrdRmsprop, LrdSgdm };
-export type { AdamOptions, AmsgradOptions, RadamOptions, RmspropOptions, SgdmOptions };
+export { LrdAdam, LrdAdamw, LrdAmsgrad, LrdRadam, LrdRmsprop, LrdSgdm, LrdSgdmAvg };
+export type { AdamOptions, AmsgradOptions, RadamOptions, RmspropOptions, SgdmAvgOptions, SgdmOptions };
 
 /** SGD with momentum and LRD. */
 export const sgdm = (options: SgdmOptions = {}): LrdSgdm => new LrdSgdm(options);
+/** SGD along the mean of the last gradients, with LRD. */
+export const sgdmAvg = (options: SgdmAvgOptions = {}): LrdSgdmAvg => new LrdSgdmAvg(options);
 /** RMSprop with LRD. */
 export const rmsprop = (options: RmspropOptions = {}): LrdRmsprop => new LrdRmsprop(options);
 /** Adam with LRD. */

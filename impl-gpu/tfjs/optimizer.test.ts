@@ -11,8 +11,9 @@ import type { LrdOptimizer } from './index.ts';
 
 const SEED = 0x0123456789abcdefn;
 const SHAPES = [[3, 5], [1], [65], [2, 3, 4]];
-const FACTORIES: Readonly<Record<Exclude<RuleName, 'sgdm-avg'>, (options: object) => LrdOptimizer>> = {
+const FACTORIES: Readonly<Record<RuleName, (options: object) => LrdOptimizer>> = {
   sgdm: lrd.sgdm,
+  'sgdm-avg': lrd.sgdmAvg,
   rmsprop: lrd.rmsprop,
   adam: lrd.adam,
   amsgrad: lrd.amsgrad,

@@ -19,9 +19,11 @@ import {
 } from './gradients.ts';
 import type { ParameterGroup } from './groups.ts';
 import { checkGroups, groupOf } from './groups.ts';
+import { averageStep, checkRing } from './steppers/average.ts';
+import type { AverageEntry } from './steppers/average.ts';
 import { cpuStepper } from './steppers/cpu.ts';
 import { hostStepper } from './steppers/host.ts';
-import type { StepEntry, Stepper } from './steppers/stepper.ts';
+import type { Stepper } from './steppers/stepper.ts';
 import { wasmStepper } from './steppers/wasm.ts';
 import { webGpuStepper } from './steppers/webgpu.ts';
 
@@ -250,22 +252,28 @@ export abstract class LrdOptimizer extends tf.Optimizer {
     const context: DrawContext = { seed: this.#seed, step, sparseStep: sparse.step };
     const hypers = ordered.map(({ name }) => this.#hyperOf(groupOf(this.#groups, name)));
     const coupled = RULES[this.rule].decay === 'coupled';
-    const plan = planStep({
-      rule: this.rule,
-      key: keyOf(this.#seed),
-      step,
-      tensors: ordered.map(({ name, base, shape, count }, index) => {
-        const group = groupOf(this.#groups, name);
-        const { whole, undecayed } = hypers[index] as { whole: HyperValues; undecayed: HyperValues };
-        return {
-          base,
-          size: sizeOf(shape),
-          count: (entries.get(name) ?? null) === null ? 0 : count + 1,
-          hyper: coupled && centralizes(options, shape) ? undecayed : whole,
-          keepProbability: group?.excluded === true ? 1 : (group?.keepProbability ?? this.#keepProbability),
-        };
-      }),
+    const settings = ordered.map(({ name, shape }, index) => {
+      const group = groupOf(this.#groups, name);
+      const { whole, undecayed } = hypers[index] as { whole: HyperValues; undecayed: HyperValues };
+      return {
+        hyper: coupled && centralizes(options, shape) ? undecayed : whole,
+        keepProbability: group?.excluded === true ? 1 : (group?.keepProbability ?? this.#keepProbability),
+      };
     });
+    const plan =
+      this.rule === 'sgdm-avg'
+        ? undefined
+        : planStep({
+            rule: this.rule,
+            key: keyOf(this.#seed),
+            step,
+            tensors: ordered.map(({ name, base, shape, count }, index) => ({
+              base,
+              size: sizeOf(shape),
+              count: (entries.get(name) ?? null) === null ? 0 : count + 1,
+              ...(settings[index] as (typeof settings)[number]),
+            })),
+          });
     tf.tidy(() => {
       const raw = ordered.map(({ name, base }): GradientEntry | null => {
         const gradient = entries.get(name) ?? null;
@@ -277,14 +285,22 @@ export abstract class LrdOptimizer extends tf.Optimizer {
         : raw.map((entry) => entry?.gradient ?? null);
       const masksUpdates = sparse.extent > 0 && options.sparseReading === 'updates';
       const before = masksUpdates ? raw.map((entry) => entry?.variable.clone() ?? null) : [];
-      this.#stepper().step(
-        plan,
-        ordered.map(({ state }, index): StepEntry | null => {
-          const entry = raw[index] ?? null;
-          return entry === null ? null : { variable: entry.variable, gradient: gradients[index] as tf.Tensor, state };
-        }),
-        this.#extent,
-      );
+      const stepped = ordered.map(({ state, base, count }, index) => {
+        const entry = raw[index] ?? null;
+        if (entry === null) return null;
+        const { variable } = entry;
+        return { variable, gradient: gradients[index] as tf.Tensor, state, base, count: count + 1, ...settings[index] };
+      });
+      if (plan === undefined) {
+        const present = stepped.filter((entry) => entry !== null);
+        averageStep(
+          this.#seed,
+          step,
+          present.map((entry) => ({ ...entry, ring: entry.state['ring'] as tf.Variable }) as AverageEntry),
+        );
+      } else {
+        this.#stepper().step(plan, stepped, this.#extent);
+      }
       before.forEach((old, index) => {
         const entry = raw[index];
         if (old === null || entry === null || entry === undefined) return;
@@ -423,8 +439,9 @@ export abstract class LrdOptimizer extends tf.Optimizer {
     const slots = list.map(({ name, shape }, index): Slot => {
       const state = keys.map((key, k): [string, tf.Variable] => {
         const saved = restored?.tensors[index * keys.length + k];
+        const stateShape = this.#stateShape(shape);
         const make = (): tf.Tensor =>
-          saved === undefined ? tf.zeros([...shape]) : tf.tensor(saved.values, [...shape]);
+          saved === undefined ? tf.zeros(stateShape) : tf.tensor(saved.values, stateShape);
         return [key, tf.tidy(() => tf.variable(make(), false))];
       });
       return {
@@ -450,12 +467,20 @@ export abstract class LrdOptimizer extends tf.Optimizer {
     }
     tensors.forEach(({ name, shape }, index) => {
       const variable = list[Math.floor(index / keys.length)] as { name: string; shape: readonly number[] };
-      if (!sameShape(shape, variable.shape)) {
+      if (!sameShape(shape, this.#stateShape(variable.shape))) {
         throw new InvalidArgumentError(
           `state ${name} must have the shape [${variable.shape.join(', ')}] of ${variable.name}, got [${shape.join(', ')}]`,
         );
       }
     });
+  }
+
+  /** A state tensor's shape: the variable's own, but for the ring of `sgdm-avg`. */
+  #stateShape(shape: readonly number[]): number[] {
+    if (this.rule !== 'sgdm-avg') return [...shape];
+    const window = this.#hyper['window'] as number;
+    checkRing(window, sizeOf(shape));
+    return [window, ...shape];
   }
 
   /** The same objects for all variables of a group, so that the planner computes a group's scalars once. */

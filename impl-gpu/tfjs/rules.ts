@@ -28,6 +28,12 @@ export interface SgdmOptions extends CommonOptions {
   readonly nesterov?: boolean;
 }
 
+/** SGD along the mean of the last gradients, eq. (10). Default learning rate .1. */
+export interface SgdmAvgOptions extends CommonOptions {
+  /** Gradients in the mean, at least 1. Default 10. Each costs the memory of the parameters: see `ringBytes`. */
+  readonly window?: number;
+}
+
 /** RMSprop in PyTorch's form, learning rate outside the momentum buffer. Default learning rate 1e-3. */
 export interface RmspropOptions extends CommonOptions {
   /** Decay of the mean square, in [0, 1). Default .99. */
@@ -65,6 +71,14 @@ export class LrdSgdm extends LrdOptimizer {
   static readonly className = 'LrdSgdm';
   constructor(options: SgdmOptions = {}) {
     super('sgdm', options);
+  }
+}
+
+/** LRD over SGD along the mean of the last gradients, eq. (10); the papers' "Avg" of Table VI. Runs in operations of tfjs. */
+export class LrdSgdmAvg extends LrdOptimizer {
+  static readonly className = 'LrdSgdmAvg';
+  constructor(options: SgdmAvgOptions = {}) {
+    super('sgdm-avg', options);
   }
 }
 
@@ -108,4 +122,5 @@ export class LrdAdamw extends LrdOptimizer {
   }
 }
 
-for (const cls of [LrdSgdm, LrdRmsprop, LrdAdam, LrdAmsgrad, LrdRadam, LrdAdamw]) tf.serialization.registerClass(cls);
+for (const cls of [LrdSgdm, LrdSgdmAvg, LrdRmsprop, LrdAdam, LrdAmsgrad, LrdRadam, LrdAdamw])
+  tf.serialization.registerClass(cls);

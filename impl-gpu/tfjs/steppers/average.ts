@@ -1,0 +1,67 @@
+import * as tf from '@tensorflow/tfjs';
+import { thresholdOf } from '../../engines/plan.ts';
+import { drawKept } from '../../random.ts';
+import { InvalidArgumentError, checkKeepProbability, resolveHyper } from '../../validate.ts';
+import type { HyperValues } from '../../validate.ts';
+
+/** One variable's part in a step of `sgdm-avg`. */
+export interface AverageEntry {
+  readonly variable: tf.Variable;
+  readonly gradient: tf.Tensor;
+  /** [window, ...shape]: gradient t lies in row (t - 1) mod window. */
+  readonly ring: tf.Variable;
+  /** Gradients that the variable has had, this one included. */
+  readonly count: number;
+  readonly base: number;
+  readonly hyper: HyperValues;
+  readonly keepProbability: number;
+}
+
+/** Bytes of the rings of `window` gradients for `elements` parameters in float32. */
+export function ringBytes(window: number, elements: number): number {
+  return window * elements * 4;
+}
+
+/** Refuses rings that no backend of tfjs can hold in one tensor, naming what they would take. */
+export function checkRing(window: number, elements: number): void {
+  const bytes = ringBytes(window, elements);
+  if (bytes >= 2 ** 31) {
+    throw new InvalidArgumentError(
+      `window must keep a variable's ring of gradients below 2 GiB, got ${window} (${bytes} bytes for ${elements} parameters)`,
+    );
+  }
+}
+
+/**
+ * SGD along the mean of the last `window` gradients, eq. (10), in operations of tfjs: a ring has no place in a fused pass.
+ * Rows of steps before the first are zero. A dropped coordinate is selected, not multiplied, so it keeps its bits.
+ */
+export function averageStep(seed: bigint, step: number, entries: readonly AverageEntry[]): void {
+  // All checks first: a wrong value leaves every variable as it was.
+  const checked = entries.map((entry) => {
+    const hyper = resolveHyper('sgdm-avg', entry.hyper);
+    return { ...entry, hyper, threshold: thresholdOf(checkKeepProbability(entry.keepProbability)) };
+  });
+  tf.tidy(() => {
+    for (const { variable, gradient, ring, count, base, hyper, threshold } of checked) {
+      const window = hyper['window'] as number;
+      const decay = hyper['weightDecay'] as number;
+      const whole = decay > 0 ? tf.add(gradient, tf.mul(variable, decay)) : gradient;
+      const rows = tf.reshape(ring, [window, variable.size]);
+      const at = (count - 1) % window;
+      const parts = [tf.reshape(whole, [1, variable.size])];
+      if (at > 0) parts.unshift(tf.slice(rows, [0, 0], [at, variable.size]));
+      if (at < window - 1) parts.push(tf.slice(rows, [at + 1, 0], [window - 1 - at, variable.size]));
+      const next = tf.concat(parts, 0);
+      ring.assign(tf.reshape(next, ring.shape));
+      const direction = tf.reshape(tf.div(tf.sum(next, 0), window), variable.shape);
+      const moved = tf.sub(variable, tf.mul(direction, hyper['learningRate'] as number));
+      if (threshold === 65536) {
+        variable.assign(moved);
+        continue;
+      }
+      const kept = drawKept({ seed, stream: 'mask', step }, base, variable.size, threshold);
+      variable.assign(tf.where(tf.tensor(kept, variable.shape, 'bool'), moved, variable));
+    }
+  });
+}
