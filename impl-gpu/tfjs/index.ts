@@ -16,6 +16,10 @@ import { LrdAdam, LrdAdamw, LrdAmsgrad, LrdRadam, LrdRmsprop, LrdSgdm, LrdSgdmAv
 
 export { enableTraining } from './shims/index.ts';
 export type { TrainingOptions } from './shims/index.ts';
+export { noisyLabels } from './noisyLabels.ts';
+export type { NoisyLabelOptions } from './noisyLabels.ts';
+export { DropoutStream, StandardDropout, attachDropout } from './standardDropout.ts';
+export type { StandardDropoutOptions } from './standardDropout.ts';
 export { LrdOptimizer } from './optimizer.ts';
 export { useWebGpu } from './webgpuBackend.ts';
 export type { WebGpuInUse } from './webgpuBackend.ts';

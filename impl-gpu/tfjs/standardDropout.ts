@@ -1,0 +1,86 @@
+import * as tf from '@tensorflow/tfjs';
+import { LAYOUT, THRESHOLD } from '../../spec/stream.ts';
+import { thresholdOf } from '../engines/plan.ts';
+import { drawKept, parseSeed } from '../random.ts';
+import { InvalidArgumentError } from '../validate.ts';
+import type { LrdOptimizer } from './optimizer.ts';
+
+/** Where standard dropout finds its bits: the optimizer's seed and step, and how far this step has been used already. */
+export class DropoutStream {
+  readonly #optimizer: Pick<LrdOptimizer, 'seed' | 'iterations'>;
+  #step = 0;
+  #next = 0;
+
+  constructor(optimizer: Pick<LrdOptimizer, 'seed' | 'iterations'>) {
+    this.#optimizer = optimizer;
+  }
+
+  /**
+   * Inverted dropout of activations: kept with probability `retain` and divided by the probability that holds, else 0. Layers are
+   * laid out one after the other in the order of their calls within an optimizer step, as parameters are in the mask stream.
+   */
+  drop(activations: tf.Tensor, retain: number): tf.Tensor {
+    const step = this.#optimizer.iterations + 1;
+    if (step !== this.#step) {
+      this.#step = step;
+      this.#next = 0;
+    }
+    const base = this.#next;
+    this.#next += Math.ceil(activations.size / LAYOUT.tensorAlignment) * LAYOUT.tensorAlignment;
+    const threshold = thresholdOf(retain);
+    if (threshold === THRESHOLD.scale) return activations.clone();
+    const position = { seed: parseSeed(this.#optimizer.seed), stream: 'standardDropout', step } as const;
+    const kept = drawKept(position, base, activations.size, threshold);
+    return tf.tidy(() => {
+      const mask = tf.tensor(kept, activations.shape, 'bool');
+      return tf.where(mask, tf.mul(activations, THRESHOLD.scale / threshold), tf.zerosLike(activations));
+    });
+  }
+}
+
+export interface StandardDropoutOptions {
+  /** Probability of keeping a unit, in [2^-16, 1]. Default .9, the papers'. */
+  readonly retain?: number;
+}
+
+/** Standard dropout (SD; Srivastava et al. 2014) as a layer that draws from the streams. `attachDropout` tells it of the optimizer. */
+export class StandardDropout extends tf.layers.Layer {
+  static readonly className = 'StandardDropout';
+  readonly retain: number;
+  stream: DropoutStream | undefined;
+
+  constructor(config: StandardDropoutOptions = {}) {
+    super(config as object);
+    const { retain = 0.9 } = config;
+    if (!(retain >= 2 ** -16 && retain <= 1)) {
+      throw new InvalidArgumentError(`retain must be in [2^-16, 1], got ${retain}`);
+    }
+    this.retain = retain;
+  }
+
+  override computeOutputShape(inputShape: tf.Shape): tf.Shape {
+    return inputShape;
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[], kwargs: { readonly training?: boolean }): tf.Tensor {
+    const [first] = Array.isArray(inputs) ? inputs : [inputs];
+    const activations = first as tf.Tensor;
+    if (kwargs.training !== true) return activations.clone();
+    if (this.stream === undefined) {
+      throw new Error(`layer ${this.name} must be attached before training: attachDropout(model, optimizer)`);
+    }
+    return this.stream.drop(activations, this.retain);
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return { ...super.getConfig(), retain: this.retain };
+  }
+}
+
+tf.serialization.registerClass(StandardDropout);
+
+/** Lets a model's `StandardDropout` layers draw with the optimizer's seed, at its step. To be called again after loading a model. */
+export function attachDropout(model: tf.LayersModel, optimizer: LrdOptimizer): void {
+  const stream = new DropoutStream(optimizer);
+  for (const layer of model.layers) if (layer instanceof StandardDropout) layer.stream = stream;
+}
