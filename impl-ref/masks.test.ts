@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import * as assert from 'uvu/assert';
 import { suite } from '../conformance/harness/suite.ts';
+import { completeIntervals } from './analysis/intervals.ts';
 import { effectiveKeepProbability, keepThreshold, streamMask } from './masks.ts';
 import { philox4x32 } from './philox.ts';
 import { parseSeed } from './seed.ts';
@@ -93,6 +94,81 @@ test('[LRD-MASK-002] p = 1 keeps everything', () => {
   assert.equal(streamMask({ key: [1, 2], step: 3, stream: 'mask', base: 0 }, 70, 1), new Uint8Array(70).fill(1));
 });
 
+test('[LRD-MASK-002] p = 1 draws nothing: the generator is not even asked for its key', () => {
+  const untouchable = {
+    get key(): never {
+      throw new Error('a word was drawn');
+    },
+    step: 1,
+    stream: 'mask',
+    base: 0,
+  } as const;
+  assert.equal(streamMask(untouchable, 9, 1), new Uint8Array(9).fill(1));
+  assert.throws(() => streamMask(untouchable, 9, 0.5), /a word was drawn/);
+});
+
+/** Philox4x32-10 in 64-bit integers, and a mask from it: a second implementation of the stream, for the comparison below. */
+function secondMask(key: bigint, step: number, base: number, length: number, p: number): number[] {
+  const low = (x: bigint): bigint => x & 0xffffffffn;
+  const threshold = BigInt(Math.max(1, Math.round(p * 65536)));
+  return Array.from({ length }, (_, i) => {
+    const n = BigInt(base + i);
+    let [c0, c1, c2, c3] = [low(n >> 3n), n >> 35n, BigInt(step), 0n];
+    let [k0, k1] = [low(key), key >> 32n];
+    for (let round = 0; round < 10; round++) {
+      const [a, b] = [0xd2511f53n * c0, 0xcd9e8d57n * c2];
+      [c0, c1, c2, c3] = [(b >> 32n) ^ c1 ^ k0, low(b), (a >> 32n) ^ c3 ^ k1, low(a)];
+      [k0, k1] = [low(k0 + 0x9e3779b9n), low(k1 + 0xbb67ae85n)];
+    }
+    const block = c0 | (c1 << 32n) | (c2 << 64n) | (c3 << 96n);
+    return ((block >> (16n * (n % 8n))) & 0xffffn) < threshold ? 1 : 0;
+  });
+}
+
+test('[LRD-STREAM-001] [LRD-STREAM-003] counts and histograms of gaps are exactly those of a second implementation', () => {
+  fc.assert(
+    fc.property(
+      keepProbability.filter((p) => p < 1),
+      seed,
+      fc.array(fc.nat(20), { minLength: 1, maxLength: 4 }),
+      fc.integer({ min: 1, max: 12 }),
+      fc.integer({ min: 1, max: 2 ** 31 }),
+      (p, key, sizes, steps, first) => {
+        const bases = layout(sizes);
+        const summary = (
+          draw: (step: number, k: number) => ArrayLike<number>,
+        ): { kept: number; histogram: number[] } => {
+          const masks = Array.from({ length: steps }, (_, t) => sizes.map((__, k) => draw(first + t, k)));
+          const histogram = Array.from({ length: steps + 1 }, () => 0);
+          let kept = 0;
+          sizes.forEach((size, k) => {
+            for (let i = 0; i < size; i++) {
+              const bits = masks.map((step) => step[k]?.[i] as number);
+              kept += bits.filter((bit) => bit === 1).length;
+              for (const gap of completeIntervals(bits)) histogram[gap] = (histogram[gap] as number) + 1;
+            }
+          });
+          return { kept, histogram };
+        };
+        assert.equal(
+          summary((step, k) =>
+            streamMask({ key: parseSeed(key), step, stream: 'mask', base: bases[k] as number }, sizes[k] as number, p),
+          ),
+          summary((step, k) => secondMask(key, step, bases[k] as number, sizes[k] as number, p)),
+        );
+      },
+    ),
+    runs(60),
+  );
+});
+
+test('[LRD-STREAM-002] a tensor that starts in the second block reads the second block', () => {
+  const at = { key: [1, 2], step: 3, stream: 'mask' } as const;
+  const whole = halves({ ...at, base: 0 }, 24);
+  assert.equal(halves({ ...at, base: 8 }, 16), whole.subarray(8));
+  assert.equal(halves({ ...at, base: 13 }, 11), whole.subarray(13));
+});
+
 test('[LRD-STREAM-001] the stream word separates what a draw is for', () => {
   const at = { key: [1, 2], step: 3, base: 0 } as const;
   const all = (['mask', 'gradientDropout', 'sparseGradients', 'gradientNoise', 'standardDropout'] as const).map(
@@ -132,6 +208,7 @@ test('[LRD-ERROR-005] a seed that is not a whole number in [0, 2^64) is refused,
       (error: unknown) => error instanceof RangeError && /^seed must be a bigint .*, got .*$/.test(error.message),
     );
   }
+  assert.throws(() => parseSeed(['0x1'] as never), /^seed must be/);
   assert.equal(parseSeed('0x0123456789abcdef'), [0x89abcdef, 0x01234567]);
   assert.equal(parseSeed('0xFF'), [255, 0]);
   assert.equal(parseSeed(2n ** 64n - 1n), [0xffffffff, 0xffffffff]);

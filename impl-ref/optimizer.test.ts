@@ -421,7 +421,7 @@ test('[LRD-RULE-009] gradient scale: SGDM is linear in it, the adaptive rules do
         const one = values(run([start], { rule, hyper: tiny, masks: given(masks) }, steps).states.at(-1));
         const many = values(run([start], { rule, hyper: tiny, masks: given(masks) }, scaled).states.at(-1));
         many.forEach((w, i) => {
-          // A centered variance of rounding size is amplified without bound by epsilon near 0; it is a case of its own below.
+          // A centered variance that is nothing but rounding is divided by: the first step has g / 0.
           if (hyper['centered'] === true) return;
           assert.ok(
             Math.abs(w - (one[i] as number)) <= 1e-12 * (STEPS + Math.abs(w)),

@@ -124,4 +124,18 @@ test('[LRD-RULE-007] RAdam rectifies from step 5 in the paper, from step 6 in al
   assert.ok(at5.rectified && Math.abs(at5.factor - 0.0173) < 5e-5);
 });
 
+test('[LRD-RULE-009] RAdam is linear in the gradient before it rectifies, and does not see its scale from then on', () => {
+  const gradients = [1, -2, 3, 0.5, 1, 2, -1, 4];
+  const plain = one('radam', { epsilon: 1e-300 }, gradients);
+  const scaled = one(
+    'radam',
+    { epsilon: 1e-300 },
+    gradients.map((g) => 8 * g),
+  );
+  assert.equal(
+    scaled,
+    plain.map((d, t) => (t < 5 ? 8 * d : d)),
+  );
+});
+
 test.run();
