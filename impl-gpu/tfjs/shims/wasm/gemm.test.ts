@@ -6,6 +6,7 @@ import { drawWords, uniform } from '../../../random.ts';
 import { wasmHeap } from '../../bridges/wasm.ts';
 import type { Gemm, Product } from './gemm.ts';
 import { createGemm } from './gemm.ts';
+import { createRuntime } from './runtime.ts';
 import type { Share, Team, Work } from './team.ts';
 import { createTeam } from './team.ts';
 
@@ -44,8 +45,8 @@ const PRODUCTS = [
 for (const threads of [2, 3, 4]) {
   test(`${threads} threads give the bits of one, whatever the shape and the transposes`, async () => {
     const heap = wasmHeap();
-    const alone = createGemm(heap, 1);
-    const together = createGemm(heap, threads);
+    const alone = createGemm(createRuntime(heap, 1));
+    const together = createGemm(createRuntime(heap, threads));
     await started(() => together.helpers(), threads - 1);
     let used = 0;
     for (const { m, n, k } of PRODUCTS) {
@@ -76,7 +77,7 @@ for (const threads of [2, 3, 4]) {
 
 test('small products stay on the calling thread', async () => {
   const heap = wasmHeap();
-  const gemm: Gemm = createGemm(heap, 2);
+  const gemm: Gemm = createGemm(createRuntime(heap, 2));
   await started(() => gemm.helpers(), 1);
   const [a, b, c] = [place(100, 1), place(100, 2), place(100, 3)];
   const product: Product = {
@@ -147,8 +148,9 @@ test('helpers do not keep the process alive', () => {
     import { useBackend } from './models/backend.ts';
     import { wasmHeap } from './impl-gpu/tfjs/bridges/wasm.ts';
     import { createGemm } from './impl-gpu/tfjs/shims/wasm/gemm.ts';
+    import { createRuntime } from './impl-gpu/tfjs/shims/wasm/runtime.ts';
     await useBackend('wasm');
-    const gemm = createGemm(wasmHeap(), 3);
+    const gemm = createGemm(createRuntime(wasmHeap(), 3));
     while (gemm.helpers() < 2) await new Promise((resolve) => setTimeout(resolve, 5));
     console.log('ready');
   `;

@@ -1,32 +1,8 @@
 /** Matrix products on tfjs-wasm's heap, large ones over several threads. */
-import { decodeBase64 } from '../../../base64.ts';
-import type { WasmHeap } from '../../bridges/wasm.ts';
-import { sharedWasmBase64, wasmBase64 } from './gemm.wasm.ts';
-import type { Share, Team } from './team.ts';
-import { createTeam, unitsFor } from './team.ts';
-
-/** What `assembly/gemm.ts` exports. Pointers are byte addresses. */
-interface Exports {
-  scratchFloats(m: number, n: number, k: number): number;
-  matmul(...values: MatmulArguments): void;
-}
-
-type MatmulArguments = readonly [
-  a: number,
-  b: number,
-  c: number,
-  m: number,
-  n: number,
-  k: number,
-  transposeA: number,
-  transposeB: number,
-  lda: number,
-  ldb: number,
-  ldc: number,
-  bias: number,
-  relu: number,
-  scratch: number,
-];
+import type { MatmulArguments, Runtime } from './runtime.ts';
+import { Layout, WORTHWHILE, borders } from './runtime.ts';
+import type { Share } from './team.ts';
+import { unitsFor } from './team.ts';
 
 /** One product on the heap: pointers in bytes, `bias` 0 for none. */
 export interface Product {
@@ -42,7 +18,6 @@ export interface Product {
   readonly relu: boolean;
 }
 
-/** The kernels of `assembly/gemm.ts` on one heap. */
 export interface Gemm {
   readonly multiply: (product: Product) => void;
   /** Helpers that stand ready. The first call starts them. */
@@ -50,9 +25,6 @@ export interface Gemm {
   /** Products of which helpers did a part, so far. */
   readonly shared: () => number;
 }
-
-/** Multiplications below which waking helpers and copying to them costs more than they save: about half a millisecond's work. */
-const WORTHWHILE = 10_000_000;
 
 /** Floats that could be copied in the time that beginning a copy takes. */
 const COPY_START = 400;
@@ -81,17 +53,6 @@ function copy(from: Float32Array, source: Block, to: Float32Array, target: Block
   }
 }
 
-/** A helper's memory, filled from the bottom; every piece starts at a multiple of 64 bytes. Address 0 stays free: it says "none". */
-class Layout {
-  bytes = 64;
-
-  take(floats: number): number {
-    const at = this.bytes;
-    this.bytes += Math.ceil(floats / 16) * 64;
-    return at;
-  }
-}
-
 /** The part of a product that is rows [first, last) (`axis` 0) or columns (`axis` 1) of C, as blocks of the whole's operands. */
 interface Part {
   readonly a: Block;
@@ -116,30 +77,8 @@ function part(product: Product, axis: 0 | 1, first: number, last: number): Part 
   };
 }
 
-/** Cuts [0, extent) into at most `parts` of about equal length at multiples of `unit`; returns both ends and the borders between. */
-function borders(extent: number, parts: number, unit: number): number[] {
-  const length = Math.ceil(extent / parts / unit) * unit;
-  return Array.from({ length: Math.ceil(extent / length) + 1 }, (_, i) => Math.min(extent, i * length));
-}
-
-/** Compiles the kernels for a heap. Products above a size are shared among `threads` threads; the bits do not depend on how many. */
-export function createGemm(heap: WasmHeap, threads: number): Gemm {
-  const module = new WebAssembly.Module(decodeBase64(wasmBase64));
-  const instance = new WebAssembly.Instance(module, { env: { memory: heap.memory, abort: () => undefined } });
-  const kernels = instance.exports as unknown as Exports;
-  const team: Team = createTeam(threads, () => new WebAssembly.Module(decodeBase64(sharedWasmBase64)));
-
-  let scratch = 0;
-  let scratchBytes = 0;
-  const reserve = (floats: number): number => {
-    if (4 * floats > scratchBytes) {
-      if (scratch !== 0) heap.free(scratch);
-      scratchBytes = 4 * floats;
-      scratch = heap.allocate(scratchBytes);
-    }
-    return scratch;
-  };
-
+/** Products above a size are shared among the runtime's threads; the bits do not depend on how many. */
+export function createGemm({ heap, kernels, team, scratch }: Runtime): Gemm {
   /** The arguments for one part, its blocks wherever they now lie. */
   const matmulArguments = (
     { k, transposeA, transposeB, relu }: Product,
@@ -164,7 +103,9 @@ export function createGemm(heap: WasmHeap, threads: number): Gemm {
 
   const compute = (product: Product, piece: Part): void => {
     const { rows, columns } = piece.c;
-    kernels.matmul(...matmulArguments(product, piece, reserve(kernels.scratchFloats(rows, columns, product.k))));
+    kernels.matmul(
+      ...matmulArguments(product, piece, scratch('scratch', 4 * kernels.scratchFloats(rows, columns, product.k))),
+    );
   };
 
   /** `axis`: the operand that the other parts of the product use too is B for parts of the rows (0), A for parts of the columns. */
@@ -205,7 +146,7 @@ export function createGemm(heap: WasmHeap, threads: number): Gemm {
       const { m, n, k } = product;
       const whole = part(product, 0, 0, m);
       // Scratch first: it may grow the heap, and views of it must not go stale meanwhile.
-      reserve(kernels.scratchFloats(m, n, k));
+      scratch('scratch', 4 * kernels.scratchFloats(m, n, k));
       const ready = m * n * k < WORTHWHILE ? 0 : team.ready();
       if (ready === 0) {
         compute(product, whole);

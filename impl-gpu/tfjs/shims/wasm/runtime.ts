@@ -1,0 +1,133 @@
+/** The compiled kernels of `assembly/gemm.ts` on tfjs-wasm's heap and on its helpers' memories. */
+import { decodeBase64 } from '../../../base64.ts';
+import type { WasmHeap } from '../../bridges/wasm.ts';
+import { sharedWasmBase64, wasmBase64 } from './gemm.wasm.ts';
+import type { Team } from './team.ts';
+import { createTeam } from './team.ts';
+
+/** What `assembly/gemm.ts` exports. Pointers are byte addresses, truth values 0 or 1. */
+export interface Kernels {
+  scratchFloats(m: number, n: number, k: number): number;
+  matmul(...values: MatmulArguments): void;
+  convolve(...values: ConvolveArguments): void;
+  convolveFilter(...values: ConvolveFilterArguments): void;
+  depthwiseInput(...values: DepthwiseArguments): void;
+  depthwiseFilter(...values: DepthwiseArguments): void;
+}
+
+export type MatmulArguments = readonly [
+  a: number,
+  b: number,
+  c: number,
+  m: number,
+  n: number,
+  k: number,
+  transposeA: number,
+  transposeB: number,
+  lda: number,
+  ldb: number,
+  ldc: number,
+  bias: number,
+  relu: number,
+  scratch: number,
+];
+
+export type ConvolveArguments = readonly [
+  x: number,
+  filter: number,
+  y: number,
+  first: number,
+  m: number,
+  n: number,
+  taps: number,
+  channels: number,
+  pixels: number,
+  table: number,
+  xImage: number,
+  order: number,
+  rows: number,
+  yImage: number,
+  bias: number,
+  relu: number,
+  scratch: number,
+];
+
+export type ConvolveFilterArguments = readonly [
+  x: number,
+  dy: number,
+  df: number,
+  first: number,
+  m: number,
+  n: number,
+  channels: number,
+  images: number,
+  pixels: number,
+  table: number,
+  xImage: number,
+  scratch: number,
+];
+
+export type DepthwiseArguments = readonly [
+  from: number,
+  other: number,
+  to: number,
+  images: number,
+  pixels: number,
+  taps: number,
+  channels: number,
+  multiplier: number,
+  table: number,
+  image: number,
+];
+
+export interface Runtime {
+  readonly heap: WasmHeap;
+  readonly kernels: Kernels;
+  readonly team: Team;
+  /**
+   * Byte address of at least that many bytes of heap, kept from call to call, 16-byte aligned. `slot` tells users apart. A larger request moves the
+   * slot and may grow the heap: ask before making views.
+   */
+  readonly scratch: (slot: 'scratch' | 'tables', bytes: number) => number;
+}
+
+/** Multiplications below which waking helpers and copying to them costs more than they save: about half a millisecond's work. */
+export const WORTHWHILE = 10_000_000;
+
+/** Compiles the kernels for a heap, with `threads` to share large work among. */
+export function createRuntime(heap: WasmHeap, threads: number): Runtime {
+  const module = new WebAssembly.Module(decodeBase64(wasmBase64));
+  const instance = new WebAssembly.Instance(module, { env: { memory: heap.memory, abort: () => undefined } });
+  const slots = new Map<string, { at: number; bytes: number }>();
+  return {
+    heap,
+    kernels: instance.exports as unknown as Kernels,
+    team: createTeam(threads, () => new WebAssembly.Module(decodeBase64(sharedWasmBase64))),
+    scratch: (slot, bytes) => {
+      const held = slots.get(slot);
+      if (held !== undefined && held.bytes >= bytes) return held.at;
+      if (held !== undefined) heap.free(held.at);
+      const at = heap.allocate(bytes);
+      slots.set(slot, { at, bytes });
+      return at;
+    },
+  };
+}
+
+/** A helper's memory, filled from the bottom; every piece starts at a multiple of 64 bytes. Address 0 stays free: it says "none". */
+export class Layout {
+  bytes = 64;
+
+  /** Takes room for 4-byte numbers. */
+  take(count: number): number {
+    const at = this.bytes;
+    this.bytes += Math.ceil(count / 16) * 64;
+    return at;
+  }
+}
+
+/** Cuts [0, extent) into at most `parts` of about equal length at multiples of `unit`; returns both ends and the borders between. */
+export function borders(extent: number, parts: number, unit: number): number[] {
+  const length = Math.ceil(extent / parts / unit) * unit;
+  return Array.from({ length: Math.ceil(extent / length) + 1 }, (_, i) => Math.min(extent, i * length));
+}
