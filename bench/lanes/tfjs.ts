@@ -137,9 +137,11 @@ function peakTensorBytes(work: () => void): number {
   return peak - before;
 }
 
-/** Bytes of the GPU buffers that `work` makes and keeps. */
+/** Bytes of the GPU buffers that `work` makes outside tfjs's own pool, which uses its buffers again. */
 function newBufferBytes(device: GPUDevice, work: () => void): number {
+  const { bufferManager } = tf.backend() as unknown as { bufferManager: { numBytesAllocated: number } };
   const create = device.createBuffer.bind(device);
+  const pooled = bufferManager.numBytesAllocated;
   let bytes = 0;
   device.createBuffer = (descriptor) => {
     bytes += descriptor.size;
@@ -150,7 +152,7 @@ function newBufferBytes(device: GPUDevice, work: () => void): number {
   } finally {
     device.createBuffer = create;
   }
-  return bytes;
+  return bytes - (bufferManager.numBytesAllocated - pooled);
 }
 
 function kindName(backend: TfjsBackend, kind: Kind, rule: RuleName, keepProbability: number): string {

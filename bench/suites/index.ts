@@ -2,8 +2,11 @@ import { cost } from './cost.ts';
 import { dropIn } from './dropIn.ts';
 import { engines } from './engines.ts';
 import { epoch } from './epoch.ts';
+import { mask } from './mask.ts';
+import { reference } from './reference.ts';
+import { scale } from './scale.ts';
 import { step } from './step.ts';
 import type { Suite } from './suite.ts';
 
 /** All suites, in the order in which `lrd bench` runs them. */
-export const SUITES: readonly Suite[] = [step, cost, epoch, engines, dropIn];
+export const SUITES: readonly Suite[] = [step, cost, mask, scale, epoch, reference, engines, dropIn];
