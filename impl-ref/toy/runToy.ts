@@ -152,7 +152,7 @@ export function runToy(options: ToyOptions = {}): ToyResult {
     const base: OptimizerOptions = { rule, hyper: { learningRate, weightDecay: 0 }, masks };
     for (const keepProbability of [1, p]) {
       const drawn = descend(starts, steps, { ...base, keepProbability });
-      const paths = drawn.map((points) => ({ points, end: endOf(points.at(-1)) }));
+      const paths = drawn.map((points) => ({ points, end: endOf(points[points.length - 1] as Point) }));
       panels.push({ rule, learningRate, keepProbability, paths });
     }
     const longer = Math.round(steps / effectiveKeepProbability(p));
@@ -164,13 +164,13 @@ export function runToy(options: ToyOptions = {}): ToyResult {
     ]) {
       const ends = { global: 0, local: 0, elsewhere: 0 };
       for (const path of descend(table, arm.steps, { ...base, keepProbability: arm.keepProbability }, arm.steps)) {
-        ends[endOf(path.at(-1))] += 1;
+        ends[endOf(path[path.length - 1] as Point)] += 1;
       }
       counts.push({ rule, learningRate, ...arm, ends });
     }
     const rest = Array.from({ length: 100 }, () => STATIONARY_POINTS.localMinimum);
     const left = descend(rest, steps, { ...base, keepProbability: p }, steps).filter(
-      (path) => endOf(path.at(-1)) !== 'local',
+      (path) => endOf(path[path.length - 1] as Point) !== 'local',
     );
     escapes.push({ rule, learningRate, runs: rest.length, left: left.length });
   }
