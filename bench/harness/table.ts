@@ -65,12 +65,17 @@ function laneRow(lane: LaneResult, elements: number | undefined): string[] {
   ];
 }
 
-/** Ratios without a limit: a row a lane, a column a peer. */
+/** Ratios without a limit: a row a lane, a column a peer; a list where lanes have peers of their own. */
 function ratioMatrix({ ratios }: GroupResult): string[] {
   const free = ratios.filter(({ limit }) => limit === undefined);
   if (free.length === 0) return [];
   const lanes = [...new Set(free.map(({ lane }) => lane))];
   const peers = [...new Set(free.map(({ over }) => over))];
+  if (free.length < lanes.length * peers.length || peers.length === 1) {
+    return columns(free.map(({ lane, over, ratio }) => [`${lane} over ${over}`, spreadText(ratio)])).map(
+      (line) => `  ${line}`,
+    );
+  }
   const cell = (lane: string, peer: string): string => {
     const found = free.find((ratio) => ratio.lane === lane && ratio.over === peer);
     return found === undefined ? '' : spreadText(found.ratio);
@@ -88,10 +93,13 @@ function ratioMatrix({ ratios }: GroupResult): string[] {
 /** A group as a table of its lanes, its ratios, and what was left out. */
 export function groupText(group: GroupResult): string {
   const { elements } = group;
-  const head = ['', 'a step', elements === undefined ? '' : 'ns an element', 'of a copy', 'extra bytes (an element)'];
+  const head = ['', 'a step', 'ns an element', 'of a copy', 'extra bytes (an element)'];
+  const cells = group.lanes.map((lane) => laneRow(lane, elements));
+  // Columns that say nothing here are left out.
+  const said = head.map((_, k) => cells.some((row) => row[k] !== ''));
   const lines = [
     `${group.name}${group.noise > 0.15 ? `   [noisy: a fixed piece of work varied by ${figure(100 * group.noise)} %]` : ''}`,
-    ...columns([head, ...group.lanes.map((lane) => laneRow(lane, elements))]),
+    ...(cells.length === 0 ? [] : columns([head, ...cells].map((row) => row.filter((__, k) => said[k])))),
   ];
   const ratios = group.ratios
     .filter(({ limit }) => limit !== undefined)

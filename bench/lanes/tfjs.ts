@@ -137,22 +137,36 @@ function peakTensorBytes(work: () => void): number {
   return peak - before;
 }
 
+interface BufferManager {
+  acquireBuffer(...args: readonly unknown[]): GPUBuffer;
+}
+
 /** Bytes of the GPU buffers that `work` makes outside tfjs's own pool, which uses its buffers again. */
 function newBufferBytes(device: GPUDevice, work: () => void): number {
-  const { bufferManager } = tf.backend() as unknown as { bufferManager: { numBytesAllocated: number } };
+  const { bufferManager } = tf.backend() as unknown as { bufferManager: BufferManager };
   const create = device.createBuffer.bind(device);
-  const pooled = bufferManager.numBytesAllocated;
+  const acquire = bufferManager.acquireBuffer.bind(bufferManager);
   let bytes = 0;
+  let pooled = false;
   device.createBuffer = (descriptor) => {
-    bytes += descriptor.size;
+    if (!pooled) bytes += descriptor.size;
     return create(descriptor);
+  };
+  bufferManager.acquireBuffer = (...args) => {
+    pooled = true;
+    try {
+      return acquire(...args);
+    } finally {
+      pooled = false;
+    }
   };
   try {
     work();
   } finally {
     device.createBuffer = create;
+    bufferManager.acquireBuffer = acquire;
   }
-  return bytes - (bufferManager.numBytesAllocated - pooled);
+  return bytes;
 }
 
 function kindName(backend: TfjsBackend, kind: Kind, rule: RuleName, keepProbability: number): string {
