@@ -2,61 +2,88 @@
  * The fused step on `Float32Array`s in plain JavaScript: for the backends that keep their data there, and for everything
  * without SIMD or a GPU. Arithmetic is float64 with one rounding at each store, so it is never less exact than float32.
  */
-import { STREAMS } from '../../spec/stream.ts';
-import { philox4x32 } from '../philox.ts';
+import { PHILOX, STREAMS } from '../../spec/stream.ts';
 import type { Key } from '../philox.ts';
 import { InvalidArgumentError } from '../validate.ts';
 import type { Engine, Kernel, Scalars, StepPlan, TensorBuffers, TensorPlan } from './engine.ts';
 import { KEEP_ALL, kernelState } from './engine.ts';
 
-/** Elements that get their mask at once: the only scratch memory. A multiple of the block's eight. */
+/** Elements that are updated at once, a multiple of the block's eight. The scratch memory is eight bytes for each. */
 const CHUNK = 2048;
 
-const words = new Uint32Array(4);
+const [M0, M1] = PHILOX.multipliers;
+const [W0, W1] = PHILOX.weyl;
+const [M0_LOW, M0_HIGH, M1_LOW, M1_HIGH] = [M0 & 0xffff, M0 >>> 16, M1 & 0xffff, M1 >>> 16] as const;
 
-/** kept[i] = 1 iff element `first + i` of the mask stream is kept. `first` is a multiple of 8. */
-function drawMask(key: Key, step: number, first: number, count: number, threshold: number, kept: Uint8Array): void {
-  const firstBlock = first / 8;
+/** The high word of a * (high * 2^16 + low), in int32 arithmetic throughout: no intermediate passes 2^32. */
+function multiplyHigh(a: number, low: number, high: number): number {
+  const aLow = a & 0xffff;
+  const aHigh = a >>> 16;
+  const middle = (Math.imul(aLow, high) + (Math.imul(aLow, low) >>> 16)) | 0;
+  const other = (Math.imul(aHigh, low) + (middle & 0xffff)) | 0;
+  return (Math.imul(aHigh, high) + (middle >>> 16) + (other >>> 16)) | 0;
+}
+
+/** kept[i] = -1 if element `first + i` of the mask stream is kept, else 0. `first` is a multiple of 8. */
+function drawMask(key: Key, step: number, first: number, count: number, threshold: number, kept: Int32Array): void {
   for (let i = 0; i < count; i += 8) {
-    const block = firstBlock + i / 8;
-    philox4x32(block >>> 0, Math.floor(block / 2 ** 32), step, STREAMS.mask, key, words);
-    for (let j = 0; j < 4; j++) {
-      const word = words[j] as number;
-      kept[i + 2 * j] = (word & 0xffff) < threshold ? 1 : 0;
-      kept[i + 2 * j + 1] = word >>> 16 < threshold ? 1 : 0;
+    let c0 = ((first + i) / 8) | 0;
+    let c1 = 0;
+    let c2 = step | 0;
+    let c3: number = STREAMS.mask;
+    let k0 = key[0] | 0;
+    let k1 = key[1] | 0;
+    for (let round = 0; round < PHILOX.rounds; round++) {
+      const high0 = multiplyHigh(c0, M0_LOW, M0_HIGH);
+      const high1 = multiplyHigh(c2, M1_LOW, M1_HIGH);
+      const low0 = Math.imul(c0, M0);
+      c0 = high1 ^ c1 ^ k0;
+      c1 = Math.imul(c2, M1);
+      c2 = high0 ^ c3 ^ k1;
+      c3 = low0;
+      k0 = (k0 + W0) | 0;
+      k1 = (k1 + W1) | 0;
     }
+    // (half - T) >> 31 is -1 exactly where half < T.
+    kept[i] = ((c0 & 0xffff) - threshold) >> 31;
+    kept[i + 1] = ((c0 >>> 16) - threshold) >> 31;
+    kept[i + 2] = ((c1 & 0xffff) - threshold) >> 31;
+    kept[i + 3] = ((c1 >>> 16) - threshold) >> 31;
+    kept[i + 4] = ((c2 & 0xffff) - threshold) >> 31;
+    kept[i + 5] = ((c2 >>> 16) - threshold) >> 31;
+    kept[i + 6] = ((c3 & 0xffff) - threshold) >> 31;
+    kept[i + 7] = ((c3 >>> 16) - threshold) >> 31;
   }
 }
 
-/** A stretch of one tensor: elements `first` to `last` - 1, with kept[i - first]. */
+/** A stretch of one tensor: elements `first` to `last` - 1, whose new parameters go to next[i - first]. */
 interface Stretch {
   readonly parameter: Float32Array;
   readonly gradient: Float32Array;
   readonly state: Readonly<Record<string, Float32Array>>;
   readonly first: number;
   readonly last: number;
-  readonly kept: Uint8Array;
+  readonly next: Float32Array;
 }
 
 // Typed arrays give `number | undefined` to the compiler; `first <= i < last` lies inside all of them.
 type Floats = Record<number, number>;
 
 function stepGradient(
-  { parameter, gradient, first, last, kept }: Stretch,
+  { parameter, gradient, first, last, next }: Stretch,
   { decay, rate }: Scalars,
   kernel: Kernel,
 ): void {
   const [p, g] = [parameter as Floats, gradient as Floats];
   const { coupled } = kernel;
   for (let i = first; i < last; i++) {
-    if (kept[i - first] === 0) continue;
     const old = p[i] as number;
-    p[i] = old - rate * (coupled ? (g[i] as number) + decay * old : (g[i] as number));
+    next[i - first] = old - rate * (coupled ? (g[i] as number) + decay * old : (g[i] as number));
   }
 }
 
 function stepMomentum(stretch: Stretch, scalars: Scalars, { coupled, nesterov }: Kernel): void {
-  const { first, last, kept } = stretch;
+  const { first, last, next } = stretch;
   const { decay, rate, firstKeep, firstAdd, momentum } = scalars;
   const [p, g, buf] = [stretch.parameter as Floats, stretch.gradient as Floats, stretch.state['buf'] as Floats];
   for (let i = first; i < last; i++) {
@@ -64,12 +91,12 @@ function stepMomentum(stretch: Stretch, scalars: Scalars, { coupled, nesterov }:
     const d = coupled ? (g[i] as number) + decay * old : (g[i] as number);
     const b = firstKeep * (buf[i] as number) + firstAdd * d;
     buf[i] = b;
-    if (kept[i - first] !== 0) p[i] = old - rate * (nesterov ? d + momentum * b : b);
+    next[i - first] = old - rate * (nesterov ? d + momentum * b : b);
   }
 }
 
 function stepRmsprop(stretch: Stretch, scalars: Scalars, kernel: Kernel): void {
-  const { first, last, kept } = stretch;
+  const { first, last, next } = stretch;
   const { coupled, centered, inside, buffered } = kernel;
   const { decay, rate, firstKeep, firstAdd, secondKeep, secondAdd, momentum, epsilon } = scalars;
   const [p, g, v] = [stretch.parameter as Floats, stretch.gradient as Floats, stretch.state['v'] as Floats];
@@ -90,12 +117,12 @@ function stepRmsprop(stretch: Stretch, scalars: Scalars, kernel: Kernel): void {
       delta += momentum * (buf[i] as number);
       buf[i] = delta;
     }
-    if (kept[i - first] !== 0) p[i] = old - rate * delta;
+    next[i - first] = old - rate * delta;
   }
 }
 
 function stepAdam(stretch: Stretch, scalars: Scalars, kernel: Kernel): void {
-  const { first, last, kept } = stretch;
+  const { first, last, next } = stretch;
   const { coupled, decoupled } = kernel;
   const { decay, rate, shrink, firstKeep, firstAdd, secondKeep, secondAdd, epsilon, maxScale } = scalars;
   const [p, g] = [stretch.parameter as Floats, stretch.gradient as Floats];
@@ -114,10 +141,16 @@ function stepAdam(stretch: Stretch, scalars: Scalars, kernel: Kernel): void {
       square = Math.max(vmax[i] as number, maxScale * square);
       vmax[i] = square;
     }
-    if (kept[i - first] !== 0) {
-      const delta = firstMoment ? mean : mean / (Math.sqrt(square) + epsilon);
-      p[i] = old - (decoupled ? shrink * old + rate * delta : rate * delta);
-    }
+    const delta = firstMoment ? mean : mean / (Math.sqrt(square) + epsilon);
+    next[i - first] = old - (decoupled ? shrink * old + rate * delta : rate * delta);
+  }
+}
+
+/** Takes the new bits where kept and leaves the old ones elsewhere: no branch, which a random mask would mispredict. */
+function select(bits: Int32Array, next: Int32Array, kept: Int32Array, first: number, last: number): void {
+  for (let i = first; i < last; i++) {
+    const old = bits[i] as number;
+    bits[i] = old ^ ((old ^ (next[i - first] as number)) & (kept[i - first] as number));
   }
 }
 
@@ -166,19 +199,24 @@ function checkBuffers(plan: StepPlan, tensors: readonly (TensorBuffers<Float32Ar
  * writes anything.
  */
 export function createJsEngine(): Engine<Float32Array> {
-  const kept = new Uint8Array(CHUNK);
+  const kept = new Int32Array(CHUNK);
+  const next = new Float32Array(CHUNK);
+  const nextBits = new Int32Array(next.buffer);
   return {
     step(plan, tensors) {
       checkBuffers(plan, tensors);
       plan.tensors.forEach((tensor, index) => {
         if (tensor === null) return;
         const { parameter, gradient, state } = tensors[index] as TensorBuffers<Float32Array>;
+        const bits = new Int32Array(parameter.buffer, parameter.byteOffset, parameter.length);
         const masked = tensor.threshold < KEEP_ALL;
-        if (!masked) kept.fill(1);
         for (let first = 0; first < tensor.size; first += CHUNK) {
           const last = Math.min(first + CHUNK, tensor.size);
-          if (masked) drawMask(plan.key, plan.step, tensor.base + first, last - first, tensor.threshold, kept);
-          runStretch({ parameter, gradient, state, first, last, kept }, tensor);
+          runStretch({ parameter, gradient, state, first, last, next }, tensor);
+          if (masked) {
+            drawMask(plan.key, plan.step, tensor.base + first, last - first, tensor.threshold, kept);
+            select(bits, nextBits, kept, first, last);
+          } else parameter.set(last - first === CHUNK ? next : next.subarray(0, last - first), first);
         }
       });
     },
