@@ -83,7 +83,7 @@ test('[LRD-STREAM-001] [LRD-STREAM-002] [LRD-STREAM-003] [LRD-STREAM-004] masks 
   assert.ok(file.masks.length >= 40);
 });
 
-test('[LRD-STREAM-007] [LRD-STREAM-008] [LRD-STREAM-009] [LRD-STREAM-010] [LRD-CMP-005] draws are those of the second implementation', () => {
+test('[LRD-STREAM-007] [LRD-STREAM-008] [LRD-STREAM-009] [LRD-STREAM-010] [LRD-STREAM-011] [LRD-CMP-005] draws are those of the second implementation', () => {
   const file = readVectors('draws.json') as {
     uniforms: { seed: string; step: number; stream: StreamName; base: number; values: number[] }[];
     normals: { seed: string; step: number; base: number; values: number[] }[];

@@ -14,6 +14,8 @@ const AREAS: Readonly<Record<string, string>> = {
   STREAM: 'The mask stream and other draws',
   RULE: 'Base rules',
   STATE: 'State, groups, changes',
+  NUM: 'Long runs',
+  PROTO: 'The conformance protocol',
   ERROR: 'Errors',
   CMP: 'Comparators',
   SCHED: 'Schedules, clipping, accumulation',

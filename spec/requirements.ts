@@ -297,7 +297,7 @@ const equations: readonly Requirement[] = [
     tolerance: {
       class: 'interval',
       derivation:
-        'stationary points to 5e-13, from the twelve decimals given; gradient against central differences to 1e-6 of its scale',
+        'stationary points to 5e-13, from the twelve decimals given; gradient and Hessian against central differences to 1e-5 (1 + f)',
     },
     capability: [],
     reference: 'impl-ref/toy/surface.ts#surface',
@@ -594,6 +594,20 @@ const stream: readonly Requirement[] = [
     tolerance: exact,
     capability: [],
     reference: 'impl-ref/draws.ts#initialValues',
+  },
+  {
+    id: 'LRD-STREAM-011',
+    level: 'MUST',
+    binds: 'package',
+    statement:
+      "Every other draw has its place too. Standard dropout: mask bits, layers laid out in the order in which a forward pass calls them. Noisy labels: example i of a mini-batch reads words 2i (u < r disturbs it) and 2i + 1 (class floor(word (C - 1) / 2^32), one more where that is not below the true class); both take the optimizer's step. Augmentation: example i of the data set reads block i, step the epoch, and floor(word k / 2^32) chooses among k.",
+    locus: 'this specification',
+    domain: 'streams 4, 5 and 8',
+    tolerance: exact,
+    capability: [],
+    reference: 'impl-ref/comparators/noisyLabels.ts#noisyLabels',
+    decision:
+      'Everything random in a training run is a function of (seed, position), so that a resumed run is the same run.',
   },
 ];
 

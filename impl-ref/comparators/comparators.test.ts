@@ -151,7 +151,7 @@ test("[LRD-CMP-001] the order is clipping, noise and its kin, L2, centralization
   );
 });
 
-test('[LRD-CMP-006] standard dropout is inverted, by the probability that holds', () => {
+test('[LRD-CMP-006] [LRD-STREAM-011] standard dropout is inverted, by the probability that holds', () => {
   const at = { key: parseSeed(3), step: 2, base: 0 } as const;
   const mask = streamMask({ ...at, stream: 'standardDropout' }, 40, 0.9);
   const out = standardDropout(new Float64Array(40).fill(2), at);
