@@ -1,0 +1,46 @@
+import * as assert from 'uvu/assert';
+import { REQUIREMENTS } from '../../spec/requirements.ts';
+import { suite } from '../harness/suite.ts';
+import { judge } from '../judge/run.ts';
+import { HONEST_VARIANTS, PLANTED_FAULTS } from './faults.ts';
+import { openPlanted } from './implementation.ts';
+
+const test = suite('conformance/planted');
+const seed = Number(process.env['LRD_SEED'] ?? 3);
+
+for (const { name, changes } of HONEST_VARIANTS) {
+  test(`nothing is found in a correct implementation: ${name}`, async () => {
+    const { verdicts } = await judge(openPlanted(name, changes), { adapter: name, seed, runs: 12 });
+    const failed = verdicts.filter(({ status }) => status === 'failed');
+    assert.equal(
+      failed.map(({ property, counterexample }) => [property, counterexample?.message]),
+      [],
+    );
+  });
+}
+
+for (const { name, what, caughtBy, changes } of PLANTED_FAULTS) {
+  test(`[${caughtBy}] catches an implementation that ${what} (${name})`, async () => {
+    const { requirements } = await judge(openPlanted(name, changes()), {
+      adapter: name,
+      seed,
+      only: [caughtBy],
+      firstFinding: true,
+      shrink: false,
+    });
+    assert.ok(requirements.some(({ requirement, status }) => requirement === caughtBy && status === 'failed'));
+  });
+}
+
+test('there are at least 25 faults, over every area of what binds implementations', () => {
+  assert.ok(PLANTED_FAULTS.length >= 25);
+  const areaOf = (id: string): string => id.split('-')[1] as string;
+  const areas = new Set(REQUIREMENTS.filter(({ binds }) => binds === 'implementation').map(({ id }) => areaOf(id)));
+  const covered = new Set(PLANTED_FAULTS.map(({ caughtBy }) => areaOf(caughtBy)));
+  assert.equal(
+    [...areas].filter((area) => !covered.has(area)),
+    [],
+  );
+});
+
+test.run();
