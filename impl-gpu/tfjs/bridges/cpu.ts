@@ -11,7 +11,8 @@ interface TensorRecord {
 }
 
 interface CpuBackend extends tf.KernelBackend {
-  readonly data: { get(dataId: object): TensorRecord | undefined };
+  /** `get` of an unknown id asks tfjs to move it here and fails oddly: ask `has` first. */
+  readonly data: { has(dataId: object): boolean; get(dataId: object): TensorRecord };
 }
 
 /** The cpu backend's storage. */
@@ -29,7 +30,7 @@ export function cpuStorage(): CpuStorage {
   requireTfjsVersion();
   const backend = tf.findBackend('cpu') as CpuBackend;
   const record = (tensor: tf.TensorInfo): TensorRecord => {
-    const found = backend.data.get(tensor.dataId);
+    const found = backend.data.has(tensor.dataId) ? backend.data.get(tensor.dataId) : undefined;
     if (found === undefined || !(found.values instanceof Float32Array)) {
       throw new Error('a float32 tensor of the cpu backend was expected; this one is disposed or foreign');
     }

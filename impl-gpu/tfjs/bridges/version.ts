@@ -4,8 +4,7 @@ import * as tf from '@tensorflow/tfjs';
 export const TFJS_VERSION = '4.22.0';
 
 /** Refuses another tfjs: its internals may have moved, and writing in place on a guess corrupts training silently. */
-export function requireTfjsVersion(): void {
-  const found = tf.version_core;
+export function requireTfjsVersion(found: string = tf.version_core): void {
   if (found !== TFJS_VERSION) {
     throw new Error(`@tensorflow/tfjs must be exactly ${TFJS_VERSION} for the fused engines, got ${found}`);
   }

@@ -25,7 +25,8 @@ interface WasmBackend extends tf.KernelBackend {
     };
   };
   dataIdNextNumber: number;
-  readonly dataIdMap: { get(dataId: object): TensorRecord | undefined };
+  /** `get` of an unknown id asks tfjs to move it here and fails oddly: ask `has` first. */
+  readonly dataIdMap: { has(dataId: object): boolean; get(dataId: object): TensorRecord };
   makeOutput(shape: readonly number[], dtype: tf.DataType): tf.TensorInfo;
 }
 
@@ -56,17 +57,16 @@ function findMemory(backend: WasmBackend): WebAssembly.Memory {
 }
 
 /** The heap of the registered wasm backend. Throws when tfjs is another version or its internals are not as expected. */
-export function wasmHeap(): WasmHeap {
-  const backend = tf.findBackend('wasm') as WasmBackend | undefined;
+export function wasmHeap(backend = tf.findBackend('wasm') as WasmBackend | undefined): WasmHeap {
   if (!backend) throw new Error("the wasm backend is not registered: await tf.setBackend('wasm') first");
   const known = heaps.get(backend);
   if (known) return known;
   requireTfjsVersion();
   const record = (tensor: tf.TensorInfo): TensorRecord => {
-    const found = backend.dataIdMap.get(tensor.dataId);
-    if (found === undefined)
+    if (!backend.dataIdMap.has(tensor.dataId)) {
       throw new Error('a tensor of the wasm backend was expected; this one is disposed or foreign');
-    return found;
+    }
+    return backend.dataIdMap.get(tensor.dataId);
   };
   const heap: WasmHeap = {
     memory: findMemory(backend),

@@ -20,7 +20,12 @@ interface TensorRecord {
 
 interface WebGpuBackend {
   readonly device: GPUDevice;
-  readonly tensorMap: { get(id: object): TensorRecord | undefined; set(id: object, record: TensorRecord): void };
+  /** `get` of an unknown id asks tfjs to move it here and fails oddly: ask `has` first. */
+  readonly tensorMap: {
+    has(id: object): boolean;
+    get(id: object): TensorRecord;
+    set(id: object, record: TensorRecord): void;
+  };
   readonly bufferManager: { acquireBuffer(size: number, usage: number): GPUBuffer };
   nextDataId(): number;
   ensureCommandEncoderReady(): void;
@@ -63,10 +68,10 @@ const storages = new WeakMap<object, WebGpuStorage>();
 function install(backend: WebGpuBackend): WebGpuStorage {
   const slices = new WeakMap<TensorRecord, Slice>();
   const record = (id: object): TensorRecord => {
-    const found = backend.tensorMap.get(id);
-    if (found === undefined)
+    if (!backend.tensorMap.has(id)) {
       throw new Error('a tensor of the webgpu backend was expected; this one is disposed or foreign');
-    return found;
+    }
+    return backend.tensorMap.get(id);
   };
   const flush = (): void => {
     backend.ensureCommandEncoderReady();
@@ -86,7 +91,7 @@ function install(backend: WebGpuBackend): WebGpuStorage {
     return own;
   };
   const sliceOf = (id: object): Slice | undefined => {
-    const found = backend.tensorMap.get(id);
+    const found = backend.tensorMap.has(id) ? backend.tensorMap.get(id) : undefined;
     const slice = found === undefined ? undefined : slices.get(found);
     return slice !== undefined && found?.resource === slice.buffer ? slice : undefined;
   };

@@ -1,0 +1,105 @@
+import { createRequire } from 'node:module';
+import * as tf from '@tensorflow/tfjs';
+import * as assert from 'uvu/assert';
+import { suite } from '../../../conformance/harness/suite.ts';
+import { useBackend } from '../../../models/backend.ts';
+import { cpuStorage } from './cpu.ts';
+import { TFJS_VERSION, requireTfjsVersion } from './version.ts';
+import { wasmHeap } from './wasm.ts';
+import { webGpuStorage } from './webgpu.ts';
+
+const test = suite('impl-gpu/tfjs/bridges');
+const require = createRequire(import.meta.url);
+
+test('another version of tfjs is refused, loudly', () => {
+  requireTfjsVersion();
+  assert.throws(
+    () => requireTfjsVersion('4.23.0'),
+    /@tensorflow\/tfjs must be exactly 4.22.0 for the fused engines, got 4.23.0/,
+  );
+});
+
+test('the pinned version is the one that package.json asks of users, for each of the three packages', () => {
+  const { peerDependencies } = require('../../../package.json') as { peerDependencies: Record<string, string> };
+  for (const name of ['@tensorflow/tfjs', '@tensorflow/tfjs-backend-wasm', '@tensorflow/tfjs-backend-webgpu']) {
+    assert.is(peerDependencies[name], TFJS_VERSION);
+    assert.is((require(`${name}/package.json`) as { version: string }).version, TFJS_VERSION);
+  }
+});
+
+test("wasm: a tensor's pointer leads to its values, a detached variable has bits of its own", async () => {
+  await useBackend('wasm');
+  const heap = wasmHeap();
+  const variable = tf.tidy(() => tf.variable(tf.tensor1d([1.5, -0, NaN])));
+  const clone = variable.clone();
+  assert.is(heap.refCount(variable), 2);
+  const floats = (pointer: number): Float32Array => new Float32Array(heap.memory.buffer, pointer, 3);
+  assert.equal([...floats(heap.pointer(variable))], [1.5, -0, NaN]);
+  const before = heap.pointer(variable);
+  heap.detach(variable);
+  assert.is.not(heap.pointer(variable), before);
+  assert.is(heap.pointer(clone), before);
+  assert.equal([...floats(heap.pointer(variable))], [1.5, -0, NaN]);
+  assert.is(heap.refCount(variable), 1);
+  [variable, clone].forEach((tensor) => tensor.dispose());
+  assert.throws(() => heap.pointer(variable), /disposed or foreign/);
+});
+
+test('wasm: without its heap the backend is refused', () => {
+  const backend = tf.findBackend('wasm') as unknown as { wasm: object };
+  const { wasm } = backend;
+  const stranger = Object.create(backend) as object;
+  Object.defineProperty(stranger, 'wasm', { value: { ...wasm, asm: {}, wasmMemory: undefined } });
+  assert.throws(() => wasmHeap(stranger as never), /the heap of the wasm backend was not found/);
+});
+
+test('cpu: the array is the storage, and replacing it leaves the old one alone', async () => {
+  await useBackend('cpu');
+  const storage = cpuStorage();
+  const tensor = tf.tensor1d([1, 2]);
+  const old = storage.values(tensor);
+  storage.replace(tensor, Float32Array.of(3, 4));
+  assert.equal([...(await tensor.data())], [3, 4]);
+  assert.equal([...old], [1, 2]);
+  tensor.dispose();
+  assert.throws(() => storage.values(tensor), /disposed or foreign/);
+});
+
+test('webgpu: a variable in a flat buffer is read, sliced into products and copied like any other', async () => {
+  await useBackend('webgpu');
+  const storage = webGpuStorage();
+  const buffer = storage.device.createBuffer({ size: 4096, usage: 0x04 | 0x08 | 0x80 });
+  const values = Float32Array.from({ length: 12 }, (_, i) => i + 1);
+  const variable = tf.tidy(() => tf.variable(tf.tensor2d(values, [3, 4])));
+  const clone = variable.clone();
+  storage.adopt(variable, buffer, 512);
+  assert.equal([...(await variable.data())], [...values]);
+  const product = tf.tidy(() => tf.matMul(tf.ones([200, 3]), variable as tf.Tensor2D));
+  assert.equal(Array.from((await product.data()).slice(0, 4)), [15, 18, 21, 24]);
+  // A read that is under way keeps the values of its moment.
+  const pending = variable.data();
+  storage.flush();
+  storage.device.queue.writeBuffer(buffer, 512, new Float32Array(12).fill(7));
+  assert.equal([...(await pending)], [...values]);
+  assert.equal(
+    [...(await variable.data())],
+    Array.from({ length: 12 }, () => 7),
+  );
+  assert.equal([...(await clone.data())], [...values]);
+  const gpu = variable.dataToGPU();
+  assert.equal(
+    [...(await gpu.tensorRef.data())],
+    Array.from({ length: 12 }, () => 7),
+  );
+  storage.expel(variable, buffer);
+  storage.flush();
+  storage.device.queue.writeBuffer(buffer, 512, new Float32Array(12).fill(9));
+  assert.equal(
+    [...(await variable.data())],
+    Array.from({ length: 12 }, () => 7),
+  );
+  [variable, clone, product, gpu.tensorRef].forEach((tensor) => tensor.dispose());
+  buffer.destroy();
+});
+
+test.run();
