@@ -66,8 +66,8 @@ export async function runBench(options: RunOptions): Promise<BenchResult> {
         groups.push(result);
         options.onGroup(result);
       }
-      const { name, title } = suite;
-      results.push({ name, title, seconds: (performance.now() - start) / 1000, groups });
+      const { name, title, about } = suite;
+      results.push({ name, title, about, seconds: (performance.now() - start) / 1000, groups });
     }
     const torch = await describeTorch();
     const adapter = describeGpu();

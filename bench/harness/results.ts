@@ -66,6 +66,8 @@ export interface GroupResult {
 export interface SuiteResult {
   readonly name: string;
   readonly title: string;
+  /** What was timed. */
+  readonly about: string;
   readonly seconds: number;
   readonly groups: readonly GroupResult[];
 }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { compare } from '../../bench/harness/compare.ts';
 import type { BenchResult } from '../../bench/harness/results.ts';
 import { figure, groupText, spreadText } from '../../bench/harness/table.ts';
+import { renderBenchReport } from '../../bench/report/html.ts';
 import { runBench } from '../../bench/run.ts';
 import { SUITES } from '../../bench/suites/index.ts';
 import { JobError, UsageError, unknownName } from '../errors.ts';
@@ -36,6 +37,7 @@ export async function benchCommand(args: readonly string[]): Promise<void> {
   const options = parse(args, {
     full: { type: 'boolean' },
     json: { type: 'string' },
+    html: { type: 'string' },
     compare: { type: 'string' },
     only: { type: 'string' },
     'group-seconds': { type: 'string' },
@@ -68,4 +70,6 @@ export async function benchCommand(args: readonly string[]): Promise<void> {
   if (before !== undefined) printComparison(comparePath as string, before, result);
   const json = options.text('json');
   if (json !== undefined) writeWhole(json, `${JSON.stringify(result, null, 2)}\n`);
+  const html = options.text('html');
+  if (html !== undefined) writeWhole(html, renderBenchReport(result));
 }

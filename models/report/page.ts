@@ -16,7 +16,7 @@ th:first-child, td:first-child { text-align: left; } th { color: var(--soft); fo
 td.best { font-weight: 700; }
 .grid-of-charts { display: grid; gap: 10px; } .chart { width: 100%; height: auto; background: var(--panel); border-radius: 6px; }
 .chart text { fill: var(--ink); font: 10px system-ui, sans-serif; } .chart .title { font-size: 12px; font-weight: 600; }
-.chart .tick, .chart .label { fill: var(--soft); } .chart .grid { stroke: var(--line); stroke-width: 0.6; } .chart .axis { stroke: var(--soft); }
+.chart .tick, .chart .label { fill: var(--soft); } .chart .grid { stroke: var(--line); stroke-width: 0.6; } .chart .axis { stroke: var(--soft); } .chart .whisker { stroke: var(--ink); stroke-width: 1.2; }
 .legend { display: flex; flex-wrap: wrap; gap: 6px 20px; margin: 10px 0; padding: 0; list-style: none; }
 .legend i { display: inline-block; width: 22px; height: 0; border-top: 3px solid; margin-right: 7px; vertical-align: middle; }
 @media (max-width: 640px) { .grid-of-charts { grid-template-columns: 1fr !important; } }

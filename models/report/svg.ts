@@ -13,6 +13,7 @@ export interface ChartOptions {
   readonly xLabel: string;
   readonly yLabel: string;
   readonly logarithmic?: boolean;
+  readonly logarithmicX?: boolean;
   /** Leaves the first tenth of the x range out when the y range is chosen: a steep start would flatten all the rest. */
   readonly ignoreStart?: boolean;
   readonly width?: number;
@@ -58,10 +59,11 @@ function formatTick(value: number): string {
 
 /** A chart of the series; values that are not finite (or not positive on a logarithmic axis) are left out. */
 export function lineChart(series: readonly Series[], options: ChartOptions): string {
-  const { title, xLabel, yLabel, logarithmic = false, ignoreStart = false, width = 300, height = 210 } = options;
+  const { title, xLabel, yLabel, logarithmic = false, logarithmicX = false } = options;
+  const { ignoreStart = false, width = 300, height = 210 } = options;
   const margin = { left: 48, right: 10, top: 26, bottom: 36 };
   const usable = ([x, y]: readonly [number, number]): boolean =>
-    Number.isFinite(x) && Number.isFinite(y) && (!logarithmic || y > 0);
+    Number.isFinite(x) && Number.isFinite(y) && (!logarithmic || y > 0) && (!logarithmicX || x > 0);
   const points = series.flatMap((s) => s.points.filter(usable));
   const head = `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeHtml(title)}" class="chart">`;
   const heading = `<text x="${margin.left}" y="16" class="title">${escapeHtml(title)}</text>`;
@@ -76,8 +78,9 @@ export function lineChart(series: readonly Series[], options: ChartOptions): str
     return [low - pad, high + pad];
   };
   const [x0, x1] = [Math.min(...xs), Math.max(Math.max(...xs), Math.min(...xs) + 1)];
+  const across = (x: number): number => (logarithmicX ? Math.log(x / x0) / Math.log(x1 / x0) : (x - x0) / (x1 - x0));
   const [y0, y1] = span(Math.min(...ys), Math.max(...ys));
-  const toX = (x: number): number => margin.left + ((x - x0) / (x1 - x0)) * (width - margin.left - margin.right);
+  const toX = (x: number): number => margin.left + across(x) * (width - margin.left - margin.right);
   const scale = (y: number): number => (logarithmic ? Math.log(y / y0) / Math.log(y1 / y0) : (y - y0) / (y1 - y0));
   const toY = (y: number): number => height - margin.bottom - scale(y) * (height - margin.top - margin.bottom);
   const bottom = height - margin.bottom;
@@ -90,7 +93,7 @@ export function lineChart(series: readonly Series[], options: ChartOptions): str
         `<text x="${margin.left - 5}" y="${y}" dy="0.32em" text-anchor="end" class="tick">${formatTick(tick)}</text>`,
     );
   }
-  for (const tick of niceTicks(x0, x1)) {
+  for (const tick of logarithmicX ? logTicks(x0, x1) : niceTicks(x0, x1)) {
     parts.push(
       `<text x="${toX(tick).toFixed(1)}" y="${bottom + 13}" text-anchor="middle" class="tick">${formatTick(tick)}</text>`,
     );
@@ -115,5 +118,66 @@ export function lineChart(series: readonly Series[], options: ChartOptions): str
     );
   }
   parts.push('</svg></svg>');
+  return parts.join('');
+}
+
+/** A bar with the range that its value has. */
+export interface Bar {
+  readonly label: string;
+  readonly value: number;
+  readonly low: number;
+  readonly high: number;
+  /** A CSS colour. */
+  readonly color: string;
+}
+
+export interface BarChartOptions {
+  readonly title: string;
+  readonly xLabel: string;
+  /** A line through all bars, such as 1 for ratios; bars start there. */
+  readonly reference: number;
+  readonly width?: number;
+}
+
+/** Horizontal bars on a logarithmic axis, each from the reference to its value, with a whisker over its range. */
+export function barChart(bars: readonly Bar[], { title, xLabel, reference, width = 620 }: BarChartOptions): string {
+  const row = 20;
+  const margin = { left: Math.round(width * 0.47), right: 56, top: 26, bottom: 36 };
+  const height = margin.top + margin.bottom + row * bars.length;
+  const positive = bars.filter(({ low, value, high }) => low > 0 && value > 0 && Number.isFinite(high));
+  const all = [reference, ...positive.flatMap(({ low, high }) => [low, high])];
+  const [x0, x1] = [Math.min(...all) / 1.15, Math.max(...all) * 1.15];
+  const toX = (x: number): number =>
+    margin.left + (Math.log(x / x0) / Math.log(x1 / x0)) * (width - margin.left - margin.right);
+  const bottom = height - margin.bottom;
+  const parts = [
+    `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeHtml(title)}" class="chart">`,
+    `<text x="10" y="16" class="title">${escapeHtml(title)}</text>`,
+  ];
+  for (const tick of logTicks(x0, x1)) {
+    const x = toX(tick).toFixed(1);
+    parts.push(
+      `<line x1="${x}" x2="${x}" y1="${margin.top}" y2="${bottom}" class="grid"/>` +
+        `<text x="${x}" y="${bottom + 13}" text-anchor="middle" class="tick">${formatTick(tick)}</text>`,
+    );
+  }
+  const start = toX(reference);
+  positive.forEach(({ label, value, low, high, color }, k) => {
+    const y = margin.top + row * k + row / 2;
+    const end = toX(value);
+    const [left, right] = [Math.min(start, end), Math.max(start, end)];
+    const beside = Math.max(right, toX(high)) + 4;
+    parts.push(
+      `<text x="${margin.left - 6}" y="${y}" dy="0.32em" text-anchor="end">${escapeHtml(label)}</text>` +
+        `<rect x="${left.toFixed(1)}" y="${y - 6}" width="${Math.max(1, right - left).toFixed(1)}" height="12" fill="${color}" rx="1.5"><title>${escapeHtml(label)}</title></rect>` +
+        `<line x1="${toX(low).toFixed(1)}" x2="${toX(high).toFixed(1)}" y1="${y}" y2="${y}" class="whisker"/>` +
+        `<text x="${beside.toFixed(1)}" y="${y}" dy="0.32em" class="tick">${formatTick(Number(value.toPrecision(3)))}</text>`,
+    );
+  });
+  const x = start.toFixed(1);
+  parts.push(
+    `<line x1="${x}" x2="${x}" y1="${margin.top}" y2="${bottom}" class="axis"/>`,
+    `<text x="${(margin.left + width - margin.right) / 2}" y="${height - 6}" text-anchor="middle" class="label">${escapeHtml(xLabel)}</text></svg>`,
+  );
   return parts.join('');
 }
