@@ -132,8 +132,8 @@ function scaling({ groups }: SuiteResult): string {
 function rooflines({ groups }: SuiteResult): string {
   const families = new Map<string, GroupResult[]>();
   for (const group of groups) {
-    const [rule = '', family = ''] = [group.name.split(', ')[0], group.name.split(', ').at(-1)];
-    const key = `${rule}, ${family}`;
+    const parts = group.name.split(', ');
+    const key = `${parts[0]}, ${parts.at(-1)}`;
     families.set(key, [...(families.get(key) ?? []), group]);
   }
   const charts = [...families].flatMap(([key, members]) => {
