@@ -101,8 +101,8 @@ for (const rule of Object.keys(RULES) as RuleName[]) {
           if (hyper['centered'] === true) return;
           const scale = Math.abs(theta) + Math.abs(learningRate * delta);
           // The rectifier of RAdam subtracts numbers of a size of 2000 that agree in all but a few digits.
-        const narrow = rule === 'radam' ? 1e-8 : 1e-11;
-        assert.ok(parameter.hi - parameter.lo < narrow * scale, `width ${parameter.hi - parameter.lo} at ${scale}`);
+          const narrow = rule === 'radam' ? 1e-8 : 1e-11;
+          assert.ok(parameter.hi - parameter.lo < narrow * scale, `width ${parameter.hi - parameter.lo} at ${scale}`);
         },
       ),
       { ...options, numRuns: 200 },

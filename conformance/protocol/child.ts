@@ -39,7 +39,8 @@ class LineReader {
       this.lastWords = (this.lastWords + chunk.toString('utf8')).slice(-2000);
     });
     child.on('error', (error) => this.fail(`the program could not be started: ${error.message}`));
-    child.stdin.on('error', () => this.fail('the program closed its stdin'));
+    // A program that dies closes its stdin first: its exit code says more, if it comes.
+    child.stdin.on('error', () => setTimeout(() => this.fail('the program closed its stdin'), 1000).unref());
     child.on('close', (code, signal) => {
       if (this.length > 0) this.fail('the program ended in the middle of a line');
       this.fail(`the program ended (${signal === null ? `exit code ${code}` : `signal ${signal}`})`);
