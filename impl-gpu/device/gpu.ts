@@ -84,8 +84,9 @@ export function describeAdapter(adapter: GPUAdapter): AdapterDescription {
   return { vendor, architecture, device, description, software };
 }
 
-function nameOf({ vendor, device, description }: AdapterDescription): string {
-  return description === '' ? `${vendor} ${device}`.trim() || 'an unnamed adapter' : description;
+function nameOf({ vendor, architecture, device, description }: AdapterDescription): string {
+  const parts = [vendor, architecture, device].filter((part) => part !== '');
+  return description || parts.join(' ') || 'an unnamed adapter';
 }
 
 interface Answer {
@@ -120,7 +121,9 @@ async function findInNode(kind: AdapterKind): Promise<Found> {
   const attempts: GpuAttempt[] = [];
   let dawn: Dawn;
   try {
-    dawn = (await import('webgpu')) as unknown as Dawn;
+    // By a name that no bundler for browsers can follow.
+    const name: string = 'webgpu';
+    dawn = (await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as Dawn;
   } catch (error) {
     const reason = `the npm package webgpu does not load: ${(error as Error).message.split('\n')[0]}`;
     attempts.push({ source: 'Dawn', adapter: undefined, outcome: reason });

@@ -2,20 +2,13 @@
  * SwiftShader, Google's Vulkan driver for CPUs, found without root: from the npm package `@sparticuz/chromium` (Linux x64),
  * which carries it as a compressed archive, or from Debian's `chromium` package. Node only.
  */
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { createRequire } from 'node:module';
-import { constants, homedir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { brotliDecompressSync } from 'node:zlib';
+// Through `process`, not by import statements: a bundler for browsers must not find Node's modules here.
+const { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } =
+  process.getBuiltinModule('node:fs');
+const { createRequire } = process.getBuiltinModule('node:module');
+const { constants, homedir } = process.getBuiltinModule('node:os');
+const path = process.getBuiltinModule('node:path');
+const { brotliDecompressSync } = process.getBuiltinModule('node:zlib');
 
 const PACKAGE = '@sparticuz/chromium';
 const ICD = 'vk_swiftshader_icd.json';
@@ -49,23 +42,23 @@ function* readTar(archive: Buffer): Generator<{ readonly name: string; readonly 
 }
 
 function cacheDirectory(): string {
-  const base = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
-  return join(base, 'learning-rate-dropout');
+  const base = process.env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache');
+  return path.join(base, 'learning-rate-dropout');
 }
 
-const complete = (directory: string): boolean => FILES.every((file) => existsSync(join(directory, file)));
+const complete = (directory: string): boolean => FILES.every((file) => existsSync(path.join(directory, file)));
 
 /** Unpacks the package's archive into the user's cache, once a version, and atomically: processes may race. */
 function unpackPackage(): string {
-  const root = dirname(dirname(dirname(createRequire(import.meta.url).resolve(PACKAGE))));
-  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
-  const target = join(cacheDirectory(), `swiftshader-${version}`);
+  const root = path.dirname(path.dirname(path.dirname(createRequire(import.meta.url).resolve(PACKAGE))));
+  const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as { version: string };
+  const target = path.join(cacheDirectory(), `swiftshader-${version}`);
   if (complete(target)) return target;
-  const archive = brotliDecompressSync(readFileSync(join(root, 'bin', 'swiftshader.tar.br')));
+  const archive = brotliDecompressSync(readFileSync(path.join(root, 'bin', 'swiftshader.tar.br')));
   mkdirSync(cacheDirectory(), { recursive: true });
   const scratch = mkdtempSync(`${target}-`);
   for (const { name, content } of readTar(archive)) {
-    if (FILES.some((file) => file === name)) writeFileSync(join(scratch, name), content);
+    if (FILES.some((file) => file === name)) writeFileSync(path.join(scratch, name), content);
   }
   if (!complete(scratch)) {
     rmSync(scratch, { recursive: true, force: true });
@@ -118,10 +111,10 @@ const LOADER_FOLDERS = [
 export function systemHasLoader(): boolean {
   if (process.platform !== 'linux') return true;
   const folders = [
-    ...(process.env['LD_LIBRARY_PATH'] ?? '').split(':').filter((path) => path !== ''),
+    ...(process.env['LD_LIBRARY_PATH'] ?? '').split(':').filter((folder) => folder !== ''),
     ...LOADER_FOLDERS,
   ];
-  return folders.some((folder) => existsSync(join(folder, LOADER)));
+  return folders.some((folder) => existsSync(path.join(folder, LOADER)));
 }
 
 /**
@@ -133,10 +126,10 @@ export function systemHasDriver(): boolean {
   if ([ICD_VARIABLE, 'VK_DRIVER_FILES', 'VK_ADD_DRIVER_FILES'].some((name) => process.env[name] !== undefined))
     return true;
   const data = (process.env['XDG_DATA_DIRS'] ?? '/usr/local/share:/usr/share').split(':');
-  const own = [process.env['XDG_DATA_HOME'] ?? join(homedir(), '.local', 'share')];
+  const own = [process.env['XDG_DATA_HOME'] ?? path.join(homedir(), '.local', 'share')];
   const configuration = [...(process.env['XDG_CONFIG_DIRS'] ?? '/etc/xdg').split(':'), '/etc', '/usr/local/etc'];
   return [...configuration, ...own, ...data].some((folder) => {
-    const manifests = join(folder, 'vulkan', 'icd.d');
+    const manifests = path.join(folder, 'vulkan', 'icd.d');
     return existsSync(manifests) && readdirSync(manifests).some((file) => file.endsWith('.json'));
   });
 }
@@ -148,7 +141,7 @@ export function bringLoader(drivers: readonly SoftwareDriver[]): void {
   const flags = constants.dlopen.RTLD_NOW | constants.dlopen.RTLD_GLOBAL | RTLD_NODELETE;
   try {
     // Not a Node addon, so this always throws; the library stays loaded, and Dawn finds it by its name.
-    process.dlopen({ exports: {} }, join(directory, LOADER), flags);
+    process.dlopen({ exports: {} }, path.join(directory, LOADER), flags);
   } catch {
     // As expected. Whether it worked shows when an adapter is asked for.
   }
@@ -160,7 +153,7 @@ export function bringLoader(drivers: readonly SoftwareDriver[]): void {
  */
 export async function withSoftwareDriver<T>(directory: string, ask: () => Promise<T>): Promise<T> {
   const before = process.env[ICD_VARIABLE];
-  process.env[ICD_VARIABLE] = join(directory, ICD);
+  process.env[ICD_VARIABLE] = path.join(directory, ICD);
   try {
     return await ask();
   } finally {

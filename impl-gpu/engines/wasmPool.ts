@@ -48,7 +48,8 @@ else port.on('message', receive);
 `;
 
 async function startInNode(first: unknown): Promise<Thread> {
-  const { Worker } = await import('node:worker_threads');
+  // Not by an import statement: a bundler for browsers must not find Node's modules here.
+  const { Worker } = process.getBuiltinModule('node:worker_threads');
   const worker = new Worker(`const port = require('node:worker_threads').parentPort;${PROGRAM}`, {
     eval: true,
     // Loaders of the main thread (tsx, coverage) have no business here.
