@@ -10,6 +10,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   train: async () => (await import('./train.ts')).trainCommand,
   report: async () => (await import('./report.ts')).reportCommand,
   bench: async () => (await import('./bench.ts')).benchCommand,
+  conformance: async () => (await import('./conformance.ts')).conformanceCommand,
   toy: async () => (await import('./toy.ts')).toyCommand,
 };
 
@@ -20,6 +21,9 @@ const USAGE = `usage: lrd COMMAND ...
             [--weight-decay L] [--batch-size N] [--epochs N] [--seed S] [--backend B] [--width W]
             [--limit N] [--out DIR]    train a network and leave a run folder
   lrd report RUN... --out FILE.html    learning curves and tables of runs, side by side
+  lrd conformance [--adapter A]... [--json FILE] [--html FILE] [--seed S] [--only KEY]...
+                                       judge implementations; exit code 1 when one breaks a MUST
+  lrd conformance serve --adapter A    speak the protocol for a built-in one
   lrd bench [SUITE]... [--full] [--only PATTERN] [--group-seconds N] [--json FILE] [--html FILE]
             [--compare OLD.json]       every engine beside its peers, in turns
   lrd toy [--out FILE.html] [--rule R]... [--keep P] [--lr A] [--steps N] [--grid N] [--start X,Y]... [--seed S]
