@@ -1,3 +1,4 @@
+import { elementwise } from './elementwise.ts';
 import type { Direction, Slots } from './rules/rule.ts';
 
 /** What one pass of Algorithm 1's loop starts from, for one tensor. */
@@ -31,17 +32,15 @@ export interface Algorithm1Output {
  * The moments do not see the mask.
  */
 export function learningRateDropout(input: Algorithm1Input): Algorithm1Output {
-  const { values, gradient, learningRate: alpha, decoupledDecay, mask: d } = input;
+  const { values, gradient, learningRate: alpha, decoupledDecay, mask } = input;
   // Lines 3 to 9: M_t, V_t, and Delta W_t.
   const { deltaW: direction, slots } = input.direction(gradient, input.slots);
-  const deltaW = direction.slice();
-  if (decoupledDecay !== 0) {
-    for (let i = 0; i < deltaW.length; i++) deltaW[i] = (deltaW[i] as number) + decoupledDecay * (values[i] as number);
-  }
+  // 0 times an infinite value would be NaN: no decay is no term.
+  const deltaW = decoupledDecay === 0 ? direction : elementwise((d, w) => d + decoupledDecay * w, direction, values);
   // Lines 10 to 12: W_t = W_{t-1} - alpha D_t o Delta W_t, as a selection. The copy carries the bits of what is dropped.
   const next = values.slice();
   for (let i = 0; i < next.length; i++) {
-    if (d[i] === 1) next[i] = (values[i] as number) - alpha * (deltaW[i] as number);
+    if (mask[i] === 1) next[i] = (values[i] as number) - alpha * (deltaW[i] as number);
   }
   return { values: next, slots, deltaW };
 }

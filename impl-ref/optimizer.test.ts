@@ -207,6 +207,26 @@ test('[LRD-RULE-011] [LRD-RULE-008] decoupled decay moves kept coordinates only,
   assert.equal(slots(states[1])['m'], bits([0, 0]));
 });
 
+test('[LRD-RULE-010] [LRD-RULE-011] no decay is no term: an infinite value stays infinite and nothing becomes NaN', () => {
+  for (const [rule, hyper] of VARIANTS) {
+    const { states } = run([tensor([Infinity, 1])], { rule, hyper: { ...hyper, weightDecay: 0 }, keepProbability: 1 }, [
+      [[1, 1]],
+      [[1, 1]],
+    ]);
+    assert.is(values(states.at(-1))[0], Infinity, rule);
+    assert.ok(Number.isFinite(values(states.at(-1))[1]), rule);
+  }
+});
+
+test("[LRD-MASK-002] without learning rate dropout neither given masks nor a group's keep probability drop anything", () => {
+  const list = [tensor([1, 1], { keepProbability: 0.25 })];
+  const options = { rule: 'sgdm', keepProbability: null, masks: given([[0, 0]]) } as const;
+  const { states, reports } = run(list, options, [[[1, 1]]]);
+  assert.equal(Array.from(values(states[1])), [0.9, 0.9]);
+  assert.equal(reports[0]?.keepProbabilities, [1]);
+  assert.equal(reports[0]?.masks, [Uint8Array.of(1, 1)]);
+});
+
 test('[LRD-MASK-008] splitting tensors, permuting elements: same result with given masks', () => {
   fc.assert(
     fc.property(
@@ -560,6 +580,16 @@ test('[LRD-ERROR-002] [LRD-ERROR-003] wrong hyper-parameters are refused in one 
   assert.is(
     refused({ rule: 'sgdm-avg', hyper: { window: 2 ** 27 }, keepProbability: null }),
     'window must keep the ring of gradients below 2 GiB, got 134217728 (2147483648 bytes for 2 parameters)',
+  );
+});
+
+test('[LRD-ERROR-002] a wrong hyper-parameter is refused when the optimizer is made, in a group too', () => {
+  assert.throws(() => createOptimizer([], { rule: 'adam', hyper: { beta1: 2 } }), /^beta1 must be in \[0, 1\), got 2$/);
+  const group = tensor([1], { hyper: { beta2: () => 2 } });
+  assert.throws(() => createOptimizer([group], { rule: 'adam' }), /^beta2 must be in \[0, 1\), got 2$/);
+  assert.throws(
+    () => createOptimizer([tensor([1])], { rule: ['adam'] as never }),
+    /^rule must be one of .*, got adam$/,
   );
 });
 

@@ -1,5 +1,6 @@
 import { KEEP_PROBABILITY, RULES } from '../spec/rules.ts';
 import type { RuleName } from '../spec/rules.ts';
+import { elementwise } from './elementwise.ts';
 import { learningRateDropout } from './learningRateDropout.ts';
 import { streamMask } from './masks.ts';
 import { BASE_RULES } from './rules/index.ts';
@@ -7,8 +8,8 @@ import type { BaseRule, Slots } from './rules/rule.ts';
 import { parseSeed } from './seed.ts';
 import type { SeedLike } from './seed.ts';
 import { layout } from './stream.ts';
-import { STAGES, sizeOf } from './transformation.ts';
-import type { Gradient, GradientTransformation, TransformationState, UpdateMask } from './transformation.ts';
+import { sizeOf } from './transformation.ts';
+import type { Stage, Gradient, GradientTransformation, TransformationState, UpdateMask } from './transformation.ts';
 import { checkNumber, checkRule, resolveHyper } from './validate.ts';
 import type { HyperValue } from './validate.ts';
 
@@ -133,6 +134,14 @@ function checkDistinct(names: readonly string[]): void {
   if (twice !== undefined) throw new RangeError(`transformations must have distinct names, got ${twice} twice`);
 }
 
+/** g + weightDecay theta. No decay is no term: 0 times an infinite value would be NaN. */
+function coupledL2(gradient: Gradient, values: Float64Array, weightDecay: number): Gradient {
+  if (gradient === null || weightDecay === 0) return gradient;
+  return elementwise((g, w) => g + weightDecay * w, gradient, values);
+}
+
+const allKept = (size: number): Uint8Array => new Uint8Array(size).fill(1);
+
 /** Line 10 of Algorithm 1 from the caller's mask, checked. */
 function givenMask(mask: ArrayLike<number>, name: string, size: number): Uint8Array {
   checkLength(`the mask of ${name}`, mask.length, size);
@@ -164,10 +173,9 @@ export function createOptimizer(parameters: readonly Parameter[], options: Optim
   });
   const bases = layout(sizes);
   const key = masks?.kind === 'stream' ? parseSeed(masks.seed) : undefined;
-  const transformations = STAGES.map((stage) => (options.transformations ?? []).filter((t) => t.stage === stage));
-  const [clipping = [], noise = [], centralization = []] = transformations;
-  const updateMasks = options.updateMasks ?? [];
-  checkDistinct([...transformations.flat(), ...updateMasks].map(({ name }) => name));
+  const { transformations = [], updateMasks = [] } = options;
+  const inStage = (stage: Stage): readonly GradientTransformation[] => transformations.filter((t) => t.stage === stage);
+  checkDistinct([...transformations, ...updateMasks].map(({ name }) => name));
   const context = {
     shapes: parameters.map(({ shape }) => shape),
     bases,
@@ -190,10 +198,10 @@ export function createOptimizer(parameters: readonly Parameter[], options: Optim
   const draw = (step: number, k: number, p: number): Uint8Array => {
     const { name, excluded } = parameters[k] as Parameter;
     const size = sizes[k] as number;
-    if (excluded === true || options.keepProbability === null) return new Uint8Array(size).fill(1);
+    if (excluded === true || options.keepProbability === null) return allKept(size);
     if (masks?.kind === 'given') return givenMask(masks.mask(step, k), name, size);
     if (key === undefined) {
-      if (p === 1) return new Uint8Array(size).fill(1);
+      if (p === 1) return allKept(size);
       throw new RangeError(
         `masks must be a stream or given where keepProbability is below 1, got none with keepProbability ${p}`,
       );
@@ -224,7 +232,7 @@ export function createOptimizer(parameters: readonly Parameter[], options: Optim
             }),
           ),
         })),
-        transformations: Object.fromEntries([...transformations.flat(), ...updateMasks].map((t) => [t.name, t.init()])),
+        transformations: Object.fromEntries([...transformations, ...updateMasks].map((t) => [t.name, t.init()])),
       };
     },
 
@@ -254,14 +262,13 @@ export function createOptimizer(parameters: readonly Parameter[], options: Optim
         checkLength(`the gradient of ${(parameters[k] as Parameter).name}`, gradient.length, sizes[k] as number);
         return Float64Array.from(gradient);
       });
-      const noisy = transform(noise, transform(clipping, raw));
-      const regularized = noisy.map((gradient, k): Gradient => {
-        const weightDecay = (hyper[k] as { weightDecay: number }).weightDecay;
-        if (gradient === null || RULES[rule].decay === 'decoupled' || weightDecay === 0) return gradient;
-        const { values } = state.tensors[k] as TensorState;
-        return gradient.map((g, i) => g + weightDecay * (values[i] as number));
-      });
-      const gradients = transform(centralization, regularized);
+      const noisy = transform(inStage('noise'), transform(inStage('clip'), raw));
+      const regularized = noisy.map((gradient, k) =>
+        RULES[rule].decay === 'decoupled'
+          ? gradient
+          : coupledL2(gradient, (state.tensors[k] as TensorState).values, hyper[k]?.['weightDecay'] as number),
+      );
+      const gradients = transform(inStage('centralize'), regularized);
 
       const keepProbabilities = parameters.map((parameter, k) =>
         keepProbabilityAt(
@@ -270,7 +277,7 @@ export function createOptimizer(parameters: readonly Parameter[], options: Optim
           typeof overrides.keepProbability === 'object' ? overrides.keepProbability[k] : overrides.keepProbability,
         ),
       );
-      const others = updateMasks.map((updateMask) => {
+      const updateDraws = updateMasks.map((updateMask) => {
         const result = updateMask.draw(memory[updateMask.name] ?? {}, { ...context, step });
         memory[updateMask.name] = result.state;
         return result.mask;
@@ -286,13 +293,9 @@ export function createOptimizer(parameters: readonly Parameter[], options: Optim
         }
         const resolved = hyper[k] as { learningRate: number; weightDecay: number };
         const count = tensor.count + 1;
-        const mask = draw(step, k, keepProbabilities[k] as number);
-        if ((parameters[k] as Parameter).excluded !== true) {
-          for (const other of others) {
-            const bits = other(k);
-            for (let i = 0; i < mask.length; i++) mask[i] = (mask[i] as number) & (bits[i] as number);
-          }
-        }
+        const own = draw(step, k, keepProbabilities[k] as number);
+        const others = (parameters[k] as Parameter).excluded === true ? [] : updateDraws.map((mask) => mask(k));
+        const mask = own.map((bit, i) => (others.every((other) => other[i] === 1) ? bit : 0));
         const output = learningRateDropout({
           values: tensor.values,
           gradient,

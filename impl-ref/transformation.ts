@@ -1,10 +1,11 @@
 /** One tensor's gradient, flat and row-major; null where a parameter has none in this step. */
 export type Gradient = Float64Array | null;
 
-/** The order of what happens to a gradient before the moments see it. Coupled L2 is added between 'noise' and 'centralize'. */
-export const STAGES = ['clip', 'noise', 'centralize'] as const;
-
-export type Stage = (typeof STAGES)[number];
+/**
+ * When a transformation acts: first 'clip', then 'noise' (dropout on gradients, gradient noise, Sparse Gradients), then, after coupled
+ * L2, 'centralize'.
+ */
+export type Stage = 'clip' | 'noise' | 'centralize';
 
 /** What a transformation may know about the step that it takes part in. */
 export interface StepContext {

@@ -192,6 +192,7 @@ test('[LRD-CMP-007] the sparse pattern stays while the extent stays, and is anot
   const all = [1, 1, 1, 1, 1, 1, 1, 1];
   assert.equal(moved, [all, held(2, 0.5), held(2, 0.5), held(4, 0.75), held(4, 0.75), all, held(7, 0.5)]);
   assert.equal(states[3]?.transformations['sparseGradients'], { extent: 0.5, step: 2 });
+  assert.equal(states[0]?.transformations, { sparseGradients: { extent: 0, step: 0 } });
 });
 
 test('[LRD-CMP-007] the two readings agree for plain SGD and differ with momentum', () => {
