@@ -59,7 +59,7 @@ function runCase(example: Case, fallbackSeed: string): StepRecord[] {
     ...(parameter.hyper === undefined ? {} : { hyper: scheduleHyper(parameter.hyper, firstStep) }),
     ...(parameter.keepProbability === undefined
       ? {}
-      : { keepProbability: schedule(parameter.keepProbability as number | readonly number[], firstStep) }),
+      : { keepProbability: schedule(parameter.keepProbability, firstStep) }),
   }));
   const p = example.keepProbability === undefined ? 1 : example.keepProbability;
   const optimizer = createOptimizer(parameters, {

@@ -76,7 +76,7 @@ class TfjsCase {
     const p = example.keepProbability;
     this.optimizer = make(example.rule as RuleName, {
       ...hyper,
-      keepProbability: p === null || p === undefined ? 1 : first(p as number | readonly number[]),
+      keepProbability: p === null || p === undefined ? 1 : first(p),
       seed: example.seed ?? fallbackSeed,
       groups: groupsOf(example, nameOf),
     });
@@ -196,7 +196,7 @@ export async function openTfjs(backend: Backend): Promise<Adapter> {
     if (rule === 'sgdm-avg') throw new lrd.UnsupportedError('there is no optimizer for sgdm-avg');
     const factory = lrd[rule] as ((options: object) => LrdOptimizer) | undefined;
     if (factory === undefined)
-      throw new lrd.InvalidArgumentError(`rule must be one of ${Object.keys(RULES).join(', ')}, got ${String(rule)}`);
+      throw new lrd.InvalidArgumentError(`rule must be one of ${Object.keys(RULES).join(', ')}, got ${rule as string}`);
     return factory(options);
   };
   await startBackend(tf, backend);

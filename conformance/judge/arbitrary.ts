@@ -110,7 +110,7 @@ function stateOf(names: readonly string[], sizes: readonly number[]): Arbitrary<
         ),
       ]),
     ),
-  ) as Arbitrary<NonNullable<Case['state']>>;
+  );
 }
 
 const fixedLength = (item: Arbitrary<number>, length: number): Arbitrary<number[]> =>

@@ -148,11 +148,11 @@ export function judgeSteps(
       const reported = record.masks?.[k] ?? undefined;
       const expectedBits = stream?.[index]?.[k];
       if (look.includes('masks') && expectedBits !== undefined && reported !== undefined && reported !== expectedBits) {
-        const i = [...expectedBits].findIndex((bit, j) => bit !== reported[j]);
+        const i = Array.from(expectedBits).findIndex((bit, j) => bit !== reported[j]);
         throw wrong(
           `${at(i)}: the mask is not the stream's (seed ${example.seed}, p ${keepProbability})`,
-          `${expectedBits.slice(0, 128)}`,
-          `${reported.slice(0, 128)}`,
+          expectedBits.slice(0, 128),
+          reported.slice(0, 128),
         );
       }
       // p = 1 keeps everything, whatever is reported.
@@ -163,7 +163,7 @@ export function judgeSteps(
         if (reported !== truth)
           throw wrong(`step ${step}, ${name}: the reported mask is not the one that holds`, truth, reported);
       }
-      const mask = (bits === undefined ? Array.from(gradient, () => '1') : [...bits]) as Mask;
+      const mask = (bits === undefined ? Array.from(gradient, () => '1') : Array.from(bits)) as Mask;
       const names = stateNames(rule, hyper).filter((slot) => slot !== 'ring');
       for (const [i, g] of gradient.entries()) {
         const before = reseed ? machine.tensor.exact(values[k]?.[i] ?? 0) : (carried[k]?.[i] as Interval);

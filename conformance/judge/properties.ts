@@ -624,7 +624,7 @@ function streamProperties(): Property[] {
             for (const [t, masks] of seen[0].entries()) {
               for (const [k, mask] of masks.entries()) {
                 const other = seen[1][t]?.[k];
-                const i = [...(mask ?? '')].findIndex((bit, j) => bit === '1' && other?.[j] === '0');
+                const i = Array.from(mask ?? '').findIndex((bit, j) => bit === '1' && other?.[j] === '0');
                 if (i >= 0)
                   throw new Finding(
                     `step ${t + 1}, tensor ${k}, element ${i} is kept at p = ${low.keepProbability} only`,
@@ -733,7 +733,7 @@ function sharedProperties(): Property[] {
               const reversed = [...list].reverse();
               return [reversed.slice(0, at), reversed.slice(at)];
             };
-            const text = (bits: string): string[] => cut([...bits]).map((part) => part.join(''));
+            const text = (bits: string): string[] => cut(Array.from(bits)).map((part) => part.join(''));
             const size = example.parameters[0]?.shape[0] ?? 0;
             if (at >= size) return;
             const masks = example.masks as readonly (readonly string[])[];

@@ -181,6 +181,8 @@ function inRange(parameter: HyperParameter, value: unknown): boolean {
 
 const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? (value as readonly unknown[]) : [value]);
 
+const word = (value: unknown): string => (typeof value === 'number' ? String(value) : JSON.stringify(value));
+
 export function refuseHyper(example: Case): string | undefined {
   if (!Object.hasOwn(RULES, example.rule))
     return `rule must be one of ${Object.keys(RULES).join(', ')}, got ${example.rule}`;
@@ -191,7 +193,7 @@ export function refuseHyper(example: Case): string | undefined {
     const parameter = table[name];
     if (parameter === undefined) return `hyper must have only ${Object.keys(table).join(', ')}, got ${name}`;
     const wrong = listOf(value).find((item) => !inRange(parameter, item));
-    if (wrong !== undefined) return `${name} ${parameter.text}, got ${String(wrong)}`;
+    if (wrong !== undefined) return `${name} ${parameter.text}, got ${word(wrong)}`;
   }
   return undefined;
 }
@@ -199,7 +201,7 @@ export function refuseHyper(example: Case): string | undefined {
 export function refuseKeepProbability(example: Case): string | undefined {
   const given = [example.keepProbability, ...example.parameters.map(({ keepProbability }) => keepProbability)];
   const wrong = given.flatMap(listOf).find((p) => p !== undefined && p !== null && !inRange(KEEP_PROBABILITY, p));
-  return wrong === undefined ? undefined : `keepProbability ${KEEP_PROBABILITY.text}, got ${String(wrong)}`;
+  return wrong === undefined ? undefined : `keepProbability ${KEEP_PROBABILITY.text}, got ${word(wrong)}`;
 }
 
 /** sfc32 (Chris Doty-Humphrey's PractRand): small, fast, and good enough that no test of the kit sees it. */
