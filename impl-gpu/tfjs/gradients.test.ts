@@ -152,6 +152,71 @@ for (const backend of ['cpu', 'wasm', 'webgpu'] as const) {
     optimizer.dispose();
   });
 
+  if (backend === 'webgpu') {
+    test('a trained keep probability is refused where nothing can be read at once, before anything changes', async () => {
+      const variable = tf.tidy(() => tf.variable(tf.ones([3])));
+      const gradient = tf.ones([3]);
+      const optimizer = lrd.sgdm({ trained: { rate: 1 } });
+      const apply = (): void => optimizer.applyGradients([{ name: variable.name, tensor: gradient }]);
+      assert.throws(apply, /needs synchronous reads, which the webgpu backend lacks/);
+      assert.equal([...(await variable.data())], [1, 1, 1]);
+      optimizer.dispose();
+      variable.dispose();
+      gradient.dispose();
+    });
+  } else {
+    for (const scope of ['global', 'groups'] as const) {
+      test(`a trained keep probability moves as the reference's does, scope ${scope}, and survives a save`, async () => {
+        const values = SHAPES.map((shape, k) => numbers(sizeOf(shape), 100 + k));
+        const variables = SHAPES.map((shape, k) =>
+          tf.tidy(() => tf.variable(tf.tensor(values[k] as Float32Array, shape), true, `${scope}-${backend}-${k}`)),
+        );
+        const trained = { rate: 0.05, minimum: 0.1, maximum: 0.9, scope };
+        const groups = [{ match: `${scope}-${backend}-1` }];
+        const hyper = { learningRate: 0.3, momentum: 0.5, weightDecay: 0.01 };
+        let optimizer: LrdOptimizer = lrd.sgdm({ ...hyper, trained, groups, seed: SEED });
+        const base = ref.createOptimizer(
+          SHAPES.map((shape, k) => ({ name: `p${k}`, shape, values: values[k] as Float32Array })),
+          { rule: 'sgdm', hyper, masks: { kind: 'stream', seed: SEED } },
+        );
+        const reference = ref.trainKeepProbability(base, SHAPES.length, {
+          ...trained,
+          scope: scope === 'global' ? 'global' : [1, 0, 1],
+        });
+        let state = reference.init();
+        for (let step = 1; step <= 8; step++) {
+          // A linear loss with a little noise: its gradient barely changes, so p is driven one way.
+          const gradients = SHAPES.map((shape, k) => numbers(sizeOf(shape), k).map((g) => g + 0.01 * step));
+          tf.tidy(() =>
+            optimizer.applyGradients(
+              variables.map((v, k) => ({ name: v.name, tensor: tf.tensor(gradients[k] as Float32Array, v.shape) })),
+            ),
+          );
+          ({ state } = reference.step(state, gradients));
+          optimizer.trainedKeepProbabilities.forEach((p, index) =>
+            assert.ok(Math.abs(p - (state.keepProbabilities[index] as number)) < 1e-5, `step ${step}: ${p}`),
+          );
+          if (step === 4) {
+            const weights = await optimizer.getWeights();
+            const restored = lrd.sgdm(optimizer.getConfig());
+            await restored.setWeights(weights);
+            optimizer.dispose();
+            optimizer = restored;
+          }
+        }
+        assert.is.not(optimizer.trainedKeepProbabilities[0], 0.5);
+        for (const [k, variable] of variables.entries()) {
+          const got = await variable.data();
+          state.optimizer.tensors[k]?.values.forEach((expected, i) =>
+            assert.ok(Math.abs((got[i] as number) - expected) < 1e-5, `tensor ${k}, element ${i}`),
+          );
+        }
+        optimizer.dispose();
+        variables.forEach((variable) => variable.dispose());
+      });
+    }
+  }
+
   test('an option out of range is named with its value and rule', () => {
     const refused = (options: LrdOptions, pattern: RegExp): void => assert.throws(() => lrd.adam(options), pattern);
     refused({ clipValue: 0 }, /clipValue must be above 0, got 0/);
@@ -159,6 +224,9 @@ for (const backend of ['cpu', 'wasm', 'webgpu'] as const) {
     refused({ gradientKeepProbability: 0 }, /gradientKeepProbability must be in \[2\^-16, 1\], got 0/);
     refused({ noiseEta: -1 }, /noiseEta must be a finite number of at least 0, got -1/);
     refused({ accumulate: 1.5 }, /accumulate must be a whole number of at least 1, got 1.5/);
+    refused({ trained: { rate: -1 } }, /trained.rate must be a finite number of at least 0, got -1/);
+    refused({ trained: { rate: 1, minimum: 0 } }, /trained.minimum must be in \[2\^-16, 1\], got 0/);
+    refused({ trained: { rate: 1 }, keepProbability: 0.01 }, /keepProbability must start in \[minimum, maximum\]/);
     refused({ sparseReading: 'both' as 'updates' }, /sparseReading must be one of gradients, updates, got "both"/);
   });
 

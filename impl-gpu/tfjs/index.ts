@@ -26,6 +26,7 @@ export type { WebGpuInUse } from './webgpuBackend.ts';
 export type { LrdOptions, NamedTensor } from './optimizer.ts';
 export { ringBytes } from './steppers/average.ts';
 export type { GradientOptions } from './gradients.ts';
+export type { TrainedKeepProbability } from './trainedKeepProbability.ts';
 export type { ParameterGroup } from './groups.ts';
 export type { Seed } from '../random.ts';
 export { InvalidArgumentError, UnsupportedError } from '../validate.ts';

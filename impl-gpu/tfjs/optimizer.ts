@@ -1,11 +1,12 @@
 import * as tf from '@tensorflow/tfjs';
 import { KEEP_PROBABILITY, RULES } from '../../spec/rules.ts';
 import type { RuleName } from '../../spec/rules.ts';
-import { planStep } from '../engines/plan.ts';
+import { THRESHOLD } from '../../spec/stream.ts';
+import { planStep, thresholdOf } from '../engines/plan.ts';
 import type { Seed } from '../random.ts';
-import { keyOf, layOut, parseSeed, randomSeed } from '../random.ts';
+import { drawKept, keyOf, layOut, parseSeed, randomSeed } from '../random.ts';
 import type { HyperValues } from '../validate.ts';
-import { InvalidArgumentError, checkKeepProbability, resolveHyper, stateNames } from '../validate.ts';
+import { InvalidArgumentError, UnsupportedError, checkKeepProbability, resolveHyper, stateNames } from '../validate.ts';
 import type { DrawContext, GradientEntry, GradientOptions } from './gradients.ts';
 import {
   Accumulator,
@@ -26,6 +27,8 @@ import { hostStepper } from './steppers/host.ts';
 import type { Stepper } from './steppers/stepper.ts';
 import { wasmStepper } from './steppers/wasm.ts';
 import { webGpuStepper } from './steppers/webgpu.ts';
+import { moveKeepProbability, resolveTrained } from './trainedKeepProbability.ts';
+import type { TrainedKeepProbability } from './trainedKeepProbability.ts';
 
 /** What every optimizer takes beside its rule's own hyper-parameters. */
 export interface LrdOptions extends GradientOptions {
@@ -33,6 +36,8 @@ export interface LrdOptions extends GradientOptions {
   readonly keepProbability?: number;
   /** Of the mask stream: a bigint, a safe integer or "0x...", in [0, 2^64). Drawn at random when left out; `getConfig` tells. */
   readonly seed?: Seed;
+  /** Trains p beside the parameters, from `keepProbability` on. Experimental; costs one more copy of the parameters. */
+  readonly trained?: TrainedKeepProbability;
   /** Different settings for some variables; the first group whose pattern matches a variable's name holds. */
   readonly groups?: readonly ParameterGroup[];
 }
@@ -42,6 +47,9 @@ export interface NamedTensor {
   readonly name: string;
   readonly tensor: tf.Tensor;
 }
+
+/** `getConfig`'s memory of trained keep probabilities: each scope's p. */
+type TrainedValues = readonly number[];
 
 /** The pattern that Sparse Gradients holds: its share, and the step that drew it. */
 interface SparsePattern {
@@ -57,6 +65,8 @@ interface Slot {
   /** Gradients that it has had. */
   count: number;
   readonly state: Readonly<Record<string, tf.Variable>>;
+  /** With a trained p: what the last step would have subtracted had nothing been dropped, alpha deltaW; 0 without a gradient. */
+  readonly update: tf.Variable | undefined;
 }
 
 /** Weights from `setWeights`, waiting for the variables that they belong to. */
@@ -70,6 +80,8 @@ interface Restored {
 }
 
 const COUNTS = 'lrd/counts';
+/** The saved name of a slot's `update`. */
+const UPDATE = 'update';
 
 function createStepper(backend: string): Stepper {
   switch (backend) {
@@ -128,12 +140,17 @@ export abstract class LrdOptimizer extends tf.Optimizer {
   #gradientOptions: GradientOptions;
   #sparse: SparsePattern;
   readonly #accumulator = new Accumulator();
+  readonly #trained: Required<TrainedKeepProbability> | undefined;
+  #trainedValues: TrainedValues = [];
 
   protected constructor(rule: RuleName, options: LrdOptions) {
     super();
     this.rule = rule;
-    const { keepProbability = KEEP_PROBABILITY.default, seed, groups = [], ...rest } = options;
-    const { sparsePattern, ...others } = withoutForeign(rest) as { sparsePattern?: SparsePattern };
+    const { keepProbability = KEEP_PROBABILITY.default, seed, groups = [], trained, ...rest } = options;
+    const { sparsePattern, trainedValues, ...others } = withoutForeign(rest) as {
+      sparsePattern?: SparsePattern;
+      trainedValues?: TrainedValues;
+    };
     const isOfGradients = ([name]: [string, unknown]): boolean => (GRADIENT_OPTIONS as string[]).includes(name);
     this.#gradientOptions = checkGradientOptions(Object.fromEntries(Object.entries(others).filter(isOfGradients)));
     const hyper = Object.entries(others).filter((entry) => !isOfGradients(entry));
@@ -142,6 +159,11 @@ export abstract class LrdOptimizer extends tf.Optimizer {
     this.#keepProbability = checkKeepProbability(keepProbability);
     this.#seed = seed === undefined ? randomSeed() : parseSeed(seed);
     this.#groups = checkGroups(rule, groups);
+    if (trained !== undefined) {
+      this.#trained = resolveTrained(trained, this.#keepProbability);
+      const scopes = this.#trained.scope === 'global' ? 1 : this.#groups.length + 1;
+      this.#trainedValues = trainedValues ?? Array.from({ length: scopes }, () => this.#keepProbability);
+    }
     this.#learningRate = this.#hyper['learningRate'] as number;
     this.#weightDecay = this.#hyper['weightDecay'] as number;
   }
@@ -152,6 +174,15 @@ export abstract class LrdOptimizer extends tf.Optimizer {
   }
   set keepProbability(value: number) {
     this.#keepProbability = checkKeepProbability(value);
+    if (this.#trained !== undefined) {
+      resolveTrained(this.#trained, value);
+      this.#trainedValues = this.#trainedValues.map(() => value);
+    }
+  }
+
+  /** With `trained`: p of each scope as the last step used it, that of the ungrouped variables last. Else empty. */
+  get trainedKeepProbabilities(): readonly number[] {
+    return this.#trainedValues;
   }
 
   /** May be set between steps; groups with a learning rate of their own keep it. */
@@ -252,12 +283,15 @@ export abstract class LrdOptimizer extends tf.Optimizer {
     const context: DrawContext = { seed: this.#seed, step, sparseStep: sparse.step };
     const hypers = ordered.map(({ name }) => this.#hyperOf(groupOf(this.#groups, name)));
     const coupled = RULES[this.rule].decay === 'coupled';
+    const trainedValues = this.#moveTrained(ordered, entries);
     const settings = ordered.map(({ name, shape }, index) => {
       const group = groupOf(this.#groups, name);
       const { whole, undecayed } = hypers[index] as { whole: HyperValues; undecayed: HyperValues };
+      const fixed = group?.excluded === true ? 1 : (group?.keepProbability ?? this.#keepProbability);
       return {
         hyper: coupled && centralizes(options, shape) ? undecayed : whole,
-        keepProbability: group?.excluded === true ? 1 : (group?.keepProbability ?? this.#keepProbability),
+        // With a trained p the engine steps everything, and the mask is laid on afterwards: the whole update must be known.
+        keepProbability: this.#scopeOf(group) === undefined ? fixed : 1,
       };
     });
     const plan =
@@ -284,7 +318,8 @@ export abstract class LrdOptimizer extends tf.Optimizer {
         ? transformGradients(options, context, raw, decayOf)
         : raw.map((entry) => entry?.gradient ?? null);
       const masksUpdates = sparse.extent > 0 && options.sparseReading === 'updates';
-      const before = masksUpdates ? raw.map((entry) => entry?.variable.clone() ?? null) : [];
+      const before =
+        masksUpdates || this.#trained !== undefined ? raw.map((entry) => entry?.variable.clone() ?? null) : [];
       const stepped = ordered.map(({ state, base, count }, index) => {
         const entry = raw[index] ?? null;
         if (entry === null) return null;
@@ -303,13 +338,57 @@ export abstract class LrdOptimizer extends tf.Optimizer {
       }
       before.forEach((old, index) => {
         const entry = raw[index];
+        const slot = ordered[index] as Slot;
         if (old === null || entry === null || entry === undefined) return;
-        entry.variable.assign(tf.where(sparseMask(options, context, entry), entry.variable, old));
+        const scope = this.#scopeOf(groupOf(this.#groups, slot.name));
+        if (scope !== undefined) {
+          slot.update?.assign(tf.sub(old, entry.variable));
+          this.#select(entry, old, step, trainedValues[scope] as number);
+        }
+        if (masksUpdates) entry.variable.assign(tf.where(sparseMask(options, context, entry), entry.variable, old));
       });
+      for (const [index, { update, shape }] of ordered.entries()) {
+        if (raw[index] === null) update?.assign(tf.zeros([...shape]));
+      }
     });
+    this.#trainedValues = trainedValues;
     this.#sparse = sparse;
     for (const slot of ordered) if ((entries.get(slot.name) ?? null) !== null) slot.count += 1;
     this.incrementIterations();
+  }
+
+  /** Which trained p a variable follows; undefined for none. */
+  #scopeOf(group: ParameterGroup | undefined): number | undefined {
+    if (this.#trained === undefined || group?.excluded === true || group?.keepProbability !== undefined)
+      return undefined;
+    if (this.#trained.scope === 'global') return 0;
+    return group === undefined ? this.#groups.length : this.#groups.indexOf(group);
+  }
+
+  /** Every trained p after this gradient: moved by -alpha <g_next, deltaW> over its variables, deltaW of the step before. */
+  #moveTrained(slots: readonly Slot[], gradients: ReadonlyMap<string, tf.Tensor | null>): TrainedValues {
+    const trained = this.#trained;
+    if (trained === undefined) return this.#trainedValues;
+    if (tf.getBackend() === 'webgpu') {
+      throw new UnsupportedError('a trained keep probability needs synchronous reads, which the webgpu backend lacks');
+    }
+    const estimates = this.#trainedValues.map(() => 0);
+    for (const { name, update } of slots) {
+      const gradient = gradients.get(name) ?? null;
+      const scope = this.#scopeOf(groupOf(this.#groups, name));
+      if (gradient === null || scope === undefined || update === undefined) continue;
+      const product = tf.tidy(() => tf.sum(tf.mul(gradient, update)).dataSync()[0] as number);
+      estimates[scope] = (estimates[scope] as number) - product;
+    }
+    return this.#trainedValues.map((p, scope) => moveKeepProbability(trained, p, estimates[scope] as number));
+  }
+
+  /** Takes the step back where the mask drops it, bit for bit. */
+  #select({ variable, base }: GradientEntry, old: tf.Tensor, step: number, keepProbability: number): void {
+    const threshold = thresholdOf(keepProbability);
+    if (threshold === THRESHOLD.scale) return;
+    const kept = drawKept({ seed: this.#seed, stream: 'mask', step }, base, variable.size, threshold);
+    variable.assign(tf.where(tf.tensor(kept, variable.shape, 'bool'), variable, old));
   }
 
   /** [iterations, step counts, then each variable's state in list order], as tfjs's optimizers give theirs. */
@@ -328,9 +407,10 @@ export abstract class LrdOptimizer extends tf.Optimizer {
     return [
       await this.saveIterations(),
       { name: COUNTS, tensor: counts },
-      ...slots.flatMap(({ name, state }) =>
-        Object.entries(state).map(([key, tensor]) => ({ name: `${name}/${key}`, tensor })),
-      ),
+      ...slots.flatMap(({ name, state, update }) => [
+        ...Object.entries(state).map(([key, tensor]) => ({ name: `${name}/${key}`, tensor })),
+        ...(update === undefined ? [] : [{ name: `${name}/${UPDATE}`, tensor: update }]),
+      ]),
     ];
   }
 
@@ -346,7 +426,7 @@ export abstract class LrdOptimizer extends tf.Optimizer {
         `weights must be those of getWeights(), with ${COUNTS} in second place, got ${got}`,
       );
     }
-    const keys = stateNames(this.rule, this.#hyper);
+    const keys = this.#savedNames();
     const countValues = Array.from(await counts.tensor.data<'int32'>());
     if (rest.length !== countValues.length * keys.length) {
       throw new InvalidArgumentError(
@@ -380,6 +460,9 @@ export abstract class LrdOptimizer extends tf.Optimizer {
       seed: this.seed,
       ...(this.#gradientOptions as tf.serialization.ConfigDict),
       sparsePattern: { ...this.#sparse },
+      ...(this.#trained === undefined
+        ? {}
+        : { trained: { ...this.#trained }, trainedValues: [...this.#trainedValues] }),
       groups: this.#groups.map((group) => ({ ...group })) as unknown as tf.serialization.ConfigDictArray,
     };
   }
@@ -394,7 +477,10 @@ export abstract class LrdOptimizer extends tf.Optimizer {
     this.#accumulator.dispose();
     for (const stepper of this.#steppers.values()) stepper.dispose();
     this.#steppers.clear();
-    for (const { state } of this.#slots?.values() ?? []) for (const tensor of Object.values(state)) tensor.dispose();
+    for (const { state, update } of this.#slots?.values() ?? []) {
+      for (const tensor of Object.values(state)) tensor.dispose();
+      update?.dispose();
+    }
     this.#slots = undefined;
     this.#restored = undefined;
   }
@@ -432,14 +518,14 @@ export abstract class LrdOptimizer extends tf.Optimizer {
         `variables must stay those of the first use (${bound.join(', ')}), got ${list.map(({ name }) => name).join(', ')}`,
       );
     }
-    const keys = stateNames(this.rule, this.#hyper);
+    const keys = this.#savedNames();
     const restored = this.#restored;
     if (restored !== undefined) this.#checkRestored(restored, list, keys);
     const bases = layOut(list.map(({ shape }) => sizeOf(shape)));
     const slots = list.map(({ name, shape }, index): Slot => {
       const state = keys.map((key, k): [string, tf.Variable] => {
         const saved = restored?.tensors[index * keys.length + k];
-        const stateShape = this.#stateShape(shape);
+        const stateShape = this.#stateShape(shape, key);
         const make = (): tf.Tensor =>
           saved === undefined ? tf.zeros(stateShape) : tf.tensor(saved.values, stateShape);
         return [key, tf.tidy(() => tf.variable(make(), false))];
@@ -449,7 +535,8 @@ export abstract class LrdOptimizer extends tf.Optimizer {
         shape: [...shape],
         base: bases[index] as number,
         count: restored?.counts[index] ?? 0,
-        state: Object.fromEntries(state),
+        state: Object.fromEntries(state.filter(([key]) => key !== UPDATE)),
+        update: state.find(([key]) => key === UPDATE)?.[1],
       };
     });
     this.#extent = slots.reduce((end, { base, shape }) => Math.max(end, base + sizeOf(shape)), 0);
@@ -467,7 +554,7 @@ export abstract class LrdOptimizer extends tf.Optimizer {
     }
     tensors.forEach(({ name, shape }, index) => {
       const variable = list[Math.floor(index / keys.length)] as { name: string; shape: readonly number[] };
-      if (!sameShape(shape, this.#stateShape(variable.shape))) {
+      if (!sameShape(shape, this.#stateShape(variable.shape, keys[index % keys.length] as string))) {
         throw new InvalidArgumentError(
           `state ${name} must have the shape [${variable.shape.join(', ')}] of ${variable.name}, got [${shape.join(', ')}]`,
         );
@@ -475,9 +562,14 @@ export abstract class LrdOptimizer extends tf.Optimizer {
     });
   }
 
+  /** What is kept for each variable, in order: the rule's state, and the last update where p is trained. */
+  #savedNames(): string[] {
+    return [...stateNames(this.rule, this.#hyper), ...(this.#trained === undefined ? [] : [UPDATE])];
+  }
+
   /** A state tensor's shape: the variable's own, but for the ring of `sgdm-avg`. */
-  #stateShape(shape: readonly number[]): number[] {
-    if (this.rule !== 'sgdm-avg') return [...shape];
+  #stateShape(shape: readonly number[], key: string): number[] {
+    if (key !== 'ring') return [...shape];
     const window = this.#hyper['window'] as number;
     checkRing(window, sizeOf(shape));
     return [window, ...shape];
