@@ -307,7 +307,8 @@ test('[LRD-ERROR-003] [LRD-ERROR-004] wasm: pointers outside the memory are refu
   refuse({ parameter: 65524 }, /parameter of tensor 1 must end within the memory's 65536 bytes, got 65524 \+ 16/);
   refuse({ gradient: 2 }, /gradient of tensor 1 must be a byte pointer, a multiple of 4, got 2/);
   refuse({ gradient: -4 }, /must be a byte pointer/);
-  refuse({ state: { m: 0 } }, /v of tensor 1 must be a byte pointer, a multiple of 4, got undefined/);
+  refuse({ state: { m: 32, v: 44 } }, /^v of tensor 1 must not overlap m, got 44 and 32$/);
+  refuse({ state: { m: 32 } }, /v of tensor 1 must be a byte pointer, a multiple of 4, got undefined/);
   assert.ok(new Float32Array(memory.buffer).every((x) => x === 1));
 });
 
@@ -439,6 +440,10 @@ onGpu('[LRD-ERROR-003] [LRD-ERROR-004] buffers that are too small or lack a usag
   assert.throws(
     () => engine.step(plan, [{ ...good, state: {} }]),
     /^buf of tensor 0 must be a GPUBuffer, got undefined$/,
+  );
+  assert.throws(
+    () => engine.step(plan, [{ ...good, state: { buf: good.parameter } }]),
+    /^parameter, gradient, buf of tensor 0 must be 3 different buffers, got one twice$/,
   );
   assert.throws(() => engine.step(plan, []), /^tensors must be 1 as planned, got 0$/);
   assert.throws(

@@ -2,7 +2,7 @@
  * The fused step in WebAssembly SIMD, in place on any `WebAssembly.Memory`: buffers are byte pointers into it, its owner may
  * grow it at any time, and nothing is allocated in it.
  */
-import { InvalidArgumentError } from '../validate.ts';
+import { InvalidArgumentError, UnsupportedError } from '../validate.ts';
 import type { Engine, Kernel, StepPlan, TensorBuffers, TensorPlan } from './engine.ts';
 import { KEEP_ALL, SCALARS, kernelName, kernelState } from './engine.ts';
 import type { StepFunction } from './wasmModule.ts';
@@ -21,7 +21,18 @@ const modules = new Map<string, WebAssembly.Module>();
 export function moduleOf(kernel: Kernel, shared: boolean): WebAssembly.Module {
   const key = `${kernelName(kernel)} ${shared}`;
   let compiled = modules.get(key);
-  if (compiled === undefined) modules.set(key, (compiled = new WebAssembly.Module(assembleModule(kernel, shared))));
+  if (compiled !== undefined) return compiled;
+  try {
+    compiled = new WebAssembly.Module(assembleModule(kernel, shared));
+  } catch (error) {
+    throw new UnsupportedError(
+      'the wasm engine needs WebAssembly with SIMD, which is not here; the js engine does without',
+      {
+        cause: error,
+      },
+    );
+  }
+  modules.set(key, compiled);
   return compiled;
 }
 
@@ -89,9 +100,22 @@ export function checkPointers(
     if (buffers === null || buffers === undefined) {
       throw new InvalidArgumentError(`tensor ${index} must have buffers: it has a part in this step`);
     }
-    checkPointer('parameter', index, buffers.parameter, tensor.size, bytes);
-    checkPointer('gradient', index, buffers.gradient, tensor.size, bytes);
-    for (const name of kernelState(tensor.kernel)) checkPointer(name, index, buffers.state[name], tensor.size, bytes);
+    const named: readonly (readonly [string, number | undefined])[] = [
+      ['parameter', buffers.parameter],
+      ['gradient', buffers.gradient],
+      ...kernelState(tensor.kernel).map((name) => [name, buffers.state[name]] as const),
+    ];
+    named.forEach(([name, pointer], i) => {
+      checkPointer(name, index, pointer, tensor.size, bytes);
+      const other = named
+        .slice(0, i)
+        .find(([, at]) => Math.abs((at as number) - (pointer as number)) < 4 * tensor.size);
+      if (other !== undefined) {
+        throw new InvalidArgumentError(
+          `${name} of tensor ${index} must not overlap ${other[0]}, got ${pointer} and ${other[1]}`,
+        );
+      }
+    });
   });
 }
 
@@ -117,8 +141,8 @@ export function createCaller(memory: WebAssembly.Memory): (call: Call) => void {
 
 /**
  * The engine for a `WebAssembly.Memory`, on the calling thread. Buffers are byte pointers, multiples of 4; those of one
- * tensor must not overlap. `step` throws `InvalidArgumentError` on a pointer outside the memory, before it writes anything.
- * Needs WebAssembly SIMD (every browser since 2023, Node 16.4).
+ * tensor must not overlap. `step` throws `InvalidArgumentError` on pointers that are outside the memory or overlap, before it
+ * writes anything, and `UnsupportedError` without WebAssembly SIMD (every browser since 2023 and Node since 16.4 have it).
  */
 export function createWasmEngine(memory: WebAssembly.Memory): Engine<number> {
   const run = createCaller(memory);

@@ -1,7 +1,7 @@
 /**
- * WebAssembly modules for the fused step, assembled at run time: one module a kernel, for plain or shared memory. A kernel
- * has hundreds of variants (rule, flags, kind of memory) of one or two kilobytes each; assembling those that are asked for
- * takes less than a millisecond and needs no compiler, no build step and no binary in the repository.
+ * WebAssembly modules for the fused step, assembled at run time: one module a kernel, for plain or shared memory. The step
+ * has hundreds of variants (rule, flags, kind of memory) of about ten kilobytes each; assembling those that are asked for
+ * takes a few milliseconds and needs no compiler, no build step and no binary in the repository.
  */
 import { PHILOX, STREAMS } from '../../spec/stream.ts';
 import type { Kernel, ScalarName } from './engine.ts';

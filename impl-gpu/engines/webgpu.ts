@@ -112,6 +112,11 @@ function checkBuffers(kernel: Kernel, where: string, buffers: TensorBuffers<GPUB
   for (const name of kernelState(kernel)) {
     checkBuffer(name, where, buffers.state[name], elements, STORAGE, 'STORAGE');
   }
+  const bound = boundBuffers(kernel, buffers);
+  if (new Set(bound).size < bound.length) {
+    const names = ['parameter', 'gradient', ...kernelState(kernel)].join(', ');
+    throw new InvalidArgumentError(`${names} of ${where} must be ${bound.length} different buffers, got one twice`);
+  }
 }
 
 const sameSettings = (a: TensorPlan, b: TensorPlan): boolean =>
