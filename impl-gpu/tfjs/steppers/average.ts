@@ -44,6 +44,8 @@ export function averageStep(seed: bigint, step: number, entries: readonly Averag
   });
   tf.tidy(() => {
     for (const { variable, gradient, ring, count, base, hyper, threshold } of checked) {
+      // tfjs's cpu backend cannot slice a ring without elements, and there is nothing to do.
+      if (variable.size === 0) continue;
       const window = hyper['window'] as number;
       const decay = hyper['weightDecay'] as number;
       const whole = decay > 0 ? tf.add(gradient, tf.mul(variable, decay)) : gradient;
