@@ -7,7 +7,7 @@ export function select(record: StepRecord, report: Case['report']): StepRecord {
   return Object.fromEntries(Object.entries(record).filter(([name]) => report.includes(name as never)));
 }
 
-/** What an implementation under impl-gpu throws, in the protocol's words. Other errors are bugs and stay errors. */
+/** What an implementation under impl-gpu throws, in the protocol's words. An error of no known kind is a finding like any other. */
 export async function outcomeOf(run: () => Promise<readonly StepRecord[]>): Promise<Outcome> {
   try {
     return { kind: 'result', steps: await run() };
@@ -16,6 +16,6 @@ export async function outcomeOf(run: () => Promise<readonly StepRecord[]>): Prom
     if (error instanceof InvalidArgumentError || error instanceof RangeError) {
       return { kind: 'errored', code: 'invalid-argument', message: error.message };
     }
-    throw error;
+    return { kind: 'errored', code: 'internal', message: error instanceof Error ? error.message : String(error) };
   }
 }

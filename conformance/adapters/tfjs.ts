@@ -6,7 +6,6 @@ import type { LrdOptimizer, ParameterGroup } from '../../impl-gpu/tfjs/index.ts'
 import type { RuleName } from '../../spec/rules.ts';
 import { RULES } from '../../spec/rules.ts';
 import { defaultsOf, expandCase, sizeFault, stateNames } from '../protocol/expand.ts';
-import { ProtocolError } from '../protocol/types.ts';
 import type { Adapter, Case, CaseHyper, HyperValue, Outcome, StepRecord } from '../protocol/types.ts';
 import { outcomeOf, select } from './outcome.ts';
 
@@ -60,6 +59,8 @@ class TfjsCase {
   private readonly variables: Tf.Variable[];
   private readonly optimizer: LrdOptimizer;
   private readonly names: readonly string[];
+  /** Gradients in the ring of `sgdm-avg`. */
+  private readonly window: number;
 
   constructor(
     tf: typeof Tf,
@@ -80,7 +81,9 @@ class TfjsCase {
       seed: example.seed ?? fallbackSeed,
       groups: groupsOf(example, nameOf),
     });
-    this.names = stateNames(example.rule as RuleName, { ...defaultsOf(example.rule), ...hyper });
+    const resolved = { ...defaultsOf(example.rule), ...hyper };
+    this.names = stateNames(example.rule as RuleName, resolved);
+    this.window = Number(resolved['window'] ?? 0);
     this.variables = tensors.map(({ values, shape }, k) =>
       tf.tidy(() => tf.variable(tf.tensor(Float32Array.from(values), [...shape]), true, nameOf(k))),
     );
@@ -107,16 +110,19 @@ class TfjsCase {
       ...this.variables.flatMap((variable, k) =>
         this.names.map((name) => ({
           name: `${variable.name}/${name}`,
-          tensor: tf.tensor(
-            Float32Array.from(example.state?.[name]?.[k] ?? new Float32Array(variable.size)),
-            variable.shape,
-          ),
+          tensor: this.stateTensor(variable, name, example.state?.[name]?.[k]),
         })),
       ),
     ];
     await this.optimizer.setWeights(weights);
     for (const { tensor } of weights) tensor.dispose();
     this.optimizer.bind(this.variables);
+  }
+
+  private stateTensor(variable: Tf.Variable, name: string, values: readonly number[] | undefined): Tf.Tensor {
+    const shape = name === 'ring' ? [this.window, ...variable.shape] : variable.shape;
+    const size = name === 'ring' ? this.window * variable.size : variable.size;
+    return this.tf.tensor(values === undefined ? new Float32Array(size) : Float32Array.from(values), shape);
   }
 
   async run(): Promise<StepRecord[]> {
@@ -181,20 +187,19 @@ async function startBackend(tf: typeof Tf, backend: Backend): Promise<void> {
     const require = createRequire(import.meta.url);
     setWasmPaths(`${dirname(require.resolve('@tensorflow/tfjs-backend-wasm/package.json'))}/dist/`);
   }
-  if (backend === 'webgpu') throw new ProtocolError('tfjs-webgpu does not run in this process yet');
-  await tf.setBackend(backend);
+  if (backend === 'webgpu') await (await import('../../impl-gpu/tfjs/index.ts')).useWebGpu();
+  else await tf.setBackend(backend);
   await tf.ready();
   // tfjs falls back to another backend without a word.
-  if (tf.getBackend() !== backend) throw new ProtocolError(`tfjs started ${tf.getBackend()} instead of ${backend}`);
+  if (tf.getBackend() !== backend) throw new Error(`tfjs started ${tf.getBackend()} instead of ${backend}`);
 }
 
-/** @throws ProtocolError when the backend does not start here */
+/** @throws Error when the backend does not start here */
 export async function openTfjs(backend: Backend): Promise<Adapter> {
   const tf = await import('@tensorflow/tfjs');
   const lrd = await import('../../impl-gpu/tfjs/index.ts');
   const make = (rule: RuleName, options: object): LrdOptimizer => {
-    if (rule === 'sgdm-avg') throw new lrd.UnsupportedError('there is no optimizer for sgdm-avg');
-    const factory = lrd[rule] as ((options: object) => LrdOptimizer) | undefined;
+    const factory = (rule === 'sgdm-avg' ? lrd.sgdmAvg : lrd[rule]) as ((options: object) => LrdOptimizer) | undefined;
     if (factory === undefined)
       throw new lrd.InvalidArgumentError(`rule must be one of ${Object.keys(RULES).join(', ')}, got ${rule as string}`);
     return factory(options);
@@ -207,7 +212,7 @@ export async function openTfjs(backend: Backend): Promise<Adapter> {
       version: tf.version.tfjs,
       language: 'typescript',
       precision: 'float32',
-      rules: Object.keys(RULES).filter((rule) => rule !== 'sgdm-avg'),
+      rules: Object.keys(RULES),
       masks: ['stream'],
       features: [
         'state',
