@@ -1,6 +1,7 @@
 /** Makes tfjs's backends able to train the networks of the paper, and faster at it. */
 import * as tf from '@tensorflow/tfjs';
 import { InvalidArgumentError } from '../../validate.ts';
+import { installDilatedGradients } from './dilated.ts';
 import { installWasmShims } from './wasm/index.ts';
 import { defaultThreads } from './wasm/team.ts';
 
@@ -17,7 +18,9 @@ const enabled = new Set<string>();
 /**
  * Installs what the current tfjs backend needs to train: call it after `await tf.setBackend(...)`. Once a backend; further calls do nothing.
  *
- * - `wasm`: products with transposed operands, which every gradient has, at full speed and over several threads.
+ * - every backend: gradients of dilated convolutions, of `tf.layers.conv2d` too.
+ * - `wasm`: products with transposed operands, which every gradient has, and convolutions with their gradients, at full speed and over several
+ *   threads; gradients of depthwise convolutions and of `tf.gather`; clones that share their data.
  *
  * Throws `InvalidArgumentError` on a number of threads that is not a whole number of at least 1, and an `Error` when tfjs is not the
  * version whose internals this package knows.
@@ -28,6 +31,7 @@ export function enableTraining({ threads = defaultThreads() }: TrainingOptions =
   }
   const backend = tf.getBackend();
   if (enabled.has(backend)) return;
+  if (enabled.size === 0) installDilatedGradients();
   if (backend === 'wasm') installWasmShims(threads);
   enabled.add(backend);
 }

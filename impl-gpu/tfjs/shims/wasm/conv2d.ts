@@ -4,6 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import type { WasmHeap } from '../../bridges/wasm.ts';
+import { DILATED_KERNELS } from '../dilated.ts';
 import type { Convolutions } from './convolution.ts';
 import type { Geometry } from './geometry.ts';
 
@@ -88,10 +89,23 @@ export function registerConvolutions(heap: WasmHeap, convolutions: Convolutions)
       run(info, at(a), at(b), at(out));
       return out;
     };
-  replace('Conv2DBackpropInput', gradient(['dy', 'filter'], false, convolutions.input));
-  replace('Conv2DBackpropFilter', gradient(['x', 'dy'], false, convolutions.filter));
-  replace('DepthwiseConv2dNativeBackpropInput', gradient(['dy', 'filter'], true, convolutions.depthwiseInput));
-  replace('DepthwiseConv2dNativeBackpropFilter', gradient(['x', 'dy'], true, convolutions.depthwiseFilter));
+  const full = {
+    input: gradient(['dy', 'filter'], false, convolutions.input),
+    filter: gradient(['x', 'dy'], false, convolutions.filter),
+  };
+  const depthwise = {
+    input: gradient(['dy', 'filter'], true, convolutions.depthwiseInput),
+    filter: gradient(['x', 'dy'], true, convolutions.depthwiseFilter),
+  };
+  replace('Conv2DBackpropInput', full.input);
+  replace('Conv2DBackpropFilter', full.filter);
+  replace('DepthwiseConv2dNativeBackpropInput', depthwise.input);
+  replace('DepthwiseConv2dNativeBackpropFilter', depthwise.filter);
+  // Under names of their own: tfjs-core's gradients of the stock kernels know no dilation.
+  replace(DILATED_KERNELS.full.input, full.input);
+  replace(DILATED_KERNELS.full.filter, full.filter);
+  replace(DILATED_KERNELS.depthwise.input, depthwise.input);
+  replace(DILATED_KERNELS.depthwise.filter, depthwise.filter);
 
   const forward: Kernel = ({ inputs, attrs }) => {
     const { x, filter, bias, preluActivationWeights } = inputs as Record<string, tf.TensorInfo | undefined>;
@@ -100,7 +114,11 @@ export function registerConvolutions(heap: WasmHeap, convolutions: Convolutions)
     if (!usable(attrs, x, filter) || !['linear', 'relu'].includes(activation)) return undefined;
     const info = geometry(attrs, x.shape, filter.shape, false);
     if (bias && bias.shape.reduce((product, extent) => product * extent, 1) !== info.outChannels) return undefined;
-    if (info.outShape.includes(0)) return undefined;
+    if (info.outShape.some((extent) => extent < 1)) {
+      throw new Error(
+        `a convolution of [${x.shape}] with a filter of [${filter.shape}] would be empty: [${info.outShape}]`,
+      );
+    }
     const out = heap.makeOutput(info.outShape);
     convolutions.forward(info, at(x), at(filter), at(out), bias ? at(bias) : 0, activation === 'relu');
     return out;
