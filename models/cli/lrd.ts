@@ -9,6 +9,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   doctor: async () => (await import('./doctor.ts')).doctorCommand,
   train: async () => (await import('./train.ts')).trainCommand,
   report: async () => (await import('./report.ts')).reportCommand,
+  pack: async () => (await import('./pack.ts')).packCommand,
   bench: async () => (await import('./bench.ts')).benchCommand,
   conformance: async () => (await import('./conformance.ts')).conformanceCommand,
   toy: async () => (await import('./toy.ts')).toyCommand,
@@ -24,6 +25,8 @@ const USAGE = `usage: lrd COMMAND ...
   lrd conformance [--adapter A]... [--json FILE] [--html FILE] [--seed S] [--only KEY]...
                                        judge implementations; exit code 1 when one breaks a MUST
   lrd conformance serve --adapter A    speak the protocol for a built-in one
+  lrd pack --out FILE.tar.xz [--data D] [--data-dir DIR]
+                                       a bundle for linux-x64 machines without a network
   lrd bench [SUITE]... [--full] [--only PATTERN] [--group-seconds N] [--json FILE] [--html FILE]
             [--compare OLD.json]       every engine beside its peers, in turns
   lrd toy [--out FILE.html] [--rule R]... [--keep P] [--lr A] [--steps N] [--grid N] [--start X,Y]... [--seed S]

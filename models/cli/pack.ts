@@ -1,0 +1,231 @@
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { checkDataSetName, dataFolders } from '../data/catalogue.ts';
+import { JobError, UsageError } from '../errors.ts';
+import { parse } from './options.ts';
+import { installedPackage, ownPackage, trace } from './packTrace.ts';
+
+const NAME = 'lrd-linux-x64';
+
+/**
+ * What starts the bundle: POSIX sh and nothing else. Node needs libstdc++ and libgcc_s, which the barest systems lack: then the
+ * bundle's own are used. LRD_VULKAN_LOADER names a libvulkan.so.1 that is not where a system keeps it.
+ */
+const LAUNCHER = `#!/bin/sh
+self=$0
+while [ -h "$self" ]; do
+  link=$(readlink "$self")
+  case $link in /*) self=$link ;; *) self=$(dirname "$self")/$link ;; esac
+done
+here=$(CDPATH= cd -- "$(dirname -- "$self")" && pwd -P)
+paths=\${LD_LIBRARY_PATH-}
+if [ -n "\${LRD_VULKAN_LOADER-}" ]; then
+  if [ ! -f "$LRD_VULKAN_LOADER" ]; then
+    echo "lrd: LRD_VULKAN_LOADER must be the path of a libvulkan.so.1, got \\"$LRD_VULKAN_LOADER\\"" >&2
+    exit 2
+  fi
+  paths=$(dirname -- "$LRD_VULKAN_LOADER")\${paths:+:$paths}
+fi
+if ! "$here/bin/node" --version >/dev/null 2>&1; then
+  paths=\${paths:+$paths:}$here/lib
+fi
+if [ -n "$paths" ]; then
+  LD_LIBRARY_PATH=$paths
+  export LD_LIBRARY_PATH
+fi
+if [ -d "$here/data" ] && [ -z "\${LRD_DATA-}" ]; then
+  LRD_DATA=$here/data
+  export LRD_DATA
+fi
+exec "$here/bin/node" "$here/app/dist/models/cli/lrd.js" "$@"
+`;
+
+const README = `Learning Rate Dropout, for linux-x64, with nothing to install.
+
+  ./lrd doctor              what runs here: WebGPU adapters, what was chosen and why, what is missing
+  ./lrd conformance --adapter webgpu
+  ./lrd bench step          every engine beside its peers; --json FILE and --html FILE keep the results
+  ./lrd --help
+
+A hardware GPU needs its vendor's Vulkan driver. Where the driver's manifest is not in a standard place:
+  VK_DRIVER_FILES=/path/to/nvidia_icd.json ./lrd doctor
+Where the Vulkan loader (libvulkan.so.1) is not: LRD_VULKAN_LOADER=/path/to/libvulkan.so.1. Without either the bundle's
+own loader and its software adapter (SwiftShader) serve.
+`;
+
+/** Packages whose files are found by path at run time, with what is read of them: no import names these. */
+const BY_PATH: Readonly<Record<string, readonly RegExp[]>> = {
+  webgpu: [/^dist\/linux-x64\/.*\.node$/],
+  '@tensorflow/tfjs-backend-wasm': [/^dist\/[^/]*\.wasm$/],
+  '@sparticuz/chromium': [/^bin\/swiftshader\.tar\.br$/],
+};
+
+/** Runs a program to its end. Throws a `JobError` with its last line when it fails. */
+function run(program: string, args: readonly string[], what: string): string {
+  const { status, stdout, stderr, error } = spawnSync(program, [...args], { encoding: 'utf8', maxBuffer: 1 << 26 });
+  if (error !== undefined) throw new JobError(`${what}: ${program} cannot be run (${error.message})`);
+  if (status !== 0) {
+    const last = `${stdout}\n${stderr}`.trim().split('\n').at(-1) ?? '';
+    throw new JobError(`${what}: ${program} ended with ${status}: ${last}`);
+  }
+  return stdout;
+}
+
+function copy(from: string, to: string): void {
+  mkdirSync(dirname(to), { recursive: true });
+  copyFileSync(realpathSync(from), to);
+}
+
+/** The compiled program: built anew from the sources, or that of the installed package. */
+function stageProgram(root: string, app: string, fromSources: boolean): void {
+  if (fromSources) {
+    const compiler = join(root, 'node_modules', '.bin', 'tsc');
+    run(compiler, ['-p', join(root, 'tsconfig.build.json'), '--outDir', join(app, 'dist'), '--declaration', 'false'], 'the build'); // prettier-ignore
+  } else cpSync(join(root, 'dist'), join(app, 'dist'), { recursive: true, filter: (path) => !path.endsWith('.d.ts') });
+  copy(join(root, 'package.json'), join(app, 'package.json'));
+  const peer = join('bench', 'peers', 'torch_peer.py');
+  if (existsSync(join(root, peer))) copy(join(root, peer), join(app, peer));
+  for (const file of ['LICENSE', 'CITATION.cff'])
+    if (existsSync(join(root, file))) copy(join(root, file), join(app, file));
+}
+
+/** The licence files of the packages go with them. */
+const isLicence = (file: string): boolean => /^(licen[cs]e|notice|copying)/i.test(file);
+
+/** Copies what the program loads of its packages: modules by their imports, the rest by path. */
+function stagePackages(root: string, app: string, modules: readonly string[]): void {
+  const place = (file: string): string => join(app, relative(root, file));
+  const packages = new Set<string>();
+  for (const file of modules) {
+    copy(file, place(file));
+    packages.add(ownPackage(file));
+  }
+  for (const [name, patterns] of Object.entries(BY_PATH)) {
+    const folder = installedPackage(name, join(root, 'package.json'));
+    if (folder === undefined) throw new JobError(`lrd pack needs the package ${name}: npm install ${name}`);
+    packages.add(folder);
+    const found = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) =>
+      patterns.some((pattern) => pattern.test(file)),
+    );
+    if (found.length === 0) throw new JobError(`${folder} must hold ${patterns.map(String).join(', ')}: it does not`);
+    for (const file of [...found, 'package.json']) copy(join(folder, file), place(join(folder, file)));
+  }
+  for (const folder of packages) {
+    for (const file of readdirSync(folder).filter(isLicence)) {
+      if (statSync(join(folder, file)).isFile()) copy(join(folder, file), place(join(folder, file)));
+    }
+  }
+}
+
+/** Entry modules: everything of the program, and packages that are resolved by name at run time. */
+function entriesOf(app: string, root: string): string[] {
+  const own = readdirSync(join(app, 'dist'), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.js'))
+    .map((file) => join(app, 'dist', file));
+  const chromium = installedPackage('@sparticuz/chromium', join(root, 'package.json'));
+  if (chromium === undefined) return own;
+  const { main = 'index.js' } = JSON.parse(readFileSync(join(chromium, 'package.json'), 'utf8')) as { main?: string };
+  // Only its place is asked for, so what it imports in turn is not needed.
+  const resolved = join(chromium, main);
+  return existsSync(resolved) ? [...own, resolved] : own;
+}
+
+/** Node's own binary and the two libraries that the barest systems lack. */
+function stageNode(stage: string): void {
+  copy(process.execPath, join(stage, 'bin', 'node'));
+  chmodSync(join(stage, 'bin', 'node'), 0o755);
+  const loaded = run('ldd', [process.execPath], 'the libraries of node');
+  for (const library of ['libstdc++.so.6', 'libgcc_s.so.1']) {
+    const path = new RegExp(`${library.replaceAll('+', '\\+')} => (\\S+)`).exec(loaded)?.[1];
+    if (path !== undefined) copy(path, join(stage, 'lib', library));
+  }
+}
+
+/** A data set's files, from where `--data` would find them. */
+function stageData(stage: string, name: string, dataDir: string | undefined): void {
+  checkDataSetName(name);
+  if (name === 'digits') return;
+  const folder = dataFolders(dataDir)
+    .map((candidate) => join(candidate, name))
+    .find(existsSync);
+  if (folder === undefined) {
+    throw new JobError(`--data ${name}: not found in ${dataFolders(dataDir).join(', ')}`);
+  }
+  cpSync(folder, join(stage, 'data', name), { recursive: true, dereference: true });
+}
+
+/** `lrd pack --out FILE`: one archive that runs where nothing is installed and no network is. */
+export function packCommand(args: readonly string[]): void {
+  const options = parse(args, {
+    out: { type: 'string' },
+    data: { type: 'string' },
+    'data-dir': { type: 'string' },
+  });
+  const out = options.text('out');
+  if (out === undefined) throw new UsageError('lrd pack needs --out FILE.tar.xz');
+  if (!out.endsWith('.tar.xz')) throw new UsageError(`--out must end with .tar.xz, got ${JSON.stringify(out)}`);
+  if (options.positionals.length > 0) throw new UsageError(`lrd pack takes no ${options.positionals.join(' ')}`);
+  if (process.platform !== 'linux' || process.arch !== 'x64') {
+    throw new JobError(
+      `lrd pack must run on linux-x64, whose node it packs; this is ${process.platform}-${process.arch}`,
+    );
+  }
+  const here = fileURLToPath(import.meta.url);
+  const fromSources = here.endsWith('.ts');
+  const root = ownPackage(here);
+  const scratch = mkdtempSync(join(tmpdir(), 'lrd-pack-'));
+  try {
+    const stage = join(scratch, NAME);
+    const app = join(stage, 'app');
+    mkdirSync(app, { recursive: true });
+    stageProgram(root, app, fromSources);
+    // Traced in its place beside the packages: from the staged copy nothing would be found.
+    const staged = entriesOf(app, root);
+    const { files, unresolved } = traceIn(root, app, staged);
+    stagePackages(root, app, files);
+    stageNode(stage);
+    const data = options.text('data');
+    if (data !== undefined) stageData(stage, data, options.text('data-dir'));
+    writeFileSync(join(stage, 'lrd'), LAUNCHER, { mode: 0o755 });
+    writeFileSync(join(stage, 'README'), README);
+    const target = resolve(out);
+    const owner = ['--sort=name', '--owner=0', '--group=0', '--numeric-owner', '--mtime=@0'];
+    run('tar', ['-C', scratch, ...owner, '-I', 'xz -6 -T0', '-cf', `${target}.part`, NAME], `--out ${out}`);
+    renameSync(`${target}.part`, target);
+    const mebibytes = statSync(target).size / 2 ** 20;
+    // Optional packages that are not installed. What packages say of their own optional parts is their affair.
+    for (const line of unresolved.filter((text) => /^[@\w][^ ]* \(from dist\//.test(text))) {
+      process.stderr.write(`not packed: ${line}\n`);
+    }
+    console.log(`${out}: ${mebibytes.toFixed(1)} MiB; unpack it anywhere and run ${NAME}/lrd doctor`);
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+/** Traces the staged program as if it stood in `root`, where its packages are. Returns files of packages only. */
+function traceIn(root: string, app: string, entries: readonly string[]): ReturnType<typeof trace> {
+  const staged = entries.filter((entry) => entry.startsWith(app));
+  const { files, unresolved } = trace(entries, (file) => (file.startsWith(app) ? join(root, 'package.json') : file));
+  return {
+    files: files.filter((file) => !staged.includes(file) && !file.startsWith(app)),
+    unresolved: unresolved.map((line) => line.replace(`${app}/`, '').replace(`${root}/`, '')),
+  };
+}
