@@ -203,6 +203,8 @@ test("[LRD-DEC-006] the authors' SGD cannot run without momentum, and multiplies
     t: 1,
   };
   const hyper = { learningRate: 0.1, weightDecay: 0, momentum: 0.9, dampening: 0 };
+  const brought = { ...input, gradient: Float64Array.of(2), slots: { buf: Float64Array.of(100) } };
+  assert.equal(authors2019.sgd(brought, hyper).slots['buf'], Float64Array.of(2));
   assert.ok(Number.isNaN(authors2019.sgd(input, hyper).values[0]));
   assert.throws(
     () => authors2019.sgd(input, { ...hyper, momentum: 0 }),

@@ -138,4 +138,44 @@ test('[LRD-RULE-009] RAdam is linear in the gradient before it rectifies, and do
   );
 });
 
+test('[LRD-RULE-007] at rho_t = 5 only the original rectifies, at rho_t = 4 not even the paper', () => {
+  // Found by bisection: float64 makes rho exactly 5, and exactly 4, here.
+  const at5 = ['torch', 'original', 'paper'].map((variant) => rectification(6, 0.8397685748659791, variant).rectified);
+  assert.equal(at5, [false, true, true]);
+  const at4 = ['torch', 'original', 'paper'].map((variant) => rectification(5, 0.7733030257306823, variant));
+  assert.equal(at4, [{ rectified: false }, { rectified: false }, { rectified: false }]);
+});
+
+test('a rule keeps only the state that its configuration needs', () => {
+  const names = (rule: RuleName, hyper: Record<string, number | boolean>): string => {
+    const optimizer = createOptimizer([{ name: 'w', shape: [1], values: [0] }], { rule, hyper, keepProbability: null });
+    return Object.keys(optimizer.step(optimizer.init(), [[1]]).state.tensors[0]?.slots ?? {}).join();
+  };
+  assert.is(names('sgdm', { momentum: 0 }), '');
+  assert.is(names('sgdm', {}), 'buf');
+  assert.is(names('rmsprop', {}), 'v');
+  assert.is(names('rmsprop', { momentum: 0.5 }), 'v,buf');
+  assert.is(names('rmsprop', { centered: true }), 'v,gavg');
+  assert.is(names('amsgrad', {}), 'm,v,vmax');
+});
+
+test('[LRD-RULE-001] the first gradient replaces whatever buffer a state brings along', () => {
+  const optimizer = createOptimizer([{ name: 'w', shape: [1], values: [0] }], { rule: 'sgdm', keepProbability: null });
+  const { report } = optimizer.step(optimizer.init({ firstStep: 1, state: { buf: [[100]] } }), [[2]]);
+  assert.equal(report.deltaW[0], Float64Array.of(2));
+});
+
+test('[LRD-RULE-002] the window cannot change while the state lasts', () => {
+  const optimizer = createOptimizer([{ name: 'w', shape: [2], values: [0, 0] }], {
+    rule: 'sgdm-avg',
+    hyper: { window: (step) => (step === 1 ? 3 : 4) },
+    keepProbability: null,
+  });
+  const { state } = optimizer.step(optimizer.init(), [[1, 1]]);
+  assert.throws(
+    () => optimizer.step(state, [[1, 1]]),
+    /^window must stay what it was \(3\) while the state lasts, got 4$/,
+  );
+});
+
 test.run();

@@ -14,9 +14,7 @@ export const sgdm: BaseRule<'sgdm'> = (gradient, slots, t, { momentum, dampening
   if (momentum === 0) return { deltaW: gradient, slots };
   const previous = t === 1 ? undefined : slots['buf'];
   const buf =
-    previous === undefined
-      ? gradient.slice()
-      : elementwise((b, g) => momentum * b + (1 - dampening) * g, previous, gradient);
+    previous === undefined ? gradient : elementwise((b, g) => momentum * b + (1 - dampening) * g, previous, gradient);
   const deltaW = nesterov ? elementwise((g, b) => g + momentum * b, gradient, buf) : buf;
   return { deltaW, slots: { ...slots, buf } };
 };

@@ -1,7 +1,7 @@
 import * as assert from 'uvu/assert';
 import { suite } from '../../conformance/harness/suite.ts';
 import { followLearningRate, linearKeepProbability } from './keepProbability.ts';
-import { annealingWithRestarts, milestones, perEpoch, polynomialDecay } from './learningRate.ts';
+import { annealingPosition, annealingWithRestarts, milestones, perEpoch, polynomialDecay } from './learningRate.ts';
 import { CONSTANT_DECAYS, taper } from './taper.ts';
 
 const test = suite('impl-ref/schedules');
@@ -46,6 +46,7 @@ test("[LRD-SCHED-002] the learning rates of all 450 epochs are Table 1's, and th
   for (let epoch = 1; epoch <= 450; epoch++) assert.is(schedule(epoch), row(epoch)[1]);
   assert.is(schedule(451), 1e-5);
   assert.is(schedule(10_000), 1e-5);
+  assert.equal(annealingPosition(451, 5, [50, 20, 20]), { phase: 2, rate: 4 });
   assert.equal([1, 2, 3, 4, 5, 6].map(annealingWithRestarts([3, 1], [2, 1])), [3, 3, 1, 1, 3, 1]);
 });
 
@@ -67,6 +68,7 @@ test('[LRD-SCHED-001] reduced at the 100th and 150th epochs: epochs 1 to 100 run
 test('a schedule of epochs becomes one of steps', () => {
   assert.equal([1, 3, 4, 6, 7].map(perEpoch((epoch) => epoch, 3)), [1, 1, 2, 2, 3]);
   assert.throws(() => perEpoch((epoch) => epoch, 0), /^stepsPerEpoch must be a whole number of at least 1, got 0$/);
+  assert.is(perEpoch((epoch) => epoch, 1)(7), 7);
   assert.throws(() => perEpoch((epoch) => epoch, 1.5), /got 1.5$/);
 });
 
@@ -98,6 +100,12 @@ test('[LRD-SCHED-004] the keep probability follows the learning rate or the step
     ),
     [1, 0.5, 1],
   );
+  const three = [
+    [1e-3, 0.3],
+    [1e-2, 0.5],
+    [1e-1, 1],
+  ] as const;
+  assert.is(followLearningRate(() => 0.5, three)(1), 1);
   assert.throws(() => followLearningRate(rate, [])(1), /^keepProbabilities must have at least one pair, got none$/);
   assert.equal([1, 2, 3, 5, 9].map(linearKeepProbability(1, 0.5, 5)), [1, 0.875, 0.75, 0.5, 0.5]);
   assert.is(linearKeepProbability(1, 0.5, 1)(1), 0.5);
