@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 import * as assert from 'uvu/assert';
 import { suite } from '../../conformance/harness/suite.ts';
 import { UnsupportedError } from '../validate.ts';
@@ -12,9 +13,11 @@ const test = suite('impl-gpu/device');
 const found = await diagnoseGpu();
 const withAdapter = test.when(found.chosen !== undefined, found.why);
 
+const module = fileURLToPath(new URL('gpu.ts', import.meta.url));
+
 /** Runs a module in a process of its own and returns what it printed. */
 function inNode(code: string, environment: Record<string, string> = {}): string {
-  const source = `import { diagnoseGpu, openGpu } from ${JSON.stringify(fileURLToPath(new URL('gpu.ts', import.meta.url)))};\n${code}`;
+  const source = `import { diagnoseGpu, openGpu } from ${JSON.stringify(module)};\n${code}`;
   return execFileSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', source], {
     encoding: 'utf8',
     env: { ...process.env, ...environment },
@@ -67,6 +70,23 @@ buffer.unmap();
 await device.queue.onSubmittedWorkDone();
 console.log('worked');`;
   assert.match(inNode(code), /worked/);
+});
+
+test('without Dawn the error says what to install, and the process ends by itself', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'lrd-bare-'));
+  // Far from this package's node_modules.
+  const outfile = join(folder, 'gpu.mjs');
+  await build({ entryPoints: [module], bundle: true, format: 'esm', platform: 'node', outfile, logLevel: 'silent' });
+  const code = `import { openGpu } from ${JSON.stringify(outfile)}; await openGpu().catch((error) => console.log(error.message));`;
+  const printed = execFileSync(process.execPath, ['--input-type=module', '-e', code], {
+    encoding: 'utf8',
+    timeout: 50_000,
+  });
+  rmSync(folder, { recursive: true });
+  assert.is(
+    printed.trimEnd(),
+    'no WebGPU adapter was found (Dawn: the npm package webgpu is not installed). Install Dawn for Node: npm install webgpu',
+  );
 });
 
 const unpacks = found.chosen?.source.includes('@sparticuz/chromium') === true;

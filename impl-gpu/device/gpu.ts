@@ -125,7 +125,10 @@ async function findInNode(kind: AdapterKind): Promise<Found> {
     const name: string = 'webgpu';
     dawn = (await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as Dawn;
   } catch (error) {
-    const reason = `the npm package webgpu does not load: ${(error as Error).message.split('\n')[0]}`;
+    const missing = (error as { code?: unknown }).code === 'ERR_MODULE_NOT_FOUND';
+    const reason = missing
+      ? 'the npm package webgpu is not installed'
+      : `the npm package webgpu does not load: ${(error as Error).message.split('\n')[0]}`;
     attempts.push({ source: 'Dawn', adapter: undefined, outcome: reason });
     return { adapter: undefined, attempts, advice: ['Install Dawn for Node: npm install webgpu'] };
   }
