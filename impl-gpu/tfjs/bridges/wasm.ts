@@ -35,6 +35,8 @@ export interface WasmHeap {
   /** The heap itself. It may grow at any call of tfjs, which detaches every view: make views anew. */
   readonly memory: WebAssembly.Memory;
   pointer(tensor: tf.TensorInfo): number;
+  /** The same for a kernel's input, which tfjs lets live on another backend: it is brought over first. */
+  input(tensor: tf.TensorInfo): number;
   /** How many tensors share the data; above 1, writing in place would change a clone. */
   refCount(tensor: tf.TensorInfo): number;
   /** Must follow every write in place: XNNPACK's packed copy of the old weights is dropped. `size` in elements. */
@@ -71,6 +73,7 @@ export function wasmHeap(backend = tf.findBackend('wasm') as WasmBackend | undef
   const heap: WasmHeap = {
     memory: findMemory(backend),
     pointer: (tensor) => record(tensor).memoryOffset,
+    input: (tensor) => backend.dataIdMap.get(tensor.dataId).memoryOffset,
     refCount: (tensor) => record(tensor).refCount,
     written: (tensor, size) => {
       const data = record(tensor);

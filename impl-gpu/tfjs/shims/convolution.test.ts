@@ -169,7 +169,7 @@ const CASES: readonly Case[] = [
     dilations: [1, 1],
   },
   // More than one block of k, in each of the three products.
-  { depthwise: false, x: [3, 15, 14, 130], filter: [3, 3, 130, 70], strides: [1, 1], pad: 1, dilations: [1, 1] },
+  { depthwise: false, x: [2, 17, 16, 60], filter: [3, 3, 60, 41], strides: [1, 1], pad: 1, dilations: [1, 1] },
   { depthwise: false, x: [2, 9, 8, 3], filter: [3, 3, 3, 4], strides: [1, 1], pad: 'same', dilations: [2, 3] },
   { depthwise: false, x: [1, 10, 9, 4], filter: [3, 2, 4, 4], strides: [1, 1], pad: 'valid', dilations: [3, 2] },
   // Padding wider than the filter's reach.
@@ -217,10 +217,12 @@ test('wasm, any convolution: values and gradients are those of the definition', 
       strides: dilated ? [1, 1] : strides,
       dilations: dilated ? dilations : [1, 1],
     }))
-    .filter(({ x, filter, strides, pad, dilations }) => {
+    .filter(({ depthwise, x, filter, strides, pad, dilations }) => {
       const [height, width] = ([0, 1] as const).map((i) => (filter[i] - 1) * dilations[i] + 1) as [number, number];
       // With a number for padding, tfjs-core takes the filter's height and the vertical stride for both directions.
       if (typeof pad === 'number' && (height !== width || strides[0] !== strides[1])) return false;
+      // wasm's stock depthwise forward kernel takes 'same' padding for negative where a stride exceeds the filter, and gives 0.
+      if (depthwise && strides.some((stride, i) => stride > (filter[i] as number))) return false;
       const margin = typeof pad === 'number' ? 2 * pad : 0;
       return pad === 'same' || (height <= x[1] + margin && width <= x[2] + margin);
     });

@@ -70,7 +70,7 @@ function frame(x: tf.Tensor4D, [top, bottom, left, right]: readonly [number, num
     [margins[0], margins[1]],
     [margins[2], margins[3]],
     [0, 0],
-  ]) as tf.Tensor4D;
+  ]);
 }
 
 /** From core operations, for any backend. NHWC, stride 1. */
@@ -173,7 +173,7 @@ function gradients(
   const own = composed(dy, x, filter, attrs, depthwise);
   if (tf.getKernel(names.input, tf.getBackend()) === undefined) return own;
   const run = (name: string, inputs: tf.NamedTensorMap, more: object): tf.Tensor4D =>
-    tf.engine().runKernel(name, inputs, { ...attrs, ...more } as unknown as tf.NamedAttrMap) as tf.Tensor4D;
+    tf.engine().runKernel(name, inputs, { ...attrs, ...more }) as tf.Tensor4D;
   return {
     dx: () => run(names.input, { dy, filter }, { inputShape: x.shape }),
     dFilter: () => run(names.filter, { x, dy }, { filterShape: filter.shape }),
@@ -221,23 +221,23 @@ function fusedGradient(attrs: ConvAttrs, depthwise: boolean): (dy: tf.Tensor, sa
 function replaceFusedGradients(): void {
   const engine = tf.engine();
   const stock: CustomGrad = engine.customGrad.bind(engine);
+  const runKernel: typeof engine.runKernel = engine.runKernel.bind(engine);
   const wrap =
     (operation: Custom): Custom =>
     (...args) => {
       let convolution: { readonly attrs: ConvAttrs; readonly depthwise: boolean } | undefined;
-      const runKernel = engine.runKernel;
       engine.runKernel = (name, inputs, attrs) => {
         if (name === 'FusedConv2D' || name === 'FusedDepthwiseConv2D') {
           convolution = { attrs: attrs as unknown as ConvAttrs, depthwise: name === 'FusedDepthwiseConv2D' };
         }
-        return runKernel.call(engine, name, inputs, attrs) as never;
+        return runKernel(name, inputs, attrs);
       };
       try {
         const result = operation(...args);
         if (convolution === undefined || !isDilated(convolution.attrs)) return result;
         const { attrs, depthwise } = convolution;
         if ((attrs.activation ?? 'linear') !== 'linear') return result;
-        return { ...result, gradFunc: fusedGradient(attrs, depthwise) as typeof result.gradFunc };
+        return { ...result, gradFunc: fusedGradient(attrs, depthwise) };
       } finally {
         engine.runKernel = runKernel;
       }

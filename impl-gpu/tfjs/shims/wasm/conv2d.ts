@@ -71,7 +71,7 @@ function usable({ dataFormat = 'NHWC' }: ConvAttrs, ...tensors: readonly tf.Tens
 }
 
 export function registerConvolutions(heap: WasmHeap, convolutions: Convolutions): void {
-  const at = (tensor: tf.TensorInfo): number => heap.pointer(tensor);
+  const at = (tensor: tf.TensorInfo): number => heap.input(tensor);
 
   const gradient =
     (

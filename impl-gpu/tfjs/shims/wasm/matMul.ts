@@ -45,7 +45,7 @@ export function registerMatMul(heap: WasmHeap, { multiply }: Gemm): void {
     const batch = size(outer);
     if (batch !== Math.max(batchA, batchB)) return undefined;
     const out = heap.makeOutput([...outer, m, n]);
-    const from = { a: heap.pointer(a), b: heap.pointer(b), c: heap.pointer(out) };
+    const from = { a: heap.input(a), b: heap.input(b), c: heap.pointer(out) };
     for (let i = 0; i < batch; i++) {
       multiply({
         a: from.a + (batchA === 1 ? 0 : i * m * k * 4),
@@ -56,7 +56,7 @@ export function registerMatMul(heap: WasmHeap, { multiply }: Gemm): void {
         k,
         transposeA,
         transposeB,
-        bias: bias === undefined ? 0 : heap.pointer(bias),
+        bias: bias === undefined ? 0 : heap.input(bias),
         relu: activation === 'relu',
       });
     }

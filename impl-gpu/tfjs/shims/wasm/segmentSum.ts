@@ -15,9 +15,10 @@ export function registerUnsortedSegmentSum(heap: WasmHeap): void {
       const count = segmentIds.shape.reduce((product, extent) => product * extent, 1);
       const inner = x.shape.slice(rank).reduce((product, extent) => product * extent, 1);
       const out = heap.makeOutput([numSegments, ...x.shape.slice(rank)]);
-      const [from, to] = [heap.pointer(x) / 4, heap.pointer(out) / 4];
+      const idsAt = heap.input(segmentIds);
+      const [from, to] = [heap.input(x) / 4, heap.pointer(out) / 4];
       const floats = new Float32Array(heap.memory.buffer);
-      const ids = new Int32Array(heap.memory.buffer, heap.pointer(segmentIds), count);
+      const ids = new Int32Array(heap.memory.buffer, idsAt, count);
       floats.fill(0, to, to + numSegments * inner);
       for (let i = 0; i < count; i++) {
         const segment = ids[i] as number;
