@@ -20,7 +20,7 @@ import { fileURLToPath } from 'node:url';
 import { checkDataSetName, dataFolders } from '../data/catalogue.ts';
 import { JobError, UsageError } from '../errors.ts';
 import { parse } from './options.ts';
-import { installedPackage, ownPackage, trace } from './packTrace.ts';
+import { installedPackage, ownPackage, resolvePackage, trace } from './packTrace.ts';
 
 const NAME = 'lrd-linux-x64';
 
@@ -134,17 +134,16 @@ function stagePackages(root: string, app: string, modules: readonly string[]): v
   }
 }
 
-/** Entry modules: everything of the program, and packages that are resolved by name at run time. */
+/** Entry modules: everything of the program, and its peers, some of which are imported by a name in a variable. */
 function entriesOf(app: string, root: string): string[] {
   const own = readdirSync(join(app, 'dist'), { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.js'))
     .map((file) => join(app, 'dist', file));
-  const chromium = installedPackage('@sparticuz/chromium', join(root, 'package.json'));
-  if (chromium === undefined) return own;
-  const { main = 'index.js' } = JSON.parse(readFileSync(join(chromium, 'package.json'), 'utf8')) as { main?: string };
-  // Only its place is asked for, so what it imports in turn is not needed.
-  const resolved = join(chromium, main);
-  return existsSync(resolved) ? [...own, resolved] : own;
+  const manifest = join(root, 'package.json');
+  const { peerDependencies = {} } = JSON.parse(readFileSync(manifest, 'utf8')) as {
+    peerDependencies?: Readonly<Record<string, string>>;
+  };
+  return [...own, ...Object.keys(peerDependencies).flatMap((name) => resolvePackage(name, manifest))];
 }
 
 /** Node's own binary and the two libraries that the barest systems lack. */

@@ -86,7 +86,8 @@ function manifestsOf(file: string): string[] {
   return manifests;
 }
 
-function resolvePackage(specifier: string, from: string): string[] {
+/** The files that a package's name stands for in Node, as seen from a file; none when it is not installed. */
+export function resolvePackage(specifier: string, from: string): string[] {
   const parts = specifier.split('/');
   const name = parts.slice(0, specifier.startsWith('@') ? 2 : 1).join('/');
   const rest = parts.slice(specifier.startsWith('@') ? 2 : 1).join('/');
