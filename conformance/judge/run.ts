@@ -58,6 +58,8 @@ export interface JudgeRunOptions {
   readonly firstFinding?: boolean;
   /** Make each failing case as small as it goes. Default true. */
   readonly shrink?: boolean;
+  /** Whether to draw the large sample of masks and test it. Default true. */
+  readonly statistics?: boolean;
   /** Cases a property draws. Default 25. */
   readonly runs?: number;
   /** Called after each property. */
@@ -142,7 +144,7 @@ function summarize(verdicts: readonly Verdict[]): RequirementVerdict[] {
 /** Runs the kit over an open adapter. The adapter stays open. */
 export async function judge(adapter: Adapter, options: JudgeRunOptions): Promise<Judgement> {
   const start = performance.now();
-  const chosen = [...PROPERTIES, ...measureMasks(options.seed)].filter(
+  const chosen = [...PROPERTIES, ...(options.statistics === false ? [] : measureMasks(options.seed))].filter(
     ({ key }) => options.only === undefined || options.only.some((prefix) => key.startsWith(prefix)),
   );
   const verdicts: Verdict[] = [];
