@@ -15,6 +15,8 @@ import type {
 import { LrdAdam, LrdAdamw, LrdAmsgrad, LrdRadam, LrdRmsprop, LrdSgdm, LrdSgdmAvg } from './rules.ts';
 
 export { enableTraining } from './shims/index.ts';
+export { groupedConv2d } from './shims/grouped.ts';
+export type { GroupedForm } from './shims/grouped.ts';
 export type { TrainingOptions } from './shims/index.ts';
 export { noisyLabels } from './noisyLabels.ts';
 export type { NoisyLabelOptions } from './noisyLabels.ts';

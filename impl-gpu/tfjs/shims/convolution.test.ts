@@ -176,6 +176,7 @@ const CASES: readonly Case[] = [
   { depthwise: false, x: [1, 5, 6, 2], filter: [2, 2, 2, 3], strides: [1, 1], pad: 4, dilations: [2, 2] },
   { depthwise: true, x: [2, 7, 9, 5], filter: [3, 3, 5, 1], strides: [1, 1], pad: 'same', dilations: [1, 1] },
   { depthwise: true, x: [2, 7, 8, 4], filter: [3, 2, 4, 3], strides: [2, 2], pad: 'same', dilations: [1, 1] },
+  { depthwise: true, x: [2, 7, 5, 3], filter: [3, 3, 3, 9], strides: [1, 1], pad: 'same', dilations: [1, 1] },
   { depthwise: true, x: [1, 9, 8, 3], filter: [3, 3, 3, 2], strides: [1, 1], pad: 'same', dilations: [2, 2] },
   { depthwise: true, x: [1, 9, 8, 6], filter: [3, 3, 6, 1], strides: [1, 1], pad: 'valid', dilations: [2, 3] },
 ];

@@ -433,7 +433,18 @@ export function depthwiseInput(
           for (let c: i32 = 0; c < channels; c++) {
             const p = dx + (<usize>c << 2);
             let sum = load<f32>(p);
-            for (let j: i32 = 0; j < multiplier; j++) {
+            let j: i32 = 0;
+            if (multiplier >= 4) {
+              let four = f32x4.splat(0);
+              for (; j + 4 <= multiplier; j += 4) {
+                four = f32x4.add(four, f32x4.mul(v128.load(a), v128.load(b)));
+                a += 16;
+                b += 16;
+              }
+              sum += f32x4.extract_lane(four, 0) + f32x4.extract_lane(four, 1);
+              sum += f32x4.extract_lane(four, 2) + f32x4.extract_lane(four, 3);
+            }
+            for (; j < multiplier; j++) {
               sum += load<f32>(a) * load<f32>(b);
               a += 4;
               b += 4;
@@ -468,7 +479,14 @@ export function depthwiseFilter(
           let p = to;
           for (let c: i32 = 0; c < channels; c++) {
             const value = load<f32>(a + (<usize>c << 2));
-            for (let j: i32 = 0; j < multiplier; j++) {
+            let j: i32 = 0;
+            const values = f32x4.splat(value);
+            for (; j + 4 <= multiplier; j += 4) {
+              v128.store(p, f32x4.add(v128.load(p), f32x4.mul(values, v128.load(b))));
+              p += 16;
+              b += 16;
+            }
+            for (; j < multiplier; j++) {
               store<f32>(p, load<f32>(p) + value * load<f32>(b));
               p += 4;
               b += 4;
