@@ -139,34 +139,38 @@ async function start(source: LaneSource, budget: Budget): Promise<Running | Skip
     if (error instanceof Unavailable) return { name: source.name, reason: error.message };
     throw error;
   }
+  try {
+    const started = await warmUp(lane, budget);
+    if (!isRunning(started)) await lane.close?.();
+    return started;
+  } catch (error) {
+    await lane.close?.();
+    throw error;
+  }
+}
+
+/** First samples of a lane: whether it is quick enough, how many samples make a turn, what memory it takes. */
+async function warmUp(lane: Lane, budget: Budget): Promise<Running | SkippedLane> {
+  const { name, steps = 1 } = lane;
   await lane.prepare?.();
   const begin = performance.now();
   const pending = lane.sample();
   const waits = pending instanceof Promise;
   await pending;
-  const first = performance.now() - begin;
-  if (first > budget.slowMs) {
+  if (performance.now() - begin > budget.slowMs) {
     // The very first sample also compiles and allocates: only the second one says how long a sample takes.
     const again = performance.now();
     await lane.sample();
     const second = performance.now() - again;
     if (second > budget.slowMs) {
-      await lane.close?.();
-      const steps = lane.steps ?? 1;
-      return { name: source.name, reason: `a step takes ${(second / steps / 1000).toFixed(1)} s; --full runs it` };
+      return { name, reason: `a step takes ${(second / steps / 1000).toFixed(1)} s; --full runs it` };
     }
   }
   const perStep = await time({ lane, waits }, 1, Math.min(200, budget.groupMs / 20));
-  const perSample = Math.max(1e-4, perStep * (lane.steps ?? 1));
+  const perSample = Math.max(1e-4, perStep * steps);
   const extraBytes = await lane.extraBytes?.();
-  return {
-    lane,
-    waits,
-    samples: Math.max(1, Math.min(200, Math.round(budget.turnMs / perSample))),
-    rounds: [],
-    host: [],
-    extraBytes,
-  };
+  const samples = Math.max(1, Math.min(200, Math.round(budget.turnMs / perSample)));
+  return { lane, waits, samples, rounds: [], host: [], extraBytes };
 }
 
 const isRunning = (entry: Running | SkippedLane): entry is Running => 'lane' in entry;

@@ -1,0 +1,97 @@
+import { existsSync } from 'node:fs';
+import * as assert from 'uvu/assert';
+import { suite } from '../../conformance/harness/suite.ts';
+import type { Budget } from '../harness/measure.ts';
+import { runGroup } from '../harness/measure.ts';
+import { stepGroup } from '../suites/families.ts';
+import { SUITES } from '../suites/index.ts';
+import { maskCostGroup } from '../suites/engines.ts';
+import { closeTorch, torchPeer } from './torch.ts';
+import { FUSED_RULES, bytesMoved, denseNet121, gradientValues, planner, resNet34, single, split } from './workload.ts';
+
+const test = suite('bench/lanes');
+const QUICK: Budget = { groupMs: 20, turnMs: 1, minRounds: 2, maxRounds: 2, slowMs: 60_000 };
+test.after(() => closeTorch());
+
+const torch = await torchPeer().then(
+  () => '',
+  (error: Error) => error.message,
+);
+
+test('the tensor lists of the networks have the published numbers of parameters', () => {
+  const resnet = resNet34();
+  assert.is(resnet.elements, 21_282_122);
+  assert.is(resnet.sizes.length, 110);
+  const densenet = denseNet121();
+  assert.is(densenet.elements, 6_956_298);
+  assert.is(densenet.sizes.length, 362);
+  assert.is(split(1000, 10).elements, 1000);
+});
+
+test('a step of Adam moves 28 bytes a parameter, of SGD with momentum 20', () => {
+  assert.is(bytesMoved('adam', 1000), 28_000);
+  assert.is(bytesMoved('sgdm', 1000), 20_000);
+});
+
+test('gradients are small, finite and never zero; plans go on step by step', () => {
+  const values = gradientValues(10_000);
+  assert.ok(values.every((value) => value !== 0 && Math.abs(value) <= 0.02));
+  const plan = planner('adam', single(10), 0.5);
+  assert.equal([plan().step, plan().step], [1, 2]);
+});
+
+test('names are unique: groups within a suite, lanes within a group', async () => {
+  for (const entry of SUITES) {
+    for (const full of [false, true]) {
+      const list = await entry.groups({ full });
+      assert.is(new Set(list.map((group) => group.name)).size, list.length, entry.name);
+      for (const { lanes, name: group, pairs } of list) {
+        const names = lanes.map((lane) => lane.name);
+        assert.is(new Set(names).size, names.length, group);
+        for (const { lane, over } of pairs) assert.ok(names.includes(lane) && names.includes(over), `${lane}, ${over}`);
+      }
+    }
+  }
+});
+
+for (const family of ['js', 'wasm'] as const) {
+  test(`every lane of a step runs, ${family}`, async () => {
+    for (const rule of ['adam', 'sgdm'] as const) {
+      const group = stepGroup(family, { rule, workload: split(1000, 3), keepProbability: 0.5 });
+      const result = await runGroup(group, QUICK);
+      const missing = result.skipped.filter(({ name }) => !name.startsWith('PyTorch'));
+      assert.equal(missing, []);
+      assert.ok(result.lanes.every(({ ms }) => ms.median > 0));
+    }
+  });
+}
+
+test('the mask has a cost, and it is a difference of the lanes', async () => {
+  const result = await runGroup(maskCostGroup('js', single(4096)), QUICK);
+  assert.is(result.figures[0]?.unit, 'ns an element');
+  assert.ok(Number.isFinite(result.figures[0]?.value.median));
+});
+
+test.when(torch === '', torch)(
+  'PyTorch steps every rule, with and without a mask, and names what it does not know',
+  async () => {
+    const peer = await torchPeer();
+    for (const rule of FUSED_RULES) {
+      for (const keep of [1, 0.5]) {
+        await peer.ask({ op: 'open', id: 't', rule, keep, shapes: [[3, 4], [5]] });
+        const { ms } = await peer.ask({ op: 'step', id: 't', steps: 7 });
+        assert.ok((ms as number) > 0);
+        await peer.ask({ op: 'close', id: 't' });
+      }
+    }
+    let message = '';
+    await peer.ask({ op: 'nothing' }).catch((error: Error) => ({ message } = error));
+    assert.match(message, /op must be open, step/);
+  },
+);
+
+test('the program of the peer is where it is looked for', () => {
+  assert.ok(existsSync(new URL('../peers/torch_peer.py', import.meta.url)));
+});
+
+test.run();
