@@ -58,14 +58,24 @@ const FACTORIES: Readonly<Record<string, Factory>> = {
 /** Names that `--optimizer` takes. */
 export const OPTIMIZERS: readonly string[] = Object.keys(FACTORIES);
 
-/** An optimizer by name. Throws a `UsageError` for an unknown name, `InvalidArgumentError` for a value out of range. */
-export function createOptimizer(name: string, settings: OptimizerSettings): LrdOptimizer {
+function findFactory(name: string): Factory {
   const factory = Object.hasOwn(FACTORIES, name) ? FACTORIES[name] : undefined;
   if (factory === undefined) throw unknownName('--optimizer', name, OPTIMIZERS);
+  return factory;
+}
+
+/** An optimizer by name. Throws a `UsageError` for an unknown name, `InvalidArgumentError` for a value out of range. */
+export function createOptimizer(name: string, settings: OptimizerSettings): LrdOptimizer {
+  const factory = findFactory(name);
   // By name: what else a caller's object carries is none of the optimizer's.
   const { learningRate, momentum, weightDecay, keepProbability, seed } = settings;
   const given = Object.entries({ learningRate, momentum, weightDecay, keepProbability, seed }).filter(
     (entry): entry is [string, number | bigint] => entry[1] !== undefined,
   );
   return factory(Object.fromEntries(given));
+}
+
+/** An optimizer by name from a configuration that `getConfig` gave. */
+export function restoreOptimizer(name: string, config: object): LrdOptimizer {
+  return findFactory(name)(config as Record<string, number | bigint>);
 }

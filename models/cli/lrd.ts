@@ -20,7 +20,10 @@ const USAGE = `usage: lrd COMMAND ...
   lrd doctor [--json]                  what runs here
   lrd train RECIPE [--data D] [--data-dir DIR] [--optimizer R] [--keep P] [--lr A] [--momentum B]
             [--weight-decay L] [--batch-size N] [--epochs N] [--seed S] [--backend B] [--width W]
-            [--limit N] [--out DIR]    train a network and leave a run folder
+            [--limit N] [--out DIR] [--checkpoint-seconds S]
+                                       train a network and leave a run folder
+  lrd train --resume DIR [--epochs N] [--data-dir DIR] [--backend B]
+                                       go on from a run's checkpoint
   lrd report RUN... --out FILE.html    learning curves and tables of runs, side by side
   lrd conformance [--adapter A]... [--json FILE] [--html FILE] [--seed S] [--only KEY]...
                                        judge implementations; exit code 1 when one breaks a MUST

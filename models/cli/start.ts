@@ -54,7 +54,7 @@ await reportErrors(async () => {
       limit: undefined,
       out: join(folder, `${arm.optimizer}-p${arm.keepProbability}`),
     };
-    runs.push(await runTraining(request, consoleProgress()));
+    runs.push(await runTraining(request, { progress: consoleProgress() }));
   }
   const report = join(folder, 'report.html');
   writeWhole(report, renderRunReport(runs, 'FCNet on the UCI digits, with and without Learning Rate Dropout'));

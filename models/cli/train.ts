@@ -1,17 +1,23 @@
 import { randomSeed } from '../../impl-gpu/random.ts';
 import { checkDataSetName } from '../data/catalogue.ts';
-import { UsageError, unknownName } from '../errors.ts';
+import { JobError, UsageError, unknownName } from '../errors.ts';
 import { OPTIMIZERS, RECIPES, findRecipe } from '../recipes.ts';
 import { consoleProgress } from '../trainer/progress.ts';
-import { runTraining } from '../trainer/runTraining.ts';
-import type { TrainingRequest } from '../trainer/runTraining.ts';
+import { defaultFolder, resumeTraining, runTraining } from '../trainer/runTraining.ts';
+import type { ResumeRequest, TrainingRequest } from '../trainer/runTraining.ts';
+import { StoppedError } from '../trainer/train.ts';
+import type { Arguments } from './options.ts';
 import { parse, readSeed } from './options.ts';
 
 const above0 = (value: number): boolean => value > 0;
 const atLeast1 = (value: number): boolean => Number.isInteger(value) && value >= 1;
 
+function readCheckpointSeconds(options: Arguments): number {
+  return options.number('checkpoint-seconds', 'a number of at least 0', (value) => value >= 0) ?? 60;
+}
+
 /** Reads `lrd train`'s arguments. Throws a `UsageError` naming the argument, the value and the rule. */
-export function parseTraining(args: readonly string[]): TrainingRequest {
+export function parseTraining(args: readonly string[]): TrainingRequest & { checkpointSeconds: number } {
   const options = parse(args, {
     data: { type: 'string' },
     'data-dir': { type: 'string' },
@@ -27,6 +33,7 @@ export function parseTraining(args: readonly string[]): TrainingRequest {
     width: { type: 'string' },
     limit: { type: 'string' },
     out: { type: 'string' },
+    'checkpoint-seconds': { type: 'string' },
   });
   const [recipeName, ...extra] = options.positionals;
   if (recipeName === undefined) throw new UsageError(`lrd train needs a RECIPE: ${Object.keys(RECIPES).join(', ')}`);
@@ -53,11 +60,62 @@ export function parseTraining(args: readonly string[]): TrainingRequest {
     width: options.number('width', 'a whole number of at least 1', atLeast1),
     limit: options.number('limit', 'a whole number of at least 1', atLeast1),
     out: options.text('out'),
+    checkpointSeconds: readCheckpointSeconds(options),
   };
 }
 
-/** `lrd train RECIPE ...`: trains one network and leaves a run folder. */
+/** What `--resume DIR` takes beside it; everything else is the run's own. */
+export function parseResume(args: readonly string[]): ResumeRequest & { checkpointSeconds: number } {
+  const options = parse(args, {
+    resume: { type: 'string' },
+    epochs: { type: 'string' },
+    'data-dir': { type: 'string' },
+    backend: { type: 'string' },
+    'checkpoint-seconds': { type: 'string' },
+  });
+  if (options.positionals.length > 0) {
+    throw new UsageError(`lrd train --resume takes the recipe from the run, got also ${options.positionals.join(' ')}`);
+  }
+  return {
+    folder: options.text('resume') as string,
+    epochs: options.number('epochs', 'a whole number of at least 1', atLeast1),
+    dataDir: options.text('data-dir'),
+    backend: options.text('backend'),
+    checkpointSeconds: readCheckpointSeconds(options),
+  };
+}
+
+/**
+ * `lrd train RECIPE ...`: trains one network and leaves a run folder. `lrd train --resume DIR` goes on from its checkpoint.
+ * Ctrl-C stops behind a checkpoint.
+ */
 export async function trainCommand(args: readonly string[]): Promise<void> {
-  const run = await runTraining(parseTraining(args), consoleProgress());
-  console.log(run.folder);
+  const stop = new AbortController();
+  const onSignal = (): void => {
+    process.stderr.write('\nstopping after this step\n');
+    stop.abort();
+  };
+  process.once('SIGINT', onSignal);
+  process.once('SIGTERM', onSignal);
+  const controls = { progress: consoleProgress(), signal: stop.signal };
+  const resumes = args.some((argument) => argument === '--resume' || argument.startsWith('--resume='));
+  let folder: string;
+  try {
+    if (resumes) {
+      const { checkpointSeconds, ...request } = parseResume(args);
+      ({ folder } = request);
+      await resumeTraining(request, { ...controls, checkpointSeconds });
+    } else {
+      const { checkpointSeconds, ...request } = parseTraining(args);
+      folder = request.out ?? defaultFolder(request);
+      await runTraining(request, { ...controls, checkpointSeconds });
+    }
+  } catch (error) {
+    if (!(error instanceof StoppedError)) throw error;
+    throw new JobError(`${error.message}; go on with: lrd train --resume DIR`);
+  } finally {
+    process.removeListener('SIGINT', onSignal);
+    process.removeListener('SIGTERM', onSignal);
+  }
+  console.log(folder);
 }

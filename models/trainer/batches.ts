@@ -23,10 +23,19 @@ function gather(set: ImageSet, split: Split, indices: Uint32Array): Batch {
   return { count: indices.length, inputs, labels };
 }
 
-/** The training batches of an epoch (counted from 1) in the shuffling stream's order; the last one may be smaller. */
-export function* trainingBatches(set: ImageSet, batchSize: number, seed: bigint, epoch: number): Generator<Batch> {
+/**
+ * The training batches of an epoch (counted from 1) in the shuffling stream's order, from batch `first` (counted from 0) on; the
+ * last one may be smaller.
+ */
+export function* trainingBatches(
+  set: ImageSet,
+  batchSize: number,
+  seed: bigint,
+  epoch: number,
+  first = 0,
+): Generator<Batch> {
   const order = permutation({ seed, stream: 'shuffling', step: epoch }, set.train.count);
-  for (let start = 0; start < order.length; start += batchSize) {
+  for (let start = first * batchSize; start < order.length; start += batchSize) {
     yield gather(set, set.train, order.subarray(start, start + batchSize));
   }
 }

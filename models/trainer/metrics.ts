@@ -43,6 +43,11 @@ export class RunningMean {
     this.#correct += correct;
   }
 
+  /** What has been added up so far. */
+  get sums(): ClassificationSums {
+    return { count: this.#count, loss: this.#loss, correct: this.#correct };
+  }
+
   /** Mean cross-entropy a sample, in nats. */
   get loss(): number {
     return this.#loss / this.#count;

@@ -80,6 +80,12 @@ export function appendMetrics(folder: string, metrics: EpochMetrics): void {
   }
 }
 
+/** Takes a run back to the epochs that its checkpoint knows of. */
+export function rewriteMetrics(folder: string, config: RunConfig, metrics: readonly EpochMetrics[]): void {
+  writeWhole(join(folder, 'metrics.jsonl'), metrics.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  writeWhole(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
+}
+
 /** Reads a run. A last line that was cut off is left out; anything else that is not a run is a `JobError`. */
 export function readRun(folder: string): Run {
   const path = join(folder, 'config.json');

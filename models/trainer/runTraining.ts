@@ -1,13 +1,19 @@
 import { join } from 'node:path';
 import { useBackend } from '../backend.ts';
-import { limitSet } from '../data/dataSet.ts';
 import { loadImageSet } from '../data/catalogue.ts';
+import { limitSet } from '../data/dataSet.ts';
+import type { ImageSet } from '../data/dataSet.ts';
 import { describeEnvironment } from '../environment.ts';
+import { JobError, UsageError } from '../errors.ts';
 import { countParameters } from '../nets/net.ts';
-import { createOptimizer, findRecipe } from '../recipes.ts';
+import type { Net } from '../nets/net.ts';
+import { createOptimizer, findRecipe, restoreOptimizer } from '../recipes.ts';
+import type { LrdOptimizer } from '../../impl-gpu/tfjs/index.ts';
+import { hasCheckpoint, readCheckpoint, saveCheckpoint } from './checkpoint.ts';
+import type { TrainingPosition } from './checkpoint.ts';
 import type { Progress } from './progress.ts';
 import type { Run, RunConfig } from './runFolder.ts';
-import { appendMetrics, checkFree, createRunFolder } from './runFolder.ts';
+import { appendMetrics, checkFree, createRunFolder, readRun, rewriteMetrics } from './runFolder.ts';
 import { train } from './train.ts';
 
 /** A training run as the command line describes it, checked and with defaults filled in. */
@@ -30,30 +36,87 @@ export interface TrainingRequest {
   readonly out: string | undefined;
 }
 
+/** How a run goes, beside what it computes. */
+export interface RunControls {
+  readonly progress: Progress;
+  /** Seconds between checkpoints within an epoch. Default 60. */
+  readonly checkpointSeconds?: number;
+  /** Aborted: the run stops behind a checkpoint. */
+  readonly signal?: AbortSignal;
+}
+
+/** What may differ when a run goes on. */
+export interface ResumeRequest {
+  readonly folder: string;
+  /** Undefined: as the run was started with. */
+  readonly epochs: number | undefined;
+  readonly dataDir: string | undefined;
+  readonly backend: string | undefined;
+}
+
 /** The folder of a run that was not given one. */
 export function defaultFolder(request: TrainingRequest): string {
   const { recipe, data, optimizer, keepProbability, seed } = request;
   return join('runs', `${recipe}-${data}-${optimizer}-p${keepProbability}-s${seed}`);
 }
 
+async function loadSet(data: string, dataDir: string | undefined, limit: number | undefined): Promise<ImageSet> {
+  const loaded = await loadImageSet(data, dataDir);
+  return limit === undefined ? loaded : limitSet(loaded, limit, limit);
+}
+
+interface Work {
+  readonly folder: string;
+  readonly config: RunConfig;
+  readonly set: ImageSet;
+  readonly net: Net;
+  readonly optimizer: LrdOptimizer;
+  readonly from?: TrainingPosition;
+}
+
+async function carryOut({ folder, config, set, net, optimizer, from }: Work, controls: RunControls): Promise<Run> {
+  try {
+    await train({
+      label: `${config.optimizer} p=${config.keepProbability}`,
+      net,
+      set,
+      optimizer,
+      batchSize: config.batchSize,
+      epochs: config.epochs,
+      seed: BigInt(config.seed),
+      rates: () => ({
+        learningRate: optimizer.learningRate,
+        keepProbability: optimizer.keepProbability,
+        weightDecay: optimizer.weightDecay,
+      }),
+      onEpoch: (line) => appendMetrics(folder, line),
+      onCheckpoint: (position) => saveCheckpoint(folder, net, optimizer, position),
+      ...controls,
+      ...(from === undefined ? {} : { from }),
+    });
+    return readRun(folder);
+  } finally {
+    optimizer.dispose();
+    net.dispose();
+  }
+}
+
 /** Trains and leaves a run folder. Everything that can be wrong with the call is found before the folder is made. */
-export async function runTraining(request: TrainingRequest, progress: Progress): Promise<Run> {
+export async function runTraining(request: TrainingRequest, controls: RunControls): Promise<Run> {
   const recipe = findRecipe(request.recipe);
   const optimizer = createOptimizer(request.optimizer, request);
   const folder = request.out ?? defaultFolder(request);
   checkFree(folder);
   const backend = await useBackend(request.backend);
-  const loaded = await loadImageSet(request.data, request.dataDir);
-  const set = request.limit === undefined ? loaded : limitSet(loaded, request.limit, request.limit);
+  const set = await loadSet(request.data, request.dataDir, request.limit);
   const net = recipe.build(set, { seed: request.seed, width: request.width });
   optimizer.bind(net.parameters.map(({ variable }) => variable));
-  const hyper = optimizer.getConfig();
   const config: RunConfig = {
     recipe: request.recipe,
     data: request.data,
     dataSource: set.source,
     optimizer: request.optimizer,
-    hyper,
+    hyper: optimizer.getConfig(),
     keepProbability: optimizer.keepProbability,
     learningRate: optimizer.learningRate,
     batchSize: request.batchSize,
@@ -65,26 +128,40 @@ export async function runTraining(request: TrainingRequest, progress: Progress):
     ...(request.limit === undefined ? {} : { limit: request.limit }),
   };
   createRunFolder(folder, config, describeEnvironment(backend));
+  return carryOut({ folder, config, set, net, optimizer }, controls);
+}
+
+/**
+ * Goes on with a run from its checkpoint (from the beginning when it was killed before the first): the same batches, the same
+ * masks, on a deterministic backend the same bits.
+ */
+export async function resumeTraining(request: ResumeRequest, controls: RunControls): Promise<Run> {
+  const { folder } = request;
+  const { config: recorded, metrics } = readRun(folder);
+  const config: RunConfig = { ...recorded, epochs: request.epochs ?? recorded.epochs };
+  const checkpoint = hasCheckpoint(folder) ? readCheckpoint(folder) : undefined;
+  const epoch = checkpoint?.position.epoch ?? 1;
+  if (epoch > config.epochs) {
+    throw new UsageError(`--resume ${folder}: the run has done its ${config.epochs} epochs; give --epochs for more`);
+  }
+  const recipe = findRecipe(config.recipe);
+  await useBackend(request.backend ?? config.backend);
+  const set = await loadSet(config.data, request.dataDir ?? config.dataSource, config.limit);
+  const net = recipe.build(set, { seed: BigInt(config.seed), width: config.width });
+  const optimizer = restoreOptimizer(config.optimizer, checkpoint?.optimizer ?? config.hyper);
   try {
-    const metrics = await train({
-      label: `${request.optimizer} p=${config.keepProbability}`,
-      net,
-      set,
-      optimizer,
-      batchSize: request.batchSize,
-      epochs: request.epochs,
-      seed: request.seed,
-      rates: () => ({
-        learningRate: optimizer.learningRate,
-        keepProbability: optimizer.keepProbability,
-        weightDecay: optimizer.weightDecay,
-      }),
-      progress,
-      onEpoch: (line) => appendMetrics(folder, line),
-    });
-    return { folder, config, metrics };
-  } finally {
+    await checkpoint?.restore(net, optimizer);
+    optimizer.bind(net.parameters.map(({ variable }) => variable));
+  } catch (error) {
     optimizer.dispose();
     net.dispose();
+    throw error;
   }
+  const kept = metrics.filter((line) => line.epoch < epoch);
+  if (kept.length !== epoch - 1) {
+    throw new JobError(`${folder}/metrics.jsonl: ${epoch - 1} epochs are done, it has ${kept.length} of them`);
+  }
+  rewriteMetrics(folder, config, kept);
+  const from = checkpoint?.position;
+  return carryOut({ folder, config, set, net, optimizer, ...(from === undefined ? {} : { from }) }, controls);
 }

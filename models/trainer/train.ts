@@ -4,6 +4,7 @@ import { JobError } from '../errors.ts';
 import type { Net } from '../nets/net.ts';
 import type { Batch } from './batches.ts';
 import { testBatches, trainingBatches } from './batches.ts';
+import type { TrainingPosition } from './checkpoint.ts';
 import type { ClassificationSums } from './metrics.ts';
 import { RunningMean, classificationSums } from './metrics.ts';
 import type { Progress } from './progress.ts';
@@ -26,9 +27,34 @@ export interface TrainOptions {
   readonly rates: () => { learningRate: number; keepProbability: number; weightDecay: number };
   readonly progress: Progress;
   readonly onEpoch: (metrics: EpochMetrics) => void | Promise<void>;
+  /** Where to go on; the network and the optimizer have been restored already. Default: the beginning. */
+  readonly from?: TrainingPosition;
+  /** Called at the end of each epoch, and within one when `checkpointSeconds` have passed since the last call. */
+  readonly onCheckpoint?: (position: TrainingPosition) => Promise<void>;
+  /** Default 60. */
+  readonly checkpointSeconds?: number;
+  /** Aborted: training stops after the step under way, with a checkpoint. */
+  readonly signal?: AbortSignal;
 }
 
+const BEGINNING: TrainingPosition = {
+  epoch: 1,
+  batch: 0,
+  sums: { count: 0, loss: 0, correct: 0 },
+  epochSeconds: 0,
+  secondsBefore: 0,
+};
+
 const TEST_BATCH = 1000;
+
+/** Milliseconds between two returns to the event loop: a backend that answers at once would never let a signal in. */
+const YIELD_EVERY = 50;
+
+function nextTask(): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, 0);
+  });
+}
 
 function toTensor(batch: Batch, set: ImageSet): tf.Tensor4D {
   return tf.tensor4d(batch.inputs, [batch.count, ...set.shape]);
@@ -84,25 +110,42 @@ export async function evaluate(net: Net, set: ImageSet): Promise<{ loss: number;
  * later step fails. Throws a `JobError` naming the step when the loss is no longer finite.
  */
 export async function train(options: TrainOptions): Promise<EpochMetrics[]> {
-  const { label, net, set, batchSize, epochs, seed, progress } = options;
+  const { label, net, set, batchSize, epochs, seed, progress, from = BEGINNING, checkpointSeconds = 60 } = options;
   const stepsPerEpoch = Math.ceil(set.train.count / batchSize);
   const history: EpochMetrics[] = [];
-  let trained = 0;
-  let trainingSeconds = 0;
-  for (let epoch = 1; epoch <= epochs; epoch++) {
+  const started = performance.now();
+  const doneBefore = (from.epoch - 1) * set.train.count + from.sums.count;
+  let lastCheckpoint = started;
+  let lastYield = started;
+  let { secondsBefore } = from;
+  for (let { epoch } = from; epoch <= epochs; epoch++) {
+    const resumed = epoch === from.epoch ? from : { ...BEGINNING, epoch };
     const mean = new RunningMean();
-    const start = performance.now();
-    let step = (epoch - 1) * stepsPerEpoch;
+    mean.add(resumed.sums);
+    const start = performance.now() - resumed.epochSeconds * 1000;
+    const seconds = (): number => (performance.now() - start) / 1000;
+    let batches = resumed.batch;
+    const checkpoint = async (position: Pick<TrainingPosition, 'epoch' | 'batch'>): Promise<void> => {
+      lastCheckpoint = performance.now();
+      const within = position.batch > 0;
+      await options.onCheckpoint?.({
+        ...position,
+        sums: within ? mean.sums : BEGINNING.sums,
+        epochSeconds: within ? seconds() : 0,
+        secondsBefore: within ? secondsBefore : secondsBefore + seconds(),
+      });
+    };
     const settle = async (pending: Promise<ClassificationSums>, number: number): Promise<void> => {
       mean.add(await pending);
       if (!Number.isFinite(mean.loss)) {
         throw new JobError(
           `training stopped: the loss at step ${number} (epoch ${epoch}) is ${mean.loss}, no longer finite; ` +
-            `${history.length} epochs are kept. A smaller learning rate may help`,
+            `${epoch - 1} epochs are kept. A smaller learning rate may help`,
         );
       }
-      const seconds = trainingSeconds + (performance.now() - start) / 1000;
-      const rate = (trained + mean.count) / seconds;
+      const done = (epoch - 1) * set.train.count + mean.count - doneBefore;
+      const elapsed = (performance.now() - started) / 1000;
+      const rate = done / elapsed;
       const samplesLeft = (epochs - epoch + 1) * set.train.count - mean.count;
       progress.step({
         label,
@@ -113,21 +156,32 @@ export async function train(options: TrainOptions): Promise<EpochMetrics[]> {
         loss: mean.loss,
         accuracy: mean.accuracy,
         rate,
-        secondsLeft: seconds > 1 ? samplesLeft / rate : undefined,
+        secondsLeft: elapsed > 1 ? samplesLeft / rate : undefined,
       });
     };
     // The result of a step is awaited while the next one is under way, so that a GPU never waits for the host.
     let pending: Promise<void> = Promise.resolve();
-    for (const batch of trainingBatches(set, batchSize, seed, epoch)) {
-      step += 1;
+    for (const batch of trainingBatches(set, batchSize, seed, epoch, resumed.batch)) {
+      batches += 1;
       const sums = trainBatch(options, batch);
       await pending;
-      pending = settle(sums, step);
+      pending = settle(sums, (epoch - 1) * stepsPerEpoch + batches);
+      if (performance.now() - lastYield > YIELD_EVERY) {
+        await pending;
+        pending = Promise.resolve();
+        await nextTask();
+        lastYield = performance.now();
+      }
+      const stopping = options.signal?.aborted === true;
+      if (stopping || (performance.now() - lastCheckpoint) / 1000 >= checkpointSeconds) {
+        await pending;
+        pending = Promise.resolve();
+        if (batches < stepsPerEpoch) await checkpoint({ epoch, batch: batches });
+        if (stopping && batches < stepsPerEpoch) throw new StoppedError(epoch, batches);
+      }
     }
     await pending;
-    const seconds = (performance.now() - start) / 1000;
-    trainingSeconds += seconds;
-    trained += set.train.count;
+    const epochSeconds = seconds();
     const test = await evaluate(net, set);
     const metrics: EpochMetrics = {
       epoch,
@@ -135,15 +189,27 @@ export async function train(options: TrainOptions): Promise<EpochMetrics[]> {
       trainAccuracy: mean.accuracy,
       testLoss: test.loss,
       testAccuracy: test.accuracy,
-      seconds,
+      seconds: epochSeconds,
       ...options.rates(),
     };
     history.push(metrics);
     await options.onEpoch(metrics);
+    await checkpoint({ epoch: epoch + 1, batch: 0 });
+    secondsBefore += epochSeconds;
     progress.line(
       `${label}: epoch ${epoch}/${epochs}  train loss ${mean.loss.toFixed(4)}  train accuracy ${mean.accuracy.toFixed(2)} %  ` +
-        `test accuracy ${test.accuracy.toFixed(2)} %  ${seconds.toFixed(1)} s`,
+        `test accuracy ${test.accuracy.toFixed(2)} %  ${epochSeconds.toFixed(1)} s`,
     );
+    if (options.signal?.aborted === true && epoch < epochs) throw new StoppedError(epoch + 1, 0);
   }
   return history;
+}
+
+/** Training was asked to stop, and did so behind a checkpoint. */
+export class StoppedError extends Error {
+  override readonly name = 'StoppedError';
+
+  constructor(epoch: number, batch: number) {
+    super(`stopped in epoch ${epoch} after ${batch} batches`);
+  }
 }
