@@ -6,6 +6,7 @@ import { effectiveKeepProbability, streamMask } from '../masks.ts';
 import { createOptimizer } from '../optimizer.ts';
 import type { OptimizerOptions, OptimizerState } from '../optimizer.ts';
 import { parseSeed } from '../seed.ts';
+import { words } from '../stream.ts';
 import { bits, natural, runs, vector } from '../testing/properties.ts';
 import type { GradientTransformation } from '../transformation.ts';
 import { clipByGlobalNorm, clipByValue, globalNorm } from './clipping.ts';
@@ -261,6 +262,44 @@ test('each comparator runs alone and with learning rate dropout, and is a functi
       assert.ok(theta(one.at(-1)).every(Number.isFinite));
     }
   }
+});
+
+test('[LRD-CMP-001] each transformation says when it acts, and starts from a record of its own', () => {
+  const table = [
+    [clipByValue(1), 'clipByValue', 'clip', {}],
+    [clipByGlobalNorm(1), 'clipByGlobalNorm', 'clip', {}],
+    [gradientDropout(1), 'gradientDropout', 'noise', {}],
+    [gradientNoise(1), 'gradientNoise', 'noise', {}],
+    [sparseGradients(1, sparsity), 'sparseGradients', 'noise', { extent: 0, step: 0 }],
+    [gradientCentralization(), 'gradientCentralization', 'centralize', {}],
+  ] as const;
+  for (const [transformation, name, stage, start] of table) {
+    assert.equal([transformation.name, transformation.stage, transformation.init()], [name, stage, start]);
+  }
+  const updates = sparseUpdates(1, sparsity);
+  assert.equal([updates.name, updates.init()], ['sparseUpdates', { extent: 0, step: 0 }]);
+});
+
+test('[LRD-CMP-007] a missing gradient stays missing under a sparse pattern', () => {
+  assert.equal(
+    apply(
+      sparseGradients(1, () => 0.5),
+      [null, [1]],
+    )[0],
+    null,
+  );
+});
+
+test('[LRD-CMP-005] a label is disturbed iff its u is below r: not where it equals r', () => {
+  const word = words({ key: parseSeed(1), step: 1, stream: 'noisyLabels', base: 0 }, 1)[0] as number;
+  const u = (word + 0.5) / 2 ** 32;
+  const at = (rate: number): number[] => noisyLabels([0], { seed: 1, step: 1, classes: 2, rate });
+  assert.equal(at(u), [0]);
+  assert.equal(at(u + 2 ** -40), [1]);
+  assert.throws(
+    () => noisyLabels([0], { seed: 1, step: 1, classes: 2.5, rate: 0.1 }),
+    /^classes must be a whole number/,
+  );
 });
 
 test('[LRD-DEC-007] the control arm scales the learning rate by the probability that holds', () => {
