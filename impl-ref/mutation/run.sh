@@ -1,7 +1,7 @@
 #!/bin/sh
 # Mutation testing of the reference with Stryker's command runner:
 #
-#     sh impl-ref/mutation/run.sh                              everything, about half an hour of one idle core
+#     sh impl-ref/mutation/run.sh                              everything: the better part of an hour
 #     sh impl-ref/mutation/run.sh 'impl-ref/rules/*.ts'        one shard
 #
 # It works on a copy in a temporary folder, at the lowest priority. Stryker is fetched by npx and is no dependency of the package.
