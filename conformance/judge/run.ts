@@ -117,6 +117,9 @@ async function judgeProperty(adapter: Adapter, property: Property, options: Judg
   return verdict('passed', { reason: `${skipped} of ${context.cases()} cases skipped: ${why}` });
 }
 
+/** Reason of requirements that `only` leaves out. */
+export const NOT_ASKED = 'not asked for';
+
 const UNJUDGED: Readonly<Record<string, string>> = {
   'LRD-ALG-001': 'the protocol hands gradients out: where they are taken is not seen',
   'LRD-ERROR-005': 'the protocol carries only well-formed seeds',
@@ -134,7 +137,7 @@ function summarize(verdicts: readonly Verdict[]): RequirementVerdict[] {
       return {
         requirement: id,
         status: 'skipped',
-        reason: reasons === '' ? (UNJUDGED[id] ?? 'not asked for') : reasons,
+        reason: reasons === '' ? (UNJUDGED[id] ?? NOT_ASKED) : reasons,
       };
     }
     return { requirement: id, status: 'passed', ...(reasons === '' ? {} : { reason: reasons }) };

@@ -28,9 +28,9 @@ details { border: 1px solid var(--rule); border-left: 4px solid var(--fail); bor
 summary { cursor: pointer; font-weight: 600 } dl { display: grid; grid-template-columns: 6.5rem 1fr; gap: .25rem .75rem; margin: .75rem 0 0 }
 dt { color: var(--skip) } dd { margin: 0; overflow-wrap: anywhere } code, pre { font-family: ui-monospace, monospace; font-size: .85em }
 pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; max-height: 18rem; overflow: auto; background: var(--soft); padding: .5rem; border-radius: 4px }
-.matrix th.turn { height: 9.5rem; vertical-align: bottom; padding: .2rem 0; min-width: 1.35rem }
+.matrix th.turn { height: 9.5rem; vertical-align: bottom; padding: .2rem 0; min-width: 1.15rem }
 .matrix th.turn span { writing-mode: vertical-rl; transform: rotate(180deg); font: 500 11px ui-monospace, monospace }
-.matrix td { padding: .1rem .35rem; font-size: .85em; border-right: 1px solid var(--rule) } .matrix td.hit { background: color-mix(in srgb, var(--fail) 28%, transparent) }
+.matrix td { padding: .1rem .25rem; font-size: .85em; border-right: 1px solid var(--rule) } .matrix td.hit { background: color-mix(in srgb, var(--fail) 28%, transparent) }
 .matrix td.named { background: var(--fail) } .matrix td.missed { background: repeating-linear-gradient(45deg, var(--skip) 0 3px, transparent 3px 6px) }
 .legend i { display: inline-block; width: 1em; height: 1em; border-radius: 3px; vertical-align: -.15em; margin: 0 .3em 0 1em }
 `;

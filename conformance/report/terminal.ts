@@ -1,3 +1,4 @@
+import { NOT_ASKED } from '../judge/run.ts';
 import { stringify } from '../protocol/numbers.ts';
 import type { ConformanceReport } from './report.ts';
 import { replayCommand } from './report.ts';
@@ -19,7 +20,8 @@ export function reportToText(report: ConformanceReport): string {
         `${count('skipped')} not judged; ${cases} cases, ${implementation.precision}, ${seconds.toFixed(1)} s`,
     );
     for (const { requirement, status, reason } of requirements) {
-      if (status === 'skipped') lines.push(`       not judged: ${requirement}: ${reason ?? ''}`);
+      if (status === 'skipped' && reason !== NOT_ASKED)
+        lines.push(`       not judged: ${requirement}: ${reason ?? ''}`);
     }
     for (const { property, requirements: ids, title, status, counterexample } of verdicts) {
       if (status !== 'failed' || counterexample === undefined) continue;
