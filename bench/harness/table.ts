@@ -57,6 +57,7 @@ function laneRow(lane: LaneResult, elements: number | undefined): string[] {
     duration(lane.ms.median),
     perElement === undefined ? '' : spreadText(perElement),
     lane.shareOfCopy === undefined ? '' : `${figure(100 * lane.shareOfCopy.median)} %`,
+    lane.hostMs === undefined ? '' : duration(lane.hostMs.median),
     lane.extraBytes === undefined
       ? ''
       : elements === undefined
@@ -93,7 +94,7 @@ function ratioMatrix({ ratios }: GroupResult): string[] {
 /** A group as a table of its lanes, its ratios, and what was left out. */
 export function groupText(group: GroupResult): string {
   const { elements } = group;
-  const head = ['', 'a step', 'ns an element', 'of a copy', 'extra bytes (an element)'];
+  const head = ['', 'a step', 'ns an element', 'of a copy', "host's clock", 'extra bytes (an element)'];
   const cells = group.lanes.map((lane) => laneRow(lane, elements));
   // Columns that say nothing here are left out.
   const said = head.map((_, k) => cells.some((row) => row[k] !== ''));

@@ -113,6 +113,7 @@ export function deviceStepLane(
         },
         hostMs: () => clock.hostMs,
         bytesMoved: bytesMoved(rule, workload.elements),
+        copyLane: deviceNames.bufferCopy,
         close: () => {
           engine.dispose();
           clock.destroy();
@@ -182,3 +183,14 @@ export const deviceShaderCopyLane = (settings: StepSettings): LaneSource =>
       pass.end();
     };
   });
+
+/** A lane that says something of hardware only: on a software adapter the device's clock is the host's. */
+export function onHardware(source: LaneSource): LaneSource {
+  return {
+    name: source.name,
+    open: async () => {
+      if ((await sharedGpu()).adapter.software) throw new Unavailable('for hardware: the adapter here is software');
+      return source.open();
+    },
+  };
+}

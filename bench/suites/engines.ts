@@ -3,7 +3,7 @@ import type { FigureResult, Limit } from '../harness/results.ts';
 import { spread } from '../harness/statistics.ts';
 import { deviceBufferCopyLane, deviceNames, deviceShaderCopyLane, deviceStepLane } from '../lanes/deviceTime.ts';
 import type { StepSettings } from '../lanes/engines.ts';
-import { describeGpu, jsLane, wasmLane, webGpuFlatLane } from '../lanes/engines.ts';
+import { describeGpu, jsLane, wasmCopyLane, wasmLane, webGpuFlatLane } from '../lanes/engines.ts';
 import { tfjsLane } from '../lanes/tfjs.ts';
 import { torchLane } from '../lanes/torch.ts';
 import type { Workload } from '../lanes/workload.ts';
@@ -24,7 +24,7 @@ function tfjsGroup(): Group {
   return {
     name: `wasm against tfjs-wasm, ${settings.workload.name}`,
     elements: settings.workload.elements,
-    lanes: [engine, pool, own],
+    lanes: [engine, pool, own, wasmCopyLane(settings)],
     pairs: [
       { lane: engine.name, over: own.name, limit: atMost(0.22) },
       { lane: pool.name, over: own.name },
@@ -42,7 +42,7 @@ function torchGroup(): Group {
   return {
     name: `wasm against PyTorch on one thread, ${FOUR_MILLION.name}`,
     elements: FOUR_MILLION.elements,
-    lanes: [engine, plain, masked],
+    lanes: [engine, plain, masked, wasmCopyLane(settings)],
     pairs: [
       { lane: engine.name, over: plain.name, limit: atMost(0.75) },
       { lane: engine.name, over: masked.name },

@@ -1,5 +1,6 @@
 /** Optimizer steps in families: what runs on one kind of processor, beside its peers. */
 import type { Group, LaneSource, Pair } from '../harness/measure.ts';
+import { deviceBufferCopyLane, deviceStepLane, onHardware } from '../lanes/deviceTime.ts';
 import type { StepSettings } from '../lanes/engines.ts';
 import {
   jsCopyLane,
@@ -27,18 +28,18 @@ function engineLanes(family: Family, settings: StepSettings): readonly LaneSourc
     case 'wasm':
       return [wasmLane(settings), wasmLane(settings, 2)];
     case 'webgpu':
-      return [webGpuFlatLane(settings), webGpuSeparateLane(settings)];
+      return [onHardware(deviceStepLane(settings)), webGpuFlatLane(settings), webGpuSeparateLane(settings)];
   }
 }
 
-function copyLane(family: Family, settings: StepSettings): LaneSource {
+function copyLanes(family: Family, settings: StepSettings): readonly LaneSource[] {
   switch (family) {
     case 'js':
-      return jsCopyLane(settings);
+      return [jsCopyLane(settings)];
     case 'wasm':
-      return wasmCopyLane(settings);
+      return [wasmCopyLane(settings)];
     case 'webgpu':
-      return webGpuCopyLane(settings);
+      return [onHardware(deviceBufferCopyLane(settings)), webGpuCopyLane(settings)];
   }
 }
 
@@ -65,7 +66,7 @@ export function stepGroup(family: Family, settings: StepSettings): Group {
     name: `${rule}, ${workload.name}, ${family}`,
     elements: workload.elements,
     tensors: workload.sizes.length,
-    lanes: [...engines, lrd, ...peers, copyLane(family, settings)],
+    lanes: [...engines, lrd, ...peers, ...copyLanes(family, settings)],
     pairs,
   };
 }
