@@ -341,7 +341,7 @@ export function createWebGpuEngine(device: GPUDevice, { spread = false }: WebGpu
         if (dispatches.length > 0)
           checkBuffer('gradient', 'the flat buffers', buffers.gradient, 0, COPY_DST, 'COPY_DST');
         plan.tensors.forEach((tensor, index) => {
-          if (tensor === null) return;
+          if (tensor === null || tensor.size === 0) return;
           const gradient = gradients[index] ?? undefined;
           checkBuffer('gradient', `tensor ${index}`, gradient, tensor.size, COPY_SRC, 'COPY_SRC');
         });
