@@ -253,7 +253,14 @@ test('wrong settings are refused in one line', () => {
   assert.is(refused({ rate: Infinity }), 'rate must be a finite number of at least 0, got Infinity');
   assert.is(refused({ rate: 1, scope: [0] }, 2), 'scope must give each of 2 tensors a group number, got 0');
   assert.is(refused({ rate: 1, scope: [0.5] }), 'scope must give each of 1 tensors a group number, got 0.5');
+  assert.is(refused({ rate: 1, scope: [0, 0.5] }, 2), 'scope must give each of 2 tensors a group number, got 0, 0.5');
+  assert.is(refused({ rate: 1, scope: [-1] }), 'scope must give each of 1 tensors a group number, got -1');
   assert.is(refused({ rate: 0, scope: [0] }), 'nothing was refused');
+  assert.is(refused({ rate: 0, initial: 0.05 }), 'nothing was refused');
+  assert.is(refused({ rate: 0, initial: 1 }), 'nothing was refused');
+  const { states, step } = twoGroups(undefined);
+  const state = step(states[0] as TrainedState, [[1, 1], [1]]);
+  assert.throws(() => step(state, [[1, 1]]), /^gradients must have 2 elements, got 1$/);
 });
 
 test.run();

@@ -106,6 +106,7 @@ test('[LRD-MASK-009] the interval around a step, or null where an end of the run
     [0, 1, 2, 3, 4, 5, 6].map((t) => intervalAround(bits, t)),
     [null, null, 3, 3, 3, 1, null],
   );
+  assert.is(intervalAround([1, 0, 1], 1), 2);
 });
 
 test.run();
