@@ -59,7 +59,7 @@ async function expected(c: Case): Promise<Float32Array[]> {
   return values;
 }
 
-for (const backend of ['wasm', 'cpu']) {
+for (const backend of ['wasm', 'cpu', 'webgpu']) {
   for (const form of ['split', 'block-diagonal', 'depthwise', undefined] as (GroupedForm | undefined)[]) {
     test(`${backend}, ${form ?? 'the default form'}: values and gradients are those of each group by itself`, async () => {
       for (const c of CASES) {
