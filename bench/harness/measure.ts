@@ -5,7 +5,7 @@
  */
 import { Bench } from 'tinybench';
 import type { FigureResult, GroupResult, LaneResult, Limit, RatioResult, SkippedLane } from './results.ts';
-import { median, pairedRatio, scale, spread } from './statistics.ts';
+import { pairedRatio, scale, spread } from './statistics.ts';
 
 /** Milliseconds of a sample on a clock of the lane's own (another process, a GPU); nothing: tinybench's clock counts. */
 export type Sample = number | undefined;
@@ -95,6 +95,13 @@ function spin(): number {
   for (let i = 0; i < 600_000; i++) x = (Math.imul(x, 1664525) + 1013904223) | 0;
   sink = x;
   return performance.now() - start;
+}
+
+/** How much longer than the quickest a fixed piece of work took in the slowest tenth of its runs. */
+function noiseOf(spins: readonly number[]): number {
+  const sorted = [...spins].sort((a, b) => a - b);
+  const [quickest = 1] = sorted;
+  return ((sorted[Math.floor(0.9 * (sorted.length - 1))] ?? quickest) - quickest) / quickest;
 }
 
 /** Times one lane with tinybench. Returns milliseconds a step. */
@@ -204,7 +211,7 @@ export async function runGroup(group: Group, budget: Budget): Promise<GroupResul
     let rounds = budget.minRounds;
     const begin = performance.now();
     for (let round = 0; round < rounds; round++) {
-      spins.push(Math.min(spin(), spin(), spin()));
+      spins.push(spin(), spin(), spin());
       for (let k = 0; k < running.length; k++) {
         const entry = running[(k + round) % running.length] as Running;
         entry.rounds.push(await time(entry, entry.samples, 0, entry.host));
@@ -228,7 +235,7 @@ export async function runGroup(group: Group, budget: Budget): Promise<GroupResul
       ratios,
       figures: (await group.figures?.(byName)) ?? [],
       skipped: entries.filter((entry): entry is SkippedLane => !isRunning(entry)),
-      noise: spins.length === 0 ? 0 : (Math.max(...spins) - Math.min(...spins)) / median(spins),
+      noise: noiseOf(spins),
     };
   } finally {
     for (const entry of entries) if (isRunning(entry)) await entry.lane.close?.();

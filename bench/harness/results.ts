@@ -59,7 +59,7 @@ export interface GroupResult {
   readonly ratios: readonly RatioResult[];
   readonly figures: readonly FigureResult[];
   readonly skipped: readonly SkippedLane[];
-  /** Spread of a fixed piece of work during the group, relative to its median: how noisy the machine was. */
+  /** How much longer than its quickest run a fixed piece of work took in its slowest tenth: how noisy the machine was. */
   readonly noise: number;
 }
 
