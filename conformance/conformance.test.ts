@@ -1,4 +1,7 @@
 import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import * as assert from 'uvu/assert';
 import {
@@ -87,6 +90,30 @@ test('a program that cannot be greeted is a finding; an adapter that does not ex
     assert.instance(error, UnknownAdapterError);
     assert.match((error as Error).message, /--adapter must be one of ref, js.*got "tfjs-gpu"/);
   }
+});
+
+test('a module is judged in process, and its answers are held against the schemas', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'lrd-module-'));
+  const write = (name: string, steps: string): string => {
+    const file = join(folder, name);
+    const implementation = `{ name: 'm', language: 'js', precision: 'float64', rules: ['sgdm'], masks: ['own'], features: [] }`;
+    writeFileSync(
+      file,
+      `export const createAdapter = () => ({ implementation: ${implementation}, close: async () => {},
+        run: async (example) => example.parameters[0].values.length >= 0 ? { kind: 'result', steps: ${steps} } : {} });`,
+    );
+    return `module:${file}`;
+  };
+  const judgeModule = async (adapter: string): Promise<string> =>
+    reportToText(await runConformance({ adapters: [adapter], seed, only: ['LRD-RULE-001'] }));
+  // Parameters that never move, and answers that are no answers.
+  const still = write(
+    'still.mjs',
+    'example.gradients.map(() => ({ parameters: example.parameters.map((p) => p.values) }))',
+  );
+  assert.match(await judgeModule(still), /LRD-RULE-001 \(MUST\)[^]*lands outside its interval/);
+  assert.match(await judgeModule(write('wrong.mjs', `[{ parameters: 'none' }]`)), /LRD-PROTO-001 \(MUST\)/);
+  rmSync(folder, { recursive: true });
 });
 
 test('the same seed finds the same counterexample', async () => {
