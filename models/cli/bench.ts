@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { accessSync, constants, readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { compare } from '../../bench/harness/compare.ts';
 import type { BenchResult } from '../../bench/harness/results.ts';
 import { figure, groupText, spreadText } from '../../bench/harness/table.ts';
@@ -21,6 +22,18 @@ function readResult(path: string): BenchResult {
     throw new JobError(`--compare ${path}: not a result of lrd bench --json, version 1`);
   }
   return result;
+}
+
+/** Found before minutes of measuring, not after. */
+function checkWritable(option: string, path: string | undefined): void {
+  if (path === undefined) return;
+  try {
+    accessSync(dirname(resolve(path)), constants.W_OK);
+  } catch {
+    throw new UsageError(
+      `--${option} must name a file in a folder that can be written to, got ${JSON.stringify(path)}`,
+    );
+  }
 }
 
 function printComparison(path: string, before: BenchResult, after: BenchResult): void {
@@ -57,6 +70,7 @@ export async function benchCommand(args: readonly string[]): Promise<void> {
   const seconds = options.number('group-seconds', 'a number above 0', (value) => value > 0);
   const comparePath = options.text('compare');
   const before = comparePath === undefined ? undefined : readResult(comparePath);
+  for (const option of ['json', 'html']) checkWritable(option, options.text(option));
   const result = await runBench({
     suites,
     full: options.flag('full'),
@@ -66,6 +80,9 @@ export async function benchCommand(args: readonly string[]): Promise<void> {
     onSuite: ({ title, about }) => console.log(`# ${title}\n${about}\n`),
     onGroup: (group) => console.log(groupText(group)),
   });
+  if (result.suites.every(({ groups }) => groups.length === 0)) {
+    throw new UsageError(`--only must match the name of a group, got ${JSON.stringify(pattern)}`);
+  }
   for (const warning of result.warnings) console.log(`warning: ${warning}`);
   if (before !== undefined) printComparison(comparePath as string, before, result);
   const json = options.text('json');
