@@ -208,7 +208,7 @@ export async function runGroup(group: Group, budget: Budget): Promise<GroupResul
     for (const source of group.lanes) entries.push(await start(source, budget));
     const running = entries.filter(isRunning);
     const spins: number[] = [];
-    let rounds = budget.minRounds;
+    let rounds = running.length === 0 ? 0 : budget.minRounds;
     const begin = performance.now();
     for (let round = 0; round < rounds; round++) {
       spins.push(spin(), spin(), spin());

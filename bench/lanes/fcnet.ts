@@ -7,8 +7,6 @@ import type { Batch } from '../../models/trainer/batches.ts';
 import { trainingBatches } from '../../models/trainer/batches.ts';
 import { trainBatch } from '../../models/trainer/train.ts';
 import type { Lane, LaneSource } from '../harness/measure.ts';
-import { Unavailable } from '../harness/measure.ts';
-import { sharedGpu } from './engines.ts';
 import type { TfjsBackend } from './tfjs.ts';
 import { selectBackend } from './tfjs.ts';
 import { torchPeer } from './torch.ts';
@@ -60,9 +58,6 @@ export function fcnetLane(backend: TfjsBackend, rule: FcnetRule, keep: number | 
   return {
     name,
     open: async (): Promise<Lane> => {
-      if (backend === 'webgpu' && (await sharedGpu()).adapter.software) {
-        throw new Unavailable('on a software adapter a step of FCNet takes seconds');
-      }
       await selectBackend(backend);
       const set = noiseSet();
       const net = fcNet({ inputs: 784, classes: 10, seed: 1n });
