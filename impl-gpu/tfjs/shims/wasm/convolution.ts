@@ -48,7 +48,7 @@ function isPointwise(info: Geometry): boolean {
 }
 
 export function createConvolutions(runtime: Runtime, { multiply }: Gemm): Convolutions {
-  const { heap, kernels, team, scratch } = runtime;
+  const { heap, kernels, team, governor, scratch } = runtime;
   const ints = (): Int32Array => new Int32Array(heap.memory.buffer);
   const floats = (): Float32Array => new Float32Array(heap.memory.buffer);
 
@@ -69,8 +69,10 @@ export function createConvolutions(runtime: Runtime, { multiply }: Gemm): Convol
     share: (first: number, last: number) => Share,
   ): void => {
     const ready = multiplications < WORTHWHILE ? 0 : team.ready();
-    if (ready === 0) {
+    const start = performance.now();
+    if (ready === 0 || !governor.share()) {
       own(0, extent);
+      if (ready > 0) governor.record(false, multiplications, performance.now() - start);
       return;
     }
     const ends = borders(extent, unitsFor(ready + 1), 4);
@@ -80,6 +82,7 @@ export function createConvolutions(runtime: Runtime, { multiply }: Gemm): Convol
       share: (from, to) => share(ends[from] as number, ends[to] as number),
     };
     team.run(work);
+    governor.record(true, multiplications, performance.now() - start);
   };
 
   const convolve = (task: Task): void => {

@@ -6,7 +6,8 @@ import { drawWords, uniform } from '../../../random.ts';
 import { wasmHeap } from '../../bridges/wasm.ts';
 import type { Gemm, Product } from './gemm.ts';
 import { createGemm } from './gemm.ts';
-import { createRuntime } from './runtime.ts';
+import type { Governor } from './runtime.ts';
+import { createGovernor, createRuntime } from './runtime.ts';
 import type { Share, Team, Work } from './team.ts';
 import { createTeam } from './team.ts';
 
@@ -35,6 +36,9 @@ async function started(ready: () => number, helpers: number): Promise<void> {
   }
 }
 
+/** Shares whatever the clock says. */
+const always: Governor = { share: () => true, record: () => undefined };
+
 const PRODUCTS = [
   { m: 128, n: 1000, k: 200 },
   { m: 1001, n: 131, k: 90 },
@@ -46,7 +50,7 @@ for (const threads of [2, 3, 4]) {
   test(`${threads} threads give the bits of one, whatever the shape and the transposes`, async () => {
     const heap = wasmHeap();
     const alone = createGemm(createRuntime(heap, 1));
-    const together = createGemm(createRuntime(heap, threads));
+    const together = createGemm({ ...createRuntime(heap, threads), governor: always });
     await started(() => together.helpers(), threads - 1);
     let used = 0;
     for (const { m, n, k } of PRODUCTS) {
@@ -77,6 +81,19 @@ for (const threads of [2, 3, 4]) {
     assert.ok(used > 0, 'the helpers were not used');
   });
 }
+
+test('work is shared while that is faster, and the other way is tried again now and then', () => {
+  for (const faster of [true, false]) {
+    const governor = createGovernor();
+    const choices = Array.from({ length: 200 }, () => {
+      const shared = governor.share();
+      governor.record(shared, 1e6, shared === faster ? 1 : 2);
+      return shared;
+    });
+    const wrong = choices.filter((shared) => shared !== faster).length;
+    assert.ok(wrong >= 5 && wrong <= 12, `${wrong} of 200 the slow way`);
+  }
+});
 
 test('small products stay on the calling thread', async () => {
   const heap = wasmHeap();

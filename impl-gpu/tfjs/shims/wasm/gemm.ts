@@ -78,7 +78,7 @@ function part(product: Product, axis: 0 | 1, first: number, last: number): Part 
 }
 
 /** Products above a size are shared among the runtime's threads; the bits do not depend on how many. */
-export function createGemm({ heap, kernels, team, scratch }: Runtime): Gemm {
+export function createGemm({ heap, kernels, team, governor, scratch }: Runtime): Gemm {
   /** The arguments for one part, its blocks wherever they now lie. */
   const matmulArguments = (
     { k, transposeA, transposeB, relu }: Product,
@@ -148,8 +148,10 @@ export function createGemm({ heap, kernels, team, scratch }: Runtime): Gemm {
       // Scratch first: it may grow the heap, and views of it must not go stale meanwhile.
       scratch('scratch', 4 * kernels.scratchFloats(m, n, k));
       const ready = m * n * k < WORTHWHILE ? 0 : team.ready();
-      if (ready === 0) {
+      const start = performance.now();
+      if (ready === 0 || !governor.share()) {
         compute(product, whole);
+        if (ready > 0) governor.record(false, m * n * k, performance.now() - start);
         return;
       }
       const { axis, ends } = ([0, 1] as const)
@@ -165,6 +167,7 @@ export function createGemm({ heap, kernels, team, scratch }: Runtime): Gemm {
         share: (from, to) => share(product, axis, piece(from, to)),
         own: (from, to) => compute(product, piece(from, to)),
       });
+      governor.record(true, m * n * k, performance.now() - start);
       if (stored > 0) sharedProducts += 1;
     },
   };

@@ -84,6 +84,7 @@ export interface Runtime {
   readonly heap: WasmHeap;
   readonly kernels: Kernels;
   readonly team: Team;
+  readonly governor: Governor;
   /**
    * Byte address of at least that many bytes of heap, kept from call to call, 16-byte aligned. `slot` tells users apart. A larger request moves the
    * slot and may grow the heap: ask before making views.
@@ -94,6 +95,42 @@ export interface Runtime {
 /** Multiplications below which waking helpers and copying to them costs more than they save: about half a millisecond's work. */
 export const WORTHWHILE = 10_000_000;
 
+/**
+ * Decides whether to share work with helpers from how fast it went so far. Where the cores are busy with something else, or are two threads of one
+ * core, helpers cost more than they bring; as the bits are the same either way, the choice may follow the clock.
+ */
+export interface Governor {
+  readonly share: () => boolean;
+  /** That work of so many multiplications took so many milliseconds. */
+  readonly record: (shared: boolean, multiplications: number, milliseconds: number) => void;
+}
+
+/** Every so many pieces of work the slower way is tried again. Prime, so that it meets each of a training step's products in turn. */
+const PROBE = 23;
+
+/** Weight of the newest piece in the running rates. */
+const NEWEST = 0.35;
+
+export function createGovernor(): Governor {
+  // Milliseconds a multiplication, of work done alone and of work shared.
+  const cost: [number | undefined, number | undefined] = [undefined, undefined];
+  let count = 0;
+  return {
+    share: () => {
+      const [alone, shared] = cost;
+      if (shared === undefined) return true;
+      if (alone === undefined) return false;
+      count += 1;
+      return shared < alone !== (count % PROBE === 0);
+    },
+    record: (shared, multiplications, milliseconds) => {
+      const newest = milliseconds / multiplications;
+      const before = cost[shared ? 1 : 0] ?? newest;
+      cost[shared ? 1 : 0] = before + NEWEST * (newest - before);
+    },
+  };
+}
+
 /** Compiles the kernels for a heap, with `threads` to share large work among. */
 export function createRuntime(heap: WasmHeap, threads: number): Runtime {
   const module = new WebAssembly.Module(decodeBase64(wasmBase64));
@@ -102,6 +139,7 @@ export function createRuntime(heap: WasmHeap, threads: number): Runtime {
   return {
     heap,
     kernels: instance.exports as unknown as Kernels,
+    governor: createGovernor(),
     team: createTeam(threads, () => new WebAssembly.Module(decodeBase64(sharedWasmBase64))),
     scratch: (slot, bytes) => {
       const held = slots.get(slot);
