@@ -199,7 +199,9 @@ function checkWhole(name: string, value: number, minimum: number, maximum: numbe
 export function planStep(request: StepRequest): StepPlan {
   const { rule, key, step } = request;
   checkWhole('step', step, 1, 2 ** 32 - 1);
-  const seen = new Map<HyperValues, Map<string, Omit<TensorPlan, 'base' | 'size'>>>();
+  type Settings = Omit<TensorPlan, 'base' | 'size'>;
+  const seen = new Map<HyperValues, Map<string, Settings>>();
+  let last: { hyper: HyperValues; count: number; keep: number; plan: Settings } | undefined;
   const tensors = request.tensors.map((tensor): TensorPlan | null => {
     const { base, size, count, hyper, keepProbability } = tensor;
     checkWhole('count', count, 0, Number.MAX_SAFE_INTEGER);
@@ -209,12 +211,19 @@ export function planStep(request: StepRequest): StepPlan {
     if (base % LAYOUT.tensorAlignment !== 0) {
       throw new InvalidArgumentError(`base must be a multiple of ${LAYOUT.tensorAlignment}, got ${base}`);
     }
-    let plans = seen.get(hyper);
-    if (plans === undefined) seen.set(hyper, (plans = new Map()));
-    const id = `${count} ${keepProbability}`;
-    let plan = plans.get(id);
-    if (plan === undefined) plans.set(id, (plan = planTensor(rule, tensor)));
-    return { ...plan, base, size };
+    // Neighbours mostly share all three, and a number is slow to write as text.
+    const same = last !== undefined && last.hyper === hyper && last.count === count && last.keep === keepProbability;
+    let plan = same ? last?.plan : undefined;
+    if (plan === undefined) {
+      let plans = seen.get(hyper);
+      if (plans === undefined) seen.set(hyper, (plans = new Map()));
+      const id = `${count} ${keepProbability}`;
+      plan = plans.get(id);
+      if (plan === undefined) plans.set(id, (plan = planTensor(rule, tensor)));
+      last = { hyper, count, keep: keepProbability, plan };
+    }
+    const { kernel, scalars, threshold } = plan;
+    return { kernel, scalars, threshold, base, size };
   });
   return { key, step, tensors };
 }
