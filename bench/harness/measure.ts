@@ -22,6 +22,8 @@ export interface Lane {
   sample(): Sample | Promise<Sample>;
   /** Steps of a sample. Default 1. */
   readonly steps?: number;
+  /** Elements of a step, where they are not the group's. */
+  readonly elements?: number;
   /** See `LaneResult.bytesMoved`. */
   readonly bytesMoved?: number;
   /** Name of the lane that copies as many bytes. */
@@ -188,12 +190,12 @@ function toResult(
   elements: number | undefined,
 ): LaneResult {
   const ms = spread(rounds);
-  const copy = all.find((other) => other.lane.name === lane.copyLane);
+  const copy = all.find((other) => other.lane.name === lane.copyLane && other.lane.elements === lane.elements);
   return {
     name: lane.name,
     ms,
     turns: rounds.length,
-    ...(elements === undefined ? {} : { nsPerElement: scale(ms, 1e6 / elements) }),
+    ...(elements === undefined ? {} : { nsPerElement: scale(ms, 1e6 / (lane.elements ?? elements)) }),
     ...(lane.bytesMoved === undefined ? {} : { bytesMoved: lane.bytesMoved }),
     ...(copy === undefined ? {} : { shareOfCopy: pairedRatio(copy.rounds, rounds) }),
     ...(extraBytes === undefined ? {} : { extraBytes }),

@@ -112,6 +112,7 @@ export function deviceStepLane(
           return ms;
         },
         hostMs: () => clock.hostMs,
+        elements: workload.elements,
         bytesMoved: bytesMoved(rule, workload.elements),
         copyLane: deviceNames.bufferCopy,
         close: () => {
@@ -146,6 +147,7 @@ function copyLane(
         steps: repeat,
         sample: () => clock.time(record),
         hostMs: () => clock.hostMs,
+        elements: workload.elements,
         bytesMoved: 2 * size,
         close: () => {
           clock.destroy();
