@@ -3,16 +3,15 @@ import { PHILOX } from '../spec/stream.ts';
 const [M0, M1] = PHILOX.multipliers;
 const [W0, W1] = PHILOX.weyl;
 
-/** The high 32 bits of a 32 x 32-bit product, as an int32, from 16-bit halves. */
-function mulHigh(a: number, b: number): number {
+const [M0_LOW, M0_HIGH, M1_LOW, M1_HIGH] = [M0 & 0xffff, M0 >>> 16, M1 & 0xffff, M1 >>> 16] as const;
+
+/** The high word of a * (high * 2^16 + low), in int32 arithmetic throughout, which engines compile best: no intermediate passes 2^32. */
+export function multiplyHigh(a: number, low: number, high: number): number {
   const aLow = a & 0xffff;
   const aHigh = a >>> 16;
-  const bLow = b & 0xffff;
-  const bHigh = b >>> 16;
-  const cross = Math.imul(aHigh, bLow) >>> 0;
-  const middle = (Math.imul(aLow, bLow) >>> 16) + (cross & 0xffff) + (Math.imul(aLow, bHigh) >>> 0);
-  // `middle` may pass 2^32: divide instead of shifting.
-  return (Math.imul(aHigh, bHigh) + (cross >>> 16) + Math.floor(middle / 65536)) | 0;
+  const middle = (Math.imul(aLow, high) + (Math.imul(aLow, low) >>> 16)) | 0;
+  const other = (Math.imul(aHigh, low) + (middle & 0xffff)) | 0;
+  return (Math.imul(aHigh, high) + (middle >>> 16) + (other >>> 16)) | 0;
 }
 
 /** A 64-bit seed as the generator's key: [low word, high word]. */
@@ -25,8 +24,8 @@ export type Key = readonly [number, number];
 export function philox4x32(c0: number, c1: number, c2: number, c3: number, key: Key, out: Uint32Array, at = 0): void {
   let [k0, k1] = key;
   for (let round = 0; round < PHILOX.rounds; round++) {
-    const high0 = mulHigh(M0, c0);
-    const high1 = mulHigh(M1, c2);
+    const high0 = multiplyHigh(c0, M0_LOW, M0_HIGH);
+    const high1 = multiplyHigh(c2, M1_LOW, M1_HIGH);
     const low0 = Math.imul(M0, c0);
     const low1 = Math.imul(M1, c2);
     c0 = high1 ^ c1 ^ k0;

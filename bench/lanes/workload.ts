@@ -1,6 +1,7 @@
 /** What an optimizer step is measured on: lists of tensor sizes, and values that stay finite over thousands of steps. */
 import type { RuleName } from '../../spec/rules.ts';
 import { keyOf, layOut } from '../../impl-gpu/random.ts';
+import { sizeOf } from '../../impl-gpu/shape.ts';
 import type { StepPlan } from '../../impl-gpu/index.ts';
 import { planStep } from '../../impl-gpu/index.ts';
 
@@ -14,7 +15,7 @@ export interface Workload {
 }
 
 function workload(name: string, shapes: readonly (readonly number[])[]): Workload {
-  const sizes = shapes.map((shape) => shape.reduce((product, extent) => product * extent, 1));
+  const sizes = shapes.map(sizeOf);
   return { name, shapes, sizes, elements: sizes.reduce((sum, size) => sum + size, 0) };
 }
 

@@ -4,6 +4,7 @@
  */
 import { PHILOX, STREAMS } from '../../spec/stream.ts';
 import type { Key } from '../philox.ts';
+import { multiplyHigh } from '../philox.ts';
 import { InvalidArgumentError } from '../validate.ts';
 import type { Engine, Kernel, Scalars, StepPlan, TensorBuffers, TensorPlan } from './engine.ts';
 import { KEEP_ALL, kernelState } from './engine.ts';
@@ -14,15 +15,6 @@ const CHUNK = 2048;
 const [M0, M1] = PHILOX.multipliers;
 const [W0, W1] = PHILOX.weyl;
 const [M0_LOW, M0_HIGH, M1_LOW, M1_HIGH] = [M0 & 0xffff, M0 >>> 16, M1 & 0xffff, M1 >>> 16] as const;
-
-/** The high word of a * (high * 2^16 + low), in int32 arithmetic throughout: no intermediate passes 2^32. */
-function multiplyHigh(a: number, low: number, high: number): number {
-  const aLow = a & 0xffff;
-  const aHigh = a >>> 16;
-  const middle = (Math.imul(aLow, high) + (Math.imul(aLow, low) >>> 16)) | 0;
-  const other = (Math.imul(aHigh, low) + (middle & 0xffff)) | 0;
-  return (Math.imul(aHigh, high) + (middle >>> 16) + (other >>> 16)) | 0;
-}
 
 /** kept[i] = -1 if element `first + i` of the mask stream is kept, else 0. `first` is a multiple of 8. */
 function drawMask(key: Key, step: number, first: number, count: number, threshold: number, kept: Int32Array): void {

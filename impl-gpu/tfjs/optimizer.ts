@@ -5,6 +5,7 @@ import { THRESHOLD } from '../../spec/stream.ts';
 import { planStep, thresholdOf } from '../engines/plan.ts';
 import type { Seed } from '../random.ts';
 import { drawKept, keyOf, layOut, parseSeed, randomSeed } from '../random.ts';
+import { sizeOf } from '../shape.ts';
 import type { HyperValues } from '../validate.ts';
 import { InvalidArgumentError, UnsupportedError, checkKeepProbability, resolveHyper, stateNames } from '../validate.ts';
 import type { DrawContext, GradientEntry, GradientOptions } from './gradients.ts';
@@ -111,7 +112,6 @@ function toEntries(gradients: tf.NamedTensorMap | NamedTensor[]): Map<string, tf
   return entries;
 }
 
-const sizeOf = (shape: readonly number[]): number => shape.reduce((product, extent) => product * extent, 1);
 const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((extent, axis) => extent === b[axis]);
 
@@ -317,9 +317,9 @@ export abstract class LrdOptimizer extends tf.Optimizer {
       const gradients = transformsGradients(options)
         ? transformGradients(options, context, raw, decayOf)
         : raw.map((entry) => entry?.gradient ?? null);
-      const masksUpdates = sparse.extent > 0 && options.sparseReading === 'updates';
-      const before =
-        masksUpdates || this.#trained !== undefined ? raw.map((entry) => entry?.variable.clone() ?? null) : [];
+      const overlays = raw.map((entry, index) =>
+        entry === null ? undefined : this.#overlay(ordered[index] as Slot, entry, context, trainedValues),
+      );
       const stepped = ordered.map(({ state, base, count }, index) => {
         const entry = raw[index] ?? null;
         if (entry === null) return null;
@@ -336,19 +336,10 @@ export abstract class LrdOptimizer extends tf.Optimizer {
       } else {
         this.#stepper().step(plan, stepped, this.#extent);
       }
-      before.forEach((old, index) => {
-        const entry = raw[index];
-        const slot = ordered[index] as Slot;
-        if (old === null || entry === null || entry === undefined) return;
-        const scope = this.#scopeOf(groupOf(this.#groups, slot.name));
-        if (scope !== undefined) {
-          slot.update?.assign(tf.sub(old, entry.variable));
-          this.#select(entry, old, step, trainedValues[scope] as number);
-        }
-        if (masksUpdates) entry.variable.assign(tf.where(sparseMask(options, context, entry), entry.variable, old));
-      });
       for (const [index, { update, shape }] of ordered.entries()) {
-        if (raw[index] === null) update?.assign(tf.zeros([...shape]));
+        const overlay = overlays[index];
+        if (overlay === undefined) update?.assign(tf.zeros([...shape]));
+        else overlay();
       }
     });
     this.#trainedValues = trainedValues;
@@ -383,12 +374,29 @@ export abstract class LrdOptimizer extends tf.Optimizer {
     return this.#trainedValues.map((p, scope) => moveKeepProbability(trained, p, estimates[scope] as number));
   }
 
-  /** Takes the step back where the mask drops it, bit for bit. */
-  #select({ variable, base }: GradientEntry, old: tf.Tensor, step: number, keepProbability: number): void {
-    const threshold = thresholdOf(keepProbability);
-    if (threshold === THRESHOLD.scale) return;
-    const kept = drawKept({ seed: this.#seed, stream: 'mask', step }, base, variable.size, threshold);
-    variable.assign(tf.where(tf.tensor(kept, variable.shape, 'bool'), variable, old));
+  /**
+   * What is left to do for a variable behind the engine's step, where a mask has to see the whole move first: a trained p's,
+   * and Sparse Gradients on updates. Made before the step, because it holds the old values; dropped elements get their bits back.
+   */
+  #overlay(slot: Slot, entry: GradientEntry, context: DrawContext, trainedValues: TrainedValues): () => void {
+    const { variable, base } = entry;
+    const scope = this.#scopeOf(groupOf(this.#groups, slot.name));
+    const masksUpdates = this.sparsity > 0 && this.#gradientOptions.sparseReading === 'updates';
+    if (scope === undefined && !masksUpdates) return () => undefined;
+    const old = variable.clone();
+    const select = (kept: tf.Tensor): void => variable.assign(tf.where(kept, variable, old));
+    return () => {
+      if (scope !== undefined) {
+        slot.update?.assign(tf.sub(old, variable));
+        const threshold = thresholdOf(trainedValues[scope] as number);
+        if (threshold < THRESHOLD.scale) {
+          const { seed, step } = context;
+          const kept = drawKept({ seed, stream: 'mask', step }, base, variable.size, threshold);
+          select(tf.tensor(kept, variable.shape, 'bool'));
+        }
+      }
+      if (masksUpdates) select(sparseMask(this.#gradientOptions, context, entry));
+    };
   }
 
   /** [iterations, step counts, then each variable's state in list order], as tfjs's optimizers give theirs. */

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
+import { sizeOf } from '../../impl-gpu/shape.ts';
 import { JobError } from '../errors.ts';
 
 const inflate = promisify(gunzip);
@@ -18,7 +19,7 @@ export interface IdxExpectation {
 export async function readIdx(path: string, expected: IdxExpectation): Promise<Uint8Array> {
   const shape = [expected.count, ...expected.extents];
   const header = 4 + 4 * shape.length;
-  const size = header + shape.reduce((product, extent) => product * extent, 1);
+  const size = header + sizeOf(shape);
   const wanted = `expected ${size} bytes of ${shape.join(' x ')}${path.endsWith('.gz') ? ' once unpacked' : ''}`;
   let bytes: Buffer;
   try {

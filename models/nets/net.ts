@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { drawWords, layOut, uniform } from '../../impl-gpu/random.ts';
+import { sizeOf } from '../../impl-gpu/shape.ts';
 
 /** A trainable tensor with a name that is stable across runs, as in `fc1/weight`. */
 export interface Parameter {
@@ -34,7 +35,7 @@ let instances = 0;
 export function createParameters(net: string, specs: readonly ParameterSpec[], seed: bigint): Parameter[] {
   // tfjs wants variable names unique in the process; two networks of one kind may live side by side.
   const prefix = `${net}_${instances++}`;
-  const sizes = specs.map(({ shape }) => shape.reduce((product, extent) => product * extent, 1));
+  const sizes = specs.map(({ shape }) => sizeOf(shape));
   const bases = layOut(sizes);
   return specs.map(({ name, shape, bound }, k) => {
     const words = drawWords({ seed, stream: 'initialisation', step: 0 }, bases[k] as number, sizes[k] as number);

@@ -4,6 +4,7 @@
  */
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { sizeOf } from '../../impl-gpu/shape.ts';
 import { JobError } from '../errors.ts';
 
 /** A tensor on the host, row-major. */
@@ -98,7 +99,7 @@ export function readArchive(path: string): Archive {
   const start = 8 + length;
   const tensors = Object.entries(entries).map(([name, { dtype, shape, data_offsets }]): [string, HostTensor] => {
     const [from, to] = data_offsets;
-    const size = shape.reduce((product, extent) => product * extent, 1);
+    const size = sizeOf(shape);
     if (dtype !== 'F32' && dtype !== 'I32') throw broken(`tensor ${name} is of type ${dtype}; F32 and I32 are read`);
     if (to - from !== size * BYTES || from < 0 || start + to > bytes.length) {
       throw broken(

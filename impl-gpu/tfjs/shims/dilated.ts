@@ -7,9 +7,10 @@
  */
 import * as tf from '@tensorflow/tfjs';
 
-type Pair = number | readonly [number, number];
+type Pair = number | [number, number];
 
-interface ConvAttrs {
+/** Attributes of tfjs-core's convolution kernels. */
+export interface ConvAttrs {
   readonly strides: Pair;
   readonly pad: 'valid' | 'same' | number | tf.backend_util.ExplicitPadding;
   readonly dimRoundingMode?: 'floor' | 'round' | 'ceil';

@@ -4,26 +4,21 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import type { WasmHeap } from '../../bridges/wasm.ts';
+import type { ConvAttrs } from '../dilated.ts';
 import { DILATED_KERNELS } from '../dilated.ts';
 import type { Convolutions } from './convolution.ts';
 import type { Geometry } from './geometry.ts';
 
-type Pair = number | [number, number];
 type Shape4D = [number, number, number, number];
 
-interface ConvAttrs {
-  readonly strides: Pair;
-  readonly pad: 'valid' | 'same' | number | tf.backend_util.ExplicitPadding;
-  readonly dimRoundingMode?: 'floor' | 'round' | 'ceil';
-  readonly dataFormat?: 'NHWC' | 'NCHW';
-  readonly dilations?: Pair;
+/** Those, and what the gradient kernels carry beside them. */
+interface Attrs extends ConvAttrs {
   readonly inputShape?: Shape4D;
   readonly filterShape?: Shape4D;
-  readonly activation?: string;
 }
 
 function geometry(
-  attrs: ConvAttrs,
+  attrs: Attrs,
   inputShape: readonly number[],
   filterShape: readonly number[],
   depthwise: boolean,
@@ -43,7 +38,7 @@ function geometry(
 
 interface Args {
   readonly inputs: tf.NamedTensorInfoMap;
-  readonly attrs: ConvAttrs;
+  readonly attrs: Attrs;
 }
 
 /** Undefined: not a case of ours. */
@@ -65,7 +60,7 @@ function replace(kernelName: string, kernel: Kernel): void {
 }
 
 /** Dense, float32, not empty, and channels last. */
-function usable({ dataFormat = 'NHWC' }: ConvAttrs, ...tensors: readonly tf.TensorInfo[]): boolean {
+function usable({ dataFormat = 'NHWC' }: Attrs, ...tensors: readonly tf.TensorInfo[]): boolean {
   const regular = ({ dtype, shape }: tf.TensorInfo): boolean => dtype === 'float32' && !shape.includes(0);
   return dataFormat === 'NHWC' && tensors.every(regular);
 }
@@ -113,7 +108,7 @@ export function registerConvolutions(heap: WasmHeap, convolutions: Convolutions)
     if (x === undefined || filter === undefined || preluActivationWeights) return undefined;
     if (!usable(attrs, x, filter) || !['linear', 'relu'].includes(activation)) return undefined;
     const info = geometry(attrs, x.shape, filter.shape, false);
-    if (bias && bias.shape.reduce((product, extent) => product * extent, 1) !== info.outChannels) return undefined;
+    if (bias && tf.util.sizeFromShape(bias.shape) !== info.outChannels) return undefined;
     if (info.outShape.some((extent) => extent < 1)) {
       throw new Error(
         `a convolution of [${x.shape}] with a filter of [${filter.shape}] would be empty: [${info.outShape}]`,

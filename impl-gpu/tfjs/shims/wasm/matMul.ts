@@ -17,10 +17,6 @@ interface MatMulAttrs {
 
 type KernelFunc = tf.KernelFunc;
 
-function size(shape: readonly number[]): number {
-  return shape.reduce((product, extent) => product * extent, 1);
-}
-
 /** Replaces `BatchMatMul` and `_FusedMatMul` on the wasm backend. What the new kernels don't cover goes to the old ones. */
 export function registerMatMul(heap: WasmHeap, { multiply }: Gemm): void {
   const run = (
@@ -35,14 +31,14 @@ export function registerMatMul(heap: WasmHeap, { multiply }: Gemm): void {
     const [b1, b2] = b.shape.slice(-2) as [number, number];
     const [m, k] = transposeA ? [a2, a1] : [a1, a2];
     const [kb, n] = transposeB ? [b2, b1] : [b1, b2];
-    const batchA = size(a.shape.slice(0, -2));
-    const batchB = size(b.shape.slice(0, -2));
+    const batchA = tf.util.sizeFromShape(a.shape.slice(0, -2));
+    const batchB = tf.util.sizeFromShape(b.shape.slice(0, -2));
     // Broadcasting one matrix over a batch is common; anything more goes to the stock kernel.
     const regular =
       k === kb && m * n * k > 0 && (batchA === batchB || batchA === 1 || batchB === 1) && batchA * batchB > 0;
     if (!regular || (bias !== undefined && bias.shape.length !== 1)) return undefined;
     const outer = tf.broadcast_util.assertAndGetBroadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
-    const batch = size(outer);
+    const batch = tf.util.sizeFromShape(outer);
     if (batch !== Math.max(batchA, batchB)) return undefined;
     const out = heap.makeOutput([...outer, m, n]);
     const from = { a: heap.input(a), b: heap.input(b), c: heap.pointer(out) };

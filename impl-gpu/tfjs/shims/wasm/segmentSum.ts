@@ -12,8 +12,8 @@ export function registerUnsortedSegmentSum(heap: WasmHeap): void {
       if (x.dtype !== 'float32')
         throw new Error(`UnsortedSegmentSum on the wasm backend takes float32, got ${x.dtype}`);
       const rank = segmentIds.shape.length;
-      const count = segmentIds.shape.reduce((product, extent) => product * extent, 1);
-      const inner = x.shape.slice(rank).reduce((product, extent) => product * extent, 1);
+      const count = tf.util.sizeFromShape(segmentIds.shape);
+      const inner = tf.util.sizeFromShape(x.shape.slice(rank));
       const out = heap.makeOutput([numSegments, ...x.shape.slice(rank)]);
       const idsAt = heap.input(segmentIds);
       const [from, to] = [heap.input(x) / 4, heap.pointer(out) / 4];
