@@ -173,18 +173,19 @@ function explain(chosen: GpuAttempt | undefined, kind: AdapterKind): string {
   return kind === 'software' ? 'a software adapter was asked for' : 'no hardware adapter was found';
 }
 
+/** Bundlers for browsers may bring a `process` of their own. */
+const inNode = (): boolean => typeof process !== 'undefined' && process.versions?.node !== undefined;
+
 async function find(kind: AdapterKind): Promise<{ adapter: GPUAdapter | undefined; diagnosis: GpuDiagnosis }> {
   const browser = (globalThis as { navigator?: { gpu?: GPU } }).navigator?.gpu;
-  const { adapter, attempts, advice } =
-    browser === undefined
-      ? typeof process === 'undefined'
-        ? {
-            adapter: undefined,
-            attempts: [{ source: 'navigator.gpu', adapter: undefined, outcome: 'this browser has no WebGPU' }],
-            advice: ['Use a browser with WebGPU, over https or on localhost.'],
-          }
-        : await findInNode(kind)
-      : await findInBrowser(browser, kind);
+  let found: Found = {
+    adapter: undefined,
+    attempts: [{ source: 'navigator.gpu', adapter: undefined, outcome: 'this browser has no WebGPU' }],
+    advice: ['Use a browser with WebGPU, over https or on localhost.'],
+  };
+  if (browser !== undefined) found = await findInBrowser(browser, kind);
+  else if (inNode()) found = await findInNode(kind);
+  const { adapter, attempts, advice } = found;
   const chosen = adapter === undefined ? undefined : attempts.at(-1);
   const limits =
     adapter === undefined ? undefined : Object.fromEntries(WANTED_LIMITS.map((name) => [name, adapter.limits[name]]));
