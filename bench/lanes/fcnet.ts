@@ -1,6 +1,7 @@
 /** Training steps of the paper's FCNet at MNIST's size, batch 128, on random images: tfjs and PyTorch. */
 import * as tf from '@tensorflow/tfjs';
-import type { ImageSet } from '../../models/data/dataSet.ts';
+import type { ImageSet, ImageShape } from '../../models/data/dataSet.ts';
+import { memorySplit } from '../../models/data/memoryImages.ts';
 import { fcNet } from '../../models/nets/fcnet.ts';
 import { createOptimizer } from '../../models/recipes.ts';
 import type { Batch } from '../../models/trainer/batches.ts';
@@ -17,6 +18,7 @@ export const EPOCH_STEPS = 469;
 /** Steps of a sample. */
 const STEPS = 8;
 const COUNT = 60_000;
+const SHAPE: ImageShape = [28, 28, 1];
 
 export type FcnetRule = 'sgdm' | 'adam';
 
@@ -25,21 +27,24 @@ let images: ImageSet | undefined;
 function noiseSet(): ImageSet {
   return (images ??= {
     name: 'noise',
-    shape: [28, 28, 1],
+    shape: SHAPE,
     classes: Array.from({ length: 10 }, (_, k) => String(k)),
     maximum: 255,
-    train: {
-      count: COUNT,
-      images: Uint8Array.from({ length: COUNT * 784 }, (_, i) => Math.imul(i, 2654435761) >>> 24),
-      labels: Uint8Array.from({ length: COUNT }, (_, i) => (Math.imul(i, 2654435761) >>> 16) % 10),
-    },
-    test: { count: 0, images: new Uint8Array(), labels: new Uint8Array() },
+    mean: [0],
+    std: [1],
+    augmentation: 'none',
+    train: memorySplit(
+      SHAPE,
+      Uint8Array.from({ length: COUNT * 784 }, (_, i) => Math.imul(i, 2654435761) >>> 24),
+      Uint8Array.from({ length: COUNT }, (_, i) => (Math.imul(i, 2654435761) >>> 16) % 10),
+    ),
+    test: memorySplit(SHAPE, new Uint8Array(), []),
     source: 'generated',
   });
 }
 
 /** Batches without an end: epoch after epoch. */
-function* endless(set: ImageSet): Generator<Batch, never> {
+async function* endless(set: ImageSet): AsyncGenerator<Batch, never> {
   for (let epoch = 1; ; epoch++) yield* trainingBatches(set, 128, 1n, epoch);
 }
 
@@ -73,12 +78,15 @@ export function fcnetLane(backend: TfjsBackend, rule: FcnetRule, keep: number | 
         applyGradients: (gradients: tf.NamedTensorMap) => optimizer.applyGradients(gradients as never),
       };
       const batches = endless(set);
+      let step = 0;
       return {
         name,
         steps: STEPS,
         prepare: () => selectBackend(backend),
         sample: async () => {
-          for (let i = 0; i < STEPS; i++) await trainBatch({ net, set, optimizer: updater }, batches.next().value);
+          for (let i = 0; i < STEPS; i++) {
+            await trainBatch({ net, set, optimizer: updater }, (await batches.next()).value, ++step);
+          }
           return undefined;
         },
         close: async () => {

@@ -1,6 +1,7 @@
 import { decodeBase64 } from '../../impl-gpu/base64.ts';
-import type { ImageSet } from './dataSet.ts';
+import type { ImageSet, ImageShape, Split } from './dataSet.ts';
 import { digitsBase64 } from './digits.data.ts';
+import { memorySplit } from './memoryImages.ts';
 
 const COUNT = 1797;
 const PIXELS = 64;
@@ -13,16 +14,17 @@ export async function loadDigits(): Promise<ImageSet> {
   const bytes = new Uint8Array(await new Response(inflated).arrayBuffer());
   const images = bytes.subarray(0, COUNT * PIXELS);
   const labels = bytes.subarray(COUNT * PIXELS);
-  const split = (from: number, to: number): ImageSet['train'] => ({
-    count: to - from,
-    images: images.subarray(from * PIXELS, to * PIXELS),
-    labels: labels.subarray(from, to),
-  });
+  const shape: ImageShape = [8, 8, 1];
+  const split = (from: number, to: number): Split =>
+    memorySplit(shape, images.subarray(from * PIXELS, to * PIXELS), labels.subarray(from, to));
   return {
     name: 'digits',
-    shape: [8, 8, 1],
+    shape,
     classes: Array.from({ length: 10 }, (_, digit) => String(digit)),
     maximum: 16,
+    mean: [0],
+    std: [1],
+    augmentation: 'none',
     train: split(0, TRAIN),
     test: split(TRAIN, COUNT),
     source: 'embedded: UCI Optical Recognition of Handwritten Digits, CC BY 4.0, https://doi.org/10.24432/C50P49',

@@ -1,8 +1,11 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { JobError } from '../errors.ts';
-import type { ImageSet, Split } from './dataSet.ts';
+import type { ImageSet, ImageShape, Split } from './dataSet.ts';
 import { readIdx } from './idx.ts';
+import { memorySplit } from './memoryImages.ts';
+
+const SHAPE: ImageShape = [28, 28, 1];
 
 interface MnistLike {
   readonly name: 'mnist' | 'fashion-mnist';
@@ -39,10 +42,22 @@ async function load({ name, classes }: MnistLike, folders: readonly string[]): P
     if (wrong >= 0) {
       throw new JobError(`${file(`${prefix}-labels-idx1-ubyte`)}: label ${labels[wrong]} at ${wrong}; 0 to 9 expected`);
     }
-    return { count, images, labels };
+    return memorySplit(SHAPE, images, labels);
   };
   const [train, test] = await Promise.all([split('train', 60000), split('t10k', 10000)]);
-  return { name, shape: [28, 28, 1], classes, maximum: 255, train, test, source: folder };
+  return {
+    name,
+    shape: SHAPE,
+    classes,
+    maximum: 255,
+    // The paper says nothing of normalisation for MNIST: inputs are intensities in [0, 1].
+    mean: [0],
+    std: [1],
+    augmentation: 'none',
+    train,
+    test,
+    source: folder,
+  };
 }
 
 /** The MNIST digits from the four idx files in the first of `folders` (or a subfolder `mnist`) that has them. */

@@ -1,49 +1,123 @@
-import { permutation } from '../../impl-gpu/random.ts';
+import { drawWords, permutation } from '../../impl-gpu/random.ts';
+import { sizeOf } from '../../impl-gpu/shape.ts';
+import type { Draw, View } from '../data/augmentation.ts';
 import type { ImageSet, Split } from '../data/dataSet.ts';
 
-/** One mini-batch on the host: pixels in [0, 1] and class numbers. */
+/** One mini-batch on the host: normalised pixels and class numbers. */
 export interface Batch {
   readonly count: number;
-  /** `count * pixels` values. */
+  /** `count * height * width * channels` values, row-major in that order. */
   readonly inputs: Float32Array;
-  readonly labels: Uint8Array;
+  readonly labels: Int32Array;
 }
 
-function gather(set: ImageSet, split: Split, indices: Uint32Array): Batch {
-  const pixels = set.shape[0] * set.shape[1] * set.shape[2];
-  const inputs = new Float32Array(indices.length * pixels);
-  const labels = new Uint8Array(indices.length);
-  for (let row = 0; row < indices.length; row++) {
-    const index = indices[row] as number;
-    const from = index * pixels;
-    const to = row * pixels;
-    for (let i = 0; i < pixels; i++) inputs[to + i] = (split.images[from + i] as number) / set.maximum;
+/** Batches that are made ahead of the one in use where images come from files. */
+const AHEAD = 2;
+
+const WORDS = 4;
+
+/** A byte's input value, channel by channel: `(byte / maximum - mean) / std` in float64, rounded once. */
+function inputTables(set: ImageSet): Float32Array[] {
+  return set.mean.map((mean, c) =>
+    Float32Array.from({ length: 256 }, (_, byte) => (byte / set.maximum - mean) / (set.std[c] as number)),
+  );
+}
+
+function normalise(bytes: Uint8Array, tables: readonly Float32Array[]): Float32Array {
+  const inputs = new Float32Array(bytes.length);
+  const channels = tables.length;
+  tables.forEach((table, c) => {
+    for (let i = c; i < bytes.length; i += channels) inputs[i] = table[bytes[i] as number] as number;
+  });
+  return inputs;
+}
+
+type ViewOf = (index: number) => View;
+
+async function gather(set: ImageSet, split: Split, indices: Uint32Array, viewOf: ViewOf): Promise<Batch> {
+  const size = sizeOf(set.shape);
+  const bytes = new Uint8Array(indices.length * size);
+  const labels = new Int32Array(indices.length);
+  const reading: Promise<void>[] = [];
+  indices.forEach((index, row) => {
     labels[row] = split.labels[index] as number;
+    const read = split.images.read(index, viewOf(index), bytes.subarray(row * size, (row + 1) * size));
+    if (read !== undefined) reading.push(read);
+  });
+  if (reading.length > 0) await Promise.all(reading);
+  return { count: indices.length, inputs: normalise(bytes, inputTables(set)), labels };
+}
+
+/** Makes batches of `order` from position `start` on, `ahead` of them before they are asked for. */
+async function* batchesOf(
+  set: ImageSet,
+  split: Split,
+  order: Uint32Array,
+  { batchSize, start = 0, viewOf }: { batchSize: number; start?: number; viewOf: ViewOf },
+): AsyncGenerator<Batch, void, undefined> {
+  const ahead = split.images.streamed ? AHEAD : 0;
+  const waiting: Promise<Batch>[] = [];
+  let next = start;
+  const begin = (): void => {
+    const batch = gather(set, split, order.subarray(next, next + batchSize), viewOf);
+    // What fails ahead of time is told when its turn comes, or never when training ends before.
+    batch.catch(() => undefined);
+    waiting.push(batch);
+    next += batchSize;
+  };
+  try {
+    while (next < order.length || waiting.length > 0) {
+      while (next < order.length && waiting.length <= ahead) begin();
+      yield await (waiting.shift() as Promise<Batch>);
+    }
+  } finally {
+    // Nothing goes on reading behind the back of whoever stopped.
+    await Promise.allSettled(waiting);
   }
-  return { count: indices.length, inputs, labels };
 }
 
 /**
- * The training batches of an epoch (counted from 1) in the shuffling stream's order, from batch `first` (counted from 0) on; the
- * last one may be smaller.
+ * The training batches of an epoch (counted from 1) in the shuffling stream's order, augmented by the augmentation stream, from
+ * batch `first` (counted from 0) on; the last one may be smaller. They are a function of (set, batch size, seed, epoch) alone.
  */
-export function* trainingBatches(
+export function trainingBatches(
   set: ImageSet,
   batchSize: number,
   seed: bigint,
   epoch: number,
   first = 0,
-): Generator<Batch> {
+): AsyncGenerator<Batch, void, undefined> {
   const order = permutation({ seed, stream: 'shuffling', step: epoch }, set.train.count);
-  for (let start = first * batchSize; start < order.length; start += batchSize) {
-    yield gather(set, set.train, order.subarray(start, start + batchSize));
-  }
+  const { augmentation } = set;
+  const position = { seed, stream: 'augmentation', step: epoch } as const;
+  const viewOf = (index: number): View => {
+    if (augmentation === 'none') return 'plain';
+    const draw: Draw = (attempt) => drawWords(position, WORDS * (index + attempt * 2 ** 32), WORDS);
+    return { augmentation, draw };
+  };
+  return batchesOf(set, set.train, order, { batchSize, start: first * batchSize, viewOf });
 }
 
-/** The test set in order. */
-export function* testBatches(set: ImageSet, batchSize: number): Generator<Batch> {
+/** The test set in order, as it is. */
+export function testBatches(set: ImageSet, batchSize: number): AsyncGenerator<Batch, void, undefined> {
   const order = Uint32Array.from({ length: set.test.count }, (_, i) => i);
-  for (let start = 0; start < order.length; start += batchSize) {
-    yield gather(set, set.test, order.subarray(start, start + batchSize));
+  return batchesOf(set, set.test, order, { batchSize, viewOf: () => 'plain' });
+}
+
+/** Passes batches on and tells how long each was waited for, in seconds. */
+export async function* timed(
+  batches: AsyncGenerator<Batch, void, undefined>,
+  onWait: (seconds: number) => void,
+): AsyncGenerator<Batch, void, undefined> {
+  try {
+    for (;;) {
+      const asked = performance.now();
+      const { done, value } = await batches.next();
+      onWait((performance.now() - asked) / 1000);
+      if (done === true) return;
+      yield value;
+    }
+  } finally {
+    await batches.return();
   }
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import type { LrdOptimizer } from '../../impl-gpu/tfjs/index.ts';
 import { JobError } from '../errors.ts';
-import type { Net } from '../nets/net.ts';
+import type { Net, Parameter } from '../nets/net.ts';
 import type { ClassificationSums } from './metrics.ts';
 import type { HostTensor } from './safetensors.ts';
 import { readArchive, writeArchive } from './safetensors.ts';
@@ -18,6 +18,8 @@ export interface TrainingPosition {
   readonly sums: ClassificationSums;
   /** Seconds of training so far: in this epoch, and in those before. */
   readonly epochSeconds: number;
+  /** Of this epoch's seconds, those in which the step waited for its batch. Absent where they were not kept. */
+  readonly inputSeconds?: number;
   readonly secondsBefore: number;
 }
 
@@ -37,7 +39,14 @@ async function toHost(tensor: tf.Tensor): Promise<HostTensor> {
   return { shape: tensor.shape, values: (await tensor.data()).slice() as Float32Array | Int32Array };
 }
 
-/** Writes parameters, optimizer state and position; a kill while it writes leaves the checkpoint before. */
+/** A network's tensors by their names in the file. */
+function tensorsOf({ parameters, statistics }: Net): { kind: string; name: string; key: string; variable: tf.Variable }[] {
+  const named = (kind: string, list: readonly Parameter[]): ReturnType<typeof tensorsOf> =>
+    list.map(({ name, variable }) => ({ kind, name, key: `${kind}/${name}`, variable }));
+  return [...named('parameter', parameters), ...named('statistic', statistics)];
+}
+
+/** Writes parameters, statistics, optimizer state and position; a kill while it writes leaves the checkpoint before. */
 export async function saveCheckpoint(
   folder: string,
   net: Net,
@@ -45,7 +54,7 @@ export async function saveCheckpoint(
   position: TrainingPosition,
 ): Promise<void> {
   const tensors = new Map<string, HostTensor>();
-  for (const { name, variable } of net.parameters) tensors.set(`parameter/${name}`, await toHost(variable));
+  for (const { key, variable } of tensorsOf(net)) tensors.set(key, await toHost(variable));
   const weights = await optimizer.getWeights();
   for (const [index, { tensor }] of weights.entries()) tensors.set(`optimizer/${index}`, await toHost(tensor));
   // The first two were made for this list; the others are the optimizer's own.
@@ -87,11 +96,12 @@ export function readCheckpoint(folder: string): Checkpoint {
       if (net.name !== netName || optimizer.rule !== rule) {
         throw new JobError(`${path}: of ${netName} with ${rule}, not of ${net.name} with ${optimizer.rule}`);
       }
-      const saved = net.parameters.map(({ name, variable }) => {
-        const tensor = tensors.get(`parameter/${name}`);
+      const own = tensorsOf(net);
+      const saved = own.map(({ kind, name, key, variable }) => {
+        const tensor = tensors.get(key);
         if (tensor === undefined || tensor.shape.join() !== variable.shape.join()) {
           throw new JobError(
-            `${path}: parameter ${name} must be of shape [${variable.shape.join(', ')}], ` +
+            `${path}: ${kind} ${name} must be of shape [${variable.shape.join(', ')}], ` +
               `got ${tensor === undefined ? 'none' : `[${tensor.shape.join(', ')}]`}`,
           );
         }
@@ -107,7 +117,7 @@ export function readCheckpoint(folder: string): Checkpoint {
       await optimizer.setWeights(weights);
       for (const { tensor } of weights) tensor.dispose();
       tf.tidy(() => {
-        net.parameters.forEach(({ variable }, k) => {
+        own.forEach(({ variable }, k) => {
           const { values, shape } = saved[k] as HostTensor;
           variable.assign(tf.tensor(values, [...shape]));
         });

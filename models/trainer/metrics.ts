@@ -7,7 +7,11 @@ export interface ClassificationSums {
 }
 
 /** Cross-entropy and hits of logits [count, classes], row-major, in float64. A tie counts as the first class of the maximum. */
-export function classificationSums(logits: Float32Array, labels: Uint8Array, classes: number): ClassificationSums {
+export function classificationSums(
+  logits: Float32Array,
+  labels: ArrayLike<number>,
+  classes: number,
+): ClassificationSums {
   let loss = 0;
   let correct = 0;
   for (let row = 0; row < labels.length; row++) {

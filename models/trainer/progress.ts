@@ -9,6 +9,8 @@ export interface ProgressState {
   readonly accuracy: number;
   /** Samples per second since training began, evaluation left out. */
   readonly rate: number;
+  /** Of the epoch's time, the part in which the step waited for its batch; undefined where it is not measured. */
+  readonly inputShare?: number;
   /** Seconds that remain, or undefined while unknown. */
   readonly secondsLeft: number | undefined;
 }
@@ -30,10 +32,11 @@ export function formatDuration(seconds: number): string {
 function describe(state: ProgressState): string {
   const percent = Math.floor((100 * state.samplesDone) / state.samplesTotal);
   const left = state.secondsLeft === undefined ? '' : `, ${formatDuration(state.secondsLeft)} left`;
+  const input = state.inputShare === undefined ? '' : `, input ${(100 * state.inputShare).toFixed(1)} %`;
   return (
     `${state.label}: epoch ${state.epoch}/${state.epochs} ${String(percent).padStart(3)} %  ` +
     `loss ${state.loss.toFixed(4)}  accuracy ${state.accuracy.toFixed(2)} %  ` +
-    `${Math.round(state.rate)} samples/s${left}`
+    `${Math.round(state.rate)} samples/s${input}${left}`
   );
 }
 

@@ -30,6 +30,8 @@ export interface EpochMetrics {
   readonly testLoss: number;
   readonly testAccuracy: number;
   readonly seconds: number;
+  /** Of these, seconds in which the training step waited for its batch. */
+  readonly inputSeconds: number;
   readonly learningRate: number;
   readonly keepProbability: number;
   readonly weightDecay: number;

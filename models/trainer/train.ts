@@ -1,9 +1,10 @@
 import * as tf from '@tensorflow/tfjs';
+import { sizeOf } from '../../impl-gpu/shape.ts';
 import type { ImageSet } from '../data/dataSet.ts';
 import { JobError } from '../errors.ts';
 import type { Net } from '../nets/net.ts';
 import type { Batch } from './batches.ts';
-import { testBatches, trainingBatches } from './batches.ts';
+import { testBatches, timed, trainingBatches } from './batches.ts';
 import type { TrainingPosition } from './checkpoint.ts';
 import type { ClassificationSums } from './metrics.ts';
 import { RunningMean, classificationSums } from './metrics.ts';
@@ -45,7 +46,10 @@ const BEGINNING: TrainingPosition = {
   secondsBefore: 0,
 };
 
-const TEST_BATCH = 1000;
+/** Images of a test batch: a thousand small ones, else a hundred, so that activations stay within memory. */
+function testBatchSize(set: ImageSet): number {
+  return sizeOf(set.shape) <= 1024 ? 1000 : 100;
+}
 
 /** Milliseconds between two returns to the event loop: a backend that answers at once would never let a signal in. */
 const YIELD_EVERY = 50;
@@ -98,7 +102,7 @@ export function trainBatch(options: StepOptions, batch: Batch): Promise<Classifi
 /** Loss and accuracy on the test set, in evaluation mode. */
 export async function evaluate(net: Net, set: ImageSet): Promise<{ loss: number; accuracy: number }> {
   const mean = new RunningMean();
-  for (const batch of testBatches(set, TEST_BATCH)) {
+  for await (const batch of testBatches(set, testBatchSize(set))) {
     const logits = tf.tidy(() => net.forward(toTensor(batch, set), false));
     mean.add(await readSums(logits, batch, set.classes.length));
   }
@@ -125,6 +129,7 @@ export async function train(options: TrainOptions): Promise<EpochMetrics[]> {
     const start = performance.now() - resumed.epochSeconds * 1000;
     const seconds = (): number => (performance.now() - start) / 1000;
     let batches = resumed.batch;
+    let inputSeconds = resumed.inputSeconds ?? 0;
     const checkpoint = async (position: Pick<TrainingPosition, 'epoch' | 'batch'>): Promise<void> => {
       lastCheckpoint = performance.now();
       const within = position.batch > 0;
@@ -132,6 +137,7 @@ export async function train(options: TrainOptions): Promise<EpochMetrics[]> {
         ...position,
         sums: within ? mean.sums : BEGINNING.sums,
         epochSeconds: within ? seconds() : 0,
+        inputSeconds: within ? inputSeconds : 0,
         secondsBefore: within ? secondsBefore : secondsBefore + seconds(),
       });
     };
@@ -156,12 +162,14 @@ export async function train(options: TrainOptions): Promise<EpochMetrics[]> {
         loss: mean.loss,
         accuracy: mean.accuracy,
         rate,
+        inputShare: inputSeconds / seconds(),
         secondsLeft: elapsed > 1 ? samplesLeft / rate : undefined,
       });
     };
     // The result of a step is awaited while the next one is under way, so that a GPU never waits for the host.
     let pending: Promise<void> = Promise.resolve();
-    for (const batch of trainingBatches(set, batchSize, seed, epoch, resumed.batch)) {
+    const source = trainingBatches(set, batchSize, seed, epoch, resumed.batch);
+    for await (const batch of timed(source, (waited) => (inputSeconds += waited))) {
       batches += 1;
       const sums = trainBatch(options, batch);
       await pending;
@@ -190,6 +198,7 @@ export async function train(options: TrainOptions): Promise<EpochMetrics[]> {
       testLoss: test.loss,
       testAccuracy: test.accuracy,
       seconds: epochSeconds,
+      inputSeconds,
       ...options.rates(),
     };
     history.push(metrics);
@@ -198,7 +207,7 @@ export async function train(options: TrainOptions): Promise<EpochMetrics[]> {
     secondsBefore += epochSeconds;
     progress.line(
       `${label}: epoch ${epoch}/${epochs}  train loss ${mean.loss.toFixed(4)}  train accuracy ${mean.accuracy.toFixed(2)} %  ` +
-        `test accuracy ${test.accuracy.toFixed(2)} %  ${epochSeconds.toFixed(1)} s`,
+        `test accuracy ${test.accuracy.toFixed(2)} %  ${epochSeconds.toFixed(1)} s (input ${((100 * inputSeconds) / epochSeconds).toFixed(1)} %)`,
     );
     if (options.signal?.aborted === true && epoch < epochs) throw new StoppedError(epoch + 1, 0);
   }
