@@ -5,7 +5,7 @@ export type { ImageSet, Split } from './data/dataSet.ts';
 export { JobError, UsageError } from './errors.ts';
 export { fcNet } from './nets/fcnet.ts';
 export type { FcNetOptions } from './nets/fcnet.ts';
-export type { Net, Parameter } from './nets/net.ts';
+export type { ForwardOptions, Net, NetOptions, Parameter } from './nets/net.ts';
 export { renderRunReport } from './report/runReport.ts';
 export { readRun } from './trainer/runFolder.ts';
 export type { EpochMetrics, Run, RunConfig } from './trainer/runFolder.ts';

@@ -3,13 +3,19 @@ import type { LrdOptimizer } from '../impl-gpu/tfjs/index.ts';
 import type { ImageSet } from './data/dataSet.ts';
 import { unknownName } from './errors.ts';
 import { fcNet } from './nets/fcnet.ts';
-import type { Net } from './nets/net.ts';
+import type { Net, NetOptions } from './nets/net.ts';
 
 /** A network with the settings that the paper trains it with. */
 export interface Recipe {
   readonly title: string;
   readonly defaults: { readonly data: string; readonly batchSize: number; readonly epochs: number };
-  build(set: ImageSet, options: { readonly seed: bigint; readonly width: number | undefined }): Net;
+  /** Throws a `UsageError` for a width that the network cannot have. */
+  build(set: ImageSet, options: RecipeOptions): Net;
+}
+
+export interface RecipeOptions extends NetOptions {
+  /** Undefined: the paper's. */
+  readonly width: number | undefined;
 }
 
 /** The recipes by the names that the command line takes. */
@@ -17,11 +23,11 @@ export const RECIPES: Readonly<Record<string, Recipe>> = {
   fcnet: {
     title: 'fully connected, two hidden layers of 1000 ReLU units (TNNLS IV-A.1)',
     defaults: { data: 'mnist', batchSize: 128, epochs: 100 },
-    build: (set, { seed, width }) =>
+    build: (set, { width, ...options }) =>
       fcNet({
         inputs: set.shape[0] * set.shape[1] * set.shape[2],
         classes: set.classes.length,
-        seed,
+        ...options,
         ...(width === undefined ? {} : { width }),
       }),
   },

@@ -73,14 +73,14 @@ function crossEntropy(logits: tf.Tensor2D, target: tf.Tensor2D): tf.Scalar {
 type StepOptions = Pick<TrainOptions, 'net' | 'set' | 'optimizer'>;
 
 /** One optimizer step. Returns the logits that the step was computed from; the caller disposes them. */
-function trainStep({ net, set, optimizer }: StepOptions, batch: Batch): tf.Tensor2D {
+function trainStep({ net, set, optimizer }: StepOptions, batch: Batch, step: number): tf.Tensor2D {
   const variables = net.parameters.map(({ variable }) => variable);
   let logits: tf.Tensor2D | undefined;
   tf.tidy(() => {
     const inputs = toTensor(batch, set);
     const target = tf.oneHot(tf.tensor1d(batch.labels, 'int32'), set.classes.length).toFloat() as tf.Tensor2D;
     const { grads } = tf.variableGrads(() => {
-      logits = tf.keep(net.forward(inputs, true));
+      logits = tf.keep(net.forward(inputs, { training: true, step }));
       return crossEntropy(logits, target);
     }, variables);
     optimizer.applyGradients(grads);
@@ -94,16 +94,16 @@ async function readSums(logits: tf.Tensor2D, batch: Batch, classes: number): Pro
   return classificationSums(values, batch.labels, classes);
 }
 
-/** One optimizer step on a batch, and the sums of what the network said before it. */
-export function trainBatch(options: StepOptions, batch: Batch): Promise<ClassificationSums> {
-  return readSums(trainStep(options, batch), batch, options.set.classes.length);
+/** One optimizer step on a batch, the run's `step`th, and the sums of what the network said before it. */
+export function trainBatch(options: StepOptions, batch: Batch, step: number): Promise<ClassificationSums> {
+  return readSums(trainStep(options, batch, step), batch, options.set.classes.length);
 }
 
 /** Loss and accuracy on the test set, in evaluation mode. */
 export async function evaluate(net: Net, set: ImageSet): Promise<{ loss: number; accuracy: number }> {
   const mean = new RunningMean();
   for await (const batch of testBatches(set, testBatchSize(set))) {
-    const logits = tf.tidy(() => net.forward(toTensor(batch, set), false));
+    const logits = tf.tidy(() => net.forward(toTensor(batch, set), { training: false, step: 0 }));
     mean.add(await readSums(logits, batch, set.classes.length));
   }
   return { loss: mean.loss, accuracy: mean.accuracy };
@@ -171,9 +171,10 @@ export async function train(options: TrainOptions): Promise<EpochMetrics[]> {
     const source = trainingBatches(set, batchSize, seed, epoch, resumed.batch);
     for await (const batch of timed(source, (waited) => (inputSeconds += waited))) {
       batches += 1;
-      const sums = trainBatch(options, batch);
+      const step = (epoch - 1) * stepsPerEpoch + batches;
+      const sums = trainBatch(options, batch, step);
       await pending;
-      pending = settle(sums, (epoch - 1) * stepsPerEpoch + batches);
+      pending = settle(sums, step);
       if (performance.now() - lastYield > YIELD_EVERY) {
         await pending;
         pending = Promise.resolve();

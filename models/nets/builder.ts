@@ -1,0 +1,100 @@
+import * as tf from '@tensorflow/tfjs';
+import { drawNormals, drawWords, layOut, uniform } from '../../impl-gpu/random.ts';
+import { sizeOf } from '../../impl-gpu/shape.ts';
+import { DropoutStream } from '../../impl-gpu/tfjs/index.ts';
+import type { ForwardOptions, Net, NetOptions, Parameter } from './net.ts';
+
+/** How a tensor starts. */
+export type Initial =
+  /** Uniform in [-bound, bound]. */
+  | { readonly kind: 'uniform'; readonly bound: number }
+  /** Normal about 0. */
+  | { readonly kind: 'normal'; readonly deviation: number }
+  | { readonly kind: 'constant'; readonly value: number };
+
+/** One forward pass under way. */
+export interface Pass extends ForwardOptions {
+  /** Standard dropout in training mode where the network was built with it, else the activations themselves. */
+  drop<T extends tf.Tensor>(activations: T): T;
+}
+
+let instances = 0;
+
+/**
+ * Makes a network's tensors one after the other, from the initialisation stream: element i of the k-th parameter is a function of
+ * (seed, base_k + i), bases laid out as in the mask stream. Uniform: bound * (2u - 1); normal: deviation times Box and Muller's.
+ */
+export class NetBuilder {
+  readonly parameters: Parameter[] = [];
+  readonly statistics: Parameter[] = [];
+  readonly #name: string;
+  readonly #prefix: string;
+  readonly #seed: bigint;
+  readonly #retain: number;
+  #next = 0;
+
+  constructor(name: string, { seed, standardDropout = 1 }: NetOptions) {
+    this.#name = name;
+    // tfjs wants variable names unique in the process; two networks of one kind may live side by side.
+    this.#prefix = `${name}_${instances++}`;
+    this.#seed = seed;
+    this.#retain = standardDropout;
+  }
+
+  /** A trainable tensor. */
+  parameter<R extends tf.Rank>(name: string, shape: tf.ShapeMap[R], initial: Initial): tf.Variable<R> {
+    const size = sizeOf(shape);
+    const base = this.#next;
+    this.#next = layOut([base + size, 0])[1] as number;
+    return this.#add(this.parameters, name, shape, this.#draw(initial, base, size), true);
+  }
+
+  /** A tensor that training carries along, all elements alike at first. */
+  statistic<R extends tf.Rank>(name: string, shape: tf.ShapeMap[R], value: number): tf.Variable<R> {
+    const values = new Float32Array(sizeOf(shape)).fill(value);
+    return this.#add(this.statistics, name, shape, values, false);
+  }
+
+  /** The network that the tensors made so far belong to. */
+  net(forward: (inputs: tf.Tensor, pass: Pass) => tf.Tensor2D): Net {
+    const { parameters, statistics } = this;
+    return {
+      name: this.#name,
+      parameters,
+      statistics,
+      forward: (inputs, options) => forward(inputs, this.pass(options)),
+      dispose: () => {
+        for (const { variable } of [...parameters, ...statistics]) variable.dispose();
+      },
+    };
+  }
+
+  /** Begins a forward pass: its layers draw one after the other, so that a step gives the same bits however often it is run. */
+  pass({ training, step }: ForwardOptions): Pass {
+    if (!training || this.#retain === 1) return { training, step, drop: (activations) => activations };
+    const stream = new DropoutStream({ seed: `0x${this.#seed.toString(16)}`, iterations: step - 1 });
+    const drop = <T extends tf.Tensor>(activations: T): T => stream.drop(activations, this.#retain) as T;
+    return { training, step, drop };
+  }
+
+  #draw(initial: Initial, base: number, size: number): Float32Array {
+    const position = { seed: this.#seed, stream: 'initialisation', step: 0 } as const;
+    if (initial.kind === 'constant') return new Float32Array(size).fill(initial.value);
+    if (initial.kind === 'normal') {
+      return Float32Array.from(drawNormals(position, base, size), (z) => initial.deviation * z);
+    }
+    return Float32Array.from(drawWords(position, base, size), (word) => initial.bound * (2 * uniform(word) - 1));
+  }
+
+  #add<R extends tf.Rank>(
+    list: Parameter[],
+    name: string,
+    shape: tf.ShapeMap[R],
+    values: Float32Array,
+    trainable: boolean,
+  ): tf.Variable<R> {
+    const variable = tf.tidy(() => tf.variable(tf.tensor<R>(values, shape), trainable, `${this.#prefix}/${name}`));
+    list.push({ name, variable });
+    return variable;
+  }
+}
