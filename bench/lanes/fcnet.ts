@@ -79,7 +79,6 @@ export function fcnetLane(backend: TfjsBackend, rule: FcnetRule, keep: number | 
       };
       const batches = endless(set);
       let step = 0;
-      let step = 0;
       return {
         name,
         steps: STEPS,
