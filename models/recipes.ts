@@ -42,14 +42,16 @@ export function findRecipe(name: string): Recipe {
 
 /** Settings that the command line passes on; what is undefined has the rule's default. */
 export interface OptimizerSettings {
-  readonly learningRate: number | undefined;
-  readonly momentum: number | undefined;
-  readonly weightDecay: number | undefined;
+  readonly learningRate?: number | undefined;
+  readonly momentum?: number | undefined;
+  readonly weightDecay?: number | undefined;
+  /** Other hyper-parameters of the rule, and what may happen to gradients first. */
+  readonly others?: Readonly<Record<string, unknown>>;
   readonly keepProbability: number;
   readonly seed: bigint;
 }
 
-type Factory = (options: Record<string, number | bigint>) => LrdOptimizer;
+type Factory = (options: Record<string, unknown>) => LrdOptimizer;
 
 const FACTORIES: Readonly<Record<string, Factory>> = {
   sgdm: lrd.sgdm,
@@ -74,14 +76,14 @@ function findFactory(name: string): Factory {
 export function createOptimizer(name: string, settings: OptimizerSettings): LrdOptimizer {
   const factory = findFactory(name);
   // By name: what else a caller's object carries is none of the optimizer's.
-  const { learningRate, momentum, weightDecay, keepProbability, seed } = settings;
-  const given = Object.entries({ learningRate, momentum, weightDecay, keepProbability, seed }).filter(
-    (entry): entry is [string, number | bigint] => entry[1] !== undefined,
+  const { learningRate, momentum, weightDecay, others, keepProbability, seed } = settings;
+  const given = Object.entries({ learningRate, momentum, weightDecay, keepProbability, seed, ...others }).filter(
+    ([, value]) => value !== undefined,
   );
   return factory(Object.fromEntries(given));
 }
 
 /** An optimizer by name from a configuration that `getConfig` gave. */
 export function restoreOptimizer(name: string, config: object): LrdOptimizer {
-  return findFactory(name)(config as Record<string, number | bigint>);
+  return findFactory(name)(config as Record<string, unknown>);
 }

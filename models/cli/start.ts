@@ -42,16 +42,9 @@ await reportErrors(async () => {
       ...arm,
       recipe: 'fcnet',
       data: 'digits',
-      dataDir: undefined,
-      learningRate: undefined,
-      momentum: undefined,
-      weightDecay: undefined,
       batchSize: 128,
       epochs: EPOCHS,
       seed: 1n,
-      backend: 'auto',
-      width: undefined,
-      limit: undefined,
       out: join(folder, `${arm.optimizer}-p${arm.keepProbability}`),
     };
     runs.push(await runTraining(request, { progress: consoleProgress() }));

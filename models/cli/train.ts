@@ -1,10 +1,15 @@
-import { randomSeed } from '../../impl-gpu/random.ts';
+import { RULES } from '../../spec/rules.ts';
+import type { HyperParameter } from '../../spec/rules.ts';
 import { checkDataSetName } from '../data/catalogue.ts';
 import { JobError, UsageError, unknownName } from '../errors.ts';
 import { OPTIMIZERS, RECIPES, findRecipe } from '../recipes.ts';
 import { consoleProgress } from '../trainer/progress.ts';
+import { parseRegularizers } from '../trainer/regularizers.ts';
+import type { ResolvedRequest } from '../trainer/request.ts';
+import { HYPER_NAMES, resolveRequest } from '../trainer/request.ts';
 import { defaultFolder, resumeTraining, runTraining } from '../trainer/runTraining.ts';
-import type { ResumeRequest, TrainingRequest } from '../trainer/runTraining.ts';
+import type { ResumeRequest } from '../trainer/runTraining.ts';
+import { parseSchedules } from '../trainer/schedules/parse.ts';
 import { StoppedError } from '../trainer/train.ts';
 import type { Arguments } from './options.ts';
 import { parse, readSeed } from './options.ts';
@@ -16,52 +21,96 @@ function readCheckpointSeconds(options: Arguments): number {
   return options.number('checkpoint-seconds', 'a number of at least 0', (value) => value >= 0) ?? 60;
 }
 
+/** `epsilonMode` -> `epsilon-mode`. */
+const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+/** The hyper-parameters of `optimizer` that have options of their own, as its table in `spec/rules.ts` says. */
+function readHyper(options: Arguments, optimizer: string): Record<string, number | string | boolean> {
+  const table: Readonly<Record<string, HyperParameter>> = RULES[optimizer as keyof typeof RULES].hyper;
+  const values: Record<string, number | string | boolean> = {};
+  for (const name of HYPER_NAMES) {
+    const option = kebab(name);
+    const given = options.flag(option) ? '' : options.text(option);
+    if (given === undefined) continue;
+    const parameter = Object.hasOwn(table, name) ? table[name] : undefined;
+    if (parameter === undefined) {
+      const known = HYPER_NAMES.filter((other) => Object.hasOwn(table, other)).map((other) => `--${kebab(other)}`);
+      throw new UsageError(`--${option} must be of the optimizer's; ${optimizer} has ${known.join(', ')}`);
+    }
+    if (parameter.kind === 'flag') values[name] = true;
+    else if (parameter.kind === 'choice') {
+      if (!parameter.values.includes(given)) throw unknownName(`--${option}`, given, parameter.values);
+      values[name] = given;
+    } else {
+      const { minimum, maximum, openMinimum, openMaximum, integer, text } = parameter;
+      const holds = (x: number): boolean =>
+        (openMinimum === true ? x > minimum : x >= minimum) &&
+        (openMaximum === true ? x < maximum : x <= maximum) &&
+        (integer !== true || Number.isInteger(x));
+      values[name] = options.number(option, text.replace(/^must be /, ''), holds) as number;
+    }
+  }
+  return values;
+}
+
+const FLAGS: readonly string[] = ['nesterov', 'centered'];
+const HYPER_OPTIONS = Object.fromEntries(
+  HYPER_NAMES.map((name) => [kebab(name), { type: FLAGS.includes(name) ? 'boolean' : 'string' } as const]),
+);
+
 /** Reads `lrd train`'s arguments. Throws a `UsageError` naming the argument, the value and the rule. */
-export function parseTraining(args: readonly string[]): TrainingRequest & { checkpointSeconds: number } {
+export function parseTraining(args: readonly string[]): ResolvedRequest & { checkpointSeconds: number } {
   const options = parse(args, {
     data: { type: 'string' },
     'data-dir': { type: 'string' },
     optimizer: { type: 'string' },
     keep: { type: 'string' },
     lr: { type: 'string' },
-    momentum: { type: 'string' },
+    ...HYPER_OPTIONS,
     'weight-decay': { type: 'string' },
+    schedule: { type: 'string', multiple: true },
+    regularizer: { type: 'string', multiple: true },
     'batch-size': { type: 'string' },
     epochs: { type: 'string' },
     seed: { type: 'string' },
     backend: { type: 'string' },
     width: { type: 'string' },
     limit: { type: 'string' },
+    init: { type: 'string' },
     out: { type: 'string' },
+    tensorboard: { type: 'boolean' },
     'checkpoint-seconds': { type: 'string' },
   });
-  const [recipeName, ...extra] = options.positionals;
-  if (recipeName === undefined) throw new UsageError(`lrd train needs a RECIPE: ${Object.keys(RECIPES).join(', ')}`);
+  const [recipe, ...extra] = options.positionals;
+  if (recipe === undefined) throw new UsageError(`lrd train needs a RECIPE: ${Object.keys(RECIPES).join(', ')}`);
   if (extra.length > 0) throw new UsageError(`lrd train takes one RECIPE, got also ${extra.join(' ')}`);
-  const { defaults } = findRecipe(recipeName);
+  findRecipe(recipe);
   const optimizer = options.text('optimizer') ?? 'sgdm';
   if (!OPTIMIZERS.includes(optimizer)) throw unknownName('--optimizer', optimizer, OPTIMIZERS);
-  const data = options.text('data') ?? defaults.data;
-  checkDataSetName(data);
-  const seed = readSeed(options) ?? randomSeed();
-  return {
-    recipe: recipeName,
+  const data = options.text('data');
+  if (data !== undefined) checkDataSetName(data);
+  const request = resolveRequest({
+    recipe,
     data,
     dataDir: options.text('data-dir'),
     optimizer,
-    keepProbability: options.number('keep', 'a number in [2^-16, 1]', (value) => value >= 2 ** -16 && value <= 1) ?? 1,
+    keepProbability: options.number('keep', 'a number in [2^-16, 1]', (value) => value >= 2 ** -16 && value <= 1),
     learningRate: options.number('lr', 'a number above 0', above0),
-    momentum: options.number('momentum', 'a number in [0, 1)', (value) => value >= 0 && value < 1),
     weightDecay: options.number('weight-decay', 'a number of at least 0', (value) => value >= 0),
-    batchSize: options.number('batch-size', 'a whole number of at least 1', atLeast1) ?? defaults.batchSize,
-    epochs: options.number('epochs', 'a whole number of at least 1', atLeast1) ?? defaults.epochs,
-    seed,
-    backend: options.text('backend') ?? 'auto',
+    hyper: readHyper(options, optimizer),
+    regularizers: parseRegularizers(options.texts('regularizer')),
+    schedules: parseSchedules(options.texts('schedule')),
+    batchSize: options.number('batch-size', 'a whole number of at least 1', atLeast1),
+    epochs: options.number('epochs', 'a whole number of at least 1', atLeast1),
+    seed: readSeed(options),
+    backend: options.text('backend'),
     width: options.number('width', 'a whole number of at least 1', atLeast1),
     limit: options.number('limit', 'a whole number of at least 1', atLeast1),
+    init: options.text('init'),
     out: options.text('out'),
-    checkpointSeconds: readCheckpointSeconds(options),
-  };
+    tensorBoard: options.flag('tensorboard'),
+  });
+  return { ...request, checkpointSeconds: readCheckpointSeconds(options) };
 }
 
 /** What `--resume DIR` takes beside it; everything else is the run's own. */

@@ -40,7 +40,10 @@ async function toHost(tensor: tf.Tensor): Promise<HostTensor> {
 }
 
 /** A network's tensors by their names in the file. */
-function tensorsOf({ parameters, statistics }: Net): { kind: string; name: string; key: string; variable: tf.Variable }[] {
+function tensorsOf({
+  parameters,
+  statistics,
+}: Net): { kind: string; name: string; key: string; variable: tf.Variable }[] {
   const named = (kind: string, list: readonly Parameter[]): ReturnType<typeof tensorsOf> =>
     list.map(({ name, variable }) => ({ kind, name, key: `${kind}/${name}`, variable }));
   return [...named('parameter', parameters), ...named('statistic', statistics)];

@@ -1,6 +1,8 @@
 import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { JobError, UsageError } from '../errors.ts';
+import type { Regularizers } from './regularizers.ts';
+import type { Schedules } from './schedules/schedule.ts';
 
 /** What was asked for, with every default filled in; `seed` as "0x...". */
 export interface RunConfig {
@@ -19,6 +21,12 @@ export interface RunConfig {
   readonly parameters: number;
   readonly width?: number;
   readonly limit?: number;
+  /** The file that the network started with. */
+  readonly init?: string;
+  readonly regularizers?: Regularizers;
+  /** With their lengths written out. `hyper`, `learningRate` and `keepProbability` are the values that they start from. */
+  readonly schedules?: Schedules;
+  readonly tensorBoard?: boolean;
 }
 
 /** A line of `metrics.jsonl`: accuracies in percent, losses in nats a sample, seconds of training alone. */
@@ -35,6 +43,8 @@ export interface EpochMetrics {
   readonly learningRate: number;
   readonly keepProbability: number;
   readonly weightDecay: number;
+  /** Where Sparse Gradients has a share. */
+  readonly sparsity?: number;
 }
 
 export interface Run {

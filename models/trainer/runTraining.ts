@@ -8,33 +8,21 @@ import { JobError, UsageError } from '../errors.ts';
 import { countParameters } from '../nets/net.ts';
 import type { Net } from '../nets/net.ts';
 import { createOptimizer, findRecipe, restoreOptimizer } from '../recipes.ts';
+import type { RecipeOptions } from '../recipes.ts';
 import type { LrdOptimizer } from '../../impl-gpu/tfjs/index.ts';
 import { hasCheckpoint, readCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import type { TrainingPosition } from './checkpoint.ts';
 import type { Progress } from './progress.ts';
+import { followSchedules } from './rates.ts';
+import type { Regularizers } from './regularizers.ts';
+import type { ResolvedRequest, TrainingRequest } from './request.ts';
+import { resolveRequest } from './request.ts';
 import type { Run, RunConfig } from './runFolder.ts';
 import { appendMetrics, checkFree, createRunFolder, readRun, rewriteMetrics } from './runFolder.ts';
+import { resolveSchedules } from './schedules/schedule.ts';
 import { train } from './train.ts';
 
-/** A training run as the command line describes it, checked and with defaults filled in. */
-export interface TrainingRequest {
-  readonly recipe: string;
-  readonly data: string;
-  readonly dataDir: string | undefined;
-  readonly optimizer: string;
-  readonly keepProbability: number;
-  readonly learningRate: number | undefined;
-  readonly momentum: number | undefined;
-  readonly weightDecay: number | undefined;
-  readonly batchSize: number;
-  readonly epochs: number;
-  readonly seed: bigint;
-  readonly backend: string;
-  readonly width: number | undefined;
-  readonly limit: number | undefined;
-  /** Undefined: below `runs/`, named after the settings. */
-  readonly out: string | undefined;
-}
+export type { TrainingRequest };
 
 /** How a run goes, beside what it computes. */
 export interface RunControls {
@@ -55,7 +43,7 @@ export interface ResumeRequest {
 }
 
 /** The folder of a run that was not given one. */
-export function defaultFolder(request: TrainingRequest): string {
+export function defaultFolder(request: ResolvedRequest): string {
   const { recipe, data, optimizer, keepProbability, seed } = request;
   return join('runs', `${recipe}-${data}-${optimizer}-p${keepProbability}-s${seed}`);
 }
@@ -71,10 +59,17 @@ interface Work {
   readonly set: ImageSet;
   readonly net: Net;
   readonly optimizer: LrdOptimizer;
+  readonly beforeStep: (step: number) => void;
   readonly from?: TrainingPosition;
 }
 
-async function carryOut({ folder, config, set, net, optimizer, from }: Work, controls: RunControls): Promise<Run> {
+function schedulesOf(optimizer: LrdOptimizer, config: RunConfig, set: ImageSet): (step: number) => void {
+  return followSchedules(optimizer, config, Math.ceil(set.train.count / config.batchSize));
+}
+
+async function carryOut(work: Work, controls: RunControls): Promise<Run> {
+  const { folder, config, set, net, optimizer, beforeStep, from } = work;
+  const { noisyLabels } = config.regularizers ?? {};
   try {
     await train({
       label: `${config.optimizer} p=${config.keepProbability}`,
@@ -88,7 +83,12 @@ async function carryOut({ folder, config, set, net, optimizer, from }: Work, con
         learningRate: optimizer.learningRate,
         keepProbability: optimizer.keepProbability,
         weightDecay: optimizer.weightDecay,
+        ...(config.schedules?.sparsity === undefined && optimizer.sparsity === 0
+          ? {}
+          : { sparsity: optimizer.sparsity }),
       }),
+      beforeStep,
+      ...(noisyLabels === undefined ? {} : { noisyLabels }),
       onEpoch: (line) => appendMetrics(folder, line),
       onCheckpoint: (position) => saveCheckpoint(folder, net, optimizer, position),
       ...controls,
@@ -101,15 +101,33 @@ async function carryOut({ folder, config, set, net, optimizer, from }: Work, con
   }
 }
 
+/** The part of the regularizers that the optimizer carries out. */
+function ofOptimizer(regularizers: Regularizers): Record<string, unknown> {
+  const elsewhere = ['noisyLabels', 'standardDropout'];
+  return Object.fromEntries(Object.entries(regularizers).filter(([name]) => !elsewhere.includes(name)));
+}
+
+function netOptions(seed: bigint, width: number | undefined, { standardDropout }: Regularizers = {}): RecipeOptions {
+  return { seed, width, ...(standardDropout === undefined ? {} : { standardDropout }) };
+}
+
 /** Trains and leaves a run folder. Everything that can be wrong with the call is found before the folder is made. */
-export async function runTraining(request: TrainingRequest, controls: RunControls): Promise<Run> {
+export async function runTraining(asked: TrainingRequest, controls: RunControls): Promise<Run> {
+  const request = resolveRequest(asked);
+  const { regularizers, width, limit, init, seed } = request;
   const recipe = findRecipe(request.recipe);
-  const optimizer = createOptimizer(request.optimizer, request);
+  const optimizer = createOptimizer(request.optimizer, {
+    learningRate: request.learningRate,
+    weightDecay: request.weightDecay,
+    others: { ...request.hyper, ...ofOptimizer(regularizers) },
+    keepProbability: request.keepProbability,
+    seed,
+  });
   const folder = request.out ?? defaultFolder(request);
   checkFree(folder);
   const backend = await useBackend(request.backend);
-  const set = await loadSet(request.data, request.dataDir, request.limit);
-  const net = recipe.build(set, { seed: request.seed, width: request.width });
+  const set = await loadSet(request.data, request.dataDir, limit);
+  const net = recipe.build(set, netOptions(seed, width, regularizers));
   optimizer.bind(net.parameters.map(({ variable }) => variable));
   const config: RunConfig = {
     recipe: request.recipe,
@@ -124,11 +142,18 @@ export async function runTraining(request: TrainingRequest, controls: RunControl
     seed: optimizer.seed,
     backend,
     parameters: countParameters(net),
-    ...(request.width === undefined ? {} : { width: request.width }),
-    ...(request.limit === undefined ? {} : { limit: request.limit }),
+    ...(width === undefined ? {} : { width }),
+    ...(limit === undefined ? {} : { limit }),
+    ...(init === undefined ? {} : { init }),
+    ...(Object.keys(regularizers).length === 0 ? {} : { regularizers }),
+    ...(Object.keys(request.schedules).length === 0
+      ? {}
+      : { schedules: resolveSchedules(request.schedules, request.epochs) }),
+    ...(request.tensorBoard ? { tensorBoard: true } : {}),
   };
+  const beforeStep = schedulesOf(optimizer, config, set);
   createRunFolder(folder, config, describeEnvironment(backend));
-  return carryOut({ folder, config, set, net, optimizer }, controls);
+  return carryOut({ folder, config, set, net, optimizer, beforeStep }, controls);
 }
 
 /**
@@ -147,7 +172,7 @@ export async function resumeTraining(request: ResumeRequest, controls: RunContro
   const recipe = findRecipe(config.recipe);
   await useBackend(request.backend ?? config.backend);
   const set = await loadSet(config.data, request.dataDir ?? config.dataSource, config.limit);
-  const net = recipe.build(set, { seed: BigInt(config.seed), width: config.width });
+  const net = recipe.build(set, netOptions(BigInt(config.seed), config.width, config.regularizers));
   const optimizer = restoreOptimizer(config.optimizer, checkpoint?.optimizer ?? config.hyper);
   try {
     await checkpoint?.restore(net, optimizer);
@@ -163,5 +188,9 @@ export async function resumeTraining(request: ResumeRequest, controls: RunContro
   }
   rewriteMetrics(folder, config, kept);
   const from = checkpoint?.position;
-  return carryOut({ folder, config, set, net, optimizer, ...(from === undefined ? {} : { from }) }, controls);
+  const beforeStep = schedulesOf(optimizer, config, set);
+  return carryOut(
+    { folder, config, set, net, optimizer, beforeStep, ...(from === undefined ? {} : { from }) },
+    controls,
+  );
 }

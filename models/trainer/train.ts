@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
+import { noisyLabels } from '../../impl-gpu/tfjs/index.ts';
 import { sizeOf } from '../../impl-gpu/shape.ts';
 import type { ImageSet } from '../data/dataSet.ts';
 import { JobError } from '../errors.ts';
@@ -25,7 +26,11 @@ export interface TrainOptions {
   readonly epochs: number;
   readonly seed: bigint;
   /** Written into each epoch's metrics. */
-  readonly rates: () => { learningRate: number; keepProbability: number; weightDecay: number };
+  readonly rates: () => { learningRate: number; keepProbability: number; weightDecay: number; sparsity?: number };
+  /** Called ahead of each optimizer step, counted from 1 over the whole run: schedules set their values here. */
+  readonly beforeStep?: (step: number) => void;
+  /** The probability that a training label is one of the others (NL); losses and accuracies of training are of these labels. */
+  readonly noisyLabels?: number;
   readonly progress: Progress;
   readonly onEpoch: (metrics: EpochMetrics) => void | Promise<void>;
   /** Where to go on; the network and the optimizer have been restored already. Default: the beginning. */
@@ -97,6 +102,12 @@ async function readSums(logits: tf.Tensor2D, batch: Batch, classes: number): Pro
 /** One optimizer step on a batch, the run's `step`th, and the sums of what the network said before it. */
 export function trainBatch(options: StepOptions, batch: Batch, step: number): Promise<ClassificationSums> {
   return readSums(trainStep(options, batch, step), batch, options.set.classes.length);
+}
+
+/** The batch with the labels that it is trained with at this step. */
+function disturbLabels({ noisyLabels: rate, seed, set }: TrainOptions, batch: Batch, step: number): Batch {
+  if (rate === undefined) return batch;
+  return { ...batch, labels: noisyLabels(batch.labels, { seed, step, classes: set.classes.length, rate }) };
 }
 
 /** Loss and accuracy on the test set, in evaluation mode. */
@@ -172,7 +183,8 @@ export async function train(options: TrainOptions): Promise<EpochMetrics[]> {
     for await (const batch of timed(source, (waited) => (inputSeconds += waited))) {
       batches += 1;
       const step = (epoch - 1) * stepsPerEpoch + batches;
-      const sums = trainBatch(options, batch, step);
+      options.beforeStep?.(step);
+      const sums = trainBatch(options, disturbLabels(options, batch, step), step);
       await pending;
       pending = settle(sums, step);
       if (performance.now() - lastYield > YIELD_EVERY) {

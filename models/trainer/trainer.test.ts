@@ -13,7 +13,7 @@ import { RunningMean, classificationSums } from './metrics.ts';
 import { consoleProgress, formatDuration, silentProgress } from './progress.ts';
 import { readRun } from './runFolder.ts';
 import { runTraining } from './runTraining.ts';
-import type { TrainingRequest } from './runTraining.ts';
+import type { TrainingRequest } from './request.ts';
 
 const test = suite('models/trainer');
 const scratch = mkdtempSync(join(tmpdir(), 'lrd-trainer-'));
@@ -27,18 +27,13 @@ let folders = 0;
 const request = (changes: Partial<TrainingRequest> = {}): TrainingRequest => ({
   recipe: 'fcnet',
   data: 'digits',
-  dataDir: undefined,
   optimizer: 'adam',
   keepProbability: 0.5,
-  learningRate: undefined,
-  momentum: undefined,
-  weightDecay: undefined,
   batchSize: 128,
   epochs: 2,
   seed: 7n,
   backend: 'wasm',
   width: 64,
-  limit: undefined,
   out: join(scratch, `run-${folders++}`),
   ...changes,
 });
@@ -154,7 +149,7 @@ test('a folder that holds a run is refused before anything is loaded, and a wron
   assert.is(readFileSync(join(asked.out as string, 'metrics.jsonl'), 'utf8'), before);
   const fresh = join(scratch, 'fresh');
   assert.match(await failing({ out: fresh, data: 'mnist', dataDir: scratch }), /no train-images-idx3-ubyte/);
-  assert.match(await failing({ out: fresh, momentum: 0.9 }), /momentum/);
+  assert.match(await failing({ out: fresh, hyper: { momentum: 0.9 } }), /momentum/);
   assert.match(await failing({ out: fresh, backend: 'webgl' }), /--backend must be one of/);
   assert.not.ok(existsSync(fresh));
 });

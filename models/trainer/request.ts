@@ -1,0 +1,86 @@
+import { RULES } from '../../spec/rules.ts';
+import { randomSeed } from '../../impl-gpu/random.ts';
+import { findRecipe } from '../recipes.ts';
+import type { Regularizers } from './regularizers.ts';
+import type { Schedules } from './schedules/schedule.ts';
+
+/** A training run as it is asked for; what is left out has the default that is said. */
+export interface TrainingRequest {
+  /** A name of `RECIPES`. */
+  readonly recipe: string;
+  /** Default: the recipe's. */
+  readonly data?: string | undefined;
+  /** Default: `LRD_DATA`, then the usual places. */
+  readonly dataDir?: string | undefined;
+  /** A name of `OPTIMIZERS`. Default `sgdm`. */
+  readonly optimizer?: string | undefined;
+  /** The probability p that an update is kept. Default 1: the base rule, without LRD. */
+  readonly keepProbability?: number | undefined;
+  /** Default: the rule's. */
+  readonly learningRate?: number | undefined;
+  /** Default: the rule's. */
+  readonly weightDecay?: number | undefined;
+  /** The rule's other hyper-parameters by the names of `spec/rules.ts`: `momentum`, `beta1`, `epsilon`, `window` ... */
+  readonly hyper?: Readonly<Record<string, number | string | boolean>> | undefined;
+  /** The papers' comparators. Default: none. */
+  readonly regularizers?: Regularizers | undefined;
+  /** How learning rate, keep probability, weight decay and sparsity go over the run. Default: they stay. */
+  readonly schedules?: Schedules | undefined;
+  /** Default: the recipe's. */
+  readonly batchSize?: number | undefined;
+  /** Default: the recipe's. */
+  readonly epochs?: number | undefined;
+  /** Default: drawn at random; `config.json` tells. */
+  readonly seed?: bigint | undefined;
+  /** Default `auto`. */
+  readonly backend?: string | undefined;
+  /** Default: the recipe's own width. */
+  readonly width?: number | undefined;
+  /** Images of each split that are used, at most. Default: all. */
+  readonly limit?: number | undefined;
+  /** A file of parameters (safetensors) that the network starts with. Default: initialised from the seed. */
+  readonly init?: string | undefined;
+  /** Where the run's folder is made. Default: below `runs/`, named after the settings. */
+  readonly out?: string | undefined;
+  /** Write TensorBoard event files into the run's folder. Default false. */
+  readonly tensorBoard?: boolean | undefined;
+}
+
+/** A request with its defaults filled in; those of the rule and the network are theirs to fill. */
+export interface ResolvedRequest extends TrainingRequest {
+  readonly data: string;
+  readonly optimizer: string;
+  readonly keepProbability: number;
+  readonly hyper: Readonly<Record<string, number | string | boolean>>;
+  readonly regularizers: Regularizers;
+  readonly schedules: Schedules;
+  readonly batchSize: number;
+  readonly epochs: number;
+  readonly seed: bigint;
+  readonly backend: string;
+  readonly tensorBoard: boolean;
+}
+
+/** Throws a `UsageError` for an unknown recipe. */
+export function resolveRequest(request: TrainingRequest): ResolvedRequest {
+  const { defaults } = findRecipe(request.recipe);
+  return {
+    ...request,
+    data: request.data ?? defaults.data,
+    optimizer: request.optimizer ?? 'sgdm',
+    keepProbability: request.keepProbability ?? 1,
+    hyper: request.hyper ?? {},
+    regularizers: request.regularizers ?? {},
+    schedules: request.schedules ?? {},
+    batchSize: request.batchSize ?? defaults.batchSize,
+    epochs: request.epochs ?? defaults.epochs,
+    seed: request.seed ?? randomSeed(),
+    backend: request.backend ?? 'auto',
+    tensorBoard: request.tensorBoard ?? false,
+  };
+}
+
+/** Hyper-parameters of any rule that `hyper` takes: all but those that are fields of their own. */
+export const HYPER_NAMES: readonly string[] = [
+  ...new Set(Object.values(RULES).flatMap(({ hyper }) => Object.keys(hyper))),
+].filter((name) => name !== 'learningRate' && name !== 'weightDecay');
