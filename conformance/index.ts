@@ -1,7 +1,9 @@
 /** The conformance kit: judges any implementation of learning rate dropout, in this process or behind a pipe. */
-export { judgePlanted, runConformance, serve } from './run.ts';
-export type { ConformanceOptions } from './run.ts';
-export { BUILT_IN, UnavailableAdapterError, UnknownAdapterError, openAdapter } from './adapters/open.ts';
+export { runConformance, serve } from './run.ts';
+export { judgePlanted } from './judgeAdapters.ts';
+export type { ConformanceOptions } from './judgeAdapters.ts';
+export { BUILT_IN, UnavailableAdapterError, UnknownAdapterError } from './adapters/builtIn.ts';
+export { openAdapter } from './adapters/open.ts';
 export { judge } from './judge/run.ts';
 export type { Counterexample, JudgeRunOptions, Judgement, RequirementVerdict, Status, Verdict } from './judge/run.ts';
 export { MESSAGE_SCHEMAS } from './protocol/schemas.ts';

@@ -1,100 +1,9 @@
-import { BUILT_IN, UnavailableAdapterError, openAdapter } from './adapters/open.ts';
-import type { Judgement, Verdict } from './judge/run.ts';
-import { judge } from './judge/run.ts';
-import { PLANTED_FAULTS } from './planted/faults.ts';
-import { openPlanted } from './planted/implementation.ts';
-import { ProtocolError } from './protocol/types.ts';
+import { BUILT_IN } from './adapters/builtIn.ts';
+import { openAdapter } from './adapters/open.ts';
+import type { ConformanceOptions } from './judgeAdapters.ts';
+import { judgeAdapters } from './judgeAdapters.ts';
 import { serveAdapter } from './protocol/serve.ts';
-import type { ConformanceReport, KillRow, Unavailable } from './report/report.ts';
-import { makeReport } from './report/report.ts';
-
-export interface ConformanceOptions {
-  /** Names as `openAdapter` takes them. Default: every built-in one that this machine can run, and the planted faults. */
-  readonly adapters?: readonly string[];
-  /** A whole number in [0, 2^53). Default 1. */
-  readonly seed?: number;
-  /** Only properties whose key starts with one of these, such as `LRD-MASK-003` or `LRD-RULE-004/adam-hat`. */
-  readonly only?: readonly string[];
-  /** Whether to judge the planted wrong implementations too, for the matrix in the report. Default: without `adapters`. */
-  readonly planted?: boolean;
-  /** Called with one line now and then. `done` of `total` properties of this adapter. */
-  readonly progress?: (event: { adapter: string; done: number; total: number; verdict: Verdict }) => void;
-}
-
-const DEFAULT_SEED = 1;
-
-/** An implementation that could not even be greeted has broken the protocol, and nothing else of it was judged. */
-function unreachable(name: string, seed: number, error: ProtocolError): Judgement {
-  const verdict: Verdict = {
-    property: 'LRD-PROTO-001',
-    requirements: ['LRD-PROTO-001'],
-    title: 'Every answer follows the protocol',
-    status: 'failed',
-    cases: 0,
-    seconds: 0,
-    counterexample: {
-      cases: [],
-      message: error.message,
-      expected: 'an answer to start that follows the protocol',
-      got: error.message,
-    },
-  };
-  return {
-    adapter: name,
-    implementation: { name, language: 'unknown', precision: 'float64', rules: [], masks: [], features: [] },
-    seed,
-    verdicts: [verdict],
-    requirements: [{ requirement: 'LRD-PROTO-001', status: 'failed' }],
-    seconds: 0,
-  };
-}
-
-async function judgeNamed(name: string, options: ConformanceOptions, seed: number): Promise<Judgement> {
-  let adapter;
-  try {
-    adapter = await openAdapter(name);
-  } catch (error) {
-    if (error instanceof ProtocolError) return unreachable(name, seed, error);
-    throw error;
-  }
-  try {
-    return await judge(adapter, {
-      adapter: name,
-      seed,
-      ...(options.only === undefined ? {} : { only: options.only }),
-      progress: (done, total, verdict) => options.progress?.({ adapter: name, done, total, verdict }),
-    });
-  } finally {
-    await adapter.close();
-  }
-}
-
-/** Cases a property draws for the matrix of planted faults. */
-const MATRIX_RUNS = 6;
-
-const failedIn = ({ requirements }: Judgement): string[] =>
-  requirements.filter(({ status }) => status === 'failed').map(({ requirement }) => requirement);
-
-/** Every planted fault against every requirement: which ones fail. */
-export async function judgePlanted(
-  seed: number,
-  progress?: (done: number, total: number, row: KillRow) => void,
-): Promise<KillRow[]> {
-  const rows: KillRow[] = [];
-  for (const { name, what, caughtBy, changes } of PLANTED_FAULTS) {
-    const planted = openPlanted(name, changes());
-    // A sample of masks is drawn only where there is nothing better to judge them by; few cases show most of the others.
-    const statistics = planted.implementation.masks.every((source) => source === 'own');
-    const options = { adapter: name, seed, shrink: false } as const;
-    const broad = await judge(planted, { ...options, statistics, runs: MATRIX_RUNS });
-    const failed = failedIn(broad);
-    if (!failed.includes(caughtBy)) failed.push(...failedIn(await judge(planted, { ...options, only: [caughtBy] })));
-    const row: KillRow = { fault: name, what, caughtBy, failed, caught: failed.includes(caughtBy) };
-    rows.push(row);
-    progress?.(rows.length, PLANTED_FAULTS.length, row);
-  }
-  return rows;
-}
+import type { ConformanceReport } from './report/report.ts';
 
 /**
  * Judges implementations of learning rate dropout against the specification.
@@ -104,23 +13,8 @@ export async function judgePlanted(
  *
  * @throws UnknownAdapterError, UnavailableAdapterError
  */
-export async function runConformance(options: ConformanceOptions = {}): Promise<ConformanceReport> {
-  const seed = options.seed ?? DEFAULT_SEED;
-  if (!Number.isSafeInteger(seed) || seed < 0) {
-    throw new RangeError(`seed must be a whole number in [0, 2^53), got ${seed}`);
-  }
-  const judgements: Judgement[] = [];
-  const unavailable: Unavailable[] = [];
-  for (const name of options.adapters ?? BUILT_IN) {
-    try {
-      judgements.push(await judgeNamed(name, options, seed));
-    } catch (error) {
-      if (!(error instanceof UnavailableAdapterError) || options.adapters !== undefined) throw error;
-      unavailable.push({ adapter: name, reason: error.message });
-    }
-  }
-  const planted = options.planted ?? options.adapters === undefined;
-  return makeReport({ seed, judgements, unavailable, kills: planted ? await judgePlanted(seed) : [] });
+export function runConformance(options: ConformanceOptions = {}): Promise<ConformanceReport> {
+  return judgeAdapters({ names: BUILT_IN, open: openAdapter }, options);
 }
 
 /**

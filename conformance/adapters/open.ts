@@ -1,4 +1,4 @@
-/** Adapters by the name that `--adapter` takes. */
+/** Adapters by the name that `--adapter` takes: the built-in ones, programs and modules. */
 import { pathToFileURL } from 'node:url';
 import { resolve } from 'node:path';
 import { openChild } from '../protocol/child.ts';
@@ -6,20 +6,7 @@ import { stringify } from '../protocol/numbers.ts';
 import { answerKind, faultOf } from '../protocol/schemas.ts';
 import { PROTOCOL_VERSION, ProtocolError } from '../protocol/types.ts';
 import type { Adapter } from '../protocol/types.ts';
-
-/** Names of the built-in adapters, in the order in which they are judged. */
-export const BUILT_IN = ['ref', 'js', 'wasm', 'webgpu', 'tfjs-cpu', 'tfjs-wasm', 'tfjs-webgpu'] as const;
-export type BuiltIn = (typeof BUILT_IN)[number];
-
-/** A name that is no adapter's. The message names the argument, the value and the rule. */
-export class UnknownAdapterError extends Error {
-  override readonly name = 'UnknownAdapterError';
-}
-
-/** An adapter that this machine cannot run, with the reason. */
-export class UnavailableAdapterError extends Error {
-  override readonly name = 'UnavailableAdapterError';
-}
+import { BUILT_IN, UnavailableAdapterError, openBuiltIn } from './builtIn.ts';
 
 async function openModule(path: string): Promise<Adapter> {
   const url = path.startsWith('.') || path.startsWith('/') ? pathToFileURL(resolve(path)).href : path;
@@ -64,21 +51,6 @@ function checked(adapter: Adapter): Adapter {
   };
 }
 
-async function openBuiltIn(name: BuiltIn): Promise<Adapter> {
-  switch (name) {
-    case 'ref':
-      return (await import('./reference.ts')).openReference();
-    case 'js':
-    case 'wasm':
-    case 'webgpu':
-      return (await import('./engine.ts')).openEngine(name);
-    case 'tfjs-cpu':
-    case 'tfjs-wasm':
-    case 'tfjs-webgpu':
-      return (await import('./tfjs.ts')).openTfjs(name.slice('tfjs-'.length) as 'cpu' | 'wasm' | 'webgpu');
-  }
-}
-
 /**
  * Opens `ref`, an engine (`js`, `wasm`, `webgpu`), `tfjs-BACKEND`, `cmd:COMMAND` or `module:PATH`.
  *
@@ -89,14 +61,5 @@ async function openBuiltIn(name: BuiltIn): Promise<Adapter> {
 export async function openAdapter(name: string): Promise<Adapter> {
   if (name.startsWith('cmd:')) return openChild(name.slice('cmd:'.length));
   if (name.startsWith('module:')) return openModule(name.slice('module:'.length));
-  if (!(BUILT_IN as readonly string[]).includes(name)) {
-    throw new UnknownAdapterError(
-      `--adapter must be one of ${BUILT_IN.join(', ')}, cmd:COMMAND, module:PATH, got ${JSON.stringify(name)}`,
-    );
-  }
-  try {
-    return await openBuiltIn(name as BuiltIn);
-  } catch (error) {
-    throw new UnavailableAdapterError(`adapter ${name} does not run here: ${(error as Error).message.split('\n')[0]}`);
-  }
+  return openBuiltIn(name, BUILT_IN, ['cmd:COMMAND', 'module:PATH']);
 }

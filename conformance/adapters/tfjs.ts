@@ -1,7 +1,5 @@
 /** The `tf.Optimizer` subclasses as implementations to be judged, on the TensorFlow.js backends that this machine has. */
 import type * as Tf from '@tensorflow/tfjs';
-import { createRequire } from 'node:module';
-import { dirname } from 'node:path';
 import type { LrdOptimizer, ParameterGroup } from '../../impl-gpu/tfjs/index.ts';
 import type { RuleName } from '../../spec/rules.ts';
 import { RULES } from '../../spec/rules.ts';
@@ -9,7 +7,7 @@ import { defaultsOf, expandCase, sizeFault, stateNames } from '../protocol/expan
 import type { Adapter, Case, CaseHyper, HyperValue, Outcome, StepRecord } from '../protocol/types.ts';
 import { outcomeOf, select } from './outcome.ts';
 
-type Backend = 'cpu' | 'wasm' | 'webgpu';
+type Backend = 'cpu' | 'wasm' | 'webgl' | 'webgpu';
 
 /** What may change between steps: these are properties of the optimizer. */
 const SETTABLE = ['learningRate', 'weightDecay'] as const;
@@ -179,14 +177,19 @@ class TfjsCase {
   }
 }
 
+/** Registers tfjs-wasm. In Node its binaries lie in the package; a page says where it serves them, with `setWasmPaths`. */
+async function loadWasm(): Promise<void> {
+  const { setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm');
+  if (typeof process === 'undefined' || process.versions?.node === undefined) return;
+  const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);
+  const manifest = require.resolve('@tensorflow/tfjs-backend-wasm/package.json');
+  setWasmPaths(manifest.replace(/package\.json$/, 'dist/'));
+}
+
 async function startBackend(tf: typeof Tf, backend: Backend): Promise<void> {
   // Without this, tfjs checks every value and prints an advertisement for another backend.
   tf.enableProdMode();
-  if (backend === 'wasm') {
-    const { setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm');
-    const require = createRequire(import.meta.url);
-    setWasmPaths(`${dirname(require.resolve('@tensorflow/tfjs-backend-wasm/package.json'))}/dist/`);
-  }
+  if (backend === 'wasm') await loadWasm();
   if (backend === 'webgpu') await (await import('../../impl-gpu/tfjs/index.ts')).useWebGpu();
   else await tf.setBackend(backend);
   await tf.ready();

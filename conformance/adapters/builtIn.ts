@@ -1,0 +1,58 @@
+/** The adapters of this repository by name. Nothing here needs a process: it runs in a page too. */
+import type { Adapter } from '../protocol/types.ts';
+
+/** Names of the built-in adapters that a Node process can have, in the order in which they are judged. */
+export const BUILT_IN = ['ref', 'js', 'wasm', 'webgpu', 'tfjs-cpu', 'tfjs-wasm', 'tfjs-webgpu'] as const;
+/** And those that a page can have. */
+export const BUILT_IN_BROWSER = [...BUILT_IN, 'tfjs-webgl'] as const;
+type BuiltIn = (typeof BUILT_IN_BROWSER)[number];
+
+/** A name that is no adapter's. The message names the argument, the value and the rule. */
+export class UnknownAdapterError extends Error {
+  override readonly name = 'UnknownAdapterError';
+}
+
+/** An adapter that this machine cannot run, with the reason. */
+export class UnavailableAdapterError extends Error {
+  override readonly name = 'UnavailableAdapterError';
+}
+
+async function load(name: BuiltIn): Promise<Adapter> {
+  switch (name) {
+    case 'ref':
+      return (await import('./reference.ts')).openReference();
+    case 'js':
+    case 'wasm':
+    case 'webgpu':
+      return (await import('./engine.ts')).openEngine(name);
+    case 'tfjs-cpu':
+    case 'tfjs-wasm':
+    case 'tfjs-webgl':
+    case 'tfjs-webgpu':
+      return (await import('./tfjs.ts')).openTfjs(name.slice('tfjs-'.length) as 'cpu' | 'wasm' | 'webgl' | 'webgpu');
+  }
+}
+
+/**
+ * Opens one of `names`. `others`: what else the caller takes, for the message.
+ *
+ * @throws UnknownAdapterError on another name
+ * @throws UnavailableAdapterError when this machine cannot run it
+ */
+export async function openBuiltIn(
+  name: string,
+  names: readonly BuiltIn[],
+  others: readonly string[] = [],
+): Promise<Adapter> {
+  const known = names.find((one) => one === name);
+  if (known === undefined) {
+    throw new UnknownAdapterError(
+      `--adapter must be one of ${[...names, ...others].join(', ')}, got ${JSON.stringify(name)}`,
+    );
+  }
+  try {
+    return await load(known);
+  } catch (error) {
+    throw new UnavailableAdapterError(`adapter ${name} does not run here: ${(error as Error).message.split('\n')[0]}`);
+  }
+}
