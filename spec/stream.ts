@@ -76,6 +76,6 @@ export const MINIMUM_KEEP_PROBABILITY = 2 ** -16;
  * - shuffling (stream 7): Fisher-Yates from the end: for i = size - 1 down to 1 swap i with floor(word_i (i + 1) / 2^32);
  *   step = the epoch, counted from 1.
  * - augmentation (stream 8): example i of the data set (before shuffling) reads block i; step = the epoch, counted from 1. With k choices
- *   a word chooses floor(word k / 2^32).
+ *   a word chooses floor(word k / 2^32). An example that takes more than four words goes on at blocks i + 2^32 j, j = 1, 2, ...
  */
 export const DRAWS = { wordRange: 2 ** 32, uniformOffset: 0.5, initialisationStep: 0 } as const;
