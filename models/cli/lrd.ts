@@ -8,6 +8,7 @@ type Command = (args: readonly string[]) => void | Promise<void>;
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   doctor: async () => (await import('./doctor.ts')).doctorCommand,
   train: async () => (await import('./train.ts')).trainCommand,
+  experiment: async () => (await import('./experiment.ts')).experimentCommand,
   report: async () => (await import('./report.ts')).reportCommand,
   pack: async () => (await import('./pack.ts')).packCommand,
   bench: async () => (await import('./bench.ts')).benchCommand,
@@ -24,6 +25,9 @@ const USAGE = `usage: lrd COMMAND ...
                                        train a network and leave a run folder
   lrd train --resume DIR [--epochs N] [--data-dir DIR] [--backend B]
                                        go on from a run's checkpoint
+  lrd experiment [NAME] [--only PATTERN] [--seeds N] [--scale small|full] [--workers N] [--out DIR] [--list]
+                 [--data-dir DIR] [--backend B] [--epochs N] [--recipe R] [--width W] [--limit N]
+                                       every cell of a table or figure of the papers, skipping those done
   lrd report RUN... --out FILE.html    learning curves and tables of runs, side by side
   lrd conformance [--adapter A]... [--json FILE] [--html FILE] [--seed S] [--only KEY]...
                                        judge implementations; exit code 1 when one breaks a MUST

@@ -1,0 +1,187 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { BACKENDS } from '../backend.ts';
+import { loadImageSet } from '../data/catalogue.ts';
+import { JobError, UsageError, unknownName } from '../errors.ts';
+import { EXPERIMENTS, findExperiment } from '../experiments/catalogue.ts';
+import { runCrew } from '../experiments/crew.ts';
+import type { Experiment } from '../experiments/experiment.ts';
+import type { Plan, Scale } from '../experiments/plan.ts';
+import { SCALES, cellLabel, makePlan, recordPlan } from '../experiments/plan.ts';
+import type { Overlay } from '../experiments/settings.ts';
+import { Store } from '../experiments/store.ts';
+import { work } from '../experiments/work.ts';
+import { findRecipe } from '../recipes.ts';
+import { consoleProgress } from '../trainer/progress.ts';
+import { StoppedError } from '../trainer/train.ts';
+import type { Arguments } from './options.ts';
+import { parse } from './options.ts';
+
+const atLeast1 = (value: number): boolean => Number.isInteger(value) && value >= 1;
+const WHOLE = 'a whole number of at least 1';
+
+const OPTIONS = {
+  seeds: { type: 'string' },
+  only: { type: 'string' },
+  scale: { type: 'string' },
+  workers: { type: 'string' },
+  out: { type: 'string' },
+  list: { type: 'boolean' },
+  'data-dir': { type: 'string' },
+  backend: { type: 'string' },
+  recipe: { type: 'string' },
+  data: { type: 'string' },
+  epochs: { type: 'string' },
+  'batch-size': { type: 'string' },
+  width: { type: 'string' },
+  limit: { type: 'string' },
+  'checkpoint-seconds': { type: 'string' },
+  'keep-checkpoints': { type: 'boolean' },
+} as const;
+
+/** Settings that the command line gives in place of the paper's or the scale's. */
+function readOverlay(options: Arguments): Overlay {
+  const recipe = options.text('recipe');
+  if (recipe !== undefined) findRecipe(recipe);
+  const given: Overlay = {
+    recipe,
+    data: options.text('data'),
+    epochs: options.number('epochs', WHOLE, atLeast1),
+    batchSize: options.number('batch-size', WHOLE, atLeast1),
+    width: options.number('width', WHOLE, atLeast1),
+    limit: options.number('limit', WHOLE, atLeast1),
+  };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
+function readPattern(options: Arguments): RegExp | undefined {
+  const text = options.text('only');
+  try {
+    return text === undefined ? undefined : new RegExp(text);
+  } catch {
+    throw new UsageError(`--only must be a regular expression, got ${JSON.stringify(text)}`);
+  }
+}
+
+function readChoice<T extends string>(options: Arguments, name: string, choices: readonly T[], otherwise: T): T {
+  const given = options.text(name) ?? otherwise;
+  if (!(choices as readonly string[]).includes(given)) throw unknownName(`--${name}`, given, choices);
+  return given as T;
+}
+
+/** At the small scale, the embedded digits stand in for MNIST where it is not found. Any other set that is missing ends the call. */
+async function checkData(
+  plan: (overlay: Overlay) => Plan,
+  overlay: Overlay,
+  scale: Scale,
+  dataDir: string | undefined,
+): Promise<Plan> {
+  const wanted = plan(overlay);
+  for (const name of new Set(wanted.cells.map(({ settings }) => settings.data))) {
+    try {
+      await loadImageSet(name, dataDir);
+    } catch (error) {
+      const mayStandIn = scale === 'small' && name === 'mnist' && overlay.data === undefined;
+      if (!(error instanceof JobError) || !mayStandIn) throw error;
+      console.error('MNIST was not found: the embedded digits stand in for it');
+      const { cells, ...rest } = wanted;
+      const digits = cells.map((cell) =>
+        cell.settings.data === 'mnist' ? { ...cell, settings: { ...cell.settings, data: 'digits', epochs: 20 } } : cell,
+      );
+      return { ...rest, cells: digits };
+    }
+  }
+  return wanted;
+}
+
+function listExperiments(): void {
+  for (const { name, title, paper, places, arms, seeds } of EXPERIMENTS) {
+    console.log(`${name.padEnd(16)} ${paper} ${places}: ${title} (${arms.length} arms x ${seeds} seeds)`);
+  }
+}
+
+function listCells(store: Store, plan: Plan): void {
+  const counts = new Map<string, number>();
+  for (const cell of plan.cells) {
+    const state = store.state(cell);
+    counts.set(state.state, (counts.get(state.state) ?? 0) + 1);
+    const note = 'note' in state ? `  ${state.note}` : '';
+    const epochs = `${state.epochs}/${cell.settings.epochs}`;
+    console.log(`${state.state.padEnd(9)} ${epochs.padStart(9)}  ${cellLabel(cell)}${note}`);
+  }
+  console.log([...counts].map(([state, count]) => `${count} ${state}`).join(', '));
+}
+
+function printStart({ title, memory }: Experiment & { memory?: string }, plan: Plan): void {
+  const epochs = plan.cells.reduce((sum, { settings }) => sum + settings.epochs, 0);
+  console.log(`${title}: ${plan.cells.length} cells, ${epochs} epochs in all, scale ${plan.scale}`);
+  if (memory !== undefined) console.log(memory);
+}
+
+/** `lrd experiment NAME ...`: every cell of a table or figure that is not done yet. */
+export async function experimentCommand(args: readonly string[]): Promise<void> {
+  const options = parse(args, OPTIONS);
+  const [name, ...extra] = options.positionals;
+  if (name === undefined) {
+    if (args.length === 0) listExperiments();
+    else throw new UsageError(`lrd experiment needs a NAME: ${EXPERIMENTS.map((known) => known.name).join(', ')}`);
+    return;
+  }
+  if (extra.length > 0) throw new UsageError(`lrd experiment takes one NAME, got also ${extra.join(' ')}`);
+  const experiment = findExperiment(name);
+  const scale = readChoice(options, 'scale', SCALES, 'full');
+  const backend = readChoice(options, 'backend', BACKENDS, 'auto');
+  const seeds = options.number('seeds', WHOLE, atLeast1) ?? (scale === 'small' ? 1 : experiment.seeds);
+  const workers = options.number('workers', WHOLE, atLeast1) ?? 1;
+  const checkpointSeconds = options.number('checkpoint-seconds', 'a number of at least 0', (x) => x >= 0) ?? 60;
+  const overlay = readOverlay(options);
+  const only = readPattern(options);
+  const out = options.text('out') ?? join('runs', 'experiments');
+  const dataDir = options.text('data-dir');
+  const store = new Store(out);
+  const planned = (given: Overlay): Plan => makePlan({ experiment, scale, overlay: given, seeds, only });
+  if (options.flag('list')) {
+    listCells(store, planned(overlay));
+    return;
+  }
+  // A worker of a crew finds the plan checked and recorded.
+  const inCrew = process.env['LRD_CREW'] === '1';
+  const plan = await checkData(planned, overlay, scale, dataDir);
+  if (!inCrew) {
+    recordPlan(store, plan);
+    printStart(experiment, plan);
+    for (const cell of plan.cells) rmSync(join(store.folder(cell), 'failed.json'), { force: true });
+  }
+  if (workers > 1) {
+    await runCrew(workers, args, store, plan);
+    return;
+  }
+  const stop = new AbortController();
+  const onSignal = (): void => {
+    process.stderr.write('\nstopping after this step\n');
+    stop.abort();
+  };
+  process.once('SIGINT', onSignal);
+  process.once('SIGTERM', onSignal);
+  try {
+    const { done, failed } = await work({
+      store,
+      cells: plan.cells,
+      dataDir,
+      backend,
+      checkpointSeconds,
+      keepCheckpoints: options.flag('keep-checkpoints'),
+      progress: consoleProgress(),
+      signal: stop.signal,
+    });
+    if (inCrew) return;
+    if (failed.length > 0) throw new JobError(`${failed.length} of ${plan.cells.length} cells failed: ${failed[0]}`);
+    console.log(`${done} of ${plan.cells.length} cells done; lrd report ${out} --out FILE.html shows them`);
+  } catch (error) {
+    if (!(error instanceof StoppedError)) throw error;
+    throw new JobError(`${error.message}; the same command goes on`);
+  } finally {
+    process.removeListener('SIGINT', onSignal);
+    process.removeListener('SIGTERM', onSignal);
+  }
+}

@@ -1,0 +1,107 @@
+import type { Overlay, Settings } from './settings.ts';
+
+/** A quantity of an epoch that tables and figures show. */
+export type Metric = 'trainLoss' | 'trainAccuracy' | 'testLoss' | 'testAccuracy' | 'testError' | 'top5' | 'seconds';
+
+/** A figure that a paper prints, with its place there. */
+export interface Published {
+  readonly metric: Metric;
+  readonly mean: number;
+  /** As printed; the papers do not say whether with n or n - 1. */
+  readonly deviation?: number;
+  readonly trials?: number;
+  readonly place: string;
+}
+
+/** One line of a table, one curve of a figure: settings that are run with several seeds. */
+export interface Arm {
+  /** Unique in the experiment, as in `mnist/adam/p=0.5`: what `--only` is matched against. */
+  readonly id: string;
+  /** What is compared with each other: a heading of the table. */
+  readonly group: string;
+  /** Within the group. Arms of one label have one colour in all panels of a figure. */
+  readonly label: string;
+  /** The paper's own settings. */
+  readonly settings: Settings;
+  /** The arm of the group that this one is compared with, by id. */
+  readonly baseline?: string;
+  /** An arm that the paper does not have. */
+  readonly control?: boolean;
+  readonly published?: Published;
+}
+
+/** One chart of a figure. */
+export interface Panel {
+  readonly title: string;
+  readonly metric: Metric;
+  /** Ids of the arms that it draws. */
+  readonly arms: readonly string[];
+}
+
+/** Charts in the paper's arrangement: row by row. */
+export interface Figure {
+  readonly place: string;
+  readonly about: string;
+  readonly columns: number;
+  readonly panels: readonly Panel[];
+  /** `seeds`: a thin line each and the mean; `band`: the mean between the best and the worst. Default `seeds`. */
+  readonly drawn?: 'seeds' | 'band';
+}
+
+/** A level whose first crossing is the speed of convergence. */
+export interface Target {
+  readonly metric: Metric;
+  readonly value: number;
+  /** Arms whose id begins so. */
+  readonly arms: string;
+}
+
+/** A table or figure of a paper, as data. */
+export interface Experiment {
+  readonly name: string;
+  readonly title: string;
+  readonly paper: PaperKey;
+  /** Its tables and figures there. */
+  readonly places: string;
+  /** Trials that the paper runs. */
+  readonly seeds: number;
+  /** What is compared: the metric of the table. */
+  readonly metric: Metric;
+  readonly arms: readonly Arm[];
+  readonly figures: readonly Figure[];
+  readonly targets: readonly Target[];
+  /** What the paper says about the outcome, to be held against ours. */
+  readonly claims: readonly string[];
+  /** What the paper leaves open and how it was decided; what else a reader must know. */
+  readonly notes: readonly string[];
+  /** The settings that `--scale small` has instead. */
+  readonly small: (settings: Settings) => Overlay;
+}
+
+/** The papers, as the pages cite them. */
+export const PAPERS = {
+  tnnls: 'Lin et al., "Learning Rate Dropout", IEEE TNNLS 2022, doi 10.1109/TNNLS.2022.3155181',
+  arxiv: 'Lin et al., "Learning Rate Dropout", arXiv 1912.00144v1, 2019',
+  taper: '"Adapting Regularization with Learning Rate For Better Generalization in Neural Networks"',
+} as const;
+export type PaperKey = keyof typeof PAPERS;
+
+/** A metric's name, unit and axis. */
+export interface MetricInfo {
+  readonly name: string;
+  readonly unit: string;
+  readonly logarithmic: boolean;
+  /** Whether more is better. */
+  readonly rising: boolean;
+  readonly digits: number;
+}
+
+export const METRICS: Readonly<Record<Metric, MetricInfo>> = {
+  trainLoss: { name: 'training loss', unit: 'nats', logarithmic: true, rising: false, digits: 4 },
+  trainAccuracy: { name: 'training accuracy', unit: '%', logarithmic: false, rising: true, digits: 2 },
+  testLoss: { name: 'test loss', unit: 'nats', logarithmic: true, rising: false, digits: 4 },
+  testAccuracy: { name: 'test accuracy', unit: '%', logarithmic: false, rising: true, digits: 2 },
+  testError: { name: 'test error', unit: '%', logarithmic: false, rising: false, digits: 2 },
+  top5: { name: 'top-5 accuracy', unit: '%', logarithmic: false, rising: true, digits: 2 },
+  seconds: { name: 'training time of an epoch', unit: 's', logarithmic: false, rising: false, digits: 2 },
+};

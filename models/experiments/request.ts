@@ -1,0 +1,50 @@
+import type { Regularizers as TrainerRegularizers } from '../trainer/regularizers.ts';
+import type { TrainingRequest } from '../trainer/request.ts';
+import type { Schedule, ScheduleTarget, Schedules } from '../trainer/schedules/schedule.ts';
+import type { Phase, Regularizers } from './settings.ts';
+import type { Cell } from './store.ts';
+
+const TARGETS: readonly (ScheduleTarget & keyof Phase)[] = ['learningRate', 'weightDecay', 'sparsity'];
+
+function schedulesOf(phases: readonly Phase[]): Schedules {
+  const entries = TARGETS.flatMap((target): [ScheduleTarget, Schedule][] => {
+    const values = phases.flatMap((phase): [number, number][] => {
+      const value = phase[target];
+      return value === undefined ? [] : [[phase.from, value]];
+    });
+    return values.length === 0 ? [] : [[target, { kind: 'epochs', values }]];
+  });
+  return Object.fromEntries(entries);
+}
+
+function regularizersOf(given: Regularizers, phases: readonly Phase[]): TrainerRegularizers {
+  const { retain, labelNoise, centralize, gradientNoise, gradientKeepProbability, frozen } = given;
+  const entries = Object.entries({
+    standardDropout: retain,
+    noisyLabels: labelNoise,
+    centralize,
+    noiseEta: gradientNoise,
+    gradientKeepProbability,
+  }).filter(([, value]) => value !== undefined);
+  const sparse: TrainerRegularizers =
+    // One mask from the first step on, laid over the updates: its elements keep their first values.
+    frozen === 'elements'
+      ? { sparsity: 0.5, sparseReading: 'updates' }
+      : phases.some(({ sparsity }) => sparsity !== undefined)
+        ? { sparsity: 0, sparseReading: 'gradients' }
+        : {};
+  return { ...Object.fromEntries(entries), ...sparse };
+}
+
+/** A cell as the trainer takes it, without the place where it runs. */
+export function toRequest({ settings, seed }: Cell): TrainingRequest {
+  const { phases = [], regularizers = {}, window, momentum, ...rest } = settings;
+  const hyper = Object.fromEntries(Object.entries({ momentum, window }).filter(([, value]) => value !== undefined));
+  return {
+    ...rest,
+    hyper: hyper as Record<string, number>,
+    regularizers: regularizersOf(regularizers, phases),
+    schedules: schedulesOf(phases),
+    seed: BigInt(seed),
+  };
+}

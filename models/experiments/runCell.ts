@@ -1,0 +1,42 @@
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { JobError } from '../errors.ts';
+import { readRun } from '../trainer/runFolder.ts';
+import type { RunControls } from '../trainer/runTraining.ts';
+import { resumeTraining, runTraining } from '../trainer/runTraining.ts';
+import { toRequest } from './request.ts';
+import type { Cell, CellResult } from './store.ts';
+
+/** Where and how a cell runs: nothing of it changes what is computed. */
+export interface CellPlace {
+  readonly dataDir: string | undefined;
+  readonly backend: string;
+  readonly keepCheckpoints: boolean;
+}
+
+/** Trains a cell in its folder, or goes on where it was left. */
+export async function runCell(
+  cell: Cell,
+  folder: string,
+  attempt: number,
+  place: CellPlace,
+  controls: RunControls,
+): Promise<CellResult> {
+  const run = join(folder, 'run');
+  const { epochs } = cell.settings;
+  let result: CellResult = { outcome: 'finished', attempts: attempt };
+  try {
+    if (!existsSync(join(run, 'config.json'))) {
+      // What a kill left of a run that had not begun.
+      rmSync(run, { recursive: true, force: true });
+      await runTraining({ ...toRequest(cell), dataDir: place.dataDir, backend: place.backend, out: run }, controls);
+    } else if (readRun(run).metrics.length < epochs) {
+      await resumeTraining({ folder: run, epochs, dataDir: place.dataDir, backend: place.backend }, controls);
+    }
+  } catch (error) {
+    if (!(error instanceof JobError) || !error.message.includes('no longer finite')) throw error;
+    result = { outcome: 'diverged', message: error.message, attempts: attempt };
+  }
+  if (!place.keepCheckpoints) rmSync(join(run, 'checkpoint'), { recursive: true, force: true });
+  return result;
+}

@@ -1,0 +1,93 @@
+import { StoppedError } from '../trainer/train.ts';
+import type { Progress } from '../trainer/progress.ts';
+import { setTimeout as pause } from 'node:timers/promises';
+import { InvalidArgumentError } from '../../impl-gpu/validate.ts';
+import { JobError, UsageError } from '../errors.ts';
+import { takeClaim } from './claim.ts';
+import type { PlannedCell } from './plan.ts';
+import { cellLabel } from './plan.ts';
+import type { CellPlace } from './runCell.ts';
+import { runCell } from './runCell.ts';
+import type { Store } from './store.ts';
+
+export interface WorkOptions extends CellPlace {
+  readonly store: Store;
+  readonly cells: readonly PlannedCell[];
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+  readonly checkpointSeconds: number;
+}
+
+/** What became of the cells after a worker found no more to do. */
+export interface WorkSummary {
+  readonly done: number;
+  readonly failed: readonly string[];
+}
+
+const LOST_CHECK_MS = 10_000;
+const WAIT_MS = 3000;
+
+/** Faults of a cell's settings or data, which say nothing about the next cell. */
+const isOfCell = (error: unknown): error is Error =>
+  error instanceof JobError || error instanceof UsageError || error instanceof InvalidArgumentError;
+
+/**
+ * Runs every cell that is free, in order, until all have ended. Safe beside any number of other processes on the same folder:
+ * cells that they are at are waited for, and taken up when they die. A cell that fails is recorded and passed over; what stops
+ * the work as a whole is thrown.
+ */
+export async function work(options: WorkOptions): Promise<WorkSummary> {
+  const { store, cells, progress, signal } = options;
+  const failed: string[] = [];
+  let waiting = false;
+  const open = (): PlannedCell[] => cells.filter((cell) => store.result(cell) === undefined);
+  for (;;) {
+    let advanced = false;
+    for (const cell of open()) {
+      if (store.failure(cell) !== undefined) continue;
+      const folder = store.prepare(cell);
+      const claim = takeClaim(folder);
+      if (claim === undefined) continue;
+      const lost = new AbortController();
+      const timer = setInterval(() => {
+        if (!claim.stillHeld()) lost.abort();
+      }, LOST_CHECK_MS);
+      const label = cellLabel(cell);
+      try {
+        // It may have been finished between the look at its state and the claim.
+        if (store.result(cell) !== undefined) continue;
+        progress.line(`${label}${claim.attempt > 1 ? `: taken up again, attempt ${claim.attempt}` : ''}`);
+        const result = await runCell(cell, folder, claim.attempt, options, {
+          progress: labelled(progress, label),
+          checkpointSeconds: options.checkpointSeconds,
+          signal: AbortSignal.any([signal, lost.signal]),
+        });
+        if (claim.stillHeld()) store.writeResult(cell, result);
+        if (result.outcome === 'diverged') progress.line(`${label}: ${result.message}`);
+        advanced = true;
+      } catch (error) {
+        if (error instanceof StoppedError && !lost.signal.aborted) throw error;
+        if (error instanceof StoppedError) continue;
+        if (!isOfCell(error)) throw error;
+        failed.push(`${label}: ${error.message}`);
+        store.writeFailure(cell, error.message);
+        progress.line(`${label}: failed: ${error.message}`);
+      } finally {
+        clearInterval(timer);
+        await claim.release();
+      }
+    }
+    if (advanced) continue;
+    const left = open().filter((cell) => store.failure(cell) === undefined);
+    if (left.length === 0 || signal.aborted) break;
+    if (!waiting) progress.line(`${left.length} cells are run by other processes: waiting for them`);
+    waiting = true;
+    await pause(WAIT_MS, undefined, { signal }).catch(() => undefined);
+  }
+  return { done: cells.length - open().length, failed };
+}
+
+/** A step's line names its cell, whatever the trainer calls the run. */
+function labelled(progress: Progress, label: string): Progress {
+  return { step: (state) => progress.step({ ...state, label }), line: (text) => progress.line(`${label}  ${text}`) };
+}
