@@ -70,9 +70,52 @@ test('each argument of train is checked, and the message names it, the value and
   refusesTraining(['--epochs=-3'], /--epochs must be/);
   refusesTraining(['--batch-size', '1.5'], /--batch-size must be a whole number/);
   refusesTraining(['--lr', '0'], /--lr must be a number above 0, got "0"/);
-  refusesTraining(['--momentum', '1'], /--momentum must be a number in \[0, 1\), got "1"/);
+  refusesTraining(['--momentum', '1'], /--momentum must be in \[0, 1\), got "1"/);
   refusesTraining(['--seed', 'abc'], /--seed must be a whole number/);
   refusesTraining(['--frobnicate'], /frobnicate.*options: --data/);
+  refusesTraining(
+    ['--beta1', '0.8'],
+    /--beta1 must be of the optimizer's; sgdm has --momentum, --dampening, --nesterov/,
+  );
+  refusesTraining(['--optimizer', 'adam', '--beta1', '1'], /--beta1 must be in \[0, 1\), got "1"/);
+  refusesTraining(['--optimizer', 'adam', '--epsilon', '0'], /--epsilon must be a finite number above 0, got "0"/);
+  refusesTraining(['--optimizer', 'sgdm-avg', '--window', '2.5'], /--window must be a whole number of at least 1/);
+  refusesTraining(['--optimizer', 'radam', '--variant', 'keras'], /--variant must be one of torch, .*; got "keras"/);
+  refusesTraining(['--optimizer', 'adam', '--nesterov'], /--nesterov must be of the optimizer's; adam has --beta1/);
+  refusesTraining(['--regularizer', 'XX'], /--regularizer must be one of gradient-dropout/);
+  refusesTraining(['--schedule', 'lr=never'], /--schedule's form must be one of/);
+});
+
+test('every setting of the command line reaches the request', () => {
+  const request = parseTraining(
+    (
+      'fcnet --data digits --optimizer rmsprop --rho 0.9 --epsilon-placement inside --centered --momentum 0.5 --keep 0.3 --lr 0.01 ' +
+      '--weight-decay 5e-4 --regularizer DG --regularizer SD:0.8 --schedule lr=step:100,150 --batch-size 32 --epochs 3 --seed 0x10 ' +
+      '--backend cpu --width 8 --limit 100 --init w.safetensors --out runs/x --tensorboard --checkpoint-seconds 5'
+    ).split(' '),
+  );
+  assert.equal(request, {
+    recipe: 'fcnet',
+    data: 'digits',
+    dataDir: undefined,
+    optimizer: 'rmsprop',
+    keepProbability: 0.3,
+    learningRate: 0.01,
+    weightDecay: 5e-4,
+    hyper: { rho: 0.9, epsilonPlacement: 'inside', centered: true, momentum: 0.5 },
+    regularizers: { gradientKeepProbability: 0.5, standardDropout: 0.8 },
+    schedules: { learningRate: { kind: 'step', milestones: [100, 150] } },
+    batchSize: 32,
+    epochs: 3,
+    seed: 16n,
+    backend: 'cpu',
+    width: 8,
+    limit: 100,
+    init: 'w.safetensors',
+    out: 'runs/x',
+    tensorBoard: true,
+    checkpointSeconds: 5,
+  });
 });
 
 test('wrong calls are one line on stderr and exit code 2', () => {

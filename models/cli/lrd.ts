@@ -20,9 +20,13 @@ const USAGE = `usage: lrd COMMAND ...
 
   lrd doctor [--json]                  what runs here
   lrd train RECIPE [--data D] [--data-dir DIR] [--optimizer R] [--keep P] [--lr A] [--momentum B]
-            [--weight-decay L] [--batch-size N] [--epochs N] [--seed S] [--backend B] [--width W]
-            [--limit N] [--out DIR] [--checkpoint-seconds S]
-                                       train a network and leave a run folder
+            [--weight-decay L] [--regularizer NAME[:VALUE]]... [--schedule TARGET=FORM[:ARGS]]...
+            [--batch-size N] [--epochs N] [--seed S] [--backend B] [--width W] [--limit N]
+            [--init FILE] [--out DIR] [--tensorboard] [--checkpoint-seconds S]
+                                       train a network and leave a run folder; the optimizers' other
+                                       settings: --beta1 --beta2 --epsilon --rho --window --dampening
+                                       --nesterov --centered --epsilon-mode --epsilon-placement
+                                       --max-of --variant
   lrd train --resume DIR [--epochs N] [--data-dir DIR] [--backend B]
                                        go on from a run's checkpoint
   lrd experiment [NAME] [--only PATTERN] [--seeds N] [--scale small|full] [--workers N] [--out DIR] [--list]
