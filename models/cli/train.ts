@@ -34,7 +34,9 @@ function readHyper(options: Arguments, optimizer: string): Record<string, number
     if (given === undefined) continue;
     const parameter = Object.hasOwn(table, name) ? table[name] : undefined;
     if (parameter === undefined) {
-      const known = HYPER_NAMES.filter((other) => Object.hasOwn(table, other)).map((other) => `--${kebab(other)}`);
+      const known = Object.keys(table)
+        .filter((other) => HYPER_NAMES.includes(other))
+        .map((other) => `--${kebab(other)}`);
       throw new UsageError(`--${option} must be of the optimizer's; ${optimizer} has ${known.join(', ')}`);
     }
     if (parameter.kind === 'flag') values[name] = true;
