@@ -85,19 +85,23 @@ export function permutation(position: Position, n: number): Uint32Array {
  */
 export function drawKept(position: Position, base: number, count: number, threshold: number): Uint8Array {
   const words = drawWords(position, base / 2, Math.ceil(count / 2));
-  return Uint8Array.from({ length: count }, (_, i) => {
+  const kept = new Uint8Array(count);
+  for (let i = 0; i < count; i++) {
     const word = words[i >> 1] as number;
-    return (i % 2 === 0 ? word & 0xffff : word >>> 16) < threshold ? 1 : 0;
-  });
+    kept[i] = (i % 2 === 0 ? word & 0xffff : word >>> 16) < threshold ? 1 : 0;
+  }
+  return kept;
 }
 
 /** Standard normal numbers by Box and Muller: elements 2j and 2j + 1 are sqrt(-2 ln u_2j) times cos and sin of 2 pi u_2j+1. */
 export function drawNormals(position: Position, base: number, count: number): Float64Array {
   const words = drawWords(position, base, count + (count % 2));
-  return Float64Array.from({ length: count }, (_, i) => {
-    const pair = i - (i % 2);
+  const normals = new Float64Array(words.length);
+  for (let pair = 0; pair < words.length; pair += 2) {
     const radius = Math.sqrt(-2 * Math.log(uniform(words[pair] as number)));
     const angle = 2 * Math.PI * uniform(words[pair + 1] as number);
-    return radius * (i % 2 === 0 ? Math.cos(angle) : Math.sin(angle));
-  });
+    normals[pair] = radius * Math.cos(angle);
+    normals[pair + 1] = radius * Math.sin(angle);
+  }
+  return normals.subarray(0, count);
 }

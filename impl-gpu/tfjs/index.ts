@@ -15,6 +15,8 @@ import type {
 import { LrdAdam, LrdAdamw, LrdAmsgrad, LrdRadam, LrdRmsprop, LrdSgdm, LrdSgdmAvg } from './rules.ts';
 
 export { enableTraining } from './shims/index.ts';
+export { batchNormTraining } from './shims/batchNorm.ts';
+export type { BatchNormOptions } from './shims/batchNorm.ts';
 export { groupedConv2d } from './shims/grouped.ts';
 export type { GroupedForm } from './shims/grouped.ts';
 export type { TrainingOptions } from './shims/index.ts';
@@ -23,7 +25,10 @@ export type { NoisyLabelOptions } from './noisyLabels.ts';
 export { DropoutStream, StandardDropout, attachDropout } from './standardDropout.ts';
 export type { StandardDropoutOptions } from './standardDropout.ts';
 export { LrdOptimizer } from './optimizer.ts';
+export { useTensorflow } from './tensorflowBackend.ts';
 export { useWebGpu } from './webgpuBackend.ts';
+export type { LoadedTensorflow } from '../tensorflow/load.ts';
+export type { TensorflowLane } from '../tensorflow/installation.ts';
 export type { WebGpuInUse } from './webgpuBackend.ts';
 export type { LrdOptions, NamedTensor } from './optimizer.ts';
 export { ringBytes } from './steppers/average.ts';

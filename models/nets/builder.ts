@@ -14,8 +14,10 @@ export type Initial =
 
 /** One forward pass under way. */
 export interface Pass extends ForwardOptions {
+  /** Whether `drop` does anything. */
+  readonly drops: boolean;
   /** Standard dropout in training mode where the network was built with it, else the activations themselves. */
-  drop<T extends tf.Tensor>(activations: T): T;
+  readonly drop: <T extends tf.Tensor>(activations: T) => T;
 }
 
 let instances = 0;
@@ -71,19 +73,24 @@ export class NetBuilder {
 
   /** Begins a forward pass: its layers draw one after the other, so that a step gives the same bits however often it is run. */
   pass({ training, step }: ForwardOptions): Pass {
-    if (!training || this.#retain === 1) return { training, step, drop: (activations) => activations };
+    if (!training || this.#retain === 1) return { training, step, drops: false, drop: (activations) => activations };
     const stream = new DropoutStream({ seed: `0x${this.#seed.toString(16)}`, iterations: step - 1 });
     const drop = <T extends tf.Tensor>(activations: T): T => stream.drop(activations, this.#retain) as T;
-    return { training, step, drop };
+    return { training, step, drops: true, drop };
   }
 
   #draw(initial: Initial, base: number, size: number): Float32Array {
     const position = { seed: this.#seed, stream: 'initialisation', step: 0 } as const;
-    if (initial.kind === 'constant') return new Float32Array(size).fill(initial.value);
+    const values = new Float32Array(size);
+    if (initial.kind === 'constant') return values.fill(initial.value);
     if (initial.kind === 'normal') {
-      return Float32Array.from(drawNormals(position, base, size), (z) => initial.deviation * z);
+      const normals = drawNormals(position, base, size);
+      for (let i = 0; i < size; i++) values[i] = initial.deviation * (normals[i] as number);
+    } else {
+      const words = drawWords(position, base, size);
+      for (let i = 0; i < size; i++) values[i] = initial.bound * (2 * uniform(words[i] as number) - 1);
     }
-    return Float32Array.from(drawWords(position, base, size), (word) => initial.bound * (2 * uniform(word) - 1));
+    return values;
   }
 
   #add<R extends tf.Rank>(
