@@ -120,17 +120,21 @@ export function flip({ picture, truths }: LabelledPicture): LabelledPicture {
   };
 }
 
-/** SSD's training augmentation: colours, expansion, a sampled patch, resizing to `side x side` regardless of shape, mirroring. */
-export function augment({ picture, truths }: LabelledPicture, side: number, draws: Draws): LabelledPicture {
-  const coloured = distortColours(picture, draws);
+/** Expansion, a sampled patch, resizing to `side x side` regardless of shape, mirroring. */
+export function sample({ picture, truths }: LabelledPicture, side: number, draws: Draws): LabelledPicture {
   const whole: Window = { x: 0, y: 0, width: picture.width, height: picture.height };
   const canvas = draws.chance(SAMPLING.expandProbability) ? drawCanvas(picture, draws) : whole;
   const frame = toFrame(canvas, picture);
   const onCanvas = truths.map((truth) => ({ ...truth, box: relativeTo(truth.box, frame) }));
   const window = toPixels(samplePatch(onCanvas, draws), canvas);
   const patch: LabelledPicture = {
-    picture: resizeWindow(coloured, window, MEAN_COLOUR, side, side),
+    picture: resizeWindow(picture, window, MEAN_COLOUR, side, side),
     truths: truthsWithin(truths, toFrame(window, picture)),
   };
   return draws.chance(SAMPLING.flipProbability) ? flip(patch) : patch;
+}
+
+/** SSD's training augmentation: colours first, so that the filling keeps the mean colour, then the sample. */
+export function augment(example: LabelledPicture, side: number, draws: Draws): LabelledPicture {
+  return sample({ ...example, picture: distortColours(example.picture, draws) }, side, draws);
 }

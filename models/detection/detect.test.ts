@@ -141,7 +141,7 @@ test('an overlap of exactly .5 is enough, and the mean is over the classes that 
   ];
   const result = meanAveragePrecision(half, 4, 'area');
   assert.equal([result.byClass[1], result.byClass[3], result.mean], [1, 0, 0.5]);
-  assert.ok(Number.isNaN(result.byClass[2] as number) && Number.isNaN(result.byClass[0] as number));
+  assert.ok(Number.isNaN(result.byClass[2]) && Number.isNaN(result.byClass[0]));
   assert.ok(Number.isNaN(meanAveragePrecision([], 4, '11-point').mean));
 });
 

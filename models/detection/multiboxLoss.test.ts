@@ -192,10 +192,10 @@ for (const backend of ['cpu', 'wasm', 'webgpu']) {
     // The third has but six boxes left for its twelve negatives; the last has no object and so no negatives.
     const targets = targetBatch([target([2]), target([0, 9]), target([1, 3, 5, 7]), target([])]);
     const chosen = hardNegatives(tf.zeros([4, 10, 3]), targets);
-    const values = await chosen.data();
+    const values = await chosen.data<'float32'>();
     const counts = [0, 1, 2, 3].map((row) => values.subarray(row * 10, row * 10 + 10).reduce((sum, v) => sum + v, 0));
     assert.equal(counts, [3, 6, 6, 0]);
-    const positive = await targets.positive.data();
+    const positive = await targets.positive.data<'float32'>();
     values.forEach((value, i) => assert.ok(value * (positive[i] as number) === 0));
     chosen.dispose();
     disposeTargets(targets);
