@@ -33,6 +33,7 @@ function noiseSet(): ImageSet {
     mean: [0],
     std: [1],
     augmentation: 'none',
+    augmentations: ['none'],
     train: memorySplit(
       SHAPE,
       Uint8Array.from({ length: COUNT * 784 }, (_, i) => Math.imul(i, 2654435761) >>> 24),

@@ -1,9 +1,12 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { unknownName } from '../errors.ts';
+import { loadCifar10, loadCifar100 } from './cifar.ts';
 import type { ImageSet } from './dataSet.ts';
 import { loadDigits } from './digits.ts';
+import { loadImageNet } from './imageNet.ts';
 import { loadFashionMnist, loadMnist } from './mnist.ts';
+import { loadTinyImageNet } from './tinyImageNet.ts';
 
 type Loader = (folders: readonly string[]) => Promise<ImageSet>;
 
@@ -11,6 +14,10 @@ const LOADERS: Readonly<Record<string, Loader>> = {
   digits: loadDigits,
   mnist: loadMnist,
   'fashion-mnist': loadFashionMnist,
+  cifar10: loadCifar10,
+  cifar100: loadCifar100,
+  'tiny-imagenet': loadTinyImageNet,
+  imagenet: loadImageNet,
 };
 
 /** Names that `loadImageSet` takes. */

@@ -22,7 +22,10 @@ export interface Split {
   readonly images: Images;
 }
 
-/** A labelled set of images, in memory or read from files as training goes. */
+/**
+ * A labelled set of images. Sets that are published as a few binary files (MNIST, CIFAR: 184 MB at most) are held in memory as bytes;
+ * sets of image files (Tiny ImageNet, ImageNet) are decoded as training goes, three batches at a time and never more.
+ */
 export interface ImageSet {
   readonly name: string;
   /** [height, width, channels] of what the network sees. */
@@ -36,10 +39,24 @@ export interface ImageSet {
   readonly std: readonly number[];
   /** What training does to an image; tests never do any of it. */
   readonly augmentation: Augmentation;
+  /** What it could do to them. */
+  readonly augmentations: readonly Augmentation[];
   readonly train: Split;
   readonly test: Split;
-  /** Where it came from, for the run's record. */
+  /** The folder that it came from, for the run's record. */
   readonly source: string;
+  /** What a reader of results must know: that the files hold a part of the published set. */
+  readonly remark?: string;
+}
+
+/** What differs between a part of a published set and the whole, in words; undefined for the whole. */
+export function partRemark(
+  found: readonly [train: number, test: number],
+  published: readonly [train: number, test: number],
+): string | undefined {
+  if (found[0] === published[0] && found[1] === published[1]) return undefined;
+  const of = (side: 0 | 1): string => `${found[side].toLocaleString('en')} of ${published[side].toLocaleString('en')}`;
+  return `a part of the set: ${of(0)} training images and ${of(1)} test images`;
 }
 
 /** The first `train` and `test` images of a set, or all there are: for quick trials (`--limit`). */

@@ -1,7 +1,7 @@
 import { decodeBase64 } from '../../impl-gpu/base64.ts';
 import type { ImageSet, ImageShape, Split } from './dataSet.ts';
 import { digitsBase64 } from './digits.data.ts';
-import { memorySplit } from './memoryImages.ts';
+import { MEMORY_AUGMENTATIONS, memorySplit } from './memoryImages.ts';
 
 const COUNT = 1797;
 const PIXELS = 64;
@@ -25,6 +25,7 @@ export async function loadDigits(): Promise<ImageSet> {
     mean: [0],
     std: [1],
     augmentation: 'none',
+    augmentations: MEMORY_AUGMENTATIONS,
     train: split(0, TRAIN),
     test: split(TRAIN, COUNT),
     source: 'embedded: UCI Optical Recognition of Handwritten Digits, CC BY 4.0, https://doi.org/10.24432/C50P49',

@@ -1,6 +1,9 @@
-import type { CropFlip } from './augmentation.ts';
+import type { Augmentation, CropFlip } from './augmentation.ts';
 import { drawCropFlip } from './augmentation.ts';
 import type { ImageShape, Images, Split } from './dataSet.ts';
+
+/** What images in memory know. */
+export const MEMORY_AUGMENTATIONS: readonly Augmentation[] = ['none', 'crop-flip'];
 
 /** Copies a crop of an image's own size; what lies outside the image is black. */
 export function cropInto(out: Uint8Array, image: Uint8Array, shape: ImageShape, crop: CropFlip): void {
@@ -26,15 +29,15 @@ export function cropInto(out: Uint8Array, image: Uint8Array, shape: ImageShape, 
   }
 }
 
-/** Images held in memory, one after the other. They know `none` and `crop-flip`. */
-export function memoryImages(shape: ImageShape, bytes: Uint8Array): Images {
+/** Images held in memory, one after the other. */
+function memoryImages(shape: ImageShape, bytes: Uint8Array): Images {
   const size = shape[0] * shape[1] * shape[2];
   return {
     streamed: false,
     read: (index, view, out) => {
       const image = bytes.subarray(index * size, (index + 1) * size);
       if (view === 'plain' || view.augmentation === 'none') out.set(image);
-      else cropInto(out, image, shape, drawCropFlip(view.draw));
+      else cropInto(out, image, shape, drawCropFlip(view.draws));
     },
   };
 }

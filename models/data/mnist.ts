@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { JobError } from '../errors.ts';
 import type { ImageSet, ImageShape, Split } from './dataSet.ts';
 import { readIdx } from './idx.ts';
-import { memorySplit } from './memoryImages.ts';
+import { findPlace, notFound } from './locate.ts';
+import { MEMORY_AUGMENTATIONS, memorySplit } from './memoryImages.ts';
 
 const SHAPE: ImageShape = [28, 28, 1];
 
@@ -20,14 +21,9 @@ const FASHION: MnistLike = {
 
 async function load({ name, classes }: MnistLike, folders: readonly string[]): Promise<ImageSet> {
   const first = 'train-images-idx3-ubyte';
-  const candidates = folders.flatMap((folder) => [folder, join(folder, name)]);
-  const folder = candidates.find((candidate) =>
-    ['', '.gz'].some((suffix) => existsSync(join(candidate, first + suffix))),
-  );
+  const folder = findPlace(folders, name, [], [first, `${first}.gz`]);
   if (folder === undefined) {
-    throw new JobError(
-      `data set ${name}: no ${first}[.gz] in ${candidates.join(', ')}; name its folder with --data-dir`,
-    );
+    throw notFound(name, `${first}[.gz]`, folders);
   }
   const file = (stem: string): string => {
     const plain = join(folder, stem);
@@ -54,6 +50,7 @@ async function load({ name, classes }: MnistLike, folders: readonly string[]): P
     mean: [0],
     std: [1],
     augmentation: 'none',
+    augmentations: MEMORY_AUGMENTATIONS,
     train,
     test,
     source: folder,

@@ -1,7 +1,8 @@
-import { drawWords, permutation } from '../../impl-gpu/random.ts';
+import { permutation } from '../../impl-gpu/random.ts';
 import { sizeOf } from '../../impl-gpu/shape.ts';
-import type { Draw, View } from '../data/augmentation.ts';
+import type { View } from '../data/augmentation.ts';
 import type { ImageSet, Split } from '../data/dataSet.ts';
+import { Draws } from '../raster/draws.ts';
 
 /** One mini-batch on the host: normalised pixels and class numbers. */
 export interface Batch {
@@ -13,8 +14,6 @@ export interface Batch {
 
 /** Batches that are made ahead of the one in use where images come from files. */
 const AHEAD = 2;
-
-const WORDS = 4;
 
 /** A byte's input value, channel by channel: `(byte / maximum - mean) / std` in float64, rounded once. */
 function inputTables(set: ImageSet): Float32Array[] {
@@ -89,12 +88,8 @@ export function trainingBatches(
 ): AsyncGenerator<Batch, void, undefined> {
   const order = permutation({ seed, stream: 'shuffling', step: epoch }, set.train.count);
   const { augmentation } = set;
-  const position = { seed, stream: 'augmentation', step: epoch } as const;
-  const viewOf = (index: number): View => {
-    if (augmentation === 'none') return 'plain';
-    const draw: Draw = (attempt) => drawWords(position, WORDS * (index + attempt * 2 ** 32), WORDS);
-    return { augmentation, draw };
-  };
+  const viewOf = (example: number): View =>
+    augmentation === 'none' ? 'plain' : { augmentation, draws: new Draws({ seed, epoch, example }) };
   return batchesOf(set, set.train, order, { batchSize, start: first * batchSize, viewOf });
 }
 

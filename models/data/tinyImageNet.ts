@@ -1,0 +1,79 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { JobError } from '../errors.ts';
+import type { ClassFiles } from './classFolders.ts';
+import { classSplit, listClasses, listImages } from './classFolders.ts';
+import type { ImageSet } from './dataSet.ts';
+import { partRemark } from './dataSet.ts';
+import { FILE_AUGMENTATIONS } from './fileImages.ts';
+import { findPlace, notFound } from './locate.ts';
+import { IMAGENET_MEAN, IMAGENET_STD } from './imageNet.ts';
+
+const FILES = { shape: [64, 64, 3], sizes: 'fixed' } as const;
+
+/** The labels of the validation images: `val/val_annotations.txt` has the file and its class in the first two of its columns. */
+async function readAnnotations(path: string, classes: readonly string[]): Promise<Map<string, string[]>> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    throw new JobError(`${path}: cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+  const files = new Map(classes.map((name): [string, string[]] => [name, []]));
+  text.split('\n').forEach((line, index) => {
+    if (line.trim() === '') return;
+    const [file, name] = line.split('\t');
+    const list = files.get(name ?? '');
+    if (file === undefined || list === undefined || !/^\w[\w.-]*$/.test(file)) {
+      throw new JobError(
+        `${path}: line ${index + 1} must be FILE<tab>CLASS with a class of train/, got ${JSON.stringify(line)}`,
+      );
+    }
+    list.push(file);
+  });
+  return files;
+}
+
+/**
+ * Tiny ImageNet (Stanford CS231n) in its own layout: `train/<wnid>/images/*.JPEG`, `val/images/*.JPEG` with
+ * `val/val_annotations.txt`. 200 classes in the order of their WordNet ids. Its validation images are what is tested on: the test
+ * images have no published labels. Streamed.
+ */
+export async function loadTinyImageNet(folders: readonly string[]): Promise<ImageSet> {
+  const name = 'tiny-imagenet';
+  const root = findPlace(folders, name, ['tiny-imagenet-200'], ['wnids.txt']);
+  if (root === undefined) throw notFound(name, 'wnids.txt', folders);
+  const classes = await listClasses(join(root, 'train'));
+  const train = await Promise.all(
+    classes.map(async (wnid): Promise<ClassFiles> => {
+      const folder = join(root, 'train', wnid, 'images');
+      return { folder, files: await listImages(folder) };
+    }),
+  );
+  const annotated = await readAnnotations(join(root, 'val', 'val_annotations.txt'), classes);
+  // Cut copies list more than they hold.
+  const present = new Set(await listImages(join(root, 'val', 'images')));
+  const test = classes.map((wnid): ClassFiles => ({
+    folder: join(root, 'val', 'images'),
+    files: (annotated.get(wnid) as string[]).filter((file) => present.has(file)),
+  }));
+  const splits = [classSplit(train, FILES), classSplit(test, FILES)] as const;
+  const counts = [splits[0].count, splits[1].count] as const;
+  if (counts.includes(0))
+    throw new JobError(`${root}: ${counts[0]} training images and ${counts[1]} validation images`);
+  const remark = partRemark(counts, [100_000, 10_000]);
+  return {
+    name,
+    shape: FILES.shape,
+    classes,
+    maximum: 255,
+    mean: IMAGENET_MEAN,
+    std: IMAGENET_STD,
+    augmentation: 'resized-crop-flip',
+    augmentations: FILE_AUGMENTATIONS,
+    train: splits[0],
+    test: splits[1],
+    source: root,
+    ...(remark === undefined ? {} : { remark }),
+  };
+}
