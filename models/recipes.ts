@@ -1,14 +1,32 @@
 import * as lrd from '../impl-gpu/tfjs/index.ts';
+import { sizeOf } from '../impl-gpu/shape.ts';
 import type { LrdOptimizer } from '../impl-gpu/tfjs/index.ts';
 import type { ImageSet } from './data/dataSet.ts';
-import { unknownName } from './errors.ts';
+import { UsageError, unknownName } from './errors.ts';
+import { denseNet121 } from './nets/densenet.ts';
 import { fcNet } from './nets/fcnet.ts';
 import type { Net, NetOptions } from './nets/net.ts';
+import { resNet, smallResNet } from './nets/resnet.ts';
+import type { ResNetName } from './nets/resnet.ts';
+import type { Schedules } from './trainer/schedules/schedule.ts';
+
+/** What a paper trains a network with; the optimizer's rule has its own defaults beside these. */
+export interface RecipeDefaults {
+  readonly data: string;
+  readonly batchSize: number;
+  readonly epochs: number;
+  /** Default: the rule's. */
+  readonly weightDecay?: number;
+  /** Default: none. */
+  readonly schedules?: Schedules;
+}
 
 /** A network with the settings that the paper trains it with. */
 export interface Recipe {
   readonly title: string;
-  readonly defaults: { readonly data: string; readonly batchSize: number; readonly epochs: number };
+  /** What `--width` means for it. */
+  readonly width: string;
+  readonly defaults: RecipeDefaults;
   /** Throws a `UsageError` for a width that the network cannot have. */
   build(set: ImageSet, options: RecipeOptions): Net;
 }
@@ -18,19 +36,106 @@ export interface RecipeOptions extends NetOptions {
   readonly width: number | undefined;
 }
 
+type Inputs = Pick<ImageSet, 'name' | 'shape'>;
+
+/** Throws a `UsageError` unless the images are RGB and at least `side` pixels high and wide. */
+function checkImages(recipe: string, { name, shape }: Inputs, side: number): void {
+  const [height, width, channels] = shape;
+  if (channels !== 3 || height < side || width < side) {
+    throw new UsageError(
+      `--data must be RGB images of at least ${side} x ${side} pixels for ${recipe}, got ${name} of ${shape.join(' x ')}`,
+    );
+  }
+}
+
+/** "Reduced by ten times" at these epochs. */
+function steps(...milestones: number[]): Schedules {
+  return { learningRate: { kind: 'step', milestones } };
+}
+
+/** TNNLS IV-A.2: "200 epochs with a mini-batch size 128 [...] reduced by ten times at the 100th and 150th epochs [...] 5e-4". */
+const CIFAR = { batchSize: 128, epochs: 200, weightDecay: 5e-4, schedules: steps(100, 150) } as const;
+
+const FILTERS = 'filters of the first stage, 64';
+
+function residual(name: ResNetName, title: string, defaults: RecipeDefaults, side: number): Recipe {
+  return {
+    title,
+    width: name === 'resnext50' ? `${FILTERS}; a multiple of 16` : FILTERS,
+    defaults,
+    build: (set, { width, ...options }) => {
+      checkImages(name, set, side);
+      return resNet(name, { classes: set.classes.length, ...options, ...(width === undefined ? {} : { width }) });
+    },
+  };
+}
+
+/** The third paper's section 3 and Table 1: batches of 50, three annealing phases of 250, 100 and 100 epochs. */
+function small(n: number, title: string): Recipe {
+  const name = `resnet${6 * n + 2}`;
+  return {
+    title,
+    width: 'filters of the first stage, 16',
+    defaults: {
+      data: 'cifar10',
+      batchSize: 50,
+      epochs: 450,
+      weightDecay: 1e-4,
+      schedules: { learningRate: { kind: 'restarts' } },
+    },
+    build: (set, { width, ...options }) => {
+      checkImages(name, set, 8);
+      return smallResNet(name, {
+        n,
+        classes: set.classes.length,
+        ...options,
+        ...(width === undefined ? {} : { width }),
+      });
+    },
+  };
+}
+
 /** The recipes by the names that the command line takes. */
 export const RECIPES: Readonly<Record<string, Recipe>> = {
   fcnet: {
     title: 'fully connected, two hidden layers of 1000 ReLU units (TNNLS IV-A.1)',
+    width: 'units of a hidden layer, 1000',
     defaults: { data: 'mnist', batchSize: 128, epochs: 100 },
     build: (set, { width, ...options }) =>
       fcNet({
-        inputs: set.shape[0] * set.shape[1] * set.shape[2],
+        inputs: sizeOf(set.shape),
         classes: set.classes.length,
         ...options,
         ...(width === undefined ? {} : { width }),
       }),
   },
+  resnet18: residual('resnet18', 'ResNet-18 for CIFAR (TNNLS figure 1)', { data: 'cifar10', ...CIFAR }, 8),
+  resnet34: residual('resnet34', 'ResNet-34 for CIFAR (TNNLS IV-A.2)', { data: 'cifar10', ...CIFAR }, 8),
+  resnet101: residual('resnet101', 'ResNet-101 for CIFAR (TNNLS figure 1)', { data: 'cifar10', ...CIFAR }, 8),
+  resnet14: small(2, 'ResNet with 6n + 2 = 14 layers, "Shallow Resnet" (Adapting Regularization, section 3)'),
+  resnet32: small(5, 'ResNet with 6n + 2 = 32 layers (Adapting Regularization, section 3)'),
+  densenet121: {
+    title: 'DenseNet-121 with growth 32 for CIFAR (TNNLS IV-A.2)',
+    width: 'growth: feature maps that a layer adds, 32',
+    defaults: { data: 'cifar100', ...CIFAR },
+    build: (set, { width, ...options }) => {
+      checkImages('densenet121', set, 8);
+      const growth = width === undefined ? {} : { growth: width };
+      return denseNet121('densenet121', { classes: set.classes.length, ...options, ...growth });
+    },
+  },
+  resnext50: residual(
+    'resnext50',
+    'ResNeXt-50 32x4d for Tiny ImageNet (TNNLS IV-A.3)',
+    { data: 'tiny-imagenet', batchSize: 100, epochs: 90, weightDecay: 5e-4, schedules: steps(30, 60) },
+    32,
+  ),
+  resnet50: residual(
+    'resnet50',
+    'ResNet-50 for ImageNet (TNNLS IV-A.4)',
+    { data: 'imagenet', batchSize: 256, epochs: 80, weightDecay: 5e-4, schedules: steps(20, 40, 60) },
+    32,
+  ),
 };
 
 /** Throws a `UsageError` for an unknown name. */

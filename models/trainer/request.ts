@@ -18,13 +18,13 @@ export interface TrainingRequest {
   readonly keepProbability?: number | undefined;
   /** Default: the rule's. */
   readonly learningRate?: number | undefined;
-  /** Default: the rule's. */
+  /** Default: the recipe's, if it has one, else the rule's. */
   readonly weightDecay?: number | undefined;
   /** The rule's other hyper-parameters by the names of `spec/rules.ts`: `momentum`, `beta1`, `epsilon`, `window` ... */
   readonly hyper?: Readonly<Record<string, number | string | boolean>> | undefined;
   /** The papers' comparators. Default: none. */
   readonly regularizers?: Regularizers | undefined;
-  /** How learning rate, keep probability, weight decay and sparsity go over the run. Default: they stay. */
+  /** How learning rate, keep probability, weight decay and sparsity go over the run. Default, each: the recipe's, else it stays. */
   readonly schedules?: Schedules | undefined;
   /** Default: the recipe's. */
   readonly batchSize?: number | undefined;
@@ -71,7 +71,8 @@ export function resolveRequest(request: TrainingRequest): ResolvedRequest {
     keepProbability: request.keepProbability ?? 1,
     hyper: request.hyper ?? {},
     regularizers: request.regularizers ?? {},
-    schedules: request.schedules ?? {},
+    weightDecay: request.weightDecay ?? defaults.weightDecay,
+    schedules: { ...defaults.schedules, ...request.schedules },
     batchSize: request.batchSize ?? defaults.batchSize,
     epochs: request.epochs ?? defaults.epochs,
     seed: request.seed ?? randomSeed(),

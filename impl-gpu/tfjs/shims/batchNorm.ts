@@ -106,11 +106,11 @@ export function batchNormTraining<T extends tf.Tensor>(
     const save = args.pop() as unknown as tf.GradSaveFunc;
     const [input, gamma, beta, other] = args as [T, tf.Tensor1D, tf.Tensor1D, tf.Tensor | undefined];
     const [y, mean, variance] = native
-      ? (engine.runKernel(
+      ? engine.runKernel<ReturnType<typeof composedForward>>(
           BATCH_NORM_KERNELS.forward,
           { x: input, scale: gamma, offset: beta, ...(other === undefined ? {} : { residual: other }) },
           { ...attrs },
-        ) as ReturnType<typeof composedForward>)
+        )
       : composedForward(input, gamma, beta, other, attrs);
     observe?.(mean, variance);
     save([input, y, gamma, beta, mean, variance]);
