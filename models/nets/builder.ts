@@ -58,7 +58,7 @@ export class NetBuilder {
   }
 
   /** The network that the tensors made so far belong to. */
-  net(forward: (inputs: tf.Tensor, pass: Pass) => tf.Tensor2D): Net {
+  net<Output>(forward: (inputs: tf.Tensor, pass: Pass) => Output): Net<Output> {
     const { parameters, statistics } = this;
     return {
       name: this.#name,

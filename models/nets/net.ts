@@ -14,15 +14,15 @@ export interface ForwardOptions {
   readonly step: number;
 }
 
-/** A network as the trainer sees it. */
-export interface Net {
+/** A network as the trainer sees it. `Output` is what a forward pass gives: logits [batch, classes] of a classifier. */
+export interface Net<Output = tf.Tensor2D> {
   readonly name: string;
   /** Trainable, in list order: the order of the mask stream's layout. */
   readonly parameters: readonly Parameter[];
   /** What training carries along beside them, as batch normalisation's running means and variances: saved, never optimized. */
   readonly statistics: readonly Parameter[];
-  /** Logits [batch, classes] of normalised inputs [batch, height, width, channels]. */
-  forward(inputs: tf.Tensor, options: ForwardOptions): tf.Tensor2D;
+  /** Takes normalised inputs [batch, height, width, channels]. */
+  forward(inputs: tf.Tensor, options: ForwardOptions): Output;
   dispose(): void;
 }
 
@@ -35,6 +35,6 @@ export interface NetOptions {
 }
 
 /** Number of scalar parameters, statistics not among them. */
-export function countParameters(net: Net): number {
+export function countParameters(net: Pick<Net, 'parameters'>): number {
   return net.parameters.reduce((sum, { variable }) => sum + variable.size, 0);
 }
