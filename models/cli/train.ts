@@ -1,5 +1,6 @@
 import { RULES } from '../../spec/rules.ts';
 import type { HyperParameter } from '../../spec/rules.ts';
+import { AUGMENTATIONS } from '../data/augmentation.ts';
 import { checkDataSetName } from '../data/catalogue.ts';
 import { JobError, UsageError, unknownName } from '../errors.ts';
 import { OPTIMIZERS, RECIPES, findRecipe } from '../recipes.ts';
@@ -19,6 +20,14 @@ const atLeast1 = (value: number): boolean => Number.isInteger(value) && value >=
 
 function readCheckpointSeconds(options: Arguments): number {
   return options.number('checkpoint-seconds', 'a number of at least 0', (value) => value >= 0) ?? 60;
+}
+
+function readAugment(options: Arguments): string | undefined {
+  const given = options.text('augment');
+  if (given !== undefined && !AUGMENTATIONS.some((name) => name === given)) {
+    throw unknownName('--augment', given, AUGMENTATIONS);
+  }
+  return given;
 }
 
 /** `epsilonMode` -> `epsilon-mode`. */
@@ -78,6 +87,7 @@ export function parseTraining(args: readonly string[]): ResolvedRequest & { chec
     backend: { type: 'string' },
     width: { type: 'string' },
     limit: { type: 'string' },
+    augment: { type: 'string' },
     init: { type: 'string' },
     out: { type: 'string' },
     tensorboard: { type: 'boolean' },
@@ -108,6 +118,7 @@ export function parseTraining(args: readonly string[]): ResolvedRequest & { chec
     backend: options.text('backend'),
     width: options.number('width', 'a whole number of at least 1', atLeast1),
     limit: options.number('limit', 'a whole number of at least 1', atLeast1),
+    augment: readAugment(options),
     init: options.text('init'),
     out: options.text('out'),
     tensorBoard: options.flag('tensorboard'),

@@ -38,6 +38,8 @@ export interface TrainingRequest {
   readonly width?: number | undefined;
   /** Images of each split that are used, at most. Default: all. */
   readonly limit?: number | undefined;
+  /** What training does to images, a name of `AUGMENTATIONS`. Default: the data set's own. */
+  readonly augment?: string | undefined;
   /** A file of parameters (safetensors) that the network starts with. Default: initialised from the seed. */
   readonly init?: string | undefined;
   /** Where the run's folder is made. Default: below `runs/`, named after the settings. */

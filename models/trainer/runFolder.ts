@@ -21,6 +21,10 @@ export interface RunConfig {
   readonly parameters: number;
   readonly width?: number;
   readonly limit?: number;
+  /** What training does to images. Absent where there was no choice yet: nothing. */
+  readonly augmentation?: string;
+  /** What must be known of the data: that it is a part of the published set. */
+  readonly dataRemark?: string;
   /** The file that the network started with. */
   readonly init?: string;
   readonly regularizers?: Regularizers;

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { useBackend } from '../backend.ts';
+import { withAugmentation } from '../data/augmentation.ts';
 import { loadImageSet } from '../data/catalogue.ts';
 import { limitSet } from '../data/dataSet.ts';
 import type { ImageSet } from '../data/dataSet.ts';
@@ -48,9 +49,17 @@ export function defaultFolder(request: ResolvedRequest): string {
   return join('runs', `${recipe}-${data}-${optimizer}-p${keepProbability}-s${seed}`);
 }
 
-async function loadSet(data: string, dataDir: string | undefined, limit: number | undefined): Promise<ImageSet> {
+interface Selection {
+  readonly data: string;
+  readonly dataDir: string | undefined;
+  readonly limit: number | undefined;
+  readonly augment: string | undefined;
+}
+
+async function loadSet({ data, dataDir, limit, augment }: Selection): Promise<ImageSet> {
   const loaded = await loadImageSet(data, dataDir);
-  return limit === undefined ? loaded : limitSet(loaded, limit, limit);
+  const set = augment === undefined ? loaded : withAugmentation(loaded, augment);
+  return limit === undefined ? set : limitSet(set, limit, limit);
 }
 
 interface Work {
@@ -126,7 +135,9 @@ export async function runTraining(asked: TrainingRequest, controls: RunControls)
   const folder = request.out ?? defaultFolder(request);
   checkFree(folder);
   const backend = await useBackend(request.backend);
-  const set = await loadSet(request.data, request.dataDir, limit);
+  const { data, dataDir, augment } = request;
+  const set = await loadSet({ data, dataDir, limit, augment });
+  if (set.remark !== undefined) controls.progress.line(`${set.name}: ${set.remark}`);
   const net = recipe.build(set, netOptions(seed, width, regularizers));
   optimizer.bind(net.parameters.map(({ variable }) => variable));
   const config: RunConfig = {
@@ -144,6 +155,8 @@ export async function runTraining(asked: TrainingRequest, controls: RunControls)
     parameters: countParameters(net),
     ...(width === undefined ? {} : { width }),
     ...(limit === undefined ? {} : { limit }),
+    augmentation: set.augmentation,
+    ...(set.remark === undefined ? {} : { dataRemark: set.remark }),
     ...(init === undefined ? {} : { init }),
     ...(Object.keys(regularizers).length === 0 ? {} : { regularizers }),
     ...(Object.keys(request.schedules).length === 0
@@ -171,7 +184,12 @@ export async function resumeTraining(request: ResumeRequest, controls: RunContro
   }
   const recipe = findRecipe(config.recipe);
   await useBackend(request.backend ?? config.backend);
-  const set = await loadSet(config.data, request.dataDir ?? config.dataSource, config.limit);
+  const set = await loadSet({
+    data: config.data,
+    dataDir: request.dataDir ?? config.dataSource,
+    limit: config.limit,
+    augment: config.augmentation,
+  });
   const net = recipe.build(set, netOptions(BigInt(config.seed), config.width, config.regularizers));
   const optimizer = restoreOptimizer(config.optimizer, checkpoint?.optimizer ?? config.hyper);
   try {
