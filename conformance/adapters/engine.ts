@@ -1,16 +1,21 @@
 /** The fused engines as implementations to be judged: buffers in, buffers out, nothing of TensorFlow.js. */
 import { createJsEngine, createWasmEngine, createWebGpuEngine, openGpu, planStep } from '../../impl-gpu/index.ts';
-import type { Engine } from '../../impl-gpu/index.ts';
+import type { Engine, StepRequest, TensorBuffers } from '../../impl-gpu/index.ts';
 import { keyOf, layOut, parseSeed } from '../../impl-gpu/random.ts';
 import { RULES } from '../../spec/rules.ts';
 import type { RuleName } from '../../spec/rules.ts';
 import { expandCase, sizeFault, stateNames } from '../protocol/expand.ts';
-import type { Adapter, Case, Feature, Outcome, StepRecord } from '../protocol/types.ts';
+import type { Adapter, Case, Implementation, Outcome, StepRecord } from '../protocol/types.ts';
 import { outcomeOf, select } from './outcome.ts';
 
-/** Memory that an engine works on. */
-interface Store<Buffer> {
-  readonly engine: Engine<Buffer>;
+/** An engine and the memory that it works on. */
+export interface Store<Buffer> {
+  /** @param masks - given ones by tensor, 1 where kept; null: the stream's */
+  step(
+    request: StepRequest,
+    tensors: readonly TensorBuffers<Buffer>[],
+    masks: readonly (Uint8Array | null)[] | undefined,
+  ): void;
   place(values: Float32Array): Buffer;
   write(buffer: Buffer, values: Float32Array): void;
   read(buffers: readonly (readonly [Buffer, number])[]): Promise<Float32Array[]>;
@@ -19,9 +24,15 @@ interface Store<Buffer> {
   close(): void;
 }
 
+/** The step of an engine that draws its own masks. */
+const planned =
+  <Buffer>(engine: Engine<Buffer>): Store<Buffer>['step'] =>
+  (request, tensors) =>
+    engine.step(planStep(request), tensors);
+
 function jsStore(): Store<Float32Array> {
   return {
-    engine: createJsEngine(),
+    step: planned(createJsEngine()),
     place: (values) => values.slice(),
     write: (buffer, values) => buffer.set(values),
     read: (buffers) => Promise.resolve(buffers.map(([buffer]) => buffer.slice())),
@@ -38,7 +49,7 @@ function wasmStore(): Store<number> {
   let next = start;
   const view = (at: number, length: number): Float32Array => new Float32Array(memory.buffer, at, length);
   return {
-    engine: createWasmEngine(memory),
+    step: planned(createWasmEngine(memory)),
     place: (values) => {
       const at = next;
       // One word between tensors, so that they do not all start on a SIMD boundary.
@@ -61,6 +72,31 @@ const STORAGE = 0x80 | 0x08 | 0x04;
 const READ_BACK = 0x01 | 0x08;
 const MAP_READ = 1;
 
+/** The contents of several buffers, each with its number of elements, in one round trip. */
+export async function readBuffers(
+  device: GPUDevice,
+  parts: readonly (readonly [GPUBuffer, number])[],
+): Promise<Float32Array[]> {
+  const total = parts.reduce((sum, [, length]) => sum + 4 * length, 0);
+  const target = device.createBuffer({ size: Math.max(4, total), usage: READ_BACK });
+  const encoder = device.createCommandEncoder();
+  let at = 0;
+  for (const [buffer, length] of parts) {
+    if (length > 0) encoder.copyBufferToBuffer(buffer, 0, target, at, 4 * length);
+    at += 4 * length;
+  }
+  device.queue.submit([encoder.finish()]);
+  await target.mapAsync(MAP_READ);
+  const bytes = target.getMappedRange().slice(0);
+  target.destroy();
+  at = 0;
+  return parts.map(([, length]) => {
+    const values = new Float32Array(bytes, at, length);
+    at += 4 * length;
+    return values;
+  });
+}
+
 async function webGpuStore(): Promise<Store<GPUBuffer>> {
   const { device } = await openGpu();
   const engine = createWebGpuEngine(device);
@@ -69,7 +105,7 @@ async function webGpuStore(): Promise<Store<GPUBuffer>> {
     if (values.length > 0) device.queue.writeBuffer(buffer, 0, values as Float32Array<ArrayBuffer>);
   };
   return {
-    engine,
+    step: planned(engine),
     place: (values) => {
       const buffer = device.createBuffer({ size: Math.max(4, values.byteLength), usage: STORAGE });
       buffers.push(buffer);
@@ -77,26 +113,7 @@ async function webGpuStore(): Promise<Store<GPUBuffer>> {
       return buffer;
     },
     write,
-    read: async (parts) => {
-      const total = parts.reduce((sum, [, length]) => sum + 4 * length, 0);
-      const target = device.createBuffer({ size: Math.max(4, total), usage: READ_BACK });
-      const encoder = device.createCommandEncoder();
-      let at = 0;
-      for (const [buffer, length] of parts) {
-        if (length > 0) encoder.copyBufferToBuffer(buffer, 0, target, at, 4 * length);
-        at += 4 * length;
-      }
-      device.queue.submit([encoder.finish()]);
-      await target.mapAsync(MAP_READ);
-      const bytes = target.getMappedRange().slice(0);
-      target.destroy();
-      at = 0;
-      return parts.map(([, length]) => {
-        const values = new Float32Array(bytes, at, length);
-        at += 4 * length;
-        return values;
-      });
-    },
+    read: (parts) => readBuffers(device, parts),
     clear: () => {
       for (const buffer of buffers) buffer.destroy();
       buffers = [];
@@ -113,19 +130,24 @@ async function runCase<Buffer>(store: Store<Buffer>, example: Case, fallbackSeed
   const { tensors, steps } = expandCase(example);
   const key = keyOf(parseSeed(example.seed ?? fallbackSeed));
   const bases = layOut(tensors.map(({ size }) => size));
-  const names = stateNames(rule, steps[0]?.tensors[0]?.hyper ?? {});
+  const hyper = steps[0]?.tensors[0]?.hyper ?? {};
+  const names = stateNames(rule, hyper);
+  const sizeOfState = (name: string, size: number): number => (name === 'ring' ? Number(hyper['window']) * size : size);
   const counts = tensors.map(() => (example.state === undefined ? 0 : (example.firstStep ?? 1) - 1));
   const place = (values: readonly number[]): Buffer => store.place(Float32Array.from(values));
   const buffers = tensors.map(({ values, size }, k) => ({
     parameter: place(values),
     gradient: place(new Array<number>(size).fill(0)),
     state: Object.fromEntries(
-      names.map((name) => [name, place(example.state?.[name]?.[k] ?? new Array<number>(size).fill(0))]),
+      names.map((name) => [
+        name,
+        place(example.state?.[name]?.[k] ?? new Array<number>(sizeOfState(name, size)).fill(0)),
+      ]),
     ),
   }));
   const records: StepRecord[] = [];
   for (const { step, tensors: now } of steps) {
-    const plan = planStep({
+    const request: StepRequest = {
       rule,
       key,
       step,
@@ -139,13 +161,19 @@ async function runCase<Buffer>(store: Store<Buffer>, example: Case, fallbackSeed
           keepProbability,
         };
       }),
-    });
-    store.engine.step(plan, buffers);
+    };
+    const given = now.map(({ mask }) =>
+      mask === undefined ? null : Uint8Array.from(mask, (bit) => (bit === '1' ? 1 : 0)),
+    );
+    store.step(request, buffers, Array.isArray(example.masks) ? given : undefined);
     const lists = await store.read(
       buffers.flatMap(({ parameter, state }, k) =>
-        [parameter, ...names.map((name) => state[name] as Buffer)].map(
-          (buffer) => [buffer, tensors[k]?.size as number] as const,
-        ),
+        ['parameter', ...names].map((name) => {
+          const size = tensors[k]?.size as number;
+          return name === 'parameter'
+            ? ([parameter, size] as const)
+            : ([state[name] as Buffer, sizeOfState(name, size)] as const);
+        }),
       ),
     );
     const width = names.length + 1;
@@ -161,25 +189,25 @@ async function runCase<Buffer>(store: Store<Buffer>, example: Case, fallbackSeed
   return records;
 }
 
-function adapterOf<Buffer>(
-  name: string,
-  language: string,
-  store: Store<Buffer>,
-  features: readonly Feature[],
-): Adapter {
+/** What an engine says of itself: all rules but `sgdm-avg`, its own masks, and IEEE arithmetic, unless it says otherwise. */
+type Description = Pick<Implementation, 'name' | 'language'> & Partial<Implementation>;
+
+export function adapterOf<Buffer>(description: Description, store: Store<Buffer>): Adapter {
   let cases = 0;
+  const { features = [], masks = ['stream'], ...rest } = description;
   return {
     implementation: {
-      name,
-      language,
       precision: 'float32',
       rules: Object.keys(RULES).filter((rule) => rule !== 'sgdm-avg'),
-      masks: ['stream'],
+      ...rest,
+      masks,
       features: ['state', 'resume', 'base', 'schedule', 'groups', 'null-gradient', ...features],
     },
     run: async (example): Promise<Outcome> => {
       cases += 1;
-      if (Array.isArray(example.masks)) return { kind: 'skipped', reason: 'a fused step makes its own mask' };
+      if (Array.isArray(example.masks) && !masks.includes('given')) {
+        return { kind: 'skipped', reason: 'a fused step makes its own mask' };
+      }
       const fault = sizeFault(example);
       if (fault !== undefined) return { kind: 'errored', code: 'invalid-argument', message: fault };
       const outcome = await outcomeOf(() => runCase(store, example, `0x${cases.toString(16)}`));
@@ -199,10 +227,10 @@ export type EngineName = 'js' | 'wasm' | 'webgpu';
 export async function openEngine(name: EngineName): Promise<Adapter> {
   switch (name) {
     case 'js':
-      return adapterOf('js', 'javascript', jsStore(), []);
+      return adapterOf({ name: 'js', language: 'javascript' }, jsStore());
     case 'wasm':
-      return adapterOf('wasm', 'webassembly', wasmStore(), []);
+      return adapterOf({ name: 'wasm', language: 'webassembly' }, wasmStore());
     case 'webgpu':
-      return adapterOf('webgpu', 'wgsl', await webGpuStore(), ['relaxed-float32']);
+      return adapterOf({ name: 'webgpu', language: 'wgsl', features: ['relaxed-float32'] }, await webGpuStore());
   }
 }

@@ -1,0 +1,90 @@
+/** The text of the kernels that gpu.js translates: to WGSL, to WebAssembly or to JavaScript. */
+import type { Kernel } from '../engines/engine.ts';
+import { kernelName } from '../engines/engine.ts';
+import type { Part } from './formulas.ts';
+import { elementOf, partsOf } from './formulas.ts';
+
+/** A kernel for gpu.js, with the types of its arguments in order. */
+export interface KernelSource {
+  readonly source: string;
+  /** Arrays first, then scalars. */
+  readonly arrays: readonly string[];
+  readonly scalars: readonly string[];
+}
+
+/** The array of mask bytes: see `MASK_SOURCE`. */
+export const MASK = 'kept';
+
+/** Whether this thread's element is kept: bit (i mod 8) of byte floor(i / 8). */
+const KEPT = `((${MASK}[this.thread.x >> 3] >> (this.thread.x & 7)) & 1) === 1`;
+
+const body = (statements: readonly string[]): string => statements.map((line) => `  ${line}\n`).join('');
+
+/** A choice between two values, never a product: a dropped parameter is returned as it was read. */
+const choose = (next: string, masked: boolean): string[] => [
+  `const next = ${next};`,
+  masked ? `return ${KEPT} ? next : ${elementOf('parameter')};` : 'return next;',
+];
+
+/** One part of a step; the parameter's part chooses by the mask if `masked`. */
+function partSource({ output, arrays, scalars, statements, expression }: Part, masked: boolean): KernelSource {
+  const choosing = masked && output === 'parameter';
+  const read = choosing && !arrays.includes('parameter') ? [...arrays, 'parameter'] : arrays;
+  const all = choosing ? [...read, MASK] : read;
+  const lines = [
+    ...read.map((name) => `const ${elementOf(name)} = ${name}[this.thread.x];`),
+    ...statements,
+    ...(output === 'parameter' ? choose(expression, masked) : [`return ${expression};`]),
+  ];
+  return {
+    source: `function next_${output}(${[...all, ...scalars].join(', ')}) {\n${body(lines)}}`,
+    arrays: all,
+    scalars,
+  };
+}
+
+/** A part's kernel, with what it writes. */
+export interface PartSource extends KernelSource {
+  readonly output: string;
+}
+
+const sources = new Map<string, readonly PartSource[]>();
+
+/** The kernels of a step, in the order in which they must run. */
+export function stepSources(kernel: Kernel, masked: boolean): readonly PartSource[] {
+  const key = `${kernelName(kernel)} ${masked}`;
+  let parts = sources.get(key);
+  if (parts === undefined) {
+    parts = partsOf(kernel).map((part) => ({ ...partSource(part, masked), output: part.output }));
+    sources.set(key, parts);
+  }
+  return parts;
+}
+
+/** sgdm-avg: the gradient with coupled decay, as it enters the ring. */
+export const COUPLED: KernelSource = {
+  source: `function coupled(parameter, gradient, decay) {
+  return gradient[this.thread.x] + decay * parameter[this.thread.x];
+}`,
+  arrays: ['parameter', 'gradient'],
+  scalars: ['decay'],
+};
+
+/**
+ * sgdm-avg's step along the mean of a ring of `window` rows, eq. (10). The window is a literal: gpu.js cuts loops of a variable length
+ * short after 1000 turns.
+ */
+export function averageSource(window: number, masked: boolean): KernelSource {
+  const arrays = ['parameter', 'ring', ...(masked ? [MASK] : [])];
+  const lines = [
+    `const ${elementOf('parameter')} = parameter[this.thread.x];`,
+    'let sum = ring[0][this.thread.x];',
+    ...(window > 1 ? [`for (let row = 1; row < ${window}; row++) { sum += ring[row][this.thread.x]; }`] : []),
+    ...choose(`${elementOf('parameter')} - rate * (sum / ${window})`, masked),
+  ];
+  return {
+    source: `function average(${[...arrays, 'rate'].join(', ')}) {\n${body(lines)}}`,
+    arrays,
+    scalars: ['rate'],
+  };
+}
