@@ -6,13 +6,19 @@ import type { Stepper } from './stepper.ts';
 /**
  * The JavaScript engine for a backend whose memory cannot be reached: values are read, stepped on the host and assigned.
  * Works wherever `dataSync` does; the masks are the same as everywhere.
+ *
+ * What a step assigned is kept here too. As long as a variable still holds it, it is not read back: that spares the slowest part, and
+ * a dropped coordinate keeps its exact bits where the backend's memory does not (WebGL's textures may flush subnormals).
  */
 export function hostStepper(): Stepper {
   const engine = createJsEngine();
-  const read = (tensor: tf.Tensor): Float32Array => tensor.dataSync<'float32'>().slice();
+  /** By a tensor's data: the values that were put there. tfjs shares these arrays with whoever reads the tensor: never written. */
+  const known = new WeakMap<object, Float32Array>();
+  const read = (tensor: tf.Tensor): Float32Array => (known.get(tensor.dataId) ?? tensor.dataSync<'float32'>()).slice();
   const write = (variable: tf.Variable, values: Float32Array): void => {
     const tensor = tf.tensor(values, variable.shape);
     variable.assign(tensor);
+    known.set(variable.dataId, values);
     tensor.dispose();
   };
   return {

@@ -1,5 +1,6 @@
 /** The compiled kernels of `assembly/gemm.ts` on tfjs-wasm's heap and on its helpers' memories. */
 import { decodeBase64 } from '../../../base64.ts';
+import { isShared } from '../../../engines/wasm.ts';
 import type { WasmHeap } from '../../bridges/wasm.ts';
 import { sharedWasmBase64, wasmBase64 } from './gemm.wasm.ts';
 import type { Team } from './team.ts';
@@ -133,7 +134,8 @@ export function createGovernor(): Governor {
 
 /** Compiles the kernels for a heap, with `threads` to share large work among. */
 export function createRuntime(heap: WasmHeap, threads: number): Runtime {
-  const module = new WebAssembly.Module(decodeBase64(wasmBase64));
+  // tfjs's heap is shared in isolated pages, where it takes its threaded build.
+  const module = new WebAssembly.Module(decodeBase64(isShared(heap.memory) ? sharedWasmBase64 : wasmBase64));
   const instance = new WebAssembly.Instance(module, { env: { memory: heap.memory, abort: () => undefined } });
   const slots = new Map<string, { at: number; bytes: number }>();
   return {
