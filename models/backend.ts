@@ -1,13 +1,15 @@
 import * as tf from '@tensorflow/tfjs';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
+import { tensorflowMissing } from '../impl-gpu/tensorflow/load.ts';
 import { enableTraining } from '../impl-gpu/tfjs/shims/index.ts';
+import { useTensorflow } from '../impl-gpu/tfjs/tensorflowBackend.ts';
 import { useWebGpu } from '../impl-gpu/tfjs/webgpuBackend.ts';
 import { UnsupportedError } from '../impl-gpu/validate.ts';
 import { JobError, unknownName } from './errors.ts';
 
 /** Names that `--backend` takes. */
-export const BACKENDS = ['auto', 'webgpu', 'wasm', 'cpu'] as const;
+export const BACKENDS = ['auto', 'webgpu', 'wasm', 'cpu', 'node', 'node-gpu'] as const;
 export type BackendName = (typeof BACKENDS)[number];
 type Running = Exclude<BackendName, 'auto'>;
 
@@ -28,16 +30,42 @@ async function startWebGpu(kind: 'auto' | 'hardware'): Promise<void> {
   }
 }
 
-/** A hardware GPU where there is one, else WASM: a software adapter is far slower than either. */
+/** Loads TensorFlow. Where it is missing, the error says what was tried and how to get it. */
+async function startTensorflow(lane: 'node' | 'node-gpu'): Promise<void> {
+  try {
+    await useTensorflow(lane);
+  } catch (error) {
+    if (error instanceof UnsupportedError) throw new JobError(`--backend ${lane}: ${error.message}`);
+    throw error;
+  }
+}
+
+/**
+ * A hardware GPU where there is one, else TensorFlow where it is installed, whose convolutions are the fastest on a processor,
+ * else WASM: a software adapter is far slower than any.
+ */
 async function startBest(): Promise<Running> {
   try {
     await useWebGpu('hardware');
     return 'webgpu';
   } catch (error) {
     if (!(error instanceof UnsupportedError)) throw error;
-    await useWasm();
-    return 'wasm';
   }
+  if (tensorflowMissing('node') === undefined) {
+    try {
+      await useTensorflow('node');
+      return 'node';
+    } catch (error) {
+      if (!(error instanceof UnsupportedError)) throw error;
+    }
+  }
+  await useWasm();
+  return 'wasm';
+}
+
+/** tfjs's own name of what runs. */
+function tfjsName(backend: Running): string {
+  return backend === 'node' || backend === 'node-gpu' ? 'tensorflow' : backend;
 }
 
 /** Starts a tfjs backend. `auto` takes the fastest that this machine has. Returns the name of the one that runs. */
@@ -49,10 +77,12 @@ export async function useBackend(name: string): Promise<Running> {
   if (chosen === 'auto') chosen = await startBest();
   else if (chosen === 'webgpu') await startWebGpu('auto');
   else if (chosen === 'wasm') await useWasm();
+  else if (chosen === 'node' || chosen === 'node-gpu') await startTensorflow(chosen);
   else await tf.setBackend('cpu');
   await tf.ready();
   // tfjs falls back to another backend without a word: never train on one that was not asked for.
-  if (tf.getBackend() !== chosen) throw new JobError(`--backend ${chosen}: tfjs started ${tf.getBackend()} instead`);
+  if (tf.getBackend() !== tfjsName(chosen))
+    throw new JobError(`--backend ${chosen}: tfjs started ${tf.getBackend()} instead`);
   enableTraining();
   return chosen;
 }

@@ -7,7 +7,10 @@ import { defaultsOf, expandCase, sizeFault, stateNames } from '../protocol/expan
 import type { Adapter, Case, CaseHyper, HyperValue, Outcome, StepRecord } from '../protocol/types.ts';
 import { outcomeOf, select } from './outcome.ts';
 
-type Backend = 'cpu' | 'wasm' | 'webgl' | 'webgpu';
+export type TfjsBackend = 'cpu' | 'wasm' | 'webgl' | 'webgpu' | 'node' | 'node-gpu';
+
+/** What tfjs itself calls a backend. */
+const tfjsName = (backend: TfjsBackend): string => (backend.startsWith('node') ? 'tensorflow' : backend);
 
 /** What may change between steps: these are properties of the optimizer. */
 const SETTABLE = ['learningRate', 'weightDecay'] as const;
@@ -186,19 +189,21 @@ async function loadWasm(): Promise<void> {
   setWasmPaths(manifest.replace(/package\.json$/, 'dist/'));
 }
 
-async function startBackend(tf: typeof Tf, backend: Backend): Promise<void> {
+async function startBackend(tf: typeof Tf, backend: TfjsBackend): Promise<void> {
   // Without this, tfjs checks every value and prints an advertisement for another backend.
   tf.enableProdMode();
   if (backend === 'wasm') await loadWasm();
   if (backend === 'webgpu') await (await import('../../impl-gpu/tfjs/index.ts')).useWebGpu();
-  else await tf.setBackend(backend);
+  else if (backend === 'node' || backend === 'node-gpu') {
+    await (await import('../../impl-gpu/tfjs/index.ts')).useTensorflow(backend);
+  } else await tf.setBackend(backend);
   await tf.ready();
   // tfjs falls back to another backend without a word.
-  if (tf.getBackend() !== backend) throw new Error(`tfjs started ${tf.getBackend()} instead of ${backend}`);
+  if (tf.getBackend() !== tfjsName(backend)) throw new Error(`tfjs started ${tf.getBackend()} instead of ${backend}`);
 }
 
 /** @throws Error when the backend does not start here */
-export async function openTfjs(backend: Backend): Promise<Adapter> {
+export async function openTfjs(backend: TfjsBackend): Promise<Adapter> {
   const tf = await import('@tensorflow/tfjs');
   const lrd = await import('../../impl-gpu/tfjs/index.ts');
   const make = (rule: RuleName, options: object): LrdOptimizer => {
@@ -225,6 +230,8 @@ export async function openTfjs(backend: Backend): Promise<Adapter> {
         'groups',
         'null-gradient',
         ...(backend === 'webgpu' ? (['relaxed-float32'] as const) : []),
+        // TensorFlow's kernels flush subnormals, and its fused training operations take beta and form 1 - beta.
+        ...(tfjsName(backend) === 'tensorflow' ? (['relaxed-float32', 'float32-scalars'] as const) : []),
       ],
     },
     run: async (example): Promise<Outcome> => {
@@ -234,7 +241,7 @@ export async function openTfjs(backend: Backend): Promise<Adapter> {
       const fault = sizeFault(example);
       if (fault !== undefined) return { kind: 'errored', code: 'invalid-argument', message: fault };
       // Several adapters may take turns in one process.
-      if (tf.getBackend() !== backend) await tf.setBackend(backend);
+      if (tf.getBackend() !== tfjsName(backend)) await tf.setBackend(tfjsName(backend));
       let running: TfjsCase | undefined;
       const outcome = await outcomeOf(async () => {
         running = new TfjsCase(tf, make, example, `case${backend}${cases}`, `0x${cases.toString(16)}`);

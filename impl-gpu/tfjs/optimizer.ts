@@ -26,6 +26,7 @@ import type { AverageEntry } from './steppers/average.ts';
 import { cpuStepper } from './steppers/cpu.ts';
 import { hostStepper } from './steppers/host.ts';
 import type { Stepper } from './steppers/stepper.ts';
+import { tensorflowStepper } from './steppers/tensorflow.ts';
 import { wasmStepper } from './steppers/wasm.ts';
 import { webGpuStepper } from './steppers/webgpu.ts';
 import { moveKeepProbability, resolveTrained } from './trainedKeepProbability.ts';
@@ -92,6 +93,8 @@ function createStepper(backend: string): Stepper {
       return cpuStepper();
     case 'webgpu':
       return webGpuStepper();
+    case 'tensorflow':
+      return tensorflowStepper();
     default:
       return hostStepper();
   }

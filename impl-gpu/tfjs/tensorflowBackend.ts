@@ -1,0 +1,15 @@
+import * as tf from '@tensorflow/tfjs';
+import type { TensorflowLane } from '../tensorflow/installation.ts';
+import type { LoadedTensorflow } from '../tensorflow/load.ts';
+
+/**
+ * Makes TensorFlow itself tfjs's backend: `node` on the processor, `node-gpu` on a CUDA GPU. Node only. Throws `UnsupportedError`,
+ * with what was tried and how to get it, where it is not installed.
+ */
+export async function useTensorflow(lane: TensorflowLane = 'node'): Promise<LoadedTensorflow> {
+  // Imported only now: in browsers there is nothing that it could import.
+  const { loadTensorflow } = await import('../tensorflow/load.ts');
+  const loaded = loadTensorflow(lane);
+  if (!(await tf.setBackend('tensorflow'))) throw new Error('the tensorflow backend of tfjs did not start');
+  return loaded;
+}
