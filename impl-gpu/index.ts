@@ -11,6 +11,16 @@ export type { FlatBuffers, PreparedStep, WebGpuEngine, WebGpuEngineOptions } fro
 export { DeviceLostError, createWebGpuEngine, flatBufferBytes } from './engines/webgpu.ts';
 export type { AdapterDescription, AdapterKind, Gpu, GpuAttempt, GpuDiagnosis } from './device/gpu.ts';
 export { diagnoseGpu, openGpu } from './device/gpu.ts';
+export type {
+  AverageBuffers,
+  AveragePlan,
+  AverageTensorPlan,
+  GivenMasks,
+  GpuJsArray,
+  GpuJsEngine,
+  GpuJsMode,
+} from './gpujs/index.ts';
+export { createGpuJsEngine, planAverage } from './gpujs/index.ts';
 export type { HyperValues } from './validate.ts';
 export {
   InvalidArgumentError,
