@@ -25,6 +25,8 @@ export interface RunConfig {
   readonly augmentation?: string;
   /** What must be known of the data: that it is a part of the published set. */
   readonly dataRemark?: string;
+  /** Images that it trains on and is tested on. */
+  readonly examples?: { readonly train: number; readonly test: number };
   /** The file that the network started with. */
   readonly init?: string;
   readonly regularizers?: Regularizers;
