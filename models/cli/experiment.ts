@@ -112,10 +112,12 @@ function listCells(store: Store, plan: Plan): void {
   console.log([...counts].map(([state, count]) => `${count} ${state}`).join(', '));
 }
 
-function printStart({ title, memory }: Experiment & { memory?: string }, plan: Plan): void {
+function printStart({ title, memory }: Experiment, plan: Plan): void {
   const epochs = plan.cells.reduce((sum, { settings }) => sum + settings.epochs, 0);
   console.log(`${title}: ${plan.cells.length} cells, ${epochs} epochs in all, scale ${plan.scale}`);
-  if (memory !== undefined) console.log(memory);
+  for (const line of new Set(plan.cells.map(({ settings }) => memory?.(settings)))) {
+    if (line !== undefined) console.log(line);
+  }
 }
 
 /** `lrd experiment NAME ...`: every cell of a table or figure that is not done yet. */

@@ -1,10 +1,30 @@
 import { unknownName } from '../errors.ts';
 import type { Experiment } from './experiment.ts';
+import { cost, table4, table5, table6 } from './definitions/ablations.ts';
+import { fig1 } from './definitions/fig1.ts';
+import { arxivDg, arxivTable3, arxivTable4, table2 } from './definitions/regularizers.ts';
 import { table1 } from './definitions/table1.ts';
 import { table3 } from './definitions/table3.ts';
+import { tapers } from './definitions/taper.ts';
+import { fig7, fig8 } from './definitions/tiny.ts';
 
 /** Every experiment, in the papers' order. */
-export const EXPERIMENTS: readonly Experiment[] = [table1, table3];
+export const EXPERIMENTS: readonly Experiment[] = [
+  fig1,
+  table1,
+  fig7,
+  fig8,
+  table2,
+  table3,
+  table4,
+  table5,
+  table6,
+  cost,
+  arxivTable3,
+  arxivDg,
+  arxivTable4,
+  ...tapers,
+];
 
 /** Throws a `UsageError` for an unknown name. */
 export function findExperiment(name: string): Experiment {

@@ -74,6 +74,8 @@ export interface Experiment {
   readonly claims: readonly string[];
   /** What the paper leaves open and how it was decided; what else a reader must know. */
   readonly notes: readonly string[];
+  /** Memory that must be known of before a run is begun. */
+  readonly memory?: (settings: Settings) => string | undefined;
   /** The settings that `--scale small` has instead. */
   readonly small: (settings: Settings) => Overlay;
 }

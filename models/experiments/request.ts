@@ -18,7 +18,15 @@ function schedulesOf(phases: readonly Phase[]): Schedules {
 }
 
 function regularizersOf(given: Regularizers, phases: readonly Phase[]): TrainerRegularizers {
-  const { retain, labelNoise, centralize, gradientNoise, gradientKeepProbability, frozen } = given;
+  const {
+    retain,
+    labelNoise,
+    centralize,
+    gradientNoise,
+    gradientKeepProbability,
+    frozen,
+    sparseReading = 'gradients',
+  } = given;
   const entries = Object.entries({
     standardDropout: retain,
     noisyLabels: labelNoise,
@@ -31,20 +39,22 @@ function regularizersOf(given: Regularizers, phases: readonly Phase[]): TrainerR
     frozen === 'elements'
       ? { sparsity: 0.5, sparseReading: 'updates' }
       : phases.some(({ sparsity }) => sparsity !== undefined)
-        ? { sparsity: 0, sparseReading: 'gradients' }
+        ? { sparsity: 0, sparseReading }
         : {};
   return { ...Object.fromEntries(entries), ...sparse };
 }
 
 /** A cell as the trainer takes it, without the place where it runs. */
 export function toRequest({ settings, seed }: Cell): TrainingRequest {
-  const { phases = [], regularizers = {}, window, momentum, ...rest } = settings;
+  const { phases = [], regularizers = {}, window, momentum, weightDecay = 0, ...rest } = settings;
   const hyper = Object.fromEntries(Object.entries({ momentum, window }).filter(([, value]) => value !== undefined));
   return {
     ...rest,
+    // Said even where there is none: a recipe has defaults of its own.
+    weightDecay,
     hyper: hyper as Record<string, number>,
     regularizers: regularizersOf(regularizers, phases),
-    schedules: schedulesOf(phases),
+    schedules: { learningRate: { kind: 'epochs', values: [[1, settings.learningRate]] }, ...schedulesOf(phases) },
     seed: BigInt(seed),
   };
 }

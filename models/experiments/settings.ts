@@ -23,6 +23,8 @@ export interface Regularizers {
   readonly gradientKeepProbability?: number;
   /** A share of parameters that never moves: half of the elements (one fixed mask), or every other tensor. */
   readonly frozen?: 'elements' | 'tensors';
+  /** What the pattern of Sparse Gradients masks; `gradients` when left out. */
+  readonly sparseReading?: 'updates';
 }
 
 /**

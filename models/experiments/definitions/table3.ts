@@ -2,10 +2,10 @@ import type { Arm, Experiment } from '../experiment.ts';
 import type { Settings } from '../settings.ts';
 import type { Printed } from './arms.ts';
 import { RULE_TITLES, WITHOUT, accuracy, cifar, lrdLabel, mnist, scaledRate, small } from './arms.ts';
+import { ADAM_AND_SGDM, rowsByRule } from './figures.ts';
 
 const PLACE = 'TNNLS Table III';
-const RULES = ['adam', 'sgdm'] as const;
-type Rule = (typeof RULES)[number];
+type Rule = (typeof ADAM_AND_SGDM)[number];
 const KEPT = [0.1, 0.3, 0.5, 0.7, 0.9];
 /** In the order of the table: p = 1, .1, .3, .5, .7, .9. */
 const PUBLISHED: Readonly<Record<Rule, readonly Printed[]>> = {
@@ -29,34 +29,13 @@ function grid(id: string, group: string, base: Settings, published?: readonly Pr
   ];
 }
 
-const cifarArms = RULES.flatMap((rule) =>
+const cifarArms = ADAM_AND_SGDM.flatMap((rule) =>
   grid(`cifar10/${rule}`, `ResNet-34 on CIFAR-10, ${RULE_TITLES[rule]}`, cifar(rule), PUBLISHED[rule]),
 );
 /** Not in the paper: the same grid where a laptop can run it. */
-const mnistArms = RULES.flatMap((rule) =>
+const mnistArms = ADAM_AND_SGDM.flatMap((rule) =>
   grid(`mnist/${rule}`, `FCNet on MNIST, ${RULE_TITLES[rule]} (not in the paper)`, mnist(rule)),
 );
-
-/** Fig. 12: Adam above, SGDM below; training accuracy on the left, test accuracy on the right. */
-function figure(
-  place: string,
-  about: string,
-  arms: readonly Arm[],
-  metrics: readonly ('trainLoss' | 'trainAccuracy' | 'testAccuracy')[],
-): Experiment['figures'][number] {
-  return {
-    place,
-    about,
-    columns: metrics.length,
-    panels: RULES.flatMap((rule) =>
-      metrics.map((metric) => ({
-        title: RULE_TITLES[rule] as string,
-        metric,
-        arms: arms.filter(({ id, control }) => control !== true && id.includes(`/${rule}/`)).map(({ id }) => id),
-      })),
-    ),
-  };
-}
 
 export const table3: Experiment = {
   name: 'table3',
@@ -67,11 +46,8 @@ export const table3: Experiment = {
   metric: 'testAccuracy',
   arms: [...cifarArms, ...mnistArms],
   figures: [
-    figure('Fig. 12', 'ResNet-34 on CIFAR-10 with p in {1, .1, .3, .5, .7, .9}', cifarArms, [
-      'trainAccuracy',
-      'testAccuracy',
-    ]),
-    figure('As Fig. 12', 'FCNet on MNIST, which the paper does not show', mnistArms, [
+    rowsByRule('Fig. 12', 'ResNet-34 on CIFAR-10 with p in {1, .1, .3, .5, .7, .9}', cifarArms),
+    rowsByRule('As Fig. 12', 'FCNet on MNIST, which the paper does not show', mnistArms, [
       'trainLoss',
       'trainAccuracy',
       'testAccuracy',
