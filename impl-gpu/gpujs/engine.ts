@@ -24,8 +24,8 @@ export type GivenMasks = readonly (Uint8Array | null)[];
 
 export interface GpuJsEngine<Data> extends Engine<GpuJsArray<Data>> {
   readonly mode: GpuJsMode;
-  /** An array of the engine's own. */
-  array(values: Float32Array): GpuJsArray<Data>;
+  /** An array of the engine's own: with these values, or of so many zeros. */
+  array(values: Float32Array | number): GpuJsArray<Data>;
   /** The caller's data as an array that a step only reads: a gradient. In the host's modes it may be written too. */
   wrap(data: Data, size: number): GpuJsArray<Data>;
   write(array: GpuJsArray<Data>, values: Float32Array): void;

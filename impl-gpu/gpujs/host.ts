@@ -50,8 +50,9 @@ class HostEngine implements GpuJsEngine<Float32Array> {
     this.#input = input;
   }
 
-  array(values: Float32Array): Arrays {
-    return { size: values.length, data: values.slice() };
+  array(values: Float32Array | number): Arrays {
+    const data = new Float32Array(values as Float32Array);
+    return { size: data.length, data };
   }
 
   wrap(data: Float32Array, size: number): Arrays {

@@ -1,31 +1,28 @@
 /** LRD steps as gpu.js kernels. */
 import { UnsupportedError, InvalidArgumentError } from '../validate.ts';
-import type { GpuJsEngine, GpuJsMode } from './engine.ts';
+import type { GpuJsEngine } from './engine.ts';
 import { GPUJS_MODES } from './engine.ts';
 import { createHostEngine } from './host.ts';
+import type { GpuJsModule } from './module.ts';
 import { loadGpuJs, loadedGpuJs } from './module.ts';
 import { createWebGpuGpuJsEngine } from './webgpu.ts';
 
 export type { AverageBuffers, AveragePlan, AverageTensorPlan } from './average.ts';
 export { planAverage } from './average.ts';
 export type { GivenMasks, GpuJsArray, GpuJsEngine, GpuJsMode } from './engine.ts';
+export { createHostEngine } from './host.ts';
 export { loadGpuJs } from './module.ts';
+export { createWebGpuGpuJsEngine } from './webgpu.ts';
 
 export type GpuJsEngineOptions =
   | { readonly mode: 'cpu' | 'webasm'; readonly module?: unknown }
   | { readonly mode: 'webgpu'; readonly device: GPUDevice; readonly module?: unknown };
 
-/** An engine of gpu.js, which must have been loaded. */
-export function createLoadedEngine(mode: 'cpu' | 'webasm'): GpuJsEngine<Float32Array>;
-export function createLoadedEngine(mode: 'webgpu', device: GPUDevice): GpuJsEngine<GPUBuffer>;
-export function createLoadedEngine(
-  mode: GpuJsMode,
-  device?: GPUDevice,
-): GpuJsEngine<Float32Array> | GpuJsEngine<GPUBuffer> {
+/** gpu.js, which must have been loaded. */
+export function requireGpuJs(): GpuJsModule {
   const module = loadedGpuJs();
   if (module === undefined) throw new UnsupportedError('gpu.js must be loaded before it is used: await loadGpuJs()');
-  if (mode === 'webgpu') return createWebGpuGpuJsEngine(module, device as GPUDevice);
-  return createHostEngine(module, mode);
+  return module;
 }
 
 /**
@@ -51,6 +48,6 @@ export async function createGpuJsEngine(
   if (!(GPUJS_MODES as readonly string[]).includes(mode)) {
     throw new InvalidArgumentError(`mode must be one of ${GPUJS_MODES.join(', ')}, got ${JSON.stringify(mode)}`);
   }
-  await loadGpuJs(module);
-  return mode === 'webgpu' ? createLoadedEngine(mode, options.device) : createLoadedEngine(mode);
+  const gpujs = await loadGpuJs(module);
+  return mode === 'webgpu' ? createWebGpuGpuJsEngine(gpujs, options.device) : createHostEngine(gpujs, mode);
 }

@@ -106,9 +106,10 @@ class WebGpuGpuJsEngine implements GpuJsEngine<GPUBuffer> {
     });
   }
 
-  array(values: Float32Array): Arrays {
-    const array = { size: values.length, data: this.#buffer(4 * values.length) };
-    this.write(array, values);
+  array(values: Float32Array | number): Arrays {
+    const size = typeof values === 'number' ? values : values.length;
+    const array = { size, data: this.#buffer(4 * size) };
+    if (typeof values !== 'number') this.write(array, values);
     return array;
   }
 

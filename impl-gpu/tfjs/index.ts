@@ -31,6 +31,7 @@ export type { LoadedTensorflow } from '../tensorflow/load.ts';
 export type { TensorflowLane } from '../tensorflow/installation.ts';
 export type { WebGpuInUse } from './webgpuBackend.ts';
 export type { LrdOptions, NamedTensor } from './optimizer.ts';
+export { loadGpuJs } from '../gpujs/index.ts';
 export { ringBytes } from './steppers/average.ts';
 export type { GradientOptions } from './gradients.ts';
 export type { TrainedKeepProbability } from './trainedKeepProbability.ts';

@@ -3,6 +3,7 @@ import { KEEP_PROBABILITY, RULES } from '../../spec/rules.ts';
 import type { RuleName } from '../../spec/rules.ts';
 import { THRESHOLD } from '../../spec/stream.ts';
 import { planStep, thresholdOf } from '../engines/plan.ts';
+import { planAverage, requireGpuJs } from '../gpujs/index.ts';
 import type { Seed } from '../random.ts';
 import { drawKept, keyOf, layOut, parseSeed, randomSeed } from '../random.ts';
 import { sizeOf } from '../shape.ts';
@@ -24,6 +25,7 @@ import { checkGroups, groupOf } from './groups.ts';
 import { averageStep, checkRing } from './steppers/average.ts';
 import type { AverageEntry } from './steppers/average.ts';
 import { cpuStepper } from './steppers/cpu.ts';
+import { gpuJsStepper } from './steppers/gpujs.ts';
 import { hostStepper } from './steppers/host.ts';
 import type { Stepper } from './steppers/stepper.ts';
 import { tensorflowStepper } from './steppers/tensorflow.ts';
@@ -36,6 +38,11 @@ import type { TrainedKeepProbability } from './trainedKeepProbability.ts';
 export interface LrdOptions extends GradientOptions {
   /** The probability p that a scalar parameter's update is kept, in [2^-16, 1]. Default .5; 1 is the base rule itself. */
   readonly keepProbability?: number;
+  /**
+   * `fused` (the default): this package's kernels. `gpujs`: gpu.js kernels, on the same device under webgpu and over host data elsewhere;
+   * the masks are the same. gpu.js must be there: `await loadGpuJs()` first.
+   */
+  readonly engine?: (typeof ENGINES)[number];
   /** Of the mask stream: a bigint, a safe integer or "0x...", in [0, 2^64). Drawn at random when left out; `getConfig` tells. */
   readonly seed?: Seed;
   /** Trains p beside the parameters, from `keepProbability` on. Experimental; costs one more copy of the parameters. */
@@ -81,11 +88,13 @@ interface Restored {
   }[];
 }
 
+const ENGINES = ['fused', 'gpujs'] as const;
 const COUNTS = 'lrd/counts';
 /** The saved name of a slot's `update`. */
 const UPDATE = 'update';
 
-function createStepper(backend: string): Stepper {
+function createStepper(backend: string, engine: (typeof ENGINES)[number]): Stepper {
+  if (engine === 'gpujs') return gpuJsStepper(backend);
   switch (backend) {
     case 'wasm':
       return wasmStepper();
@@ -129,6 +138,7 @@ export abstract class LrdOptimizer extends tf.Optimizer {
   /** The base rule, by its name in `spec/rules.ts`. */
   readonly rule: RuleName;
   readonly #hyper: HyperValues;
+  readonly #engine: (typeof ENGINES)[number];
   readonly #groups: readonly ParameterGroup[];
   readonly #seed: bigint;
   #keepProbability: number;
@@ -149,7 +159,19 @@ export abstract class LrdOptimizer extends tf.Optimizer {
   protected constructor(rule: RuleName, options: LrdOptions) {
     super();
     this.rule = rule;
-    const { keepProbability = KEEP_PROBABILITY.default, seed, groups = [], trained, ...rest } = options;
+    const {
+      keepProbability = KEEP_PROBABILITY.default,
+      seed,
+      groups = [],
+      trained,
+      engine = 'fused',
+      ...rest
+    } = options;
+    if (!ENGINES.includes(engine)) {
+      throw new InvalidArgumentError(`engine must be one of ${ENGINES.join(', ')}, got ${JSON.stringify(engine)}`);
+    }
+    if (engine === 'gpujs') requireGpuJs();
+    this.#engine = engine;
     const { sparsePattern, trainedValues, ...others } = withoutForeign(rest) as {
       sparsePattern?: SparsePattern;
       trainedValues?: TrainedValues;
@@ -297,20 +319,18 @@ export abstract class LrdOptimizer extends tf.Optimizer {
         keepProbability: this.#scopeOf(group) === undefined ? fixed : 1,
       };
     });
-    const plan =
-      this.rule === 'sgdm-avg'
-        ? undefined
-        : planStep({
-            rule: this.rule,
-            key: keyOf(this.#seed),
-            step,
-            tensors: ordered.map(({ name, base, shape, count }, index) => ({
-              base,
-              size: sizeOf(shape),
-              count: (entries.get(name) ?? null) === null ? 0 : count + 1,
-              ...(settings[index] as (typeof settings)[number]),
-            })),
-          });
+    const request = {
+      key: keyOf(this.#seed),
+      step,
+      tensors: ordered.map(({ name, base, shape, count }, index) => ({
+        base,
+        size: sizeOf(shape),
+        count: (entries.get(name) ?? null) === null ? 0 : count + 1,
+        ...(settings[index] as (typeof settings)[number]),
+      })),
+    };
+    const plan = this.rule === 'sgdm-avg' ? undefined : planStep({ rule: this.rule, ...request });
+    const average = plan === undefined && this.#engine === 'gpujs' ? planAverage(request) : undefined;
     tf.tidy(() => {
       const raw = ordered.map(({ name, base }): GradientEntry | null => {
         const gradient = entries.get(name) ?? null;
@@ -329,7 +349,9 @@ export abstract class LrdOptimizer extends tf.Optimizer {
         const { variable } = entry;
         return { variable, gradient: gradients[index] as tf.Tensor, state, base, count: count + 1, ...settings[index] };
       });
-      if (plan === undefined) {
+      if (average !== undefined) {
+        this.#stepper().average?.(average, stepped);
+      } else if (plan === undefined) {
         const present = stepped.filter((entry) => entry !== null);
         averageStep(
           this.#seed,
@@ -469,6 +491,7 @@ export abstract class LrdOptimizer extends tf.Optimizer {
       weightDecay: this.#weightDecay,
       keepProbability: this.#keepProbability,
       seed: this.seed,
+      ...(this.#engine === 'fused' ? {} : { engine: this.#engine }),
       ...(this.#gradientOptions as tf.serialization.ConfigDict),
       sparsePattern: { ...this.#sparse },
       ...(this.#trained === undefined
@@ -605,7 +628,7 @@ export abstract class LrdOptimizer extends tf.Optimizer {
     const backend = tf.backend();
     let stepper = this.#steppers.get(backend);
     if (stepper === undefined) {
-      stepper = createStepper(tf.getBackend());
+      stepper = createStepper(tf.getBackend(), this.#engine);
       this.#steppers.set(backend, stepper);
     }
     return stepper;

@@ -59,6 +59,8 @@ export interface WebGpuStorage {
   buffer(tensor: tf.Tensor): GPUBuffer;
   /** Moves a variable's data into `buffer` at `offset` bytes, unless it is there and unshared; clones keep what they had. */
   adopt(variable: tf.Variable, buffer: GPUBuffer, offset: number): void;
+  /** Declares that a variable which was adopted at offset 0, and is not shared, now lives in another buffer. */
+  move(variable: tf.Variable, buffer: GPUBuffer): void;
   /** Gives a variable that lives in `buffer` a buffer of its own again. */
   expel(variable: tf.Variable, buffer: GPUBuffer): void;
 }
@@ -166,6 +168,11 @@ function install(backend: WebGpuBackend): WebGpuStorage {
         .makeTensorFromDataId(dataId, variable.shape, 'float32', backend as unknown as tf.KernelBackend);
       variable.assign(tensor);
       tensor.dispose();
+    },
+    move: (variable, buffer) => {
+      const data = record(variable.dataId);
+      data.resource = buffer;
+      slices.set(data, { buffer, offset: 0, size: variable.size * 4 });
     },
     expel: (variable, buffer) => {
       const slice = sliceOf(variable.dataId);

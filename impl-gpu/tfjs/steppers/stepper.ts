@@ -1,5 +1,6 @@
 import type * as tf from '@tensorflow/tfjs';
 import type { StepPlan } from '../../engines/engine.ts';
+import type { AveragePlan } from '../../gpujs/index.ts';
 
 /** What one variable brings to a step. */
 export interface StepEntry {
@@ -16,6 +17,8 @@ export interface StepEntry {
 export interface Stepper {
   /** @param extent - elements of the whole layout, variables that stand still included */
   step(plan: StepPlan, entries: readonly (StepEntry | null)[], extent: number): void;
+  /** The step of `sgdm-avg`, where kernels run it; its state is the `ring`. */
+  average?(plan: AveragePlan, entries: readonly (StepEntry | null)[]): void;
   /** Frees what the stepper holds; the variables stay usable. */
   dispose(): void;
 }
