@@ -161,7 +161,7 @@ export async function trainCommand(args: readonly string[]): Promise<void> {
   process.once('SIGTERM', onSignal);
   const controls = { progress: consoleProgress(), signal: stop.signal };
   const resumes = args.some((argument) => argument === '--resume' || argument.startsWith('--resume='));
-  let folder: string;
+  let folder = 'DIR';
   try {
     if (resumes) {
       const { checkpointSeconds, ...request } = parseResume(args);
@@ -174,7 +174,7 @@ export async function trainCommand(args: readonly string[]): Promise<void> {
     }
   } catch (error) {
     if (!(error instanceof StoppedError)) throw error;
-    throw new JobError(`${error.message}; go on with: lrd train --resume DIR`);
+    throw new JobError(`${error.message}; go on with: lrd train --resume ${folder}`);
   } finally {
     process.removeListener('SIGINT', onSignal);
     process.removeListener('SIGTERM', onSignal);

@@ -4,7 +4,9 @@ import * as tf from '@tensorflow/tfjs';
 import type { LrdOptimizer } from '../../impl-gpu/tfjs/index.ts';
 import { JobError } from '../errors.ts';
 import type { Net, Parameter } from '../nets/net.ts';
+import { diverged } from './failures.ts';
 import type { ClassificationSums } from './metrics.ts';
+import type { RunConfig } from './runFolder.ts';
 import type { HostTensor } from './safetensors.ts';
 import { readArchive, writeArchive } from './safetensors.ts';
 
@@ -23,7 +25,11 @@ export interface TrainingPosition {
   readonly secondsBefore: number;
 }
 
-const FORMAT = '1';
+/** 1 had neither a checksum nor the run's configuration. */
+const FORMAT = '2';
+
+/** What must be the same in the run and in the checkpoint that it goes on from. */
+const IDENTITY = ['recipe', 'data', 'optimizer', 'seed', 'batchSize', 'parameters', 'width', 'limit', 'regularizers', 'schedules'] as const; // prettier-ignore
 
 /** The one file that a run's checkpoint is. */
 function checkpointPath(folder: string): string {
@@ -49,26 +55,61 @@ function tensorsOf({
   return [...named('parameter', parameters), ...named('statistic', statistics)];
 }
 
-/** Writes parameters, statistics, optimizer state and position; a kill while it writes leaves the checkpoint before. */
+/**
+ * The optimizer's tensors by their names in the file: `optimizer/fc1/weight/m` for the state m of `fc1/weight`. In memory the
+ * variable's name is unique in the process, so it is not the same when a run goes on.
+ */
+function stateKey(net: Net, name: string): string {
+  const owner = net.parameters.find(({ variable }) => name.startsWith(`${variable.name}/`));
+  return `optimizer/${owner === undefined ? name : `${owner.name}${name.slice(owner.variable.name.length)}`}`;
+}
+
+/** Throws a `JobError` for a value that is not a number: training is lost, and must not take the checkpoint before along. */
+function checkFinite(name: string, { values }: HostTensor, step: number): void {
+  let bad = 0;
+  while (bad < values.length && Number.isFinite(values[bad])) bad += 1;
+  if (bad === values.length) return;
+  throw diverged(`element ${bad} of ${name}`, values[bad] as number, step);
+}
+
+/** What is written with a checkpoint beside tensors. */
+export interface CheckpointContext {
+  readonly config: RunConfig;
+  readonly position: TrainingPosition;
+  /** Optimizer steps that are done. */
+  readonly step: number;
+}
+
+/**
+ * Writes parameters, statistics, optimizer state and position; a kill while it writes leaves the checkpoint before. Throws a
+ * `JobError` and leaves it too when the disk is full, or when a parameter is no longer finite.
+ */
 export async function saveCheckpoint(
   folder: string,
   net: Net,
   optimizer: LrdOptimizer,
-  position: TrainingPosition,
+  { config, position, step }: CheckpointContext,
 ): Promise<void> {
   const tensors = new Map<string, HostTensor>();
-  for (const { key, variable } of tensorsOf(net)) tensors.set(key, await toHost(variable));
+  for (const { kind, name, key, variable } of tensorsOf(net)) {
+    const values = await toHost(variable);
+    checkFinite(`${kind} ${name}`, values, step);
+    tensors.set(key, values);
+  }
   const weights = await optimizer.getWeights();
-  for (const [index, { tensor }] of weights.entries()) tensors.set(`optimizer/${index}`, await toHost(tensor));
+  const keys = weights.map(({ name }) => stateKey(net, name));
+  for (const [index, { tensor }] of weights.entries()) tensors.set(keys[index] as string, await toHost(tensor));
   // The first two were made for this list; the others are the optimizer's own.
   for (const { tensor } of weights.slice(0, 2)) tensor.dispose();
   const metadata = {
     format: FORMAT,
     net: net.name,
     rule: optimizer.rule,
+    step: String(step),
     position: JSON.stringify(position),
     optimizer: JSON.stringify(optimizer.getConfig()),
-    optimizerNames: JSON.stringify(weights.map(({ name }) => name)),
+    optimizerKeys: JSON.stringify(keys),
+    config: JSON.stringify(config),
   };
   mkdirSync(join(folder, 'checkpoint'), { recursive: true });
   writeArchive(checkpointPath(folder), { tensors, metadata });
@@ -82,19 +123,42 @@ export interface Checkpoint {
   restore(net: Net, optimizer: LrdOptimizer): Promise<void>;
 }
 
-/** Reads a run's checkpoint. Throws a `JobError` when it is missing, corrupt or of something else. */
-export function readCheckpoint(folder: string): Checkpoint {
+/** Reads a run's checkpoint. Throws a `JobError` when it is missing, corrupt, of an earlier format or of another run. */
+export function readCheckpoint(folder: string, config: RunConfig): Checkpoint {
   const path = checkpointPath(folder);
   const { tensors, metadata } = readArchive(path);
-  const { format, net: netName, rule, position, optimizer: config, optimizerNames } = metadata;
-  if (format !== FORMAT || position === undefined || config === undefined || optimizerNames === undefined) {
+  const {
+    format,
+    net: netName,
+    rule,
+    position,
+    optimizer: optimizerConfig,
+    optimizerKeys,
+    config: recorded,
+  } = metadata;
+  if (format === undefined) throw new JobError(`${path}: not a checkpoint of this program (it names no format)`);
+  if (format !== FORMAT) {
     throw new JobError(
-      `${path}: not a checkpoint of this program (format ${format ?? 'unknown'} instead of ${FORMAT})`,
+      `${path}: a checkpoint of format ${format}, this version reads ${FORMAT}; ` +
+        'go on with the version that wrote it, or start the run again',
     );
+  }
+  if (
+    position === undefined ||
+    optimizerConfig === undefined ||
+    optimizerKeys === undefined ||
+    recorded === undefined
+  ) {
+    throw new JobError(`${path}: not a checkpoint of this program (it names no position)`);
+  }
+  const written = JSON.parse(recorded) as RunConfig;
+  for (const field of IDENTITY) {
+    const [there, here] = [written[field], config[field]].map((value) => JSON.stringify(value) ?? 'none');
+    if (there !== here) throw new JobError(`${path}: of another run: its ${field} is ${there}, config.json's ${here}`);
   }
   return {
     position: JSON.parse(position) as TrainingPosition,
-    optimizer: JSON.parse(config) as tf.serialization.ConfigDict,
+    optimizer: JSON.parse(optimizerConfig) as tf.serialization.ConfigDict,
     restore: async (net, optimizer) => {
       if (net.name !== netName || optimizer.rule !== rule) {
         throw new JobError(`${path}: of ${netName} with ${rule}, not of ${net.name} with ${optimizer.rule}`);
@@ -110,12 +174,11 @@ export function readCheckpoint(folder: string): Checkpoint {
         }
         return tensor;
       });
-      const names = JSON.parse(optimizerNames) as string[];
-      const weights = names.map((name, index) => {
-        const tensor = tensors.get(`optimizer/${index}`);
-        if (tensor === undefined) throw new JobError(`${path}: the optimizer's ${name} is missing`);
+      const weights = (JSON.parse(optimizerKeys) as string[]).map((key) => {
+        const tensor = tensors.get(key);
+        if (tensor === undefined) throw new JobError(`${path}: ${key} is missing`);
         const dtype = tensor.values instanceof Int32Array ? 'int32' : 'float32';
-        return { name, tensor: tf.tensor(tensor.values, [...tensor.shape], dtype) };
+        return { name: key, tensor: tf.tensor(tensor.values, [...tensor.shape], dtype) };
       });
       await optimizer.setWeights(weights);
       for (const { tensor } of weights) tensor.dispose();

@@ -7,8 +7,9 @@ export interface ProgressState {
   readonly samplesTotal: number;
   readonly loss: number;
   readonly accuracy: number;
-  /** Samples per second since training began, evaluation left out. */
-  readonly rate: number;
+  /** Of late, evaluations and the writing of checkpoints left out; undefined while unknown. */
+  readonly stepsPerSecond?: number;
+  readonly samplesPerSecond?: number;
   /** Of the epoch's time, the part in which the step waited for its batch; undefined where it is not measured. */
   readonly inputShare?: number;
   /** Seconds that remain, or undefined while unknown. */
@@ -35,29 +36,56 @@ function describe(state: ProgressState): string {
   const input = state.inputShare === undefined ? '' : `, input ${(100 * state.inputShare).toFixed(1)} %`;
   return (
     `${state.label}: epoch ${state.epoch}/${state.epochs} ${String(percent).padStart(3)} %  ` +
-    `loss ${state.loss.toFixed(4)}  accuracy ${state.accuracy.toFixed(2)} %  ` +
-    `${Math.round(state.rate)} samples/s${input}${left}`
+    `loss ${state.loss.toFixed(4)}  accuracy ${state.accuracy.toFixed(2)} %${pace(state)}${input}${left}`
   );
+}
+
+/** Three digits, as in 0.0123, 1.23, 123 and 12346: slow steps matter most. */
+function digits(value: number): string {
+  return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
+}
+
+function pace({ samplesPerSecond, stepsPerSecond }: ProgressState): string {
+  if (samplesPerSecond === undefined || stepsPerSecond === undefined) return '';
+  return `  ${digits(samplesPerSecond)} images/s, ${digits(stepsPerSecond)} steps/s`;
 }
 
 interface Output {
   readonly isTTY?: boolean;
+  /** Of the terminal. */
+  readonly columns?: number;
   write(text: string): unknown;
 }
 
-/** On a terminal one line that is rewritten at most ten times a second; elsewhere plain lines, one every ten seconds. */
-export function consoleProgress(output: Output = process.stderr): Progress {
+/** Milliseconds between two lines of a log: short at first, so that one sees it run, and never a flood. */
+const LOG_FIRST = 10_000;
+const LOG_LONGEST = 300_000;
+
+/**
+ * On a terminal one line that is rewritten at most ten times a second, cut to its width; elsewhere plain lines, the first after ten
+ * seconds, then ever more rarely, up to one in five minutes.
+ */
+export function consoleProgress(
+  output: Output = process.stderr,
+  now: () => number = () => performance.now(),
+): Progress {
   const tty = output.isTTY === true;
-  const interval = tty ? 100 : 10_000;
-  let shown = performance.now();
+  let interval = tty ? 100 : LOG_FIRST;
+  let shown = tty ? -Infinity : now();
   let open = false;
   return {
     step: (state) => {
-      const now = performance.now();
-      if (now - shown < interval) return;
-      shown = now;
-      output.write(tty ? `\r\u001b[K${describe(state)}` : `${describe(state)}\n`);
-      open = tty;
+      const time = now();
+      if (time - shown < interval) return;
+      shown = time;
+      if (!tty) {
+        output.write(`${describe(state)}\n`);
+        interval = Math.min(LOG_LONGEST, interval * 1.5);
+        return;
+      }
+      // A line that wraps cannot be taken back.
+      output.write(`\r\u001b[K${describe(state).slice(0, Math.max(20, (output.columns ?? 120) - 1))}`);
+      open = true;
     },
     line: (text) => {
       output.write(open ? `\r\u001b[K${text}\n` : `${text}\n`);

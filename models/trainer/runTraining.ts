@@ -14,6 +14,7 @@ import type { LrdOptimizer } from '../../impl-gpu/tfjs/index.ts';
 import { hasCheckpoint, readCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import type { TrainingPosition } from './checkpoint.ts';
 import type { Progress } from './progress.ts';
+import { DivergedError } from './failures.ts';
 import { followSchedules } from './rates.ts';
 import type { Regularizers } from './regularizers.ts';
 import type { ResolvedRequest, TrainingRequest } from './request.ts';
@@ -76,9 +77,24 @@ function schedulesOf(optimizer: LrdOptimizer, config: RunConfig, set: ImageSet):
   return followSchedules(optimizer, config, Math.ceil(set.train.count / config.batchSize));
 }
 
+/** What is kept when a run fails, and how to go on. */
+function withWayOn(error: unknown, folder: string, kept: TrainingPosition | undefined): unknown {
+  if (!(error instanceof JobError)) return error;
+  const what =
+    kept === undefined
+      ? 'there was no checkpoint yet'
+      : `the checkpoint of epoch ${kept.epoch} after ${kept.batch} batches is kept`;
+  const message = error.message.replace(/\.?$/, `; ${what}`);
+  // The same settings would come to the same end.
+  return error instanceof DivergedError
+    ? new DivergedError(message)
+    : new JobError(`${message}; go on with: lrd train --resume ${folder}`);
+}
+
 async function carryOut(work: Work, controls: RunControls): Promise<Run> {
   const { folder, config, set, net, optimizer, beforeStep, from } = work;
   const { noisyLabels } = config.regularizers ?? {};
+  let kept = from;
   try {
     await train({
       label: `${config.optimizer} p=${config.keepProbability}`,
@@ -99,11 +115,16 @@ async function carryOut(work: Work, controls: RunControls): Promise<Run> {
       beforeStep,
       ...(noisyLabels === undefined ? {} : { noisyLabels }),
       onEpoch: (line) => appendMetrics(folder, line),
-      onCheckpoint: (position) => saveCheckpoint(folder, net, optimizer, position),
+      onCheckpoint: async (position, step) => {
+        await saveCheckpoint(folder, net, optimizer, { config, position, step });
+        kept = position;
+      },
       ...controls,
       ...(from === undefined ? {} : { from }),
     });
     return readRun(folder);
+  } catch (error) {
+    throw withWayOn(error, folder, kept);
   } finally {
     optimizer.dispose();
     net.dispose();
@@ -157,6 +178,7 @@ export async function runTraining(asked: TrainingRequest, controls: RunControls)
     ...(limit === undefined ? {} : { limit }),
     augmentation: set.augmentation,
     ...(set.remark === undefined ? {} : { dataRemark: set.remark }),
+    examples: { train: set.train.count, test: set.test.count },
     ...(init === undefined ? {} : { init }),
     ...(Object.keys(regularizers).length === 0 ? {} : { regularizers }),
     ...(Object.keys(request.schedules).length === 0
@@ -177,7 +199,7 @@ export async function resumeTraining(request: ResumeRequest, controls: RunContro
   const { folder } = request;
   const { config: recorded, metrics } = readRun(folder);
   const config: RunConfig = { ...recorded, epochs: request.epochs ?? recorded.epochs };
-  const checkpoint = hasCheckpoint(folder) ? readCheckpoint(folder) : undefined;
+  const checkpoint = hasCheckpoint(folder) ? readCheckpoint(folder, recorded) : undefined;
   const epoch = checkpoint?.position.epoch ?? 1;
   if (epoch > config.epochs) {
     throw new UsageError(`--resume ${folder}: the run has done its ${config.epochs} epochs; give --epochs for more`);

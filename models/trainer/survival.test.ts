@@ -181,10 +181,7 @@ test('an archive comes back as it was written, and one that cannot be written le
   const bytes = readFileSync(path);
   // A folder in the way of the neighbour that is written first.
   mkdirSync(`${path}.part`);
-  assert.throws(
-    () => writeArchive(path, { tensors, metadata: {} }),
-    /cannot be written .*the checkpoint before is kept/,
-  );
+  assert.throws(() => writeArchive(path, { tensors, metadata: {} }), /a\.safetensors: cannot be written \(EISDIR/);
   assert.equal(readFileSync(path), bytes);
 });
 

@@ -7,14 +7,41 @@ import type { Net } from '../nets/net.ts';
 import type { Batch } from './batches.ts';
 import { testBatches, timed, trainingBatches } from './batches.ts';
 import type { TrainingPosition } from './checkpoint.ts';
+import { watchDevice } from './deviceWatch.ts';
+import type { DeviceWatch } from './deviceWatch.ts';
+import { StoppedError, diverged, outOfMemory } from './failures.ts';
 import type { ClassificationSums } from './metrics.ts';
 import { RunningMean, classificationSums } from './metrics.ts';
 import type { Progress } from './progress.ts';
+import { RateMeter } from './rateMeter.ts';
 import type { EpochMetrics } from './runFolder.ts';
+
+export { StoppedError };
 
 /** What training needs of an optimizer: any `tf.Optimizer` has it. */
 export interface Updater {
   applyGradients(gradients: tf.NamedTensorMap): void;
+}
+
+/** An optimizer's settings at a step. */
+export interface StepRates {
+  readonly learningRate: number;
+  readonly keepProbability: number;
+  readonly weightDecay: number;
+  /** Where Sparse Gradients has a share. */
+  readonly sparsity?: number;
+}
+
+/** What came of one optimizer step. */
+export interface StepReport extends StepRates {
+  /** From 1, over the whole run. */
+  readonly step: number;
+  /** Mean cross-entropy of the batch, in nats. */
+  readonly loss: number;
+  /** Percent of the batch that was classified right. */
+  readonly accuracy: number;
+  /** Undefined while unknown. */
+  readonly stepsPerSecond: number | undefined;
 }
 
 export interface TrainOptions {
@@ -25,18 +52,23 @@ export interface TrainOptions {
   readonly batchSize: number;
   readonly epochs: number;
   readonly seed: bigint;
-  /** Written into each epoch's metrics. */
-  readonly rates: () => { learningRate: number; keepProbability: number; weightDecay: number; sparsity?: number };
+  /** As the next step will use them; written into each epoch's metrics. */
+  readonly rates: () => StepRates;
   /** Called ahead of each optimizer step, counted from 1 over the whole run: schedules set their values here. */
   readonly beforeStep?: (step: number) => void;
   /** The probability that a training label is one of the others (NL); losses and accuracies of training are of these labels. */
   readonly noisyLabels?: number;
   readonly progress: Progress;
-  readonly onEpoch: (metrics: EpochMetrics) => void | Promise<void>;
+  readonly onEpoch: (metrics: EpochMetrics, step: number) => void | Promise<void>;
+  /** Called after each step, as soon as its result is there. */
+  readonly onStep?: (report: StepReport) => void;
   /** Where to go on; the network and the optimizer have been restored already. Default: the beginning. */
   readonly from?: TrainingPosition;
-  /** Called at the end of each epoch, and within one when `checkpointSeconds` have passed since the last call. */
-  readonly onCheckpoint?: (position: TrainingPosition) => Promise<void>;
+  /**
+   * Called at the end of each epoch, and within one when `checkpointSeconds` have passed since the last call, with the number of
+   * steps that are done.
+   */
+  readonly onCheckpoint?: (position: TrainingPosition, step: number) => Promise<void>;
   /** Default 60. */
   readonly checkpointSeconds?: number;
   /** Aborted: training stops after the step under way, with a checkpoint. */
@@ -122,47 +154,73 @@ export async function evaluate(net: Net, set: ImageSet): Promise<{ loss: number;
 
 /**
  * Trains for the given number of epochs. Each epoch's metrics go to `onEpoch` as soon as they exist, so nothing is lost when a
- * later step fails. Throws a `JobError` naming the step when the loss is no longer finite.
+ * later step fails. Throws a `DivergedError` naming the step when a loss is no longer finite, a `JobError` when the device is
+ * lost, and a `StoppedError` behind a checkpoint when the signal is aborted.
  */
 export async function train(options: TrainOptions): Promise<EpochMetrics[]> {
+  const watch = watchDevice();
+  try {
+    return await trainEpochs(options, watch);
+  } catch (error) {
+    if (error instanceof JobError || error instanceof StoppedError) throw error;
+    throw (await watch.fault()) ?? outOfMemory(error) ?? error;
+  } finally {
+    watch.close();
+  }
+}
+
+async function trainEpochs(options: TrainOptions, watch: DeviceWatch): Promise<EpochMetrics[]> {
   const { label, net, set, batchSize, epochs, seed, progress, from = BEGINNING, checkpointSeconds = 60 } = options;
   const stepsPerEpoch = Math.ceil(set.train.count / batchSize);
   const history: EpochMetrics[] = [];
-  const started = performance.now();
-  const doneBefore = (from.epoch - 1) * set.train.count + from.sums.count;
-  let lastCheckpoint = started;
-  let lastYield = started;
+  const meter = new RateMeter();
+  let evaluationSeconds = 0;
+  let lastCheckpoint = performance.now();
+  let lastYield = lastCheckpoint;
   let { secondsBefore } = from;
   for (let { epoch } = from; epoch <= epochs; epoch++) {
     const resumed = epoch === from.epoch ? from : { ...BEGINNING, epoch };
     const mean = new RunningMean();
     mean.add(resumed.sums);
-    const start = performance.now() - resumed.epochSeconds * 1000;
+    let start = performance.now() - resumed.epochSeconds * 1000;
     const seconds = (): number => (performance.now() - start) / 1000;
     let batches = resumed.batch;
     let inputSeconds = resumed.inputSeconds ?? 0;
+    const stepsBefore = (epoch - 1) * stepsPerEpoch;
     const checkpoint = async (position: Pick<TrainingPosition, 'epoch' | 'batch'>): Promise<void> => {
-      lastCheckpoint = performance.now();
       const within = position.batch > 0;
-      await options.onCheckpoint?.({
-        ...position,
-        sums: within ? mean.sums : BEGINNING.sums,
-        epochSeconds: within ? seconds() : 0,
-        inputSeconds: within ? inputSeconds : 0,
-        secondsBefore: within ? secondsBefore : secondsBefore + seconds(),
-      });
+      const began = performance.now();
+      meter.pause();
+      const write = options.onCheckpoint?.(
+        {
+          ...position,
+          sums: within ? mean.sums : BEGINNING.sums,
+          epochSeconds: within ? seconds() : 0,
+          inputSeconds: within ? inputSeconds : 0,
+          secondsBefore: within ? secondsBefore : secondsBefore + seconds(),
+        },
+        stepsBefore + batches,
+      );
+      if (write !== undefined) await watch.guard(write);
+      meter.resume();
+      lastCheckpoint = performance.now();
+      // What it takes to write is not training.
+      start += lastCheckpoint - began;
     };
-    const settle = async (pending: Promise<ClassificationSums>, number: number): Promise<void> => {
-      mean.add(await pending);
-      if (!Number.isFinite(mean.loss)) {
-        throw new JobError(
-          `training stopped: the loss at step ${number} (epoch ${epoch}) is ${mean.loss}, no longer finite; ` +
-            `${epoch - 1} epochs are kept. A smaller learning rate may help`,
-        );
-      }
-      const done = (epoch - 1) * set.train.count + mean.count - doneBefore;
-      const elapsed = (performance.now() - started) / 1000;
-      const rate = done / elapsed;
+    const settle = async (pending: Promise<ClassificationSums>, step: number, rates: StepRates): Promise<void> => {
+      const sums = await watch.guard(pending);
+      const loss = sums.loss / sums.count;
+      if (!Number.isFinite(loss)) throw diverged('the loss', loss, step);
+      mean.add(sums);
+      meter.step(sums.count);
+      const pace = meter.rates;
+      options.onStep?.({
+        step,
+        loss,
+        accuracy: (100 * sums.correct) / sums.count,
+        ...rates,
+        stepsPerSecond: pace?.stepsPerSecond,
+      });
       const samplesLeft = (epochs - epoch + 1) * set.train.count - mean.count;
       progress.step({
         label,
@@ -172,38 +230,54 @@ export async function train(options: TrainOptions): Promise<EpochMetrics[]> {
         samplesTotal: set.train.count,
         loss: mean.loss,
         accuracy: mean.accuracy,
-        rate,
+        ...pace,
         inputShare: inputSeconds / seconds(),
-        secondsLeft: elapsed > 1 ? samplesLeft / rate : undefined,
+        secondsLeft:
+          pace === undefined
+            ? undefined
+            : samplesLeft / pace.samplesPerSecond + (epochs - epoch + 1) * evaluationSeconds,
       });
     };
     // The result of a step is awaited while the next one is under way, so that a GPU never waits for the host.
     let pending: Promise<void> = Promise.resolve();
+    // When another one fails first, nobody may be waiting for it any more.
+    const begin = (sums: Promise<ClassificationSums>, step: number, rates: StepRates): void => {
+      pending = settle(sums, step, rates);
+      pending.catch(() => undefined);
+    };
+    const settled = async (): Promise<void> => {
+      await pending;
+      pending = Promise.resolve();
+    };
     const source = trainingBatches(set, batchSize, seed, epoch, resumed.batch);
     for await (const batch of timed(source, (waited) => (inputSeconds += waited))) {
       batches += 1;
-      const step = (epoch - 1) * stepsPerEpoch + batches;
+      const step = stepsBefore + batches;
       options.beforeStep?.(step);
+      const rates = options.rates();
       const sums = trainBatch(options, disturbLabels(options, batch, step), step);
+      sums.catch(() => undefined);
       await pending;
-      pending = settle(sums, step);
+      begin(sums, step, rates);
       if (performance.now() - lastYield > YIELD_EVERY) {
-        await pending;
-        pending = Promise.resolve();
+        await settled();
         await nextTask();
         lastYield = performance.now();
       }
       const stopping = options.signal?.aborted === true;
       if (stopping || (performance.now() - lastCheckpoint) / 1000 >= checkpointSeconds) {
-        await pending;
-        pending = Promise.resolve();
+        await settled();
         if (batches < stepsPerEpoch) await checkpoint({ epoch, batch: batches });
         if (stopping && batches < stepsPerEpoch) throw new StoppedError(epoch, batches);
       }
     }
-    await pending;
+    await settled();
     const epochSeconds = seconds();
-    const test = await evaluate(net, set);
+    meter.pause();
+    const evaluated = performance.now();
+    const test = await watch.guard(evaluate(net, set));
+    evaluationSeconds = (performance.now() - evaluated) / 1000;
+    if (!Number.isFinite(test.loss)) throw diverged('the test loss', test.loss, stepsBefore + batches);
     const metrics: EpochMetrics = {
       epoch,
       trainLoss: mean.loss,
@@ -215,7 +289,7 @@ export async function train(options: TrainOptions): Promise<EpochMetrics[]> {
       ...options.rates(),
     };
     history.push(metrics);
-    await options.onEpoch(metrics);
+    await options.onEpoch(metrics, stepsBefore + batches);
     await checkpoint({ epoch: epoch + 1, batch: 0 });
     secondsBefore += epochSeconds;
     progress.line(
@@ -225,13 +299,4 @@ export async function train(options: TrainOptions): Promise<EpochMetrics[]> {
     if (options.signal?.aborted === true && epoch < epochs) throw new StoppedError(epoch + 1, 0);
   }
   return history;
-}
-
-/** Training was asked to stop, and did so behind a checkpoint. */
-export class StoppedError extends Error {
-  override readonly name = 'StoppedError';
-
-  constructor(epoch: number, batch: number) {
-    super(`stopped in epoch ${epoch} after ${batch} batches`);
-  }
 }

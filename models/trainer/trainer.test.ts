@@ -11,6 +11,7 @@ import { countParameters } from '../nets/net.ts';
 import { trainingBatches } from './batches.ts';
 import { RunningMean, classificationSums } from './metrics.ts';
 import { consoleProgress, formatDuration, silentProgress } from './progress.ts';
+import { RateMeter } from './rateMeter.ts';
 import { readRun } from './runFolder.ts';
 import { runTraining } from './runTraining.ts';
 import type { TrainingRequest } from './request.ts';
@@ -129,7 +130,11 @@ test('a loss that is no longer finite stops training, says where, and keeps the 
   } catch (error) {
     message = (error as Error).message;
   }
-  assert.match(message, /the loss at step \d+ \(epoch 1\) is (NaN|Infinity), no longer finite; 0 epochs are kept/);
+  assert.match(
+    message,
+    /the loss at step \d+ is (NaN|Infinity), no longer finite\. A smaller learning rate, .*clip-norm.*help/,
+  );
+  assert.match(message, /; there was no checkpoint yet$/);
   assert.equal(readRun(asked.out as string).metrics, []);
 });
 
@@ -154,32 +159,72 @@ test('a folder that holds a run is refused before anything is loaded, and a wron
   assert.not.ok(existsSync(fresh));
 });
 
-test('progress is one rewritten line on a terminal and plain lines elsewhere', () => {
-  const state = {
-    label: 'adam',
-    epoch: 1,
-    epochs: 2,
-    samplesDone: 64,
-    samplesTotal: 128,
-    loss: 0.5,
-    accuracy: 75,
-    rate: 1000,
-    secondsLeft: 75,
-  };
-  const outputs = [true, false].map((isTTY) => {
+const progressState = {
+  label: 'adam',
+  epoch: 1,
+  epochs: 2,
+  samplesDone: 64,
+  samplesTotal: 128,
+  loss: 0.5,
+  accuracy: 75,
+  stepsPerSecond: 7.8125,
+  samplesPerSecond: 1000,
+  secondsLeft: 75,
+};
+const progressLine = 'adam: epoch 1/2  50 %  loss 0.5000  accuracy 75.00 %  1000 images/s, 7.81 steps/s, 1:15 left';
+
+test('progress is one rewritten line on a terminal, no wider than it, and plain lines elsewhere', () => {
+  const show = (output: { isTTY: boolean; columns?: number }): string => {
     let text = '';
-    const now = performance.now.bind(performance);
     let clock = 0;
-    performance.now = () => (clock += 20_000);
-    const progress = consoleProgress({ isTTY, write: (part: string) => (text += part) });
-    progress.step(state);
+    const progress = consoleProgress({ ...output, write: (part) => (text += part) }, () => (clock += 20_000));
+    progress.step(progressState);
     progress.line('done');
-    performance.now = now;
     return text;
-  });
-  const line = 'adam: epoch 1/2  50 %  loss 0.5000  accuracy 75.00 %  1000 samples/s, 1:15 left';
-  assert.equal(outputs, [`\r\u001b[K${line}\r\u001b[Kdone\n`, `${line}\ndone\n`]);
+  };
+  assert.is(show({ isTTY: true }), `\r\u001b[K${progressLine}\r\u001b[Kdone\n`);
+  assert.is(show({ isTTY: true, columns: 41 }), `\r\u001b[K${progressLine.slice(0, 40)}\r\u001b[Kdone\n`);
+  assert.is(show({ isTTY: false }), `${progressLine}\ndone\n`);
   assert.equal([59.6, 3725].map(formatDuration), ['1:00', '1:02:05']);
+});
+
+test('a terminal is written to ten times a second at most; a log gets its first line after ten seconds, then ever fewer', () => {
+  const written = (isTTY: boolean, seconds: number, stepMilliseconds: number): number[] => {
+    const at: number[] = [];
+    let clock = 0;
+    const progress = consoleProgress({ isTTY, write: () => at.push(clock / 1000) }, () => clock);
+    for (; clock <= seconds * 1000; clock += stepMilliseconds) progress.step(progressState);
+    return at;
+  };
+  assert.is(written(true, 1, 10).length, 11);
+  assert.equal(written(false, 60, 1000), [10, 25, 48]);
+  const day = written(false, 86_400, 1000);
+  const gaps = day.slice(1).map((time, index) => time - (day[index] ?? 0));
+  assert.is(gaps.at(-1), 300);
+});
+
+test('the rate is that of the last half minute of training, evaluations left out', () => {
+  let clock = 0;
+  const meter = new RateMeter(() => clock);
+  const train = (steps: number, milliseconds: number): void => {
+    for (let i = 0; i < steps; i++) {
+      clock += milliseconds;
+      meter.step(128);
+    }
+  };
+  assert.is(meter.rates, undefined);
+  train(1, 100);
+  assert.is(meter.rates, undefined);
+  train(99, 100);
+  assert.equal(meter.rates, { stepsPerSecond: 10, samplesPerSecond: 1280 });
+  meter.pause();
+  clock += 60_000;
+  assert.equal(meter.rates, { stepsPerSecond: 10, samplesPerSecond: 1280 });
+  meter.resume();
+  train(100, 100);
+  assert.equal(meter.rates, { stepsPerSecond: 10, samplesPerSecond: 1280 });
+  train(40, 1000);
+  assert.equal(meter.rates, { stepsPerSecond: 1, samplesPerSecond: 128 });
 });
 
 test.run();
