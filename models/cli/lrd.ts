@@ -13,6 +13,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   pack: async () => (await import('./pack.ts')).packCommand,
   bench: async () => (await import('./bench.ts')).benchCommand,
   conformance: async () => (await import('./conformance.ts')).conformanceCommand,
+  data: async () => (await import('./data.ts')).dataCommand,
+  setup: async () => (await import('./setup.ts')).setupCommand,
   toy: async () => (await import('./toy.ts')).toyCommand,
 };
 
@@ -22,7 +24,8 @@ const USAGE = `usage: lrd COMMAND ...
   lrd train RECIPE [--data D] [--data-dir DIR] [--optimizer R] [--keep P] [--lr A] [--momentum B]
             [--weight-decay L] [--regularizer NAME[:VALUE]]... [--schedule TARGET=FORM[:ARGS]]...
             [--batch-size N] [--epochs N] [--seed S] [--backend B] [--width W] [--limit N]
-            [--init FILE] [--out DIR] [--tensorboard] [--checkpoint-seconds S]
+            [--augment none|crop-flip|resized-crop-flip] [--init FILE] [--out DIR] [--tensorboard]
+            [--checkpoint-seconds S]
                                        train a network and leave a run folder; the optimizers' other
                                        settings: --beta1 --beta2 --epsilon --rho --window --dampening
                                        --nesterov --centered --epsilon-mode --epsilon-placement
@@ -40,6 +43,11 @@ const USAGE = `usage: lrd COMMAND ...
                                        a bundle for linux-x64 machines without a network
   lrd bench [SUITE]... [--full] [--only PATTERN] [--group-seconds N] [--json FILE] [--html FILE]
             [--compare OLD.json]       every engine beside its peers, in turns
+  lrd data list | fetch NAME | verify NAME [--data-dir DIR]
+                                       data sets: what is here, get one from its publisher (a mirror's
+                                       base address in LRD_DATA_MIRROR), check files, sums and counts
+  lrd setup tensorflow [--version V] [--gpu] [--dir DIR] [--wheel FILE] [--verify]
+                                       what --backend node runs on, from TensorFlow's own Python wheel
   lrd toy [--out FILE.html] [--rule R]... [--keep P] [--lr A] [--steps N] [--grid N] [--start X,Y]... [--seed S]
                                        the paper's Fig. 3: descent paths on eq. (9)
 `;
