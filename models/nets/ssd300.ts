@@ -59,8 +59,15 @@ export function ssd300({ classes, width = PAPER_WIDTH, ...options }: Ssd300Optio
     const { stride, padding } = extra;
     const reduce = convolution(builder, `extras/${index}/0`, { inputs, outputs: narrow, size: 1, bias: true, initial });
     const shrink = convolution(builder, `extras/${index}/1`, {
-      ...{ inputs: narrow, outputs: wide, size: 3, stride, padding },
-      ...{ bias: true, initial },
+      inputs: narrow,
+      outputs: wide,
+      size: 3,
+      stride,
+      padding,
+      ...{
+        bias: true,
+        initial,
+      },
     });
     inputs = wide;
     return (x, pass) => tf.relu(shrink(tf.relu(reduce(x, pass)), pass));
@@ -70,8 +77,13 @@ export function ssd300({ classes, width = PAPER_WIDTH, ...options }: Ssd300Optio
   const heads = SSD300_MAPS.map((map, index) => {
     const head = (kind: string, outputs: number): Layer =>
       convolution(builder, `${kind}/${index}`, {
-        ...{ inputs: channels[index] as number, outputs: outputs * boxesPerCell(map), size: 3 },
-        ...{ bias: true, initial },
+        inputs: channels[index] as number,
+        outputs: outputs * boxesPerCell(map),
+        size: 3,
+        ...{
+          bias: true,
+          initial,
+        },
       });
     return { offsets: head('offsets', 4), logits: head('scores', classes) };
   });
@@ -79,7 +91,7 @@ export function ssd300({ classes, width = PAPER_WIDTH, ...options }: Ssd300Optio
   return builder.net((image, pass) => {
     const { conv4, fc7 } = base.forward(image as tf.Tensor4D, pass);
     const maps = [normalize(conv4, pass), fc7];
-    for (const extra of extras) maps.push(extra(maps.at(-1) as tf.Tensor4D, pass));
+    for (const extra of extras) maps.push(extra(maps.at(-1), pass));
     const batch = conv4.shape[0];
     const gather = (kind: 'offsets' | 'logits', values: number): tf.Tensor3D =>
       tf.concat(
