@@ -1,0 +1,155 @@
+import * as tf from '@tensorflow/tfjs';
+import { JobError } from '../errors.ts';
+import type { HostTensor } from '../trainer/safetensors.ts';
+import { readArchive } from '../trainer/safetensors.ts';
+import type { Net, Parameter } from './net.ts';
+
+export interface InitialiseOptions {
+  /** The network's name of a tensor of the file; undefined leaves the tensor out. Default `torchvisionName`. */
+  readonly rename?: (name: string) => string | undefined;
+  /**
+   * Let the classifier (`fc` or `classifier`) keep its own initial values where the file's is of another number of classes. Default false: that
+   * is an error.
+   */
+  readonly skipClassifier?: boolean;
+}
+
+/** What came of it. */
+export interface Initialised {
+  /** Tensors of the network that have the file's values. */
+  readonly loaded: number;
+  /** Names of those of the classifier that kept their own. */
+  readonly skipped: readonly string[];
+}
+
+/**
+ * The name in this project of a tensor of torchvision's ResNet, ResNeXt or DenseNet, or of the CIFAR ResNets that say `shortcut` and `linear`: slashes for
+ * points, without what wrappers put in front. Undefined for PyTorch's count of batches, which nothing here needs.
+ */
+export function torchvisionName(name: string): string | undefined {
+  if (name.endsWith('.num_batches_tracked')) return undefined;
+  return name
+    .replace(/^(module|model|_orig_mod)\./, '')
+    .replace(/(denselayer\d+\.(?:norm|conv))\.([12])\./, '$1$2.')
+    .replace(/\.shortcut\./, '.downsample.')
+    .replace(/^linear\./, 'fc.')
+    .replaceAll('.', '/');
+}
+
+/** PyTorch's convolutions are [out, in, height, width], here [height, width, in, out]; linear layers [out, in], here [in, out]. */
+const ORDER: Readonly<Record<number, readonly number[]>> = { 4: [2, 3, 1, 0], 2: [1, 0] };
+
+/** A tensor of PyTorch's layout in that of tfjs. */
+export function fromTorch({ shape, values }: HostTensor): HostTensor {
+  const order = ORDER[shape.length];
+  if (order === undefined) return { shape, values };
+  const strides = shape.map((_, axis) => shape.slice(axis + 1).reduce((product, extent) => product * extent, 1));
+  const to = order.map((axis) => shape[axis] as number);
+  const from = order.map((axis) => strides[axis] as number);
+  const moved = new Float32Array(values.length);
+  const index = to.map(() => 0);
+  let at = 0;
+  for (let i = 0; i < moved.length; i++) {
+    moved[i] = values[at] as number;
+    for (let axis = to.length - 1; axis >= 0; axis--) {
+      const next = (index[axis] as number) + 1;
+      at += from[axis] as number;
+      if (next < (to[axis] as number)) {
+        index[axis] = next;
+        break;
+      }
+      at -= next * (from[axis] as number);
+      index[axis] = 0;
+    }
+  }
+  return { shape: to, values: moved };
+}
+
+function isClassifier(name: string): boolean {
+  return /^(fc|classifier)\//.test(name);
+}
+
+const list = (shape: readonly number[]): string => `[${shape.join(', ')}]`;
+
+/** The first name, and how many more there are. */
+function named(names: readonly string[]): string {
+  const [first] = names as readonly [string];
+  return names.length === 1 ? first : `${first} and ${names.length - 1} more`;
+}
+
+/**
+ * Gives a network the values of a safetensors file in PyTorch's layout (`--init`): all its parameters and statistics, or those that `target` lists. Nothing
+ * changes unless everything fits: throws a `JobError` that names the file and the first tensor that is missing, unknown or of another shape.
+ */
+export function initialise(
+  target: Pick<Net, 'name' | 'parameters' | 'statistics'>,
+  path: string,
+  { rename = torchvisionName, skipClassifier = false }: InitialiseOptions = {},
+): Initialised {
+  const broken = (what: string): JobError => new JobError(`--init ${path}: ${what}`);
+  const found = new Map<string, { readonly source: string; readonly tensor: HostTensor }>();
+  for (const [source, tensor] of readArchive(path).tensors) {
+    const name = rename(source);
+    if (name === undefined) continue;
+    const twin = found.get(name);
+    if (twin !== undefined) throw broken(`tensors ${twin.source} and ${source} are both ${name} of ${target.name}`);
+    found.set(name, { source, tensor: fromTorch(tensor) });
+  }
+  const own: readonly Parameter[] = [...target.parameters, ...target.statistics];
+  const missing = own.filter(({ name }) => !found.has(name)).map(({ name }) => name);
+  if (missing.length > 0) throw broken(`no tensor for ${named(missing)} of ${target.name}`);
+  const names = new Set(own.map(({ name }) => name));
+  const extra = [...found].filter(([name]) => !names.has(name)).map(([, { source }]) => source);
+  if (extra.length > 0) throw broken(`tensor ${named(extra)} is not of ${target.name}`);
+
+  const skipped: string[] = [];
+  const assignments: { variable: tf.Variable; tensor: HostTensor }[] = [];
+  for (const { name, variable } of own) {
+    const { source, tensor } = found.get(name) as { source: string; tensor: HostTensor };
+    const fits = tensor.shape.join() === variable.shape.join();
+    if (!fits && skipClassifier && isClassifier(name)) {
+      skipped.push(name);
+      continue;
+    }
+    if (!fits || !(tensor.values instanceof Float32Array)) {
+      const hint = isClassifier(name) ? '; a classifier of other classes is left out only when asked for' : '';
+      const kind = tensor.values instanceof Float32Array ? '' : ' of whole numbers';
+      throw broken(
+        `tensor ${source} must be of shape ${list(variable.shape)} as ${name} of ${target.name} (in the order of tfjs), ` +
+          `got ${list(tensor.shape)}${kind}${hint}`,
+      );
+    }
+    assignments.push({ variable, tensor });
+  }
+  tf.tidy(() => {
+    for (const { variable, tensor } of assignments) variable.assign(tf.tensor(tensor.values, [...tensor.shape]));
+  });
+  return { loaded: assignments.length, skipped };
+}
+
+/** Convolutions of each of VGG-16's five blocks (Simonyan and Zisserman 2015, configuration D). */
+const VGG_BLOCKS = [2, 2, 3, 3, 3] as const;
+
+/** The place of each convolution in torchvision's `features`, where each is followed by a ReLU and each block by a pool. */
+const VGG_PLACES: ReadonlyMap<number, string> = (() => {
+  const places = new Map<number, string>();
+  let place = 0;
+  VGG_BLOCKS.forEach((count, block) => {
+    for (let index = 1; index <= count; index++) {
+      places.set(place, `conv${block + 1}_${index}`);
+      place += 2;
+    }
+    place += 1;
+  });
+  return places;
+})();
+
+/**
+ * `conv3_1/weight` for `features.10.weight` of torchvision's VGG-16, in the names of the paper's authors; undefined for all that is no convolution, the
+ * classifier among it.
+ */
+export function vgg16Name(name: string): string | undefined {
+  const [, place, kind] = /^features\.(\d+)\.(weight|bias)$/.exec(name) ?? [];
+  const layer = VGG_PLACES.get(Number(place ?? NaN));
+  return layer === undefined || kind === undefined ? undefined : `${layer}/${kind}`;
+}
