@@ -1,0 +1,58 @@
+import { resolve } from 'node:path';
+import { installationFolder } from '../../impl-gpu/tensorflow/installation.ts';
+import type { TensorflowLane } from '../../impl-gpu/tensorflow/installation.ts';
+import { JobError, UsageError, unknownName } from '../errors.ts';
+import { complaint, runProgram } from '../setup/programs.ts';
+import { setUpTensorflow } from '../setup/tensorflow.ts';
+import { parse } from './options.ts';
+
+/** `--verify` in a process of its own, on the TensorFlow of `folder`. */
+async function verifyApart(folder: string): Promise<string> {
+  const program = [process.execPath, ...process.execArgv, process.argv[1] as string];
+  const finished = await runProgram([...program, 'setup', 'tensorflow', '--verify', '--dir', folder], { seconds: 300 });
+  if (finished.code !== 0) throw new JobError(`TensorFlow was built and does not train: ${complaint(finished)}`);
+  return finished.stdout.trim();
+}
+
+async function verifyHere(folder: string): Promise<void> {
+  const { verifyTensorflow } = await import('../setup/verify.ts');
+  process.env['LRD_TENSORFLOW'] = folder;
+  const { version, gpu, lossBefore, lossAfter } = await verifyTensorflow();
+  const place = gpu ? 'GPU' : 'processor';
+  console.log(`TensorFlow ${version} trains on the ${place}: loss ${lossBefore.toFixed(4)} to ${lossAfter.toFixed(4)}`);
+}
+
+/** `lrd setup tensorflow`: what `--backend node` and `node-gpu` run on, built from TensorFlow's own Python wheel. */
+export async function setupCommand(args: readonly string[]): Promise<void> {
+  const options = parse(args, {
+    version: { type: 'string' },
+    dir: { type: 'string' },
+    wheel: { type: 'string' },
+    gpu: { type: 'boolean' },
+    verify: { type: 'boolean' },
+  });
+  const [what, ...rest] = options.positionals;
+  if (what === undefined) throw new UsageError('lrd setup needs what to set up: tensorflow');
+  if (what !== 'tensorflow') throw unknownName('what to set up', what, ['tensorflow']);
+  if (rest.length > 0) throw new UsageError(`lrd setup takes one word, got ${options.positionals.join(' ')}`);
+  const lane: TensorflowLane = options.flag('gpu') ? 'node-gpu' : 'node';
+  const [version, wheel, dir] = [options.text('version'), options.text('wheel'), options.text('dir')];
+  if (version !== undefined && !/^\d+(\.\d+){1,2}(\.?[a-z]+\d+)?$/.test(version)) {
+    throw new UsageError(`--version must be a version of TensorFlow such as 2.21.0, got ${JSON.stringify(version)}`);
+  }
+  if (version !== undefined && wheel !== undefined) throw new UsageError('--version and --wheel exclude each other');
+  const folder = dir === undefined ? installationFolder(lane) : resolve(dir);
+  if (options.flag('verify')) {
+    await verifyHere(folder);
+    return;
+  }
+  await setUpTensorflow({
+    lane,
+    folder,
+    ...(version === undefined ? {} : { version }),
+    ...(wheel === undefined ? {} : { wheel: resolve(wheel) }),
+    verify: verifyApart,
+    report: (line) => process.stderr.write(`${line}\n`),
+  });
+  if (dir !== undefined) console.log(`LRD_TENSORFLOW=${folder} makes --backend ${lane} use it`);
+}

@@ -1,0 +1,101 @@
+/** tfjs-node's sources, and its addon built against a TensorFlow that lies unpacked beside them. */
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { extract } from 'tar';
+import { ADDON, TFJS_SYMBOL } from '../../impl-gpu/tensorflow/installation.ts';
+import { JobError } from '../errors.ts';
+import { complaint, firstThatRuns, runProgram } from './programs.ts';
+
+/** The version whose internals `impl-gpu/tfjs/bridges/tensorflow.ts` was written against. */
+export const TFJS_NODE_VERSION = '4.22.0';
+/** What it asks for by ^3.9.2, and loads before anything else. */
+const PROTOBUF = 'google-protobuf@3.21.4';
+const HEADERS = 'node-api-headers@1.9.0';
+
+/** The N-API version that the addon is built for: every Node since 12.22 has it. */
+const NAPI_VERSION = 8;
+
+/** Fetches an npm package as an archive (its install script never runs) and unpacks it into `target`. */
+async function unpackPackage(specifier: string, archives: string, target: string): Promise<void> {
+  mkdirSync(archives, { recursive: true });
+  mkdirSync(target, { recursive: true });
+  const name = `${specifier.replace(/^@/, '').replaceAll(/[/@]/g, '-')}.tgz`;
+  if (!existsSync(join(archives, name))) {
+    const finished = await runProgram(
+      ['npm', 'pack', '--silent', '--ignore-scripts', '--pack-destination', archives, specifier],
+      { seconds: 300, cwd: archives },
+    );
+    if (finished.code !== 0 || !existsSync(join(archives, name))) {
+      throw new JobError(`npm did not give ${specifier}: ${complaint(finished)}`);
+    }
+  }
+  await extract({ file: join(archives, name), cwd: target, strip: 1 });
+}
+
+/** The folder with node_api.h: beside this Node, of a system package, else from npm. */
+async function findNodeHeaders(archives: string, scratch: string): Promise<string> {
+  const places = [join(dirname(dirname(process.execPath)), 'include', 'node'), '/usr/include/node'];
+  const found = places.find((place) => existsSync(join(place, 'node_api.h')));
+  if (found !== undefined) return found;
+  await unpackPackage(HEADERS, archives, scratch);
+  return join(scratch, 'include');
+}
+
+/**
+ * Puts tfjs-node into `folder`/node_modules. Its `@tensorflow/tfjs` there is the tfjs of the process that loads it: a second copy would be
+ * a second engine, with other variables and gradients.
+ */
+export async function placePackages(folder: string, archives: string): Promise<void> {
+  const modules = join(folder, 'node_modules');
+  const tfjsNode = join(modules, '@tensorflow', 'tfjs-node');
+  await unpackPackage(`@tensorflow/tfjs-node@${TFJS_NODE_VERSION}`, archives, tfjsNode);
+  for (const name of readdirSync(join(tfjsNode, 'dist'))) {
+    if (/_test\.(js|d\.ts)$/.test(name)) rmSync(join(tfjsNode, 'dist', name));
+  }
+  await unpackPackage(PROTOBUF, archives, join(modules, 'google-protobuf'));
+  for (const name of ['tfjs', 'tfjs-core']) {
+    const target = join(modules, '@tensorflow', name);
+    mkdirSync(target, { recursive: true });
+    writeFileSync(join(target, 'index.js'), `module.exports = globalThis[Symbol.for('${TFJS_SYMBOL}')];\n`);
+  }
+}
+
+/** Compiles the addon of `placePackages` against the libraries of `unpackWheel`, then throws the headers away. */
+export async function buildAddon(folder: string, archives: string): Promise<void> {
+  const named = process.env['CXX'];
+  const compiler = await firstThatRuns(
+    [...(named === undefined ? [] : [[named]]), ['g++'], ['c++'], ['clang++']],
+    'a C++ compiler',
+    'install one (Debian: apt-get install g++), or name it in CXX',
+  );
+  const scratch = join(folder, 'headers');
+  const source = join(folder, 'node_modules', '@tensorflow', 'tfjs-node');
+  const partial = join(folder, `${ADDON}.partial`);
+  const headers = await findNodeHeaders(archives, scratch);
+  const finished = await runProgram(
+    [
+      ...compiler,
+      '-O2',
+      '-std=c++17',
+      '-fPIC',
+      '-shared',
+      `-DNAPI_VERSION=${NAPI_VERSION}`,
+      `-I${join(folder, 'tensorflow', 'include')}`,
+      `-I${headers}`,
+      `-I${source}`,
+      join(source, 'binding', 'tfjs_backend.cc'),
+      join(source, 'binding', 'tfjs_binding.cc'),
+      '-o',
+      partial,
+      `-L${join(folder, 'tensorflow')}`,
+      '-l:libtensorflow_cc.so.2',
+      '-l:libtensorflow_framework.so.2',
+      '-Wl,-rpath,$ORIGIN/tensorflow',
+    ],
+    { seconds: 600 },
+  );
+  if (finished.code !== 0) throw new JobError(`${compiler.join(' ')} did not build the addon: ${complaint(finished)}`);
+  renameSync(partial, join(folder, ADDON));
+  rmSync(scratch, { recursive: true, force: true });
+  rmSync(join(folder, 'tensorflow', 'include'), { recursive: true, force: true });
+}
