@@ -22,7 +22,7 @@ const STEPS = 5;
 export async function verifyTensorflow(): Promise<Verified> {
   tf.enableProdMode();
   const { version, gpu } = await useTensorflow('node');
-  const x = tf.tidy(() => tf.sin(tf.reshape(tf.range(0, 8 * 64), [8, 8, 8, 1])));
+  const x = tf.tidy((): tf.Tensor4D => tf.sin(tf.reshape(tf.range(0, 8 * 64), [8, 8, 8, 1])));
   const y = tf.tidy(() => tf.sin(tf.reshape(tf.range(0, 8), [8, 1])));
   const wave = (shape: number[]): tf.Variable =>
     tf.tidy(() => tf.variable(tf.mul(0.1, tf.cos(tf.reshape(tf.range(0, tf.util.sizeFromShape(shape)), shape)))));
