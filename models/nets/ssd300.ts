@@ -64,10 +64,8 @@ export function ssd300({ classes, width = PAPER_WIDTH, ...options }: Ssd300Optio
       size: 3,
       stride,
       padding,
-      ...{
-        bias: true,
-        initial,
-      },
+      bias: true,
+      initial,
     });
     inputs = wide;
     return (x, pass) => tf.relu(shrink(tf.relu(reduce(x, pass)), pass));
@@ -80,10 +78,8 @@ export function ssd300({ classes, width = PAPER_WIDTH, ...options }: Ssd300Optio
         inputs: channels[index] as number,
         outputs: outputs * boxesPerCell(map),
         size: 3,
-        ...{
-          bias: true,
-          initial,
-        },
+        bias: true,
+        initial,
       });
     return { offsets: head('offsets', 4), logits: head('scores', classes) };
   });

@@ -51,7 +51,7 @@ export function pixelCrossEntropy(logits: tf.Tensor4D, { classes, weights }: Lab
     return {
       value: tf.sum(tf.mul(surprise, weights)),
       gradFunc: (dy, saved) => {
-        const error = tf.sub(tf.softmax((saved as tf.Tensor[])[0] as tf.Tensor), oneHot());
+        const error = tf.sub(tf.softmax(saved[0] as tf.Tensor), oneHot());
         return tf.mul(error, tf.expandDims(tf.mul(weights, dy), -1));
       },
     };
