@@ -1,19 +1,19 @@
 import { createHash } from 'node:crypto';
 import {
+  closeSync,
   createReadStream,
-  createWriteStream,
   existsSync,
+  openSync,
   readFileSync,
   renameSync,
   rmSync,
   statSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import * as http from 'node:http';
 import * as https from 'node:https';
-import { Transform } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { JobError } from '../../errors.ts';
 import type { PublishedFile } from './publications.ts';
 
@@ -82,6 +82,34 @@ function forget(part: string): void {
   rmSync(`${part}.tag`, { force: true });
 }
 
+/**
+ * Writes what comes as it comes, so that a break loses nothing of what was there. Returns where the part ends.
+ * Throws `GivenUp` for more bytes than there can be.
+ */
+function receive(response: IncomingMessage, { file, part, stall, onBytes }: Attempt, start: number): Promise<number> {
+  const handle = openSync(part, start > 0 ? 'a' : 'w');
+  let done = start;
+  return new Promise<number>((resolve, reject) => {
+    response.setTimeout(stall, () => response.destroy(new Error(`nothing came for ${stall / 1000} s`)));
+    response.on('data', (chunk: Buffer) => {
+      if (response.destroyed) return;
+      try {
+        if (done + chunk.length > file.bytes) {
+          throw new GivenUp(`it sends more than the ${file.bytes.toLocaleString('en')} bytes published`);
+        }
+        for (let at = 0; at < chunk.length;) at += writeSync(handle, chunk, at);
+        done += chunk.length;
+        onBytes(done);
+      } catch (error) {
+        response.destroy(error as Error);
+      }
+    });
+    response.on('end', () => resolve(done));
+    response.on('error', reject);
+    response.on('close', () => reject(new Error(`the connection broke after ${done.toLocaleString('en')} bytes`)));
+  }).finally(() => closeSync(handle));
+}
+
 /** Adds to the part what it lacks, from where it ends; from the beginning where the server will not continue. */
 async function attempt(address: string, { file, part, stall, onBytes }: Attempt): Promise<void> {
   const have = sizeOfFile(part);
@@ -124,20 +152,10 @@ async function attempt(address: string, { file, part, stall, onBytes }: Attempt)
     const mark = etag !== undefined && !etag.startsWith('W/') ? etag : response.headers['last-modified'];
     if (status === 200) forget(part);
     if (mark !== undefined) writeFileSync(`${part}.tag`, mark);
-    let done = start;
-    const counter = new Transform({
-      transform(chunk: Buffer, _encoding, callback) {
-        done += chunk.length;
-        onBytes(done);
-        if (done > file.bytes)
-          callback(new GivenUp(`it sends more than the ${file.bytes.toLocaleString('en')} bytes published`));
-        else callback(null, chunk);
-      },
-    });
-    response.setTimeout(stall, () => response.destroy(new Error(`nothing came for ${stall / 1000} s`)));
-    await pipeline(response, counter, createWriteStream(part, { flags: start > 0 ? 'a' : 'w' }));
-    if (done < file.bytes)
+    const done = await receive(response, { file, part, stall, onBytes }, start);
+    if (done < file.bytes) {
       throw new Error(`it ended after ${done.toLocaleString('en')} of ${file.bytes.toLocaleString('en')} bytes`);
+    }
   } finally {
     response.destroy();
   }
@@ -162,14 +180,11 @@ async function persist(address: string, job: Attempt, pauses: readonly number[])
       await attempt(address, job);
       return;
     } catch (error) {
-      const { code, path } = error as NodeJS.ErrnoException;
+      const { code } = error as NodeJS.ErrnoException;
       // The disk's fault, not the server's.
-      if (code !== undefined && path !== undefined && FULL.has(code)) {
-        throw new JobError(
-          `${job.part}: cannot be written (${(error as Error).message}); what is there is kept for another try`,
-        );
+      if (code !== undefined && FULL.has(code)) {
+        throw new JobError(`${job.part}: cannot be written (${code}); what is there is kept for another call`);
       }
-      if (code !== undefined && FULL.has(code)) throw new JobError(`${job.part}: cannot be written (${code})`);
       if (error instanceof GivenUp) throw error;
       fruitless = sizeOfFile(job.part) > before ? 0 : fruitless + 1;
       if (fruitless > pauses.length) throw error;
