@@ -73,7 +73,8 @@ class Writer {
 
   folder(name: string): void {
     this.#count();
-    if (name.replaceAll(/[./]/g, '') === '') return;
+    // The folder itself: "./", as many tools begin.
+    if (/^\.\/*$/.test(name)) return;
     this.#make(entryPath(name));
   }
 
