@@ -1,0 +1,68 @@
+/**
+ * Pages that open from a folder, without a server: a template with its script, its worker and tfjs-wasm's binary inside one file. The
+ * worker and the binary stand behind the page's own script, as text that is not run where it stands, so that the page is painted before they are read.
+ */
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { build } from 'vite';
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+
+/** One classic script of a module and everything that it imports. */
+async function bundle(entry: string): Promise<string> {
+  const result = await build({
+    root,
+    configFile: false,
+    logLevel: 'error',
+    build: {
+      write: false,
+      target: 'es2022',
+      lib: { entry: `${root}/${entry}`, formats: ['iife'], name: 'page' },
+      rolldownOptions: { output: { codeSplitting: false } },
+    },
+  });
+  const outputs = (Array.isArray(result) ? result : [result]).flatMap((one) => ('output' in one ? one.output : []));
+  const [chunk, ...others] = outputs;
+  if (chunk?.type !== 'chunk' || others.length > 0) throw new Error(`${entry} did not become one script`);
+  return chunk.code;
+}
+
+/** Text that may stand in a script element. */
+const inert = (code: string): string => code.replaceAll(/<(?=\/script|!--|script)/gi, '\\x3c');
+
+function wasmBinary(): string {
+  const require = createRequire(import.meta.url);
+  const path = require.resolve('@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm');
+  return readFileSync(path).toString('base64');
+}
+
+export interface PageSources {
+  /** Paths from the repository's root. The template has a comment, `<!-- script -->`, where the scripts go. */
+  readonly template: string;
+  readonly script: string;
+  readonly worker: string;
+}
+
+/** Builds a page; returns its HTML. */
+export async function buildPage({ template, script, worker }: PageSources): Promise<string> {
+  const html = readFileSync(`${root}/${template}`, 'utf8');
+  const parts = [
+    `<script>${inert(await bundle(script))}</script>`,
+    `<script type="text/plain" id="worker">${inert(await bundle(worker))}</script>`,
+    `<script type="text/plain" id="tfjs-wasm">${wasmBinary()}</script>`,
+  ];
+  const [before, after, ...rest] = html.split('<!-- script -->');
+  if (before === undefined || after === undefined || rest.length > 0)
+    throw new Error(`${template} needs one <!-- script -->`);
+  return `${before}${parts.join('\n')}${after}`;
+}
+
+/** The pages of this repository by the name of their file. */
+export const PAGES: Readonly<Record<string, PageSources>> = {
+  'conformance.html': {
+    template: 'conformance/browser/page/page.html',
+    script: 'conformance/browser/page/page.ts',
+    worker: 'conformance/browser/page/worker.ts',
+  },
+};
