@@ -45,9 +45,9 @@ interface Opened {
 }
 
 async function open(mode: GpuJsMode): Promise<Opened> {
-  if (mode !== 'webgpu') return { engine: (await createGpuJsEngine({ mode })) as GpuJsEngine<unknown> };
+  if (mode !== 'webgpu') return { engine: await createGpuJsEngine({ mode }) };
   const gpu = await openGpu();
-  return { gpu, engine: (await createGpuJsEngine({ mode, device: gpu.device })) as GpuJsEngine<unknown> };
+  return { gpu, engine: await createGpuJsEngine({ mode, device: gpu.device }) };
 }
 
 type Arrays = GpuJsArray<unknown>;
