@@ -1,11 +1,20 @@
 /** The adapters of this repository by name. Nothing here needs a process: it runs in a page too. */
 import type { Adapter } from '../protocol/types.ts';
+import type { TfjsBackend } from './tfjs.ts';
 
+const EVERYWHERE = ['ref', 'js', 'wasm', 'webgpu', 'tfjs-cpu', 'tfjs-wasm', 'tfjs-webgpu'] as const;
 /** Names of the built-in adapters that a Node process can have, in the order in which they are judged. */
-export const BUILT_IN = ['ref', 'js', 'wasm', 'webgpu', 'tfjs-cpu', 'tfjs-wasm', 'tfjs-webgpu'] as const;
-/** And those that a page can have. */
-export const BUILT_IN_BROWSER = [...BUILT_IN, 'tfjs-webgl'] as const;
-type BuiltIn = (typeof BUILT_IN_BROWSER)[number];
+export const BUILT_IN = [
+  ...EVERYWHERE,
+  'tfjs-node',
+  'tfjs-node-gpu',
+  'gpujs-cpu',
+  'gpujs-webasm',
+  'gpujs-webgpu',
+] as const;
+/** And those that a page can have: an optional peer cannot be imported there by its name. */
+export const BUILT_IN_BROWSER = [...EVERYWHERE, 'tfjs-webgl'] as const;
+type BuiltIn = (typeof BUILT_IN)[number] | (typeof BUILT_IN_BROWSER)[number];
 
 /** A name that is no adapter's. The message names the argument, the value and the rule. */
 export class UnknownAdapterError extends Error {
@@ -29,7 +38,13 @@ async function load(name: BuiltIn): Promise<Adapter> {
     case 'tfjs-wasm':
     case 'tfjs-webgl':
     case 'tfjs-webgpu':
-      return (await import('./tfjs.ts')).openTfjs(name.slice('tfjs-'.length) as 'cpu' | 'wasm' | 'webgl' | 'webgpu');
+    case 'tfjs-node':
+    case 'tfjs-node-gpu':
+      return (await import('./tfjs.ts')).openTfjs(name.slice('tfjs-'.length) as TfjsBackend);
+    case 'gpujs-cpu':
+    case 'gpujs-webasm':
+    case 'gpujs-webgpu':
+      return (await import('./gpujs.ts')).openGpuJs(name.slice('gpujs-'.length) as 'cpu' | 'webasm' | 'webgpu');
   }
 }
 
