@@ -82,6 +82,7 @@ test('each argument of train is checked, and the message names it, the value and
   refusesTraining(['--optimizer', 'sgdm-avg', '--window', '2.5'], /--window must be a whole number of at least 1/);
   refusesTraining(['--optimizer', 'radam', '--variant', 'keras'], /--variant must be one of torch, .*; got "keras"/);
   refusesTraining(['--optimizer', 'adam', '--nesterov'], /--nesterov must be of the optimizer's; adam has --beta1/);
+  refusesTraining(['--engine', 'cuda'], /--engine must be one of fused, gpujs; got "cuda"/);
   refusesTraining(['--regularizer', 'XX'], /--regularizer must be one of gradient-dropout/);
   refusesTraining(['--schedule', 'lr=never'], /--schedule's form must be one of/);
 });
@@ -91,7 +92,7 @@ test('every setting of the command line reaches the request', () => {
     (
       'fcnet --data digits --optimizer rmsprop --rho 0.9 --epsilon-placement inside --centered --momentum 0.5 --keep 0.3 --lr 0.01 ' +
       '--weight-decay 5e-4 --regularizer DG --regularizer SD:0.8 --schedule lr=step:100,150 --batch-size 32 --epochs 3 --seed 0x10 ' +
-      '--backend cpu --width 8 --limit 100 --init w.safetensors --out runs/x --tensorboard --checkpoint-seconds 5'
+      '--backend cpu --engine gpujs --width 8 --limit 100 --init w.safetensors --out runs/x --tensorboard --checkpoint-seconds 5'
     ).split(' '),
   );
   assert.equal(request, {
@@ -109,6 +110,7 @@ test('every setting of the command line reaches the request', () => {
     epochs: 3,
     seed: 16n,
     backend: 'cpu',
+    engine: 'gpujs',
     width: 8,
     limit: 100,
     init: 'w.safetensors',

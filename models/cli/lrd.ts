@@ -23,9 +23,9 @@ const USAGE = `usage: lrd COMMAND ...
   lrd doctor [--json]                  what runs here
   lrd train RECIPE [--data D] [--data-dir DIR] [--optimizer R] [--keep P] [--lr A] [--momentum B]
             [--weight-decay L] [--regularizer NAME[:VALUE]]... [--schedule TARGET=FORM[:ARGS]]...
-            [--batch-size N] [--epochs N] [--seed S] [--backend B] [--width W] [--limit N]
-            [--augment none|crop-flip|resized-crop-flip] [--init FILE] [--out DIR] [--tensorboard]
-            [--checkpoint-seconds S]
+            [--batch-size N] [--epochs N] [--seed S] [--backend B] [--engine E] [--width W]
+            [--limit N] [--augment none|crop-flip|resized-crop-flip] [--init FILE] [--out DIR]
+            [--tensorboard] [--checkpoint-seconds S]
                                        train a network and leave a run folder; the optimizers' other
                                        settings: --beta1 --beta2 --epsilon --rho --window --dampening
                                        --nesterov --centered --epsilon-mode --epsilon-placement

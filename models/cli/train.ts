@@ -7,7 +7,7 @@ import { OPTIMIZERS, RECIPES, findRecipe } from '../recipes.ts';
 import { consoleProgress } from '../trainer/progress.ts';
 import { parseRegularizers } from '../trainer/regularizers.ts';
 import type { ResolvedRequest } from '../trainer/request.ts';
-import { HYPER_NAMES, resolveRequest } from '../trainer/request.ts';
+import { ENGINES, HYPER_NAMES, resolveRequest } from '../trainer/request.ts';
 import { defaultFolder, resumeTraining, runTraining } from '../trainer/runTraining.ts';
 import type { ResumeRequest } from '../trainer/runTraining.ts';
 import { parseSchedules } from '../trainer/schedules/parse.ts';
@@ -85,6 +85,7 @@ export function parseTraining(args: readonly string[]): ResolvedRequest & { chec
     epochs: { type: 'string' },
     seed: { type: 'string' },
     backend: { type: 'string' },
+    engine: { type: 'string' },
     width: { type: 'string' },
     limit: { type: 'string' },
     augment: { type: 'string' },
@@ -99,6 +100,8 @@ export function parseTraining(args: readonly string[]): ResolvedRequest & { chec
   findRecipe(recipe);
   const optimizer = options.text('optimizer') ?? 'sgdm';
   if (!OPTIMIZERS.includes(optimizer)) throw unknownName('--optimizer', optimizer, OPTIMIZERS);
+  const engine = options.text('engine');
+  if (engine !== undefined && !ENGINES.includes(engine)) throw unknownName('--engine', engine, ENGINES);
   const data = options.text('data');
   if (data !== undefined) checkDataSetName(data);
   const request = resolveRequest({
@@ -116,6 +119,7 @@ export function parseTraining(args: readonly string[]): ResolvedRequest & { chec
     epochs: options.number('epochs', 'a whole number of at least 1', atLeast1),
     seed: readSeed(options),
     backend: options.text('backend'),
+    engine,
     width: options.number('width', 'a whole number of at least 1', atLeast1),
     limit: options.number('limit', 'a whole number of at least 1', atLeast1),
     augment: readAugment(options),

@@ -1,4 +1,5 @@
 import { RULES } from '../../spec/rules.ts';
+import type { RuleName } from '../../spec/rules.ts';
 import { randomSeed } from '../../impl-gpu/random.ts';
 import { findRecipe } from '../recipes.ts';
 import type { Regularizers } from './regularizers.ts';
@@ -34,6 +35,8 @@ export interface TrainingRequest {
   readonly seed?: bigint | undefined;
   /** Default `auto`. */
   readonly backend?: string | undefined;
+  /** The kernels of the optimizer's step, a name of `ENGINES`. Default `fused`. */
+  readonly engine?: string | undefined;
   /** Default: the recipe's own width. */
   readonly width?: number | undefined;
   /** Images of each split that are used, at most. Default: all. */
@@ -60,28 +63,36 @@ export interface ResolvedRequest extends TrainingRequest {
   readonly epochs: number;
   readonly seed: bigint;
   readonly backend: string;
+  readonly engine: string;
   readonly tensorBoard: boolean;
 }
 
 /** Throws a `UsageError` for an unknown recipe. */
 export function resolveRequest(request: TrainingRequest): ResolvedRequest {
   const { defaults } = findRecipe(request.recipe);
+  const { optimizer = 'sgdm' } = request;
+  // A paper's 5e-4 is L2; AdamW's decay means something else.
+  const decoupled = Object.hasOwn(RULES, optimizer) && RULES[optimizer as RuleName].decay === 'decoupled';
   return {
     ...request,
     data: request.data ?? defaults.data,
-    optimizer: request.optimizer ?? 'sgdm',
+    optimizer,
     keepProbability: request.keepProbability ?? 1,
     hyper: request.hyper ?? {},
     regularizers: request.regularizers ?? {},
-    weightDecay: request.weightDecay ?? defaults.weightDecay,
+    weightDecay: request.weightDecay ?? (decoupled ? undefined : defaults.weightDecay),
     schedules: { ...defaults.schedules, ...request.schedules },
     batchSize: request.batchSize ?? defaults.batchSize,
     epochs: request.epochs ?? defaults.epochs,
     seed: request.seed ?? randomSeed(),
     backend: request.backend ?? 'auto',
+    engine: request.engine ?? 'fused',
     tensorBoard: request.tensorBoard ?? false,
   };
 }
+
+/** Names that `--engine` takes: this package's kernels, or gpu.js ones. */
+export const ENGINES: readonly string[] = ['fused', 'gpujs'];
 
 /** Hyper-parameters of any rule that `hyper` takes: all but those that are fields of their own. */
 export const HYPER_NAMES: readonly string[] = [

@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { useBackend } from '../backend.ts';
 import { withAugmentation } from '../data/augmentation.ts';
 import { loadImageSet } from '../data/catalogue.ts';
@@ -6,10 +6,12 @@ import { limitSet } from '../data/dataSet.ts';
 import type { ImageSet } from '../data/dataSet.ts';
 import { describeEnvironment } from '../environment.ts';
 import { JobError, UsageError } from '../errors.ts';
+import { initialise } from '../nets/initialise.ts';
 import { countParameters } from '../nets/net.ts';
 import type { Net } from '../nets/net.ts';
 import { createOptimizer, findRecipe, restoreOptimizer } from '../recipes.ts';
 import type { RecipeOptions } from '../recipes.ts';
+import { UnsupportedError, loadGpuJs } from '../../impl-gpu/tfjs/index.ts';
 import type { LrdOptimizer } from '../../impl-gpu/tfjs/index.ts';
 import { hasCheckpoint, readCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import type { TrainingPosition } from './checkpoint.ts';
@@ -22,6 +24,8 @@ import { resolveRequest } from './request.ts';
 import type { Run, RunConfig } from './runFolder.ts';
 import { appendMetrics, checkFree, createRunFolder, readRun, rewriteMetrics } from './runFolder.ts';
 import { resolveSchedules } from './schedules/schedule.ts';
+import { logToTensorBoard } from './tensorboard/logger.ts';
+import type { TensorBoardLogger } from './tensorboard/logger.ts';
 import { train } from './train.ts';
 
 export type { TrainingRequest };
@@ -94,8 +98,14 @@ function withWayOn(error: unknown, folder: string, kept: TrainingPosition | unde
 async function carryOut(work: Work, controls: RunControls): Promise<Run> {
   const { folder, config, set, net, optimizer, beforeStep, from } = work;
   const { noisyLabels } = config.regularizers ?? {};
+  const stepsPerEpoch = Math.ceil(set.train.count / config.batchSize);
   let kept = from;
+  let log: TensorBoardLogger | undefined;
   try {
+    if (config.tensorBoard === true) {
+      const done = from === undefined ? 0 : (from.epoch - 1) * stepsPerEpoch + from.batch;
+      log = logToTensorBoard(folder, done, stepsPerEpoch);
+    }
     await train({
       label: `${config.optimizer} p=${config.keepProbability}`,
       net,
@@ -114,7 +124,11 @@ async function carryOut(work: Work, controls: RunControls): Promise<Run> {
       }),
       beforeStep,
       ...(noisyLabels === undefined ? {} : { noisyLabels }),
-      onEpoch: (line) => appendMetrics(folder, line),
+      onStep: (report) => log?.step(report),
+      onEpoch: (line, step) => {
+        appendMetrics(folder, line);
+        log?.epoch(line, step);
+      },
       onCheckpoint: async (position, step) => {
         await saveCheckpoint(folder, net, optimizer, { config, position, step });
         kept = position;
@@ -126,8 +140,20 @@ async function carryOut(work: Work, controls: RunControls): Promise<Run> {
   } catch (error) {
     throw withWayOn(error, folder, kept);
   } finally {
+    log?.close();
     optimizer.dispose();
     net.dispose();
+  }
+}
+
+/** Loads what an engine needs beside this package. */
+async function loadEngine(engine: unknown): Promise<void> {
+  if (engine !== 'gpujs') return;
+  try {
+    await loadGpuJs();
+  } catch (error) {
+    if (error instanceof UnsupportedError) throw new JobError(`--engine gpujs: ${error.message}`);
+    throw error;
   }
 }
 
@@ -144,12 +170,14 @@ function netOptions(seed: bigint, width: number | undefined, { standardDropout }
 /** Trains and leaves a run folder. Everything that can be wrong with the call is found before the folder is made. */
 export async function runTraining(asked: TrainingRequest, controls: RunControls): Promise<Run> {
   const request = resolveRequest(asked);
-  const { regularizers, width, limit, init, seed } = request;
+  const { regularizers, width, limit, seed } = request;
+  const init = request.init === undefined ? undefined : resolve(request.init);
   const recipe = findRecipe(request.recipe);
+  await loadEngine(request.engine);
   const optimizer = createOptimizer(request.optimizer, {
     learningRate: request.learningRate,
     weightDecay: request.weightDecay,
-    others: { ...request.hyper, ...ofOptimizer(regularizers) },
+    others: { ...request.hyper, ...ofOptimizer(regularizers), engine: request.engine },
     keepProbability: request.keepProbability,
     seed,
   });
@@ -160,6 +188,7 @@ export async function runTraining(asked: TrainingRequest, controls: RunControls)
   const set = await loadSet({ data, dataDir, limit, augment });
   if (set.remark !== undefined) controls.progress.line(`${set.name}: ${set.remark}`);
   const net = recipe.build(set, netOptions(seed, width, regularizers));
+  if (init !== undefined) initialise(net, init);
   optimizer.bind(net.parameters.map(({ variable }) => variable));
   const config: RunConfig = {
     recipe: request.recipe,
@@ -212,10 +241,18 @@ export async function resumeTraining(request: ResumeRequest, controls: RunContro
     limit: config.limit,
     augment: config.augmentation,
   });
+  const { examples } = config;
+  if (examples !== undefined && examples.train !== set.train.count) {
+    throw new JobError(
+      `${set.source}: ${set.train.count} training images, the run in ${folder} began with ${examples.train}`,
+    );
+  }
+  await loadEngine(config.hyper['engine']);
   const net = recipe.build(set, netOptions(BigInt(config.seed), config.width, config.regularizers));
   const optimizer = restoreOptimizer(config.optimizer, checkpoint?.optimizer ?? config.hyper);
   try {
-    await checkpoint?.restore(net, optimizer);
+    if (checkpoint !== undefined) await checkpoint.restore(net, optimizer);
+    else if (config.init !== undefined) initialise(net, config.init);
     optimizer.bind(net.parameters.map(({ variable }) => variable));
   } catch (error) {
     optimizer.dispose();

@@ -10,6 +10,7 @@ const TARGETS: Readonly<Record<string, ScheduleTarget>> = {
 };
 
 const GRAMMAR: Readonly<Record<string, string>> = {
+  constant: 'constant',
   step: 'step:EPOCH,EPOCH...[:GAMMA]',
   'step-early': 'step-early:EPOCH,EPOCH...[:GAMMA]',
   polynomial: 'polynomial[:POWER]',
@@ -65,6 +66,9 @@ function parseOne(text: string): [ScheduleTarget, Schedule] {
   const phases = (part: string | undefined): { epochsPerRate?: number[] } =>
     part === undefined ? {} : { epochsPerRate: wholes(part) };
   switch (form) {
+    case 'constant':
+      if (first !== undefined) refuse('must have no parts');
+      return [target, { kind: 'constant' }];
     case 'step':
     case 'step-early': {
       const milestones = wholes(needed());

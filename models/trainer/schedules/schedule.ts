@@ -12,6 +12,8 @@ export type TaperScheme = '01' | '02' | '21' | '22' | '23';
  * the run was given (`--lr`, `--keep` ...). What is left out has the default that is said.
  */
 export type Schedule =
+  /** The base itself, throughout: what takes a recipe's own schedule away. */
+  | { readonly kind: 'constant' }
   /**
    * base gamma^(milestones before the epoch): "reduced at the 100th epoch" (TNNLS 2022, IV-A) means that epochs 1 to 100 run at
    * the first rate; `early`: 1 to 99, as in the authors' code. Default gamma .1.
@@ -76,6 +78,8 @@ export function compileSchedule(schedule: Schedule, context: ScheduleContext): (
       value(Math.ceil(step / stepsPerEpoch));
   const steps = (epochs = context.epochs): number => epochs * stepsPerEpoch;
   switch (schedule.kind) {
+    case 'constant':
+      return () => base;
     case 'step': {
       const { milestones, gamma = 0.1, early = false } = schedule;
       return byEpoch((epoch) => {

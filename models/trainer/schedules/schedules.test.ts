@@ -118,11 +118,13 @@ test('cosine goes from the base down to its minimum, half way at half time; valu
   for (let step = 1; step < 41; step++) assert.ok(cosine(step + 1) < cosine(step));
   const epochs = compileSchedule({ kind: 'epochs', values: [[4, 3], [2, 5]] }, context); // prettier-ignore
   assert.equal([1, 10, 11, 30, 31, 99].map(epochs), [0.2, 0.2, 5, 5, 3, 3]);
+  assert.equal([1, 99].map(compileSchedule({ kind: 'constant' }, context)), [0.2, 0.2]);
 });
 
 test('the grammar of --schedule: every form, as it stands in config.json', () => {
   const parse = (text: string): unknown => Object.entries(parseSchedules([text]))[0];
   const forms: readonly [string, unknown][] = [
+    ['lr=constant', ['learningRate', { kind: 'constant' }]],
     ['lr=step:100,150', ['learningRate', { kind: 'step', milestones: [100, 150] }]],
     ['lr=step:30:0.2', ['learningRate', { kind: 'step', milestones: [30], gamma: 0.2 }]],
     ['lr=step-early:100,150', ['learningRate', { kind: 'step', milestones: [100, 150], early: true }]],
@@ -155,6 +157,7 @@ test('a wrong schedule is one line that names the value and the rule', () => {
     [['lr=step:10:x'], /GAMMA of at least 0/],
     [['lr=step:10:1:1'], /single colons/],
     [['lr=step:'], /single colons/],
+    [['lr=constant:1'], /must have no parts/],
     [['lr=polynomial:0'], /POWER above 0/],
     [['lr=cosine:1:2'], /no more parts/],
     [['lr=cosine:'], /single colons/],
