@@ -4,6 +4,7 @@ import type { GpuDiagnosis } from '../../impl-gpu/device/gpu.ts';
 import { BACKENDS, useBackend } from '../backend.ts';
 import type { BackendName } from '../backend.ts';
 import { describeEnvironment } from '../environment.ts';
+import { probeGpuJs } from './doctorGpuJs.ts';
 import { parse } from './options.ts';
 
 interface Finding {
@@ -47,12 +48,14 @@ export async function doctorCommand(args: readonly string[]): Promise<void> {
   for (const name of BACKENDS) if (name !== 'auto') backends.push(await probe(name));
   const auto = await useBackend('auto');
   const environment = describeEnvironment(auto);
+  const gpujs = await probeGpuJs();
   if (options.flag('json')) {
-    console.log(JSON.stringify({ environment, backends, auto, webgpu: gpu }, null, 2));
+    console.log(JSON.stringify({ environment, backends, auto, webgpu: gpu, gpujs }, null, 2));
     return;
   }
   for (const [name, value] of Object.entries(environment)) row(name, String(value));
   for (const { backend, runs, detail } of backends) row(backend, `${runs ? 'runs' : 'does not run'}: ${detail}`);
+  row('gpu.js', `${gpujs.modes.length > 0 ? 'runs' : 'does not run'}: ${gpujs.detail}`);
   printGpu(gpu);
   row('auto', `takes ${auto}: ${auto === 'webgpu' ? 'there is a hardware GPU' : 'no hardware GPU was found'}`);
 }
