@@ -2,6 +2,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { InvalidArgumentError } from '../../validate.ts';
 import { installDilatedGradients } from './dilated.ts';
+import { installPadding } from './tensorflow/padding.ts';
 import { installWasmShims } from './wasm/index.ts';
 import { defaultThreads } from './wasm/team.ts';
 
@@ -21,6 +22,7 @@ const enabled = new Set<string>();
  * - every backend: gradients of dilated convolutions, of `tf.layers.conv2d` too.
  * - `wasm`: products with transposed operands, which every gradient has, and convolutions with their gradients, at full speed and over several
  *   threads; gradients of depthwise convolutions and of `tf.gather`; clones that share their data.
+ * - `tensorflow`: convolutions and maximum pools padded by a number of pixels.
  *
  * Throws `InvalidArgumentError` on a number of threads that is not a whole number of at least 1, and an `Error` when tfjs is not the
  * version whose internals this package knows.
@@ -33,5 +35,6 @@ export function enableTraining({ threads = defaultThreads() }: TrainingOptions =
   if (enabled.has(backend)) return;
   if (enabled.size === 0) installDilatedGradients();
   if (backend === 'wasm') installWasmShims(threads);
+  if (backend === 'tensorflow') installPadding();
   enabled.add(backend);
 }

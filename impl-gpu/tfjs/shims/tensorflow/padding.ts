@@ -1,0 +1,174 @@
+/**
+ * tfjs-node 4.22 refuses convolutions and maximum pools whose padding is a number of pixels (PyTorch's), which every residual
+ * network has. Here such a call becomes one that it takes: 'same' where that pads alike, else 'valid' on a padded input.
+ */
+import * as tf from '@tensorflow/tfjs';
+
+type Kernel = NonNullable<ReturnType<typeof tf.getKernel>>;
+type KernelFunc = Kernel['kernelFunc'];
+type Parameters = Parameters_<KernelFunc>;
+type Parameters_<F> = F extends (params: infer P) => unknown ? P : never;
+type Pair = readonly [number, number];
+
+const BACKEND = 'tensorflow';
+
+const pair = (value: unknown): Pair =>
+  Array.isArray(value) ? (value as unknown as Pair) : [(value ?? 1) as number, (value ?? 1) as number];
+
+/** What a window does along height and width. */
+interface Window {
+  /** Height and width of the input. */
+  readonly input: Pair;
+  readonly size: Pair;
+  readonly strides: unknown;
+  readonly dilations: unknown;
+}
+
+/** Pixels before and after, along height and along width. */
+type Sides = readonly [Pair, Pair];
+
+/** Padding in pixels; undefined for 'same' and 'valid', and where there is none. */
+function sidesOf(pad: unknown): Sides | undefined {
+  if (typeof pad === 'number') {
+    return pad === 0
+      ? undefined
+      : [
+          [pad, pad],
+          [pad, pad],
+        ];
+  }
+  // tfjs's explicit padding is a pair for each of the four axes.
+  return Array.isArray(pad) ? [pad[1] as Pair, pad[2] as Pair] : undefined;
+}
+
+/** Whether TensorFlow's 'same' pads alike, and gives as many outputs. */
+export function padsLikeSame(sides: Sides, { input, size, strides, dilations }: Window): boolean {
+  return sides.every(([before, after], axis) => {
+    const [length, taps] = [input[axis] as number, size[axis] as number];
+    const stride = pair(strides)[axis] as number;
+    const reach = (taps - 1) * (pair(dilations)[axis] as number) + 1;
+    const outputs = Math.ceil(length / stride);
+    const total = Math.max((outputs - 1) * stride + reach - length, 0);
+    const given = Math.floor((length + before + after - reach) / stride) + 1;
+    return given === outputs && before === Math.floor(total / 2) && after === total - before;
+  });
+}
+
+/** How a kernel's inputs and output change for a padded input. */
+interface Recipe {
+  readonly kernel: string;
+  readonly window: (params: Parameters) => Window;
+  /** The same call with 'valid' padding on a padded input; its output is cut back where it is of the input's shape. */
+  readonly padded: (
+    params: Parameters,
+    pad: (x: tf.TensorInfo) => tf.Tensor,
+    padShape: (shape: number[]) => number[],
+  ) => Parameters;
+  /** What lies around the input. */
+  readonly border: number;
+  readonly cutsBack: boolean;
+}
+
+const heightAndWidth = (shape: readonly number[]): Pair => [shape[1] as number, shape[2] as number];
+const tensorOf = ({ inputs }: Parameters, name: string): tf.TensorInfo => inputs[name] as tf.TensorInfo;
+const attribute = ({ attrs }: Parameters, name: string): unknown => (attrs as unknown as Record<string, unknown>)[name];
+const valid = (
+  params: Parameters,
+  inputs: tf.NamedTensorInfoMap,
+  attrs: Readonly<Record<string, string | number[]>> = {},
+): Parameters => ({
+  ...params,
+  inputs: { ...params.inputs, ...inputs },
+  attrs: { ...params.attrs, pad: 'valid', ...attrs },
+});
+
+function convolution(kernel: string, input: 'x' | 'shape', filter: 'filter' | 'shape'): Recipe {
+  return {
+    kernel,
+    border: 0,
+    cutsBack: input === 'shape',
+    window: (params) => ({
+      input: heightAndWidth(
+        input === 'x' ? tensorOf(params, 'x').shape : (attribute(params, 'inputShape') as number[]),
+      ),
+      size:
+        filter === 'filter'
+          ? (tensorOf(params, 'filter').shape.slice(0, 2) as unknown as Pair)
+          : ((attribute(params, 'filterShape') as number[]).slice(0, 2) as unknown as Pair),
+      strides: attribute(params, 'strides'),
+      dilations: attribute(params, 'dilations'),
+    }),
+    padded: (params, pad, padShape) =>
+      input === 'x'
+        ? valid(params, { x: pad(tensorOf(params, 'x')) })
+        : valid(params, {}, { inputShape: padShape(attribute(params, 'inputShape') as number[]) }),
+  };
+}
+
+const RECIPES: readonly Recipe[] = [
+  convolution('Conv2D', 'x', 'filter'),
+  convolution('FusedConv2D', 'x', 'filter'),
+  convolution('FusedDepthwiseConv2D', 'x', 'filter'),
+  convolution('Conv2DBackpropInput', 'shape', 'filter'),
+  convolution('Conv2DBackpropFilter', 'x', 'shape'),
+  convolution('DepthwiseConv2dNative', 'x', 'filter'),
+  convolution('DepthwiseConv2dNativeBackpropInput', 'shape', 'filter'),
+  convolution('DepthwiseConv2dNativeBackpropFilter', 'x', 'shape'),
+  {
+    kernel: 'MaxPool',
+    border: -Infinity,
+    cutsBack: false,
+    window: (params) => ({
+      input: heightAndWidth(tensorOf(params, 'x').shape),
+      size: pair(attribute(params, 'filterSize')),
+      strides: attribute(params, 'strides'),
+      dilations: 1,
+    }),
+    padded: (params, pad) => valid(params, { x: pad(tensorOf(params, 'x')) }),
+  },
+  {
+    kernel: 'MaxPoolGrad',
+    border: -Infinity,
+    cutsBack: true,
+    window: (params) => ({
+      input: heightAndWidth(tensorOf(params, 'input').shape),
+      size: pair(attribute(params, 'filterSize')),
+      strides: attribute(params, 'strides'),
+      dilations: 1,
+    }),
+    padded: (params, pad) => valid(params, { input: pad(tensorOf(params, 'input')) }),
+  },
+];
+
+/** A kernel's function that takes numbers of pixels too. */
+function withPadding(original: KernelFunc, { window, padded, border, cutsBack }: Recipe): KernelFunc {
+  return (params) => {
+    const sides = sidesOf(attribute(params, 'pad'));
+    if (sides === undefined) return original(params);
+    const { input, ...rest } = window(params);
+    if (padsLikeSame(sides, { input, ...rest })) {
+      return original({ ...params, attrs: { ...params.attrs, pad: 'same' } });
+    }
+    const [rows, columns] = sides;
+    const around: [number, number][] = [[0, 0], [...rows], [...columns], [0, 0]];
+    const grown = (shape: number[]): number[] =>
+      shape.map((extent, axis) => extent + (around[axis]?.[0] ?? 0) + (around[axis]?.[1] ?? 0));
+    return tf.tidy(() => {
+      // A kernel's inputs may be records; `reshape` makes a tensor of either.
+      const surround = (x: tf.TensorInfo): tf.Tensor => tf.pad(tf.reshape(x as tf.Tensor, x.shape), around, border);
+      const output = original(padded(params, surround, grown)) as tf.Tensor;
+      if (!cutsBack) return output;
+      return tf.slice(output, [0, rows[0], columns[0], 0], [output.shape[0] ?? 0, ...input, output.shape[3] ?? 0]);
+    });
+  };
+}
+
+/** Installs the wrapped kernels on the tensorflow backend. */
+export function installPadding(): void {
+  for (const recipe of RECIPES) {
+    const kernel = tf.getKernel(recipe.kernel, BACKEND);
+    if (kernel === undefined) throw new Error(`the tensorflow backend has no ${recipe.kernel}`);
+    tf.unregisterKernel(recipe.kernel, BACKEND);
+    tf.registerKernel({ ...kernel, kernelFunc: withPadding(kernel.kernelFunc, recipe) });
+  }
+}
