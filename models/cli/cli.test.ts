@@ -92,7 +92,7 @@ test('every setting of the command line reaches the request', () => {
     (
       'fcnet --data digits --optimizer rmsprop --rho 0.9 --epsilon-placement inside --centered --momentum 0.5 --keep 0.3 --lr 0.01 ' +
       '--weight-decay 5e-4 --regularizer DG --regularizer SD:0.8 --schedule lr=step:100,150 --batch-size 32 --epochs 3 --seed 0x10 ' +
-      '--backend cpu --engine gpujs --width 8 --limit 100 --init w.safetensors --out runs/x --tensorboard --checkpoint-seconds 5'
+      '--backend cpu --engine gpujs --width 8 --limit 100 --augment none --init w.safetensors --out runs/x --tensorboard --checkpoint-seconds 5'
     ).split(' '),
   );
   assert.equal(request, {
@@ -113,6 +113,7 @@ test('every setting of the command line reaches the request', () => {
     engine: 'gpujs',
     width: 8,
     limit: 100,
+    augment: 'none',
     init: 'w.safetensors',
     out: 'runs/x',
     tensorBoard: true,
