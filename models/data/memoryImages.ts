@@ -13,6 +13,7 @@ export function cropInto(out: Uint8Array, image: Uint8Array, shape: ImageShape, 
   const first = Math.max(0, crop.left);
   const last = Math.min(width, width + crop.left);
   out.fill(0);
+  if (first >= last) return;
   for (let y = 0; y < height; y++) {
     const from = y + crop.top;
     if (from < 0 || from >= height) continue;

@@ -103,7 +103,7 @@ const HOSTILE = [
   'a\\b',
   'a\u0001b',
   '..',
-  `${'x'.repeat(300)}`,
+  'x'.repeat(300),
 ];
 
 test('a path that leads out of the folder is refused, in a tar and in a zip', async () => {
@@ -143,7 +143,7 @@ test('whatever name is accepted stays below the folder', () => {
       }
       const joined = join('/root/into', path);
       assert.ok(joined.startsWith('/root/into/') && joined.length > '/root/into/'.length, name);
-      assert.not.match(path, /\\|\u0000/);
+      assert.not.ok(path.includes('\\') || path.includes('\u0000'));
     }),
     { seed, numRuns: 2000, includeErrorInReport: true },
   );

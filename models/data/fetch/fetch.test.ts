@@ -1,0 +1,269 @@
+import { spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import * as assert from 'uvu/assert';
+import { suite } from '../../../conformance/harness/suite.ts';
+import { loadImageSet } from '../catalogue.ts';
+import { fetchDataSet } from './fetchDataSet.ts';
+import type { Publication } from './publications.ts';
+import { PUBLICATIONS } from './publications.ts';
+import type { TestServer } from './testing.ts';
+import { honest, md5, openServer, tar, zip } from './testing.ts';
+import { verifyDataSet } from './verifyDataSet.ts';
+
+const test = suite('models/data/fetch');
+const scratch = mkdtempSync(join(tmpdir(), 'lrd-fetch-'));
+let server: TestServer;
+test.before(async () => {
+  server = await openServer();
+});
+test.after(async () => {
+  await server.close();
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+/** A CIFAR-10 of three records a file. */
+const cifarFiles = ['data_batch_1', 'data_batch_2', 'data_batch_3', 'data_batch_4', 'data_batch_5', 'test_batch'].map(
+  (stem, k) => ({
+    name: `cifar-10-batches-bin/${stem}.bin`,
+    body: Buffer.from(Uint8Array.from({ length: 3 * 3073 }, (_, i) => (i % 3073 === 0 ? k : (i * (k + 3)) % 256))),
+  }),
+);
+const cifarArchive = gzipSync(tar([{ name: 'cifar-10-batches-bin/', type: '5' }, ...cifarFiles]));
+
+function publication(
+  name: string,
+  files: readonly { name: string; bytes: Buffer; archive?: 'tar' | 'zip'; md5?: string }[],
+): Publication {
+  return {
+    name,
+    title: '',
+    homepage: '',
+    licence: '',
+    size: 0,
+    files: files.map((file) => ({
+      name: file.name,
+      urls: [`${server.base}/publisher/${name}/${file.name}`],
+      bytes: file.bytes.length,
+      md5: file.md5 ?? md5(file.bytes),
+      ...(file.archive === undefined ? {} : { archive: file.archive, limits: { bytes: 1e6, files: 100 } }),
+    })),
+  };
+}
+
+interface Outcome {
+  readonly message: string;
+  readonly folder: string;
+  readonly lines: readonly string[];
+}
+
+async function fetch(published: Publication, folder: string, mirror?: string): Promise<Outcome> {
+  const lines: string[] = [];
+  let message = 'done';
+  try {
+    await fetchDataSet(published.name, {
+      folder,
+      mirror,
+      publications: [published],
+      patience: { stall: 300, pauses: [1] },
+      progress: { bytes: () => undefined, line: (text) => lines.push(text) },
+    });
+  } catch (error) {
+    ({ message } = error as Error);
+  }
+  return { message, folder, lines };
+}
+
+const place = (): string => mkdtempSync(join(scratch, 'place-'));
+
+test('a set is fetched, unpacked, and there in one step with the sums of its files; again costs nothing', async () => {
+  const set = publication('cifar10', [{ name: 'cifar-10-binary.tar.gz', bytes: cifarArchive, archive: 'tar' }]);
+  server.behave('/publisher/cifar10/cifar-10-binary.tar.gz', honest(cifarArchive));
+  const { message, folder } = await fetch(set, place());
+  assert.is(message, 'done');
+  assert.equal(readdirSync(folder), ['cifar10'], 'no download and no staging folder is left');
+  assert.equal(readdirSync(join(folder, 'cifar10')).sort(), ['SHA256SUMS', 'cifar-10-batches-bin']);
+  const checked = spawnSync('sha256sum', ['-c', '--quiet', 'SHA256SUMS'], {
+    cwd: join(folder, 'cifar10'),
+    encoding: 'utf8',
+  });
+  assert.is(checked.status, 0, checked.stdout + checked.stderr);
+  const loaded = await loadImageSet('cifar10', folder);
+  assert.equal([loaded.train.count, loaded.test.count], [15, 3]);
+  assert.is(loaded.remark, 'a part of the set: 15 of 50,000 training images and 3 of 10,000 test images');
+  const asked = server.asked.length;
+  const again = await fetch(set, folder);
+  assert.is(again.message, 'done');
+  assert.match(again.lines[0] ?? '', /cifar10 is in .*cifar10 already/);
+  assert.is(server.asked.length, asked);
+});
+
+test('files that are no archives lie as they were published, and a mirror is asked instead of the publisher', async () => {
+  const parts = ['images', 'labels'].map((stem) => ({ name: `${stem}.gz`, bytes: gzipSync(stem) }));
+  for (const { name, bytes } of parts) server.behave(`/mirror/base/mnist/${name}`, honest(bytes));
+  const asked = server.asked.length;
+  const { message, folder } = await fetch(publication('mnist', parts), place(), `${server.base}/mirror/base/`);
+  assert.is(message, 'done');
+  assert.equal(server.asked.slice(asked), ['/mirror/base/mnist/images.gz', '/mirror/base/mnist/labels.gz']);
+  assert.equal(readdirSync(join(folder, 'mnist')).sort(), ['SHA256SUMS', 'images.gz', 'labels.gz']);
+  const wrong = await fetch(publication('mnist', parts), place(), 'ftp://somewhere');
+  assert.match(wrong.message, /LRD_DATA_MIRROR must be an http or https address, got "ftp:\/\/somewhere"/);
+});
+
+test('a fetch that broke off goes on where it was, and keeps what was whole', async () => {
+  const [first, second] = [Buffer.alloc(5000, 1), Buffer.alloc(100_000, 2)];
+  const set = publication('mnist', [
+    { name: 'first', bytes: first },
+    { name: 'second', bytes: second },
+  ]);
+  server.behave('/publisher/mnist/first', honest(first));
+  server.behave('/publisher/mnist/second', (request, response, n) => {
+    if (n === 0) {
+      response.writeHead(200, { 'content-length': second.length });
+      response.write(second.subarray(0, 40_000), () => setTimeout(() => response.destroy(), 20));
+    } else if (n < 3) response.destroy();
+    else honest(second)(request, response, n);
+  });
+  const broken = await fetch(set, place());
+  assert.match(broken.message, /^second could not be downloaded: http/);
+  assert.not.ok(existsSync(join(broken.folder, 'mnist')), 'no half of a set');
+  const asked = server.asked.length;
+  assert.is((await fetch(set, broken.folder)).message, 'done');
+  assert.equal(server.asked.slice(asked), ['/publisher/mnist/second bytes=40000-']);
+  assert.is(Buffer.compare(readFileSync(join(broken.folder, 'mnist', 'second')), second), 0);
+});
+
+test('whatever goes wrong, no set and nothing of one is left in its place', async () => {
+  const hostile: readonly (readonly [string, Buffer, 'tar' | 'zip', RegExp])[] = [
+    [
+      'dots',
+      tar([
+        { name: 'good', body: Buffer.from('x') },
+        { name: '../evil', body: Buffer.from('x') },
+      ]),
+      'tar',
+      /no path below a folder/,
+    ],
+    ['link', tar([{ name: 'l', type: '2', link: '/etc' }]), 'tar', /a symbolic link/],
+    ['bomb', gzipSync(tar([{ name: 'b', body: Buffer.alloc(5e6) }])), 'tar', /unpacks to more than 1,000,000 bytes/],
+    ['device', tar([{ name: 'd', type: '3' }]), 'tar', /a device/],
+    ['zip', zip([{ name: 'l', mode: 0o120777 }]), 'zip', /a symbolic link/],
+    ['broken', Buffer.alloc(3000, 1), 'zip', /the archive is broken/],
+  ];
+  for (const [name, bytes, archive, pattern] of hostile) {
+    server.behave(`/publisher/${name}/archive`, honest(bytes));
+    const { message, folder } = await fetch(publication(name, [{ name: 'archive', bytes, archive }]), place());
+    assert.match(message, pattern);
+    assert.equal(readdirSync(folder), [`.${name}.fetch`]);
+  }
+  assert.not.ok(existsSync(join(scratch, 'evil')));
+  const lies = publication('lies', [{ name: 'file', bytes: Buffer.alloc(100, 1), md5: '0'.repeat(32) }]);
+  server.behave('/publisher/lies/file', honest(Buffer.alloc(100, 1)));
+  const lied = await fetch(lies, place());
+  assert.match(lied.message, /its md5 sum is [0-9a-f]{32}, published is 0{32}/);
+  assert.not.ok(existsSync(join(lied.folder, 'lies')));
+});
+
+test('what is in the place of a set and was not fetched is not touched', async () => {
+  const folder = place();
+  mkdirSync(join(folder, 'cifar10'));
+  writeFileSync(join(folder, 'cifar10', 'mine'), 'x');
+  const set = publication('cifar10', [{ name: 'cifar-10-binary.tar.gz', bytes: cifarArchive, archive: 'tar' }]);
+  assert.match((await fetch(set, folder)).message, /there is something that was not fetched; move it away/);
+  assert.equal(readdirSync(join(folder, 'cifar10')), ['mine']);
+});
+
+test('what needs a login, or nothing at all, says so', async () => {
+  const instructions = async (name: string): Promise<string> => {
+    try {
+      await fetchDataSet(name, { folder: scratch, progress: { bytes: () => undefined, line: () => undefined } });
+    } catch (error) {
+      return (error as Error).message;
+    }
+    return 'done';
+  };
+  assert.match(await instructions('imagenet'), /an account at https:\/\/image-net\.org .* give --data-dir DIR$/);
+  assert.match(await instructions('digits'), /part of the program/);
+  assert.match(await instructions('imagnet'), /NAME must be one of digits, mnist, .*; got "imagnet"/);
+});
+
+test('every published file has addresses, a length and an md5 sum, and every archive its limits', () => {
+  for (const { name, files } of PUBLICATIONS) {
+    for (const { urls, bytes, md5: sum, archive, limits } of files) {
+      assert.ok(urls.length > 0 && urls.every((url) => /^https?:\/\//.test(url)), name);
+      assert.ok(bytes > 0 && /^[0-9a-f]{32}$/.test(sum), name);
+      assert.ok(archive === undefined || (limits !== undefined && limits.bytes > bytes && limits.files > 0), name);
+    }
+  }
+});
+
+test('verify finds what is missing, changed, or too little, by file', async () => {
+  const folder = place();
+  const set = publication('cifar10', [{ name: 'cifar-10-binary.tar.gz', bytes: cifarArchive, archive: 'tar' }]);
+  await fetch(set, folder);
+  const states = async (): Promise<string[]> =>
+    (await verifyDataSet('cifar10', folder, [folder])).files.map(({ state }) => state);
+  assert.equal(await states(), new Array<string>(6).fill('right'));
+  const whole = await verifyDataSet('cifar10', folder, [folder]);
+  assert.match(whole.count, /a part of the set/);
+  assert.is(whole.complete, false, 'right, but not the whole set');
+  const bin = join(folder, 'cifar10', 'cifar-10-batches-bin');
+  writeFileSync(join(bin, 'data_batch_2.bin'), Buffer.alloc(3 * 3073, 1));
+  assert.equal(await states(), ['right', 'wrong', 'right', 'right', 'right', 'right']);
+  rmSync(join(bin, 'test_batch.bin'));
+  assert.equal(await states(), ['right', 'wrong', 'right', 'right', 'right', 'missing']);
+  assert.match((await verifyDataSet('cifar10', folder, [folder])).count, /test_batch\.bin: cannot be read \(ENOENT\)/);
+  const nowhere = await verifyDataSet('cifar100', folder, [folder]);
+  assert.is(nowhere.complete, false);
+  assert.match(
+    nowhere.count,
+    /no train\.bin or cifar-100-binary\.tar\.gz in .*; name its folder with --data-dir, or get it with: lrd data fetch cifar100/,
+  );
+});
+
+const samples = process.env['LRD_DATA'] ?? fileURLToPath(new URL('../../../../shared/data', import.meta.url));
+const real = existsSync(join(samples, 'mnist'));
+
+test.when(real, `no ${samples}/mnist`)(
+  'the command verifies the real MNIST, and says with exit code 1 what is wrong with a copy',
+  () => {
+    const folder = place();
+    mkdirSync(join(folder, 'mnist'));
+    for (const name of readdirSync(join(samples, 'mnist')))
+      symlinkSync(join(samples, 'mnist', name), join(folder, 'mnist', name));
+    const lrd = (...args: string[]): { status: number | null; stdout: string; stderr: string } => {
+      const program = fileURLToPath(new URL('../../cli/lrd.ts', import.meta.url));
+      const tsx = import.meta.resolve('tsx');
+      const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', tsx, program, 'data', ...args], {
+        encoding: 'utf8',
+      });
+      return { status, stdout, stderr };
+    };
+    const good = lrd('verify', 'mnist', '--data-dir', folder);
+    assert.is(good.status, 0, good.stderr);
+    assert.is(good.stdout.match(/^right {4}/gm)?.length, 4);
+    assert.match(good.stdout, /count {4}60,000 training and 10,000 test images/);
+    rmSync(join(folder, 'mnist', 't10k-labels-idx1-ubyte.gz'));
+    const bad = lrd('verify', 'mnist', '--data-dir', folder);
+    assert.is(bad.status, 1);
+    assert.match(bad.stdout, /^missing .*t10k-labels/m);
+    assert.match(bad.stderr, /^lrd: data set mnist in .* is not complete and right\n$/);
+    assert.match(lrd('list', '--data-dir', folder).stdout, /^mnist +11\.6 MB +\S+\/mnist +MNIST: 70,000/m);
+    assert.is(lrd('verify').status, 2);
+    assert.is(lrd('fetsch', 'mnist').status, 2);
+  },
+);
+
+test.run();
