@@ -78,37 +78,29 @@ let loaded: { readonly lane: TensorflowLane; readonly result: LoadedTensorflow }
 
 /**
  * Loads TensorFlow once a process: the folder of `lrd setup tensorflow` before the package of npm. Throws `UnsupportedError` with what
- * was tried and how to get it, and for `node-gpu` where TensorFlow found no GPU.
+ * was tried and how to get it. A TensorFlow for GPUs loads without one too.
  */
 export function loadTensorflow(lane: TensorflowLane): LoadedTensorflow {
-  if (loaded !== undefined && loaded.lane !== lane) {
+  if (loaded !== undefined) {
+    if (loaded.lane === lane || loaded.result.origin === installationFolder(lane)) return loaded.result;
     throw new UnsupportedError(`one process runs one TensorFlow: ${loaded.lane} was loaded before ${lane}`);
   }
-  if (loaded === undefined) {
-    quieten();
-    restoreUtil();
-    const reasons: string[] = [];
-    for (const attempt of [() => fromFolder(installationFolder(lane), lane), () => fromPackage(lane)]) {
-      let result: LoadedTensorflow | string;
-      try {
-        result = attempt();
-      } catch (error) {
-        result = (error as Error).message.split('\n')[0] as string;
-      }
-      if (typeof result === 'string') reasons.push(result);
-      else {
+  quieten();
+  restoreUtil();
+  const reasons: string[] = [];
+  for (const attempt of [() => fromFolder(installationFolder(lane), lane), () => fromPackage(lane)]) {
+    try {
+      const result = attempt();
+      if (typeof result !== 'string') {
         loaded = { lane, result };
-        break;
+        return result;
       }
+      reasons.push(result);
+    } catch (error) {
+      reasons.push((error as Error).message.split('\n')[0] as string);
     }
-    if (loaded === undefined) throw new UnsupportedError(`${reasons.path.join('; ')}: ${tensorflowAdvice(lane)}`);
   }
-  if (lane === 'node-gpu' && !loaded.result.gpu) {
-    throw new UnsupportedError(
-      `TensorFlow ${loaded.result.version} found no GPU (or not the CUDA that it was built for)`,
-    );
-  }
-  return loaded.result;
+  throw new UnsupportedError(`${reasons.join('; ')}: ${tensorflowAdvice(lane)}`);
 }
 
 /** Whether a lane is there to be loaded, by what lies on the disk: nothing is loaded. A reason where it is not. */

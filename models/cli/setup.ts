@@ -7,17 +7,20 @@ import { setUpTensorflow } from '../setup/tensorflow.ts';
 import { parse } from './options.ts';
 
 /** `--verify` in a process of its own, on the TensorFlow of `folder`. */
-async function verifyApart(folder: string): Promise<string> {
+export async function verifyApart(folder: string, lane: TensorflowLane): Promise<string> {
   const program = [process.execPath, ...process.execArgv, process.argv[1] as string];
-  const finished = await runProgram([...program, 'setup', 'tensorflow', '--verify', '--dir', folder], { seconds: 300 });
-  if (finished.code !== 0) throw new JobError(`TensorFlow was built and does not train: ${complaint(finished)}`);
+  const gpu = lane === 'node-gpu' ? ['--gpu'] : [];
+  const finished = await runProgram([...program, 'setup', 'tensorflow', '--verify', '--dir', folder, ...gpu], {
+    seconds: 300,
+  });
+  if (finished.code !== 0) throw new JobError(`TensorFlow in ${folder} does not train: ${complaint(finished)}`);
   return finished.stdout.trim();
 }
 
-async function verifyHere(folder: string): Promise<void> {
+async function verifyHere(folder: string, lane: TensorflowLane): Promise<void> {
   const { verifyTensorflow } = await import('../setup/verify.ts');
   process.env['LRD_TENSORFLOW'] = folder;
-  const { version, gpu, lossBefore, lossAfter } = await verifyTensorflow();
+  const { version, gpu, lossBefore, lossAfter } = await verifyTensorflow(lane);
   const place = gpu ? 'GPU' : 'processor';
   console.log(`TensorFlow ${version} trains on the ${place}: loss ${lossBefore.toFixed(4)} to ${lossAfter.toFixed(4)}`);
 }
@@ -43,7 +46,7 @@ export async function setupCommand(args: readonly string[]): Promise<void> {
   if (version !== undefined && wheel !== undefined) throw new UsageError('--version and --wheel exclude each other');
   const folder = dir === undefined ? installationFolder(lane) : resolve(dir);
   if (options.flag('verify')) {
-    await verifyHere(folder);
+    await verifyHere(folder, lane);
     return;
   }
   await setUpTensorflow({
@@ -51,7 +54,7 @@ export async function setupCommand(args: readonly string[]): Promise<void> {
     folder,
     ...(version === undefined ? {} : { version }),
     ...(wheel === undefined ? {} : { wheel: resolve(wheel) }),
-    verify: verifyApart,
+    verify: (place) => verifyApart(place, lane),
     report: (line) => process.stderr.write(`${line}\n`),
   });
   if (dir !== undefined) console.log(`LRD_TENSORFLOW=${folder} makes --backend ${lane} use it`);

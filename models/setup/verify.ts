@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
 import { adam } from '../../impl-gpu/tfjs/index.ts';
 import { drawKept } from '../../impl-gpu/random.ts';
-import { useTensorflow } from '../../impl-gpu/tfjs/tensorflowBackend.ts';
+import { loadTensorflow } from '../../impl-gpu/tensorflow/load.ts';
+import type { TensorflowLane } from '../../impl-gpu/tensorflow/installation.ts';
 import { JobError } from '../errors.ts';
 
 /** What a verified TensorFlow is. */
@@ -19,9 +20,10 @@ const STEPS = 5;
  * Trains a convolution and a dense layer for a few steps on the TensorFlow that this process finds, and holds the mask of the first step
  * against the stream. A TensorFlow for GPUs counts without one: then it trains on the processor. Throws a `JobError` where the loss does not fall or a bit differs.
  */
-export async function verifyTensorflow(): Promise<Verified> {
+export async function verifyTensorflow(lane: TensorflowLane): Promise<Verified> {
   tf.enableProdMode();
-  const { version, gpu } = await useTensorflow('node');
+  const { version, gpu } = loadTensorflow(lane);
+  await tf.setBackend('tensorflow');
   const x = tf.tidy((): tf.Tensor4D => tf.sin(tf.reshape(tf.range(0, 8 * 64), [8, 8, 8, 1])));
   const y = tf.tidy(() => tf.sin(tf.reshape(tf.range(0, 8), [8, 1])));
   const wave = (shape: number[]): tf.Variable =>
