@@ -1,8 +1,11 @@
-import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { JobError, UsageError } from '../errors.ts';
+import { appendLine, writeWhole } from './files.ts';
 import type { Regularizers } from './regularizers.ts';
 import type { Schedules } from './schedules/schedule.ts';
+
+export { writeWhole };
 
 /** What was asked for, with every default filled in; `seed` as "0x...". */
 export interface RunConfig {
@@ -59,16 +62,6 @@ export interface Run {
   readonly metrics: readonly EpochMetrics[];
 }
 
-/** Writes a file whole or not at all. Throws a `JobError` naming it. */
-export function writeWhole(path: string, text: string): void {
-  try {
-    writeFileSync(`${path}.part`, text);
-    renameSync(`${path}.part`, path);
-  } catch (error) {
-    throw new JobError(`${path}: cannot be written (${(error as Error).message})`);
-  }
-}
-
 /** Refuses a folder that already holds a run. */
 export function checkFree(folder: string): void {
   if (existsSync(join(folder, 'config.json'))) {
@@ -91,11 +84,7 @@ export function createRunFolder(folder: string, config: RunConfig, environment: 
 
 /** Adds an epoch's line; a whole line or none reaches the file. */
 export function appendMetrics(folder: string, metrics: EpochMetrics): void {
-  try {
-    appendFileSync(join(folder, 'metrics.jsonl'), `${JSON.stringify(metrics)}\n`);
-  } catch (error) {
-    throw new JobError(`${folder}/metrics.jsonl: cannot be written (${(error as Error).message})`);
-  }
+  appendLine(join(folder, 'metrics.jsonl'), JSON.stringify(metrics));
 }
 
 /** Takes a run back to the epochs that its checkpoint knows of. */

@@ -2,11 +2,11 @@
  * The safetensors format (huggingface/safetensors, README "Format"): 8 bytes of header length, a JSON header, then the data.
  * Checkpoints hold float32 and int32; what other programs write in other types of numbers is read as one of these.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { sizeOf } from '../../impl-gpu/shape.ts';
 import { JobError } from '../errors.ts';
+import { writeWhole } from './files.ts';
 
 /** A tensor on the host, row-major. */
 export interface HostTensor {
@@ -83,32 +83,9 @@ function encode({ tensors, metadata }: Archive): Uint8Array[] {
   return [length, padded, ...data];
 }
 
-/**
- * Writes an archive so that a crash at any moment leaves the old file or the new one, whole: into a neighbour first, flushed to
- * the disk, then renamed. Throws a `JobError` (a full disk, say) and leaves the old file as it was.
- */
+/** Writes an archive whole or not at all. Throws a `JobError` (a full disk, say) and leaves the old file as it was. */
 export function writeArchive(path: string, archive: Archive): void {
-  const part = `${path}.part`;
-  let opened = false;
-  try {
-    const file = openSync(part, 'w');
-    opened = true;
-    try {
-      for (const piece of encode(archive)) {
-        for (let at = 0; at < piece.length;) at += writeSync(file, piece, at);
-      }
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(part, path);
-    const folder = openSync(dirname(path), 'r');
-    fsyncSync(folder);
-    closeSync(folder);
-  } catch (error) {
-    if (opened) rmSync(part, { force: true });
-    throw new JobError(`${path}: cannot be written (${(error as Error).message})`);
-  }
+  writeWhole(path, encode(archive));
 }
 
 function isEntry(value: unknown): value is Entry {

@@ -1,0 +1,38 @@
+import type { ClassificationSums } from './metrics.ts';
+
+/** Which batches of which epoch. They are a function of the data, the batch size, the seed and the epoch alone. */
+export interface BatchRequest {
+  readonly batchSize: number;
+  readonly seed: bigint;
+  /** Counted from 1. */
+  readonly epoch: number;
+  /** The first batch wanted, counted from 0: a resumed epoch leaves out those that were done. */
+  readonly first: number;
+}
+
+/** What a test measured. */
+export interface TestMetrics {
+  readonly testLoss: number;
+  /** Percent, as all of these. */
+  readonly testAccuracy?: number;
+  /** Mean of the classes' intersection over union. */
+  readonly meanIoU?: number;
+  readonly pixelAccuracy?: number;
+  /** Mean average precision at IoU .5, VOC 2007's way with eleven points. */
+  readonly mAP?: number;
+  /** The same as the area below the curve, VOC's way since 2010. */
+  readonly mAPArea?: number;
+}
+
+/** What is learned: where its batches come from, what a step does with one, what a test measures. */
+export interface Task<B> {
+  /** Training examples of an epoch. */
+  readonly examples: number;
+  /** Whether the sums' `correct` means anything. */
+  readonly countsCorrect: boolean;
+  batches(request: BatchRequest): AsyncGenerator<B, void, undefined>;
+  /** One optimizer step on a batch, the run's `step`th (from 1), and the sums of what the network said before it. */
+  step(batch: B, step: number): Promise<ClassificationSums>;
+  /** In evaluation mode. */
+  evaluate(): Promise<TestMetrics>;
+}
