@@ -60,6 +60,11 @@ export async function buildPage({ template, script, worker }: PageSources): Prom
 
 /** The pages of this repository by the name of their file. */
 export const PAGES: Readonly<Record<string, PageSources>> = {
+  'index.html': {
+    template: 'models/demo/page.html',
+    script: 'models/demo/page.ts',
+    worker: 'models/demo/training/worker.ts',
+  },
   'conformance.html': {
     template: 'conformance/browser/page/page.html',
     script: 'conformance/browser/page/page.ts',
