@@ -1,0 +1,129 @@
+import * as tf from '@tensorflow/tfjs';
+import { permutation } from '../../impl-gpu/random.ts';
+import type { Net } from '../nets/net.ts';
+import { Draws } from '../raster/draws.ts';
+import { toInputs } from '../raster/normalize.ts';
+import { resizePicture } from '../raster/raster.ts';
+import { exampleBatches } from '../trainer/exampleBatches.ts';
+import type { Task } from '../trainer/task.ts';
+import type { LabelledPicture } from './augment.ts';
+import { augment } from './augment.ts';
+import type { JudgedPicture } from './averagePrecision.ts';
+import { meanAveragePrecision } from './averagePrecision.ts';
+import type { GroundTruth } from './boxes.ts';
+import { SSD300_SIDE, defaultBoxes } from './defaultBoxes.ts';
+import type { Detection } from './detect.ts';
+import { detect } from './detect.ts';
+import type { Predictions } from './multiboxLoss.ts';
+import { multiboxLoss, targetBatch } from './multiboxLoss.ts';
+import { targetsOf } from './targets.ts';
+
+interface Examples {
+  readonly count: number;
+  read(index: number): Promise<LabelledPicture>;
+}
+
+export interface DetectionTaskOptions {
+  readonly net: Net<Predictions>;
+  /** The background counts. */
+  readonly classes: number;
+  readonly train: Examples;
+  readonly test: Examples;
+  readonly optimizer: { applyGradients(gradients: tf.NamedTensorMap): void };
+  /** Pictures that are tested at a time; the loss is normalised by their matches. Default 8. */
+  readonly testBatch?: number;
+}
+
+const priors = defaultBoxes();
+
+/** The loss of a batch whose pictures have the network's size. */
+function lossOf(predictions: Predictions, batch: readonly LabelledPicture[]): tf.Scalar {
+  const targets = targetBatch(batch.map(({ truths }) => targetsOf(truths, priors)));
+  const { localisation, confidence } = multiboxLoss(predictions, targets);
+  return tf.add(localisation, confidence);
+}
+
+/** A picture as the network sees it in tests: resized regardless of its shape; normalised boxes stay as they are. */
+function toSide({ picture, truths }: LabelledPicture): LabelledPicture {
+  return { picture: resizePicture(picture, SSD300_SIDE, SSD300_SIDE), truths };
+}
+
+interface Said {
+  readonly detections: readonly (readonly Detection[])[];
+  readonly loss: number;
+}
+
+async function look(net: Pick<Net<Predictions>, 'forward'>, batch: readonly LabelledPicture[]): Promise<Said> {
+  const sized = batch.map(toSide);
+  const tensors = tf.tidy(() => {
+    const predictions = net.forward(toInputs(sized.map(({ picture }) => picture)), { training: false, step: 0 });
+    return [predictions.offsets, tf.softmax(predictions.logits), lossOf(predictions, sized)];
+  });
+  const [offsets, scores, loss] = (await Promise.all(tensors.map((tensor) => tensor.data()))) as [
+    Float32Array,
+    Float32Array,
+    Float32Array,
+  ];
+  tf.dispose(tensors);
+  const perPicture = scores.length / batch.length;
+  const boxes = priors.length * 4;
+  const detections = batch.map((_, i) =>
+    detect(offsets.subarray(i * boxes, (i + 1) * boxes), scores.subarray(i * perPicture, (i + 1) * perPicture), priors),
+  );
+  return { detections, loss: loss[0] as number };
+}
+
+/** The objects that a network sees in a picture of any size; boxes normalised. */
+export async function detectIn(
+  net: Pick<Net<Predictions>, 'forward'>,
+  example: LabelledPicture,
+): Promise<readonly Detection[]> {
+  return (await look(net, [example])).detections[0] as readonly Detection[];
+}
+
+/** Training and testing SSD300 on pictures with boxes. */
+export function detection(options: DetectionTaskOptions): Task<LabelledPicture[]> {
+  const { net, classes, train, test, optimizer, testBatch = 8 } = options;
+  const variables = net.parameters.map(({ variable }) => variable);
+  return {
+    examples: train.count,
+    countsCorrect: false,
+    batches: ({ batchSize, seed, epoch, first }) =>
+      exampleBatches(
+        permutation({ seed, stream: 'shuffling', step: epoch }, train.count),
+        { batchSize, first },
+        async (example) => augment(await train.read(example), SSD300_SIDE, new Draws({ seed, epoch, example })),
+      ),
+    step: async (batch, step) => {
+      const loss = tf.tidy(() => {
+        const inputs = toInputs(batch.map(({ picture }) => picture));
+        const { value, grads } = tf.variableGrads(
+          () => lossOf(net.forward(inputs, { training: true, step }), batch),
+          variables,
+        );
+        optimizer.applyGradients(grads);
+        return value;
+      });
+      const [value] = (await loss.data()) as unknown as [number];
+      loss.dispose();
+      return { count: batch.length, loss: value * batch.length, correct: 0 };
+    },
+    evaluate: async () => {
+      const judged: JudgedPicture[] = [];
+      let total = 0;
+      const order = Array.from({ length: test.count }, (_, i) => i);
+      for await (const batch of exampleBatches(order, { batchSize: testBatch }, (index) => test.read(index))) {
+        const { detections, loss } = await look(net, batch);
+        total += loss * batch.length;
+        detections.forEach((found, i) =>
+          judged.push({ truths: (batch[i] as { truths: readonly GroundTruth[] }).truths, detections: found }),
+        );
+      }
+      return {
+        testLoss: total / test.count,
+        mAP: 100 * meanAveragePrecision(judged, classes, '11-point').mean,
+        mAPArea: 100 * meanAveragePrecision(judged, classes, 'area').mean,
+      };
+    },
+  };
+}

@@ -1,0 +1,99 @@
+import type { Section } from './page.ts';
+import { escapeHtml } from './svg.ts';
+
+/** A box over a picture. */
+export interface DrawnBox {
+  /** [xmin, ymin, xmax, ymax], in shares of the picture's sides. */
+  readonly corners: readonly [number, number, number, number];
+  /** The class's name. */
+  readonly label: string;
+  readonly colour: string;
+  /** Of a detection. */
+  readonly score?: number;
+  /** Of an object that evaluation ignores. */
+  readonly difficult?: boolean;
+}
+
+/** What lies over a picture: boxes, or a mask as an image with transparent background. */
+export interface Overlay {
+  readonly boxes?: readonly DrawnBox[];
+  /** A `data:` address. */
+  readonly mask?: string;
+}
+
+/** A test picture with what is in it and what the network saw. */
+export interface Drawing {
+  readonly name: string;
+  readonly width: number;
+  readonly height: number;
+  /** A `data:` address. */
+  readonly picture: string;
+  readonly truth: Overlay;
+  readonly prediction: Overlay;
+  /** Classes that occur in a mask, with their colours. */
+  readonly legend?: readonly { readonly label: string; readonly colour: string }[];
+}
+
+/** A picture as an address that needs no file. */
+const DATA_URL = /^data:image\/(?:png|jpeg);base64,[A-Za-z0-9+/=]+$/;
+const COLOUR = /^#[0-9a-f]{6}$/;
+
+function image(address: string, { width, height }: Drawing, style = ''): string {
+  // Drawings are read from a run's folder: nothing else than a picture may come from it.
+  if (!DATA_URL.test(address))
+    throw new RangeError(`a picture must be a data: address of a PNG or JPEG, got ${address.slice(0, 30)}`);
+  return `<image href="${address}" width="${width}" height="${height}"${style}/>`;
+}
+
+function colourOf(colour: string): string {
+  if (!COLOUR.test(colour)) throw new RangeError(`a colour must be #rrggbb, got ${colour}`);
+  return colour;
+}
+
+function boxShape(box: DrawnBox, { width, height }: Drawing): string {
+  const [xmin, ymin, xmax, ymax] = box.corners;
+  const [x, y] = [xmin * width, ymin * height];
+  const stroke = Math.max(1.5, width / 160);
+  const size = Math.max(9, width / 28);
+  const dashes = box.difficult === true ? ` stroke-dasharray="${3 * stroke}"` : '';
+  const text = `${box.label}${box.score === undefined ? '' : ` ${box.score.toFixed(2)}`}${box.difficult === true ? ' (difficult)' : ''}`;
+  const colour = colourOf(box.colour);
+  // Above the box, or within it at the picture's upper edge; outlined, so that it can be read on anything.
+  const baseline = y > size * 1.2 ? y - size * 0.25 : y + size;
+  return (
+    `<rect x="${x.toFixed(1)}" y="${y.toFixed(1)}" width="${((xmax - xmin) * width).toFixed(1)}" height="${((ymax - ymin) * height).toFixed(1)}" ` +
+    `fill="none" stroke="${colour}" stroke-width="${stroke.toFixed(1)}"${dashes}/>` +
+    `<text x="${(x + stroke).toFixed(1)}" y="${baseline.toFixed(1)}" font-size="${size.toFixed(1)}" font-weight="600" fill="#fff" ` +
+    `stroke="#000" stroke-width="${(size / 5).toFixed(1)}" paint-order="stroke">${escapeHtml(text)}</text>`
+  );
+}
+
+function panel(drawing: Drawing, overlay: Overlay, what: string): string {
+  const { width, height, picture, name } = drawing;
+  const mask = overlay.mask === undefined ? '' : image(overlay.mask, drawing, ' opacity="0.65"');
+  const boxes = (overlay.boxes ?? []).map((box) => boxShape(box, drawing)).join('');
+  return (
+    `<figure style="margin:0"><svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeHtml(`${name}: ${what}`)}" ` +
+    `style="width:100%;height:auto;display:block;border-radius:4px">${image(picture, drawing)}${mask}${boxes}</svg>` +
+    `<figcaption class="soft">${escapeHtml(what)}</figcaption></figure>`
+  );
+}
+
+/** Test pictures with their truth on the left and the prediction on the right. */
+export function predictionsSection(heading: string, drawings: readonly Drawing[]): Section {
+  const legend = new Map(
+    drawings.flatMap((drawing) => drawing.legend ?? []).map(({ label, colour }) => [label, colour]),
+  );
+  const keys = [...legend]
+    .map(
+      ([label, colour]) =>
+        `<li><i style="border-top-width:10px;border-color:${colourOf(colour)}"></i>${escapeHtml(label)}</li>`,
+    )
+    .join('');
+  const rows = drawings.map(
+    (drawing) =>
+      `<h3>${escapeHtml(drawing.name)}</h3><div class="grid-of-charts" style="grid-template-columns:repeat(2, minmax(0, 460px))">` +
+      `${panel(drawing, drawing.truth, 'truth')}${panel(drawing, drawing.prediction, 'prediction')}</div>`,
+  );
+  return { heading, body: `${keys === '' ? '' : `<ul class="legend">${keys}</ul>`}${rows.join('\n')}` };
+}
