@@ -211,7 +211,7 @@ export const destroyAll = (buffers: readonly GPUBuffer[]): void => {
 };
 
 /** A sample of `burst` steps, over when the device has done them. */
-function drained(device: GPUDevice, burst: number, step: () => void): () => Promise<undefined> {
+export function drained(device: GPUDevice, burst: number, step: () => void): () => Promise<undefined> {
   return async () => {
     for (let i = 0; i < burst; i++) step();
     await device.queue.onSubmittedWorkDone();

@@ -11,6 +11,7 @@ import {
   webGpuFlatLane,
   webGpuSeparateLane,
 } from '../lanes/engines.ts';
+import { gpuJsLane } from '../lanes/gpujs.ts';
 import type { TfjsBackend } from '../lanes/tfjs.ts';
 import { tfjsHas, tfjsLane } from '../lanes/tfjs.ts';
 import { torchLane } from '../lanes/torch.ts';
@@ -20,6 +21,8 @@ export const FAMILIES = ['js', 'wasm', 'webgpu'] as const;
 export type Family = (typeof FAMILIES)[number];
 
 const BACKENDS: Readonly<Record<Family, TfjsBackend>> = { js: 'cpu', wasm: 'wasm', webgpu: 'webgpu' };
+/** gpu.js's mode on the same processor. */
+const GPUJS_MODES = { js: 'cpu', wasm: 'webasm', webgpu: 'webgpu' } as const;
 
 function engineLanes(family: Family, settings: StepSettings): readonly LaneSource[] {
   switch (family) {
@@ -44,7 +47,7 @@ function copyLanes(family: Family, settings: StepSettings): readonly LaneSource[
 }
 
 /**
- * A step of a rule with LRD in one family: the engines, LRD in tfjs, tfjs's own optimizer, LRD in tfjs operations, PyTorch's
+ * A step of a rule with LRD in one family: the engines, LRD in tfjs, LRD as gpu.js kernels, tfjs's own optimizer, LRD in tfjs operations, PyTorch's
  * optimizer and PyTorch with `torch.bernoulli`, and a copy of as many bytes. Ratios are LRD's over each of its peers.
  */
 export function stepGroup(family: Family, settings: StepSettings): Group {
@@ -54,6 +57,7 @@ export function stepGroup(family: Family, settings: StepSettings): Group {
   const engines = engineLanes(family, settings);
   const lrd = tfjsLane(backend, 'lrd', settings);
   const peers = [
+    gpuJsLane(GPUJS_MODES[family], settings),
     ...(tfjsHas(rule) ? [tfjsLane(backend, 'own', settings)] : []),
     ...(rule === 'sgdm' || rule === 'adam' ? [tfjsLane(backend, 'operations', settings)] : []),
     torchLane(base),
