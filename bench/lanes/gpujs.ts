@@ -8,8 +8,8 @@ import { burstOf, copyName, drained, maskName, sharedGpu } from './engines.ts';
 import { bytesMoved, gradientValues, planner, statesOf } from './workload.ts';
 
 interface Prepared {
-  step(): void;
-  close(): void;
+  readonly step: () => void;
+  readonly close: () => void;
 }
 
 function prepare<Data>(engine: GpuJsEngine<Data>, { rule, workload, keepProbability }: StepSettings): Prepared {
