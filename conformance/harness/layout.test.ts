@@ -17,7 +17,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   models: ['spec', 'impl-gpu'],
 };
 /** Folders that stand below another layer: plain engines know nothing of tfjs. */
-const WITHOUT_TFJS = ['spec/', 'impl-ref/', 'impl-gpu/engines/', 'impl-gpu/device/'];
+const WITHOUT_TFJS = ['spec/', 'impl-ref/', 'impl-gpu/engines/', 'impl-gpu/gpujs/', 'impl-gpu/device/'];
 
 interface Import {
   readonly from: string;
