@@ -13,7 +13,7 @@ export interface Batch {
 }
 
 /** Batches that are made ahead of the one in use where images come from files. */
-const AHEAD = 60;
+const AHEAD = 2;
 
 /** A byte's input value, channel by channel: `(byte / maximum - mean) / std` in float64, rounded once. */
 function inputTables(set: ImageSet): Float32Array[] {
