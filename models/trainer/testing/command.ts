@@ -18,7 +18,7 @@ export interface Started {
   readonly child: ChildProcess;
   /** The exit code; null when a signal ended it. */
   readonly ended: Promise<number | null>;
-  stderr(): string;
+  readonly stderr: () => string;
 }
 
 /** Starts a program whose stdout is thrown away. */
@@ -49,7 +49,7 @@ export function complete(args: readonly string[], status = 0): Promise<string> {
 
 /** The last line of stderr: what a failed command says. */
 export function lastLine(stderr: string): string {
-  return stderr.trimEnd().split('\n').at(-1) as string;
+  return stderr.trimEnd().replace(/^[^]*\n/, '');
 }
 
 /** A run's checkpoint. */
