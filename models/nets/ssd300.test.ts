@@ -14,7 +14,7 @@ test('SSD300 for VOC has 26,285,486 parameters: those of its layers, added up by
   const of = (prefix: string): number =>
     net.parameters.filter(({ name }) => name.startsWith(prefix)).reduce((sum, { variable }) => sum + variable.size, 0);
   // VGG-16's convolutions (torchvision's vgg16().features), fc6 = 512 x 1024 x 9 + 1024, fc7 = 1024 x 1024 + 1024.
-  assert.equal([of('features/'), of('fc6/'), of('fc7/'), of('l2norm/')], [14714688, 4719616, 1049600, 512]);
+  assert.equal([of('conv'), of('fc6/'), of('fc7/'), of('l2norm/')], [14714688, 4719616, 1049600, 512]);
   assert.is(of('extras/'), 262400 + 1180160 + 65664 + 295168 + 32896 + 295168 + 32896 + 295168);
   // 512, 1024, 512, 256, 256 and 256 channels with 4, 6, 6, 6, 4 and 4 boxes a cell.
   const products = 512 * 4 + 1024 * 6 + 512 * 6 + 256 * 6 + 256 * 4 + 256 * 4;

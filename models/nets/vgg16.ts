@@ -24,9 +24,6 @@ const BLOCKS = [
   { layers: 3, factor: 8 },
 ] as const;
 
-/** torchvision's `vgg16().features` counts ReLUs and pools too; its convolutions stand at these places. */
-const PLACES = [0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28] as const;
-
 export interface Vgg16Options {
   /** Filters of the first block; 64 in the paper. fc6 and fc7 have sixteen times as many. */
   readonly width: number;
@@ -42,16 +39,15 @@ export interface Vgg16 {
 
 /**
  * VGG-16 (Simonyan and Zisserman 2015, configuration D) as SSD section 3 changes it: pool5 is 3 x 3 with stride 1, fc6 a 3 x 3 convolution with
- * dilation 6 and fc7 a 1 x 1 one, no dropout, no fc8. Pools round up (75 becomes 38). Tensors are named as torchvision's `vgg16`, with slashes for points:
- * `features/0/weight`; `fc6` and `fc7` are thinned out from its first two linear layers.
+ * dilation 6 and fc7 a 1 x 1 one, no dropout, no fc8. Pools round up (75 becomes 38). Tensors are named as in the
+ * paper: `conv1_1/weight` to `conv5_3/bias`, `fc6/weight` and so on.
  */
 export function vgg16(builder: NetBuilder, { width }: Vgg16Options): Vgg16 {
   let inputs = 3;
-  let place = 0;
-  const blocks = BLOCKS.map(({ layers, factor }) =>
-    Array.from({ length: layers }, (): Layer => {
+  const blocks = BLOCKS.map(({ layers, factor }, block) =>
+    Array.from({ length: layers }, (_, index): Layer => {
       const outputs = factor * width;
-      const name = `features/${PLACES[place++]}`;
+      const name = `conv${block + 1}_${index + 1}`;
       const layer = convolution(builder, name, { inputs, outputs, size: 3, bias: true, initial: heUniform });
       inputs = outputs;
       return (x, pass) => tf.relu(layer(x, pass));
