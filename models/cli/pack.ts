@@ -75,6 +75,8 @@ const BY_PATH: Readonly<Record<string, readonly RegExp[]>> = {
   webgpu: [/^dist\/linux-x64\/.*\.node$/],
   '@tensorflow/tfjs-backend-wasm': [/^dist\/[^/]*\.wasm$/],
   '@sparticuz/chromium': [/^bin\/swiftshader\.tar\.br$/],
+  // The library that sharp's addon is linked to.
+  '@img/sharp-libvips-linux-x64': [/^lib\/.*\.so[.\d]*$/],
 };
 
 /** Runs a program to its end. Throws a `JobError` with its last line when it fails. */
