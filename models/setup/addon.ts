@@ -60,14 +60,19 @@ export async function placePackages(folder: string, archives: string): Promise<v
   }
 }
 
-/** Compiles the addon of `placePackages` against the libraries of `unpackWheel`, then throws the headers away. */
-export async function buildAddon(folder: string, archives: string): Promise<void> {
-  const named = process.env['CXX'];
-  const compiler = await firstThatRuns(
-    [...(named === undefined ? [] : [[named]]), ['g++'], ['c++'], ['clang++']],
+/** The C++ compiler that there is. Throws a `JobError` that says how to get one. */
+export async function findCompiler(): Promise<readonly string[]> {
+  const named = process.env['CXX'] ?? '';
+  return firstThatRuns(
+    [...(named === '' ? [] : [[named]]), ['g++'], ['c++'], ['clang++']],
     'a C++ compiler',
     'install one (Debian: apt-get install g++), or name it in CXX',
   );
+}
+
+/** Compiles the addon of `placePackages` against the libraries of `unpackWheel`, then throws the headers away. */
+export async function buildAddon(folder: string, archives: string): Promise<void> {
+  const compiler = await findCompiler();
   const scratch = join(folder, 'headers');
   const source = join(folder, 'node_modules', '@tensorflow', 'tfjs-node');
   const partial = join(folder, `${ADDON}.partial`);

@@ -4,8 +4,8 @@ import { basename, dirname, join } from 'node:path';
 import type { Manifest, TensorflowLane } from '../../impl-gpu/tensorflow/installation.ts';
 import { MANIFEST, readInstallation, thisPlatform } from '../../impl-gpu/tensorflow/installation.ts';
 import { JobError, UsageError } from '../errors.ts';
-import { TFJS_NODE_VERSION, buildAddon, placePackages } from './addon.ts';
-import { WHEEL_PLATFORMS, describeWheel, obtainWheel, unpackWheel } from './wheel.ts';
+import { TFJS_NODE_VERSION, buildAddon, findCompiler, placePackages } from './addon.ts';
+import { WHEEL_PLATFORMS, describeWheel, findPip, obtainWheel, unpackCuda, unpackWheel } from './wheel.ts';
 
 export interface SetupRequest {
   readonly lane: TensorflowLane;
@@ -21,12 +21,16 @@ export interface SetupRequest {
   readonly report: (line: string) => void;
 }
 
-/** Bytes that must be free: the wheel, its libraries and what is between. */
-const ROOM: Readonly<Record<TensorflowLane, number>> = { node: 1.5e9, 'node-gpu': 3.5e9 };
+/** Bytes that must be free: the wheel, its libraries and what is between; for GPUs CUDA's libraries too. */
+const ROOM: Readonly<Record<TensorflowLane, number>> = { node: 1.5e9, 'node-gpu': 9e9 };
 
-function checkRoom(lane: TensorflowLane, folder: string): void {
+function freeBytes(folder: string): number {
   const { bavail, bsize } = statfsSync(folder);
-  const free = bavail * bsize;
+  return bavail * bsize;
+}
+
+/** Throws a `JobError` where a disk is too full. */
+export function checkRoom(lane: TensorflowLane, folder: string, free = freeBytes(folder)): void {
   if (free < ROOM[lane]) {
     throw new JobError(
       `${folder} must have ${ROOM[lane] / 1e9} GB free, got ${(free / 1e9).toFixed(1)} GB; name another place with --dir`,
@@ -85,6 +89,10 @@ export async function setUpTensorflow(request: SetupRequest): Promise<Manifest> 
     );
   }
   mkdirSync(dirname(folder), { recursive: true });
+  // What would fail after minutes of downloads is found out first.
+  await findCompiler();
+  if (wheel === undefined) await findPip();
+  else if (!existsSync(wheel)) throw new UsageError(`--wheel must be a file, got ${wheel}`);
   checkRoom(lane, dirname(folder));
   sweep(folder);
   const downloads = `${folder}.downloads`;
@@ -96,7 +104,6 @@ export async function setUpTensorflow(request: SetupRequest): Promise<Manifest> 
     const name = lane === 'node' && platform === 'linux-x64' ? 'tensorflow-cpu' : 'tensorflow';
     if (wheel === undefined) tell(`pip downloads ${name}${version === undefined ? '' : ` ${version}`}`);
     const path = wheel ?? (await obtainWheel(name, version, platform, downloads));
-    if (!existsSync(path)) throw new UsageError(`--wheel must be a file, got ${path}`);
     const description = await describeWheel(path);
     tell(`${basename(path)}, ${(statSync(path).size / 1e6).toFixed(0)} MB, is unpacked`);
     mkdirSync(stage);
@@ -104,6 +111,10 @@ export async function setUpTensorflow(request: SetupRequest): Promise<Manifest> 
     tell(`tfjs-node ${TFJS_NODE_VERSION} is fetched and its addon compiled`);
     await placePackages(stage, downloads);
     await buildAddon(stage, downloads);
+    if (lane === 'node-gpu' && description.cudaPackages.length > 0) {
+      tell(`CUDA's libraries are fetched: ${description.cudaPackages.length} wheels, 3 GB and more`);
+      await unpackCuda(description.cudaPackages, platform, join(downloads, 'cuda'), stage, tell);
+    }
     const manifest: Manifest = {
       tensorflow: description.version,
       tfjsNode: TFJS_NODE_VERSION,

@@ -1,10 +1,11 @@
 /** TensorFlow's Python wheel: fetched by pip, which never runs anything of it, and unpacked in part. */
-import { createWriteStream, mkdirSync, readdirSync } from 'node:fs';
+import { createWriteStream, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { crc32 } from 'node:zlib';
 import * as yauzl from 'yauzl';
 import { JobError, UsageError } from '../errors.ts';
+import type { Finished } from './programs.ts';
 import { complaint, firstThatRuns, runProgram } from './programs.ts';
 
 /** What a wheel says of itself. */
@@ -33,11 +34,11 @@ const PYTHONS = ['3.11', '3.12', '3.13', '3.10', '3.9'];
 const PIP_ADVICE = 'install Python 3 with pip, or name an interpreter that has it in LRD_PYTHON';
 
 /** pip, with whichever Python has it. */
-async function findPip(): Promise<readonly string[]> {
-  const named = process.env['LRD_PYTHON'];
+export async function findPip(): Promise<readonly string[]> {
+  const named = process.env['LRD_PYTHON'] ?? '';
   return firstThatRuns(
     [
-      ...(named === undefined ? [] : [[named, '-m', 'pip']]),
+      ...(named === '' ? [] : [[named, '-m', 'pip']]),
       ['python3', '-m', 'pip'],
       ['/usr/bin/python3', '-m', 'pip'],
       ['pip3'],
@@ -50,6 +51,36 @@ async function findPip(): Promise<readonly string[]> {
 
 /** Platforms that `obtainWheel` knows. */
 export const WHEEL_PLATFORMS: readonly string[] = Object.keys(TAGS);
+
+/** One `pip download`; undefined where it worked, else pip's complaint. */
+async function download(
+  pip: readonly string[],
+  requirement: string,
+  python: string,
+  platform: string,
+  folder: string,
+): Promise<Finished | undefined> {
+  const finished = await runProgram(
+    [
+      ...pip,
+      'download',
+      '--quiet',
+      '--disable-pip-version-check',
+      '--no-deps',
+      // A quarter of a gigabyte that nobody reads again.
+      '--no-cache-dir',
+      '--only-binary=:all:',
+      '--python-version',
+      python,
+      ...(TAGS[platform] as readonly string[]).flatMap((tag) => ['--platform', tag]),
+      '--dest',
+      folder,
+      requirement,
+    ],
+    { seconds: 1800 },
+  );
+  return finished.code === 0 ? undefined : finished;
+}
 
 /**
  * Downloads a wheel into `folder`, or takes the one that an earlier run left there. `version` undefined: the newest. Returns its path.
@@ -74,26 +105,8 @@ export async function obtainWheel(
     const requirement = version === undefined ? packageName : `${packageName}==${version}`;
     let last = '';
     for (const python of PYTHONS) {
-      const finished = await runProgram(
-        [
-          ...pip,
-          'download',
-          '--quiet',
-          '--disable-pip-version-check',
-          '--no-deps',
-          // A quarter of a gigabyte that nobody reads again.
-          '--no-cache-dir',
-          '--only-binary=:all:',
-          '--python-version',
-          python,
-          ...(TAGS[platform] as readonly string[]).flatMap((tag) => ['--platform', tag]),
-          '--dest',
-          folder,
-          requirement,
-        ],
-        { seconds: 1800 },
-      );
-      if (finished.code === 0) break;
+      const finished = await download(pip, requirement, python, platform, folder);
+      if (finished === undefined) break;
       last = complaint(finished);
       // Only "there is none for this Python" is worth another try.
       if (!/No matching distribution|Requires-Python|Could not find a version/i.test(finished.stderr)) break;
@@ -101,6 +114,31 @@ export async function obtainWheel(
     if (present() === undefined) throw new JobError(`pip did not give ${requirement}: ${last}`);
   }
   return join(folder, present() as string);
+}
+
+/** What of a CUDA wheel is loaded: its libraries, where TensorFlow's own run path looks for them. */
+const CUDA_LIBRARIES = /^nvidia\/[^/]+\/lib\/[^/]+\.so(\.\d+)*$/;
+
+/** Fetches the CUDA libraries that a TensorFlow asks for, and unpacks them into `folder`/nvidia, one wheel after the other. */
+export async function unpackCuda(
+  requirements: readonly string[],
+  platform: string,
+  downloads: string,
+  folder: string,
+  report: (line: string) => void,
+): Promise<void> {
+  const pip = await findPip();
+  for (const requirement of requirements) {
+    const place = join(downloads, requirement.replaceAll(/[^\w.]+/g, '_'));
+    mkdirSync(place, { recursive: true });
+    const finished = await download(pip, requirement, PYTHONS[0] as string, platform, place);
+    if (finished !== undefined) throw new JobError(`pip did not give ${requirement}: ${complaint(finished)}`);
+    for (const name of readdirSync(place)) {
+      report(name);
+      await eachEntry(join(place, name), CUDA_LIBRARIES, (entry, content) => writeEntry(folder, entry, content));
+      rmSync(join(place, name));
+    }
+  }
 }
 
 /** Reads a wheel's METADATA. Throws a `JobError` on a file that is no wheel of TensorFlow. */
@@ -139,15 +177,19 @@ const NEEDED =
 export async function unpackWheel(path: string, folder: string): Promise<void> {
   const found = new Set<string>();
   await eachEntry(path, NEEDED, async (name, content) => {
-    const target = join(folder, name);
-    mkdirSync(dirname(target), { recursive: true });
-    await pipeline(content, createWriteStream(target));
+    await writeEntry(folder, name, content);
     found.add(basename(name));
   });
   for (const library of ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2']) {
     if (!found.has(library))
       throw new JobError(`${basename(path)} has no ${library}: this version cannot be built against`);
   }
+}
+
+async function writeEntry(folder: string, name: string, content: AsyncIterable<Buffer>): Promise<void> {
+  const target = join(folder, name);
+  mkdirSync(dirname(target), { recursive: true });
+  await pipeline(content, createWriteStream(target));
 }
 
 /** Goes through the entries of a zip archive whose names match; each must be read to its end, where its check sum must hold. */
@@ -165,7 +207,7 @@ async function eachEntry(
       await read(entry.fileName, summed(stream as AsyncIterable<Buffer>, entry.fileName, entry.crc32));
     }
   } catch (error) {
-    if (error instanceof JobError) throw error;
+    if (error instanceof JobError || error instanceof UsageError) throw error;
     throw new JobError(`${path}: the wheel cannot be read (${(error as Error).message})`);
   } finally {
     zip?.close();
