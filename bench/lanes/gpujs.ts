@@ -1,5 +1,5 @@
 /** The same step as gpu.js kernels, in gpu.js's modes: one kernel for the mask, one for each state and one for the parameter. */
-import type { GpuJsArray, GpuJsEngine, GpuJsMode, TensorBuffers } from '../../impl-gpu/index.ts';
+import type { GpuJsArray, GpuJsEngine, TensorBuffers } from '../../impl-gpu/index.ts';
 import { UnsupportedError, createGpuJsEngine } from '../../impl-gpu/index.ts';
 import type { Lane, LaneSource } from '../harness/measure.ts';
 import { Unavailable } from '../harness/measure.ts';
@@ -38,7 +38,7 @@ const COPIES = { cpu: 'js', webasm: 'wasm', webgpu: 'webgpu' } as const;
 
 /** gpu.js in one mode; on webgpu the device is the other lanes'. */
 export function gpuJsLane(
-  mode: GpuJsMode,
+  mode: keyof typeof COPIES,
   settings: StepSettings,
   name = `gpu.js ${mode}, ${maskName(settings.keepProbability)}`,
 ): LaneSource {

@@ -6,8 +6,11 @@ import { kernelState } from '../engines/engine.ts';
 import { InvalidArgumentError } from '../validate.ts';
 import type { AverageBuffers, AveragePlan } from './average.ts';
 
-/** `webgpu` needs a device; `webasm` and `cpu` keep their data in `Float32Array`s. */
-export const GPUJS_MODES = ['cpu', 'webasm', 'webgpu'] as const;
+/**
+ * `webgpu` needs a device; the others keep their data in `Float32Array`s. `headlessgl` needs the package `gl` and a display, and
+ * takes given masks only: GLSL has no 32-bit integers there, so it cannot draw.
+ */
+export const GPUJS_MODES = ['cpu', 'webasm', 'webgpu', 'headlessgl'] as const;
 export type GpuJsMode = (typeof GPUJS_MODES)[number];
 
 /**

@@ -15,7 +15,7 @@ export { loadGpuJs } from './module.ts';
 export { createWebGpuGpuJsEngine } from './webgpu.ts';
 
 export type GpuJsEngineOptions =
-  | { readonly mode: 'cpu' | 'webasm'; readonly module?: unknown }
+  | { readonly mode: 'cpu' | 'webasm' | 'headlessgl'; readonly module?: unknown }
   | { readonly mode: 'webgpu'; readonly device: GPUDevice; readonly module?: unknown };
 
 /** gpu.js, which must have been loaded. */
@@ -33,7 +33,7 @@ export function requireGpuJs(): GpuJsModule {
  * @throws InvalidArgumentError on a mode that it does not have
  */
 export function createGpuJsEngine(options: {
-  readonly mode: 'cpu' | 'webasm';
+  readonly mode: 'cpu' | 'webasm' | 'headlessgl';
   readonly module?: unknown;
 }): Promise<GpuJsEngine<Float32Array>>;
 export function createGpuJsEngine(options: {

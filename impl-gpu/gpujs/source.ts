@@ -15,26 +15,35 @@ export interface KernelSource {
 /** The array of mask bytes: see `MASK_SOURCE`. */
 export const MASK = 'kept';
 
-/** Whether this thread's element is kept: bit (i mod 8) of byte floor(i / 8). */
-const KEPT = `((${MASK}[this.thread.x >> 3] >> (this.thread.x & 7)) & 1) === 1`;
+/**
+ * How a parameter's kernel is told what is kept: eight elements a number, as `MASK_SOURCE` draws them; or a number an element, for
+ * a mode without integers. `none`: everything is kept.
+ */
+export type MaskForm = 'none' | 'bits' | 'flags';
+
+/** Whether this thread's element is kept. */
+const KEPT = {
+  bits: `((${MASK}[this.thread.x >> 3] >> (this.thread.x & 7)) & 1) === 1`,
+  flags: `${MASK}[this.thread.x] > 0.5`,
+} as const;
 
 const body = (statements: readonly string[]): string => statements.map((line) => `  ${line}\n`).join('');
 
 /** A choice between two values, never a product: a dropped parameter is returned as it was read. */
-const choose = (next: string, masked: boolean): string[] => [
+const choose = (next: string, mask: MaskForm): string[] => [
   `const next = ${next};`,
-  masked ? `return ${KEPT} ? next : ${elementOf('parameter')};` : 'return next;',
+  mask === 'none' ? 'return next;' : `return ${KEPT[mask]} ? next : ${elementOf('parameter')};`,
 ];
 
-/** One part of a step; the parameter's part chooses by the mask if `masked`. */
-function partSource({ output, arrays, scalars, statements, expression }: Part, masked: boolean): KernelSource {
-  const choosing = masked && output === 'parameter';
+/** One part of a step; the parameter's part chooses by the mask. */
+function partSource({ output, arrays, scalars, statements, expression }: Part, mask: MaskForm): KernelSource {
+  const choosing = mask !== 'none' && output === 'parameter';
   const read = choosing && !arrays.includes('parameter') ? [...arrays, 'parameter'] : arrays;
   const all = choosing ? [...read, MASK] : read;
   const lines = [
     ...read.map((name) => `const ${elementOf(name)} = ${name}[this.thread.x];`),
     ...statements,
-    ...(output === 'parameter' ? choose(expression, masked) : [`return ${expression};`]),
+    ...(output === 'parameter' ? choose(expression, mask) : [`return ${expression};`]),
   ];
   return {
     source: `function next_${output}(${[...all, ...scalars].join(', ')}) {\n${body(lines)}}`,
@@ -51,11 +60,11 @@ export interface PartSource extends KernelSource {
 const sources = new Map<string, readonly PartSource[]>();
 
 /** The kernels of a step, in the order in which they must run. */
-export function stepSources(kernel: Kernel, masked: boolean): readonly PartSource[] {
-  const key = `${kernelName(kernel)} ${masked}`;
+export function stepSources(kernel: Kernel, mask: MaskForm): readonly PartSource[] {
+  const key = `${kernelName(kernel)} ${mask}`;
   let parts = sources.get(key);
   if (parts === undefined) {
-    parts = partsOf(kernel).map((part) => ({ ...partSource(part, masked), output: part.output }));
+    parts = partsOf(kernel).map((part) => ({ ...partSource(part, mask), output: part.output }));
     sources.set(key, parts);
   }
   return parts;
@@ -74,13 +83,13 @@ export const COUPLED: KernelSource = {
  * sgdm-avg's step along the mean of a ring of `window` rows, eq. (10). The window is a literal: gpu.js cuts loops of a variable length
  * short after 1000 turns.
  */
-export function averageSource(window: number, masked: boolean): KernelSource {
-  const arrays = ['parameter', 'ring', ...(masked ? [MASK] : [])];
+export function averageSource(window: number, mask: MaskForm): KernelSource {
+  const arrays = ['parameter', 'ring', ...(mask === 'none' ? [] : [MASK])];
   const lines = [
     `const ${elementOf('parameter')} = parameter[this.thread.x];`,
     'let sum = ring[0][this.thread.x];',
     ...(window > 1 ? [`for (let row = 1; row < ${window}; row++) { sum += ring[row][this.thread.x]; }`] : []),
-    ...choose(`${elementOf('parameter')} - rate * (sum / ${window})`, masked),
+    ...choose(`${elementOf('parameter')} - rate * (sum / ${window})`, mask),
   ];
   return {
     source: `function average(${[...arrays, 'rate'].join(', ')}) {\n${body(lines)}}`,

@@ -266,7 +266,7 @@ test('a bundle needs no gpu.js to be built; without it the error says how to get
     () => 'an engine',
     (error: Error) => error.message,
   );
-  assert.is(mode, 'mode must be one of cpu, webasm, webgpu, got "gpu"');
+  assert.is(mode, 'mode must be one of cpu, webasm, webgpu, headlessgl, got "gpu"');
 });
 
 test('minified, with names kept, the kernels draw the same masks', async () => {

@@ -145,7 +145,7 @@ class WebGpuGpuJsEngine implements GpuJsEngine<GPUBuffer> {
       const given = masks?.[index] ?? null;
       const masked = tensor.threshold < KEEP_ALL || given !== null;
       const kept = masked ? this.#kept(plan, tensor, given) : undefined;
-      for (const part of stepSources(tensor.kernel, masked)) {
+      for (const part of stepSources(tensor.kernel, masked ? 'bits' : 'none')) {
         const values = part.arrays.map((name) =>
           name === MASK ? kept : this.#handle((arrays[name] as Arrays).data, [tensor.size]),
         );
@@ -174,7 +174,7 @@ class WebGpuGpuJsEngine implements GpuJsEngine<GPUBuffer> {
       } else this.#copy(gradient.data, ring.data, from, to);
       const kept = masked ? [this.#kept(plan, tensor, given)] : [];
       const values = [old, this.#handle(ring.data, [size, window]), ...kept, rate];
-      this.#replace(parameter, averageSource(window, masked), values);
+      this.#replace(parameter, averageSource(window, masked ? 'bits' : 'none'), values);
     });
   }
 
