@@ -14,7 +14,7 @@ import { loadImageSet } from './catalogue.ts';
 import { deal } from './classFolders.ts';
 import type { Split } from './dataSet.ts';
 import { decodeCentre, decodeWhole, decodeWindow } from './decode.ts';
-import { tar } from './fetch/testing.ts';
+import { tar } from './testing/archives.ts';
 import { CIFAR100_CLASSES, CIFAR10_CLASSES } from './cifarClasses.ts';
 
 const test = suite('models/data/images');

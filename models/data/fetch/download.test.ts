@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { suite } from '../../../conformance/harness/suite.ts';
 import { download } from './download.ts';
-import type { Behaviour, TestServer } from './testing.ts';
-import { honest, md5, openServer } from './testing.ts';
+import type { Behaviour, TestServer } from '../testing/server.ts';
+import { honest, md5, openServer } from '../testing/server.ts';
 
 const test = suite('models/data/fetch/download');
 const scratch = mkdtempSync(join(tmpdir(), 'lrd-download-'));

@@ -37,7 +37,8 @@ class GivenUp extends Error {}
 function get(url: URL, headers: Record<string, string>, stall: number): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const { request } = url.protocol === 'https:' ? https : http;
-    const outgoing = request(url, { headers }, resolve);
+    // A connection of its own: one that an earlier attempt left may be dead.
+    const outgoing = request(url, { headers, agent: false }, resolve);
     outgoing.setTimeout(stall, () => outgoing.destroy(new Error(`nothing came for ${stall / 1000} s`)));
     outgoing.on('error', reject);
     outgoing.end();

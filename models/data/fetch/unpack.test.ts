@@ -14,8 +14,8 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import * as assert from 'uvu/assert';
 import { suite } from '../../../conformance/harness/suite.ts';
-import type { TarEntry, ZipEntry } from './testing.ts';
-import { tar, zip } from './testing.ts';
+import type { TarEntry, ZipEntry } from '../testing/archives.ts';
+import { tar, zip } from '../testing/archives.ts';
 import type { UnpackLimits } from './unpack.ts';
 import { entryPath, unpackTar, unpackZip } from './unpack.ts';
 
