@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import {
   cpSync,
@@ -13,47 +12,25 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import * as assert from 'uvu/assert';
 import { suite } from '../../conformance/harness/suite.ts';
 import { readRun } from './runFolder.ts';
 import type { HostTensor } from './safetensors.ts';
 import { readArchive, writeArchive } from './safetensors.ts';
+import { stepOf } from './tensorboard/event.ts';
+import { readRecords } from './tensorboard/record.ts';
+import { eventFiles } from './tensorboard/writer.ts';
+import { drawCifar10 } from './testing/cifar.ts';
+import { complete, latest, outcome, smallRun, start } from './testing/command.ts';
 
-/** How many kills the proof takes: `LRD_KILLS=30 node --import tsx models/trainer/survival.test.ts` is the long one. */
+/** How many kills each proof takes: `LRD_KILLS=30 node --import tsx models/trainer/survival.test.ts` is the long one. */
 const KILLS = Number(process.env['LRD_KILLS'] ?? 3);
 
 const test = suite('models/trainer/survival');
 const scratch = mkdtempSync(join(tmpdir(), 'lrd-survival-'));
 test.after(() => rmSync(scratch, { recursive: true, force: true }));
 
-const program = fileURLToPath(new URL('../cli/lrd.ts', import.meta.url));
-const loader = import.meta.resolve('tsx');
-
-function start(args: readonly string[]): { child: ChildProcess; ended: Promise<number | null>; stderr: () => string } {
-  const child = spawn(process.execPath, ['--import', loader, program, 'train', ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let stderr = '';
-  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
-  const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
-  return { child, ended, stderr: () => stderr };
-}
-
-/** Runs to the end; the exit code must be as said. Returns what stood on stderr. */
-async function complete(args: readonly string[], status = 0): Promise<string> {
-  const { ended, stderr } = start(args);
-  assert.is(await ended, status, stderr());
-  return stderr();
-}
-
-const base = (out: string, epochs: number): string[] =>
-  `fcnet --data digits --optimizer adam --keep 0.5 --width 100 --seed 3 --epochs ${epochs} --backend wasm --checkpoint-seconds 0`
-    .split(' ')
-    .concat('--out', out);
-const latest = (run: string): string => join(run, 'checkpoint', 'latest.safetensors');
-
-/** A random moment: one time in six while the program starts, else within a second of the first checkpoint that it writes. */
+/** A random moment: one time in six while the program starts, else soon after the first checkpoint that it writes. */
 async function randomMoment(child: ChildProcess, checkpoint: string): Promise<void> {
   const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
   const written = (): number => (existsSync(checkpoint) ? statSync(checkpoint).mtimeMs : 0);
@@ -63,59 +40,89 @@ async function randomMoment(child: ChildProcess, checkpoint: string): Promise<vo
     return;
   }
   while (written() === before && child.exitCode === null) await pause(5);
-  await pause(1000 * Math.random());
+  await pause(700 * Math.random());
 }
 
-/** Bits of every tensor of a run's checkpoint, and the metrics without their times. */
-function outcome(run: string): { tensors: [string, number[]][]; metrics: object[] } {
-  const { tensors } = readArchive(latest(run));
-  const bits = [...tensors].map(([name, { values }]): [string, number[]] => [
-    name,
-    [...new Int32Array(values.buffer, values.byteOffset, values.length)],
-  ]);
-  return { tensors: bits, metrics: readRun(run).metrics.map((m) => ({ ...m, seconds: 0, inputSeconds: 0 })) };
+/** Leaves one run alone, kills and resumes the other `KILLS` times, and compares bits and metrics. Returns both folders. */
+async function survives(name: string, begin: (out: string) => string[], epochs: number): Promise<[string, string]> {
+  const [whole, broken] = [join(scratch, `${name}-whole`), join(scratch, `${name}-broken`)];
+  await complete(begin(whole));
+  let kills = 0;
+  let args = begin(broken);
+  let beforeFirstCheckpoint = 0;
+  while (kills < KILLS) {
+    const { child, ended, stderr } = start(args);
+    await randomMoment(child, latest(broken));
+    const running = child.exitCode === null;
+    child.kill('SIGKILL');
+    const status = await ended;
+    if (!running) assert.is(status, 0, stderr());
+    assert.ok(running, `the run was over after ${kills} kills`);
+    kills += 1;
+    if (!existsSync(join(broken, 'config.json'))) {
+      // Killed while it was still starting: there is no run yet, so it is begun again.
+      beforeFirstCheckpoint += 1;
+      rmSync(broken, { recursive: true, force: true });
+    } else {
+      args = ['--resume', broken, '--checkpoint-seconds', '0'];
+    }
+  }
+  process.stderr.write(`${name}: ${kills} kills, ${beforeFirstCheckpoint} of them before there was a run\n`);
+  if (!existsSync(join(broken, 'config.json')) || readRun(broken).metrics.length < epochs) await complete(args);
+  const [there, here] = [outcome(broken), outcome(whole)];
+  assert.equal(there.metrics, here.metrics);
+  // Tensor by tensor: a comparison of everything would print for minutes.
+  assert.equal(there.tensors.map(([tensor]) => tensor), here.tensors.map(([tensor]) => tensor)); // prettier-ignore
+  for (const [index, [tensor, bits]] of here.tensors.entries()) {
+    assert.ok(there.tensors[index]?.[1] === bits, `${tensor} has other bits`);
+  }
+  assert.not.ok(existsSync(`${latest(broken)}.part`));
+  return [whole, broken];
 }
 
 test(
   `killed ${KILLS} times at random moments and resumed, a run ends with the same bits and metrics as one left alone`,
   async () => {
-    const epochs = 20 * KILLS;
-    const [whole, broken] = [join(scratch, 'whole'), join(scratch, 'broken')];
-    await complete(base(whole, epochs));
-    let kills = 0;
-    let args = base(broken, epochs);
-    let beforeFirstCheckpoint = 0;
-    while (kills < KILLS) {
-      const { child, ended, stderr } = start(args);
-      await randomMoment(child, latest(broken));
-      const running = child.exitCode === null;
-      child.kill('SIGKILL');
-      const status = await ended;
-      if (!running) assert.is(status, 0, stderr());
-      if (!running) break;
-      kills += 1;
-      if (!existsSync(join(broken, 'config.json'))) {
-        // Killed while it was still starting: there is no run yet, so it is begun again.
-        beforeFirstCheckpoint += 1;
-        rmSync(broken, { recursive: true, force: true });
-      } else {
-        args = ['--resume', broken, '--checkpoint-seconds', '0'];
-      }
-    }
-    assert.ok(kills >= Math.min(KILLS, 3), `only ${kills} kills met a running process`);
-    process.stderr.write(`${kills} kills, ${beforeFirstCheckpoint} of them before there was a run\n`);
-    if (!existsSync(join(broken, 'config.json')) || readRun(broken).metrics.length < epochs) await complete(args);
-    assert.equal(outcome(broken), outcome(whole));
-    assert.not.ok(existsSync(`${latest(broken)}.part`));
+    await survives('fcnet', (out) => smallRun(out, 20 * KILLS), 20 * KILLS);
   },
-  { timeout: 600 },
+  { timeout: 900 },
+);
+
+/** The scalars of the epochs in a run's event files, without their times, and the steps of its batches. */
+function curves(run: string): { epochs: string[]; batches: number[] } {
+  const events = eventFiles(run).flatMap((path) => [...readRecords(readFileSync(path))].map(({ data }) => data));
+  const with_ = (tag: string): Buffer[] => events.filter((event) => event.includes(tag));
+  return {
+    epochs: with_('train/loss').map((event) => event.subarray(9).toString('base64')),
+    batches: with_('batch/loss').map(stepOf),
+  };
+}
+
+test(
+  `a ResNet with batch normalisation, augmentation, regularizers and schedules survives ${KILLS} kills likewise, its curves without a step twice`,
+  async () => {
+    const data = join(scratch, 'data');
+    drawCifar10(data, 40, 10);
+    const epochs = 8 * KILLS;
+    const settings =
+      `resnet14 --data cifar10 --data-dir ${data} --augment crop-flip --width 2 --batch-size 8 --epochs ${epochs} ` +
+      '--optimizer adam --keep 0.5 --lr 0.01 --regularizer DG --regularizer NG:1e-6 --regularizer GC --regularizer NL ' +
+      '--regularizer SD --regularizer SG:0.2 --schedule lr=cosine --schedule keep=linear:1 --schedule sparsity=epochs:3=0.4 ' +
+      '--seed 5 --backend wasm --checkpoint-seconds 0 --tensorboard --out';
+    const [whole, broken] = await survives('resnet', (out) => [...settings.split(' '), out], epochs);
+    assert.equal(curves(broken), curves(whole));
+    assert.is(curves(whole).epochs.length, epochs);
+    const statistics = [...readArchive(latest(whole)).tensors].filter(([name]) => name.startsWith('statistic/'));
+    assert.ok(statistics.some(([, { values }]) => values.some((value) => value !== 0 && value !== 1)));
+  },
+  { timeout: 1800 },
 );
 
 test(
   'Ctrl-C stops behind a checkpoint, says how to go on, and the run goes on from there',
   async () => {
     const run = join(scratch, 'interrupted');
-    const { child, ended, stderr } = start(base(run, 400));
+    const { child, ended, stderr } = start(smallRun(run, 400));
     while (!existsSync(latest(run))) await new Promise((resolve) => setTimeout(resolve, 50));
     child.kill('SIGINT');
     assert.is(await ended, 1);
@@ -133,7 +140,7 @@ test(
   'a corrupt or foreign checkpoint is named, and nothing that was written is lost',
   async () => {
     const run = join(scratch, 'corrupt');
-    await complete(base(run, 2));
+    await complete(smallRun(run, 2));
     const metrics = readFileSync(join(run, 'metrics.jsonl'), 'utf8');
     const damage = async (change: (copy: string) => void, pattern: RegExp, status = 1): Promise<void> => {
       const copy = join(scratch, 'damaged');
@@ -148,9 +155,26 @@ test(
       /damaged\/checkpoint\/latest.safetensors: not a safetensors file/,
     );
     await damage((copy) => writeFileSync(latest(copy), 'hello'), /not a safetensors file that can be used: 5 bytes/);
+    await damage((copy) => {
+      const bytes = readFileSync(latest(copy));
+      bytes[bytes.length - 1000] = (bytes.at(-1000) ?? 0) ^ 1;
+      writeFileSync(latest(copy), bytes);
+    }, /not a safetensors file that can be used: its checksum is [0-9a-f]{8}, it was written with [0-9a-f]{8}/);
     await damage(
       (copy) => writeArchive(latest(copy), { tensors: new Map(), metadata: {} }),
       /not a checkpoint of this program/,
+    );
+    const relabel = (copy: string, change: (metadata: Record<string, string>) => Record<string, string>): void => {
+      const { tensors, metadata } = readArchive(latest(copy));
+      writeArchive(latest(copy), { tensors, metadata: { ...metadata, ...change(metadata) } });
+    };
+    await damage(
+      (copy) => relabel(copy, () => ({ format: '1' })),
+      /a checkpoint of format 1, this version reads 2; go on with the version that wrote it, or start the run again/,
+    );
+    await damage(
+      (copy) => relabel(copy, ({ config }) => ({ config: (config ?? '').replaceAll('"0x0000000000000003"', '"0x4"') })),
+      /of another run: its seed is "0x4", config\.json's "0x0000000000000003"/,
     );
     await damage((copy) => {
       const { tensors, metadata } = readArchive(latest(copy));
