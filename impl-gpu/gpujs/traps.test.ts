@@ -13,7 +13,9 @@ import { suite } from '../../conformance/harness/suite.ts';
 import { streamMask } from '../../impl-ref/index.ts';
 import { PHILOX_VECTORS } from '../../spec/stream.ts';
 import { openGpu } from '../device/gpu.ts';
+import { planStep } from '../engines/plan.ts';
 import type * as Engines from './index.ts';
+import type { GpuJsEngine } from './engine.ts';
 import { createGpuJsEngine, loadGpuJs } from './index.ts';
 import type { GpuJsInstance, GpuJsModule } from './module.ts';
 import { GPUJS_VERSION } from './module.ts';
@@ -289,5 +291,31 @@ test('minified, with names kept, the kernels draw the same masks', async () => {
     engine.dispose();
   }
 });
+
+for (const name of ['gpu-browser.js', 'gpu-browser.min.js']) {
+  test(`gpu.js's build for browsers, ${name}, draws the same masks in every mode`, async () => {
+    const module: unknown = require(`gpu.js/dist/${name}`);
+    const { device } = await openGpu();
+    const size = 700;
+    const expected = streamMask({ key: [1, 0xdeadbeef], stream: 'mask', step: 9, base: 64 }, size, 0.5);
+    const tensors = [{ base: 64, size, count: 1, hyper: { momentum: 0, learningRate: 1 }, keepProbability: 0.5 }];
+    const plan = planStep({ rule: 'sgdm', key: [1, 0xdeadbeef], step: 9, tensors });
+    const drawn = async <Data>(engine: GpuJsEngine<Data>): Promise<void> => {
+      const [parameter, gradient] = [engine.array(size), engine.array(new Float32Array(size).fill(-1))];
+      engine.step(plan, [{ parameter, gradient, state: {} }]);
+      const got = await engine.read(parameter);
+      assert.is(
+        got.findIndex((x, i) => x !== expected[i]),
+        -1,
+        engine.mode,
+      );
+      engine.dispose();
+    };
+    for (const mode of ['cpu', 'webasm'] as const) await drawn(await createGpuJsEngine({ mode, module }));
+    await drawn(await createGpuJsEngine({ mode: 'webgpu', device, module }));
+    device.destroy();
+    await loadGpuJs(gpujs);
+  });
+}
 
 test.run();
