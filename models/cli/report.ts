@@ -1,15 +1,66 @@
-import { writeWhole } from '../trainer/runFolder.ts';
-import { UsageError } from '../errors.ts';
-import { renderRunReport } from '../report/runReport.ts';
-import { readRun } from '../trainer/runFolder.ts';
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { JobError, UsageError } from '../errors.ts';
+import { findExperiment } from '../experiments/catalogue.ts';
+import type { ExperimentOutcome } from '../experiments/results.ts';
+import { collectResults, formatResults, readResults } from '../experiments/results.ts';
+import { experimentSection } from '../report/experimentSection.ts';
+import type { Section } from '../report/page.ts';
+import { sectionsPage } from '../report/page.ts';
+import { runSection } from '../report/runReport.ts';
+import type { Run } from '../trainer/runFolder.ts';
+import { readRun, writeWhole } from '../trainer/runFolder.ts';
 import { parse } from './options.ts';
 
-/** `lrd report RUN... --out FILE.html`: learning curves and a table, side by side. */
+/** What a RUN may be: a training run's folder, an output folder of `lrd experiment`, or a file of its results. */
+interface Sources {
+  readonly runs: readonly Run[];
+  readonly experiments: readonly ExperimentOutcome[];
+}
+
+function readSources(paths: readonly string[]): Sources {
+  const runs: Run[] = [];
+  const experiments: ExperimentOutcome[] = [];
+  for (const path of paths) {
+    if (!existsSync(path)) throw new JobError(`${path}: no such run`);
+    if (statSync(path).isFile()) {
+      experiments.push(...readResults(path));
+      continue;
+    }
+    const collected = existsSync(join(path, 'config.json')) ? undefined : collectResults(path);
+    if (collected === undefined) runs.push(readRun(path));
+    else experiments.push(...collected);
+  }
+  return { runs, experiments };
+}
+
+function sectionsOf({ runs, experiments }: Sources): Section[] {
+  return [
+    ...experiments.map((outcome) => experimentSection(findExperiment(outcome.experiment), outcome)),
+    ...(runs.length === 0 ? [] : [runSection(runs)]),
+  ];
+}
+
+/**
+ * `lrd report RUN... --out FILE.html`: runs side by side, and experiments beside what the papers print. `--json FILE` writes the
+ * results of the experiments, from which the same page can be made elsewhere.
+ */
 export function reportCommand(args: readonly string[]): void {
-  const options = parse(args, { out: { type: 'string' } });
+  const options = parse(args, { out: { type: 'string' }, json: { type: 'string' }, title: { type: 'string' } });
   const out = options.text('out');
+  const json = options.text('json');
   if (options.positionals.length === 0) throw new UsageError('lrd report needs at least one RUN folder');
-  if (out === undefined) throw new UsageError('lrd report needs --out FILE.html');
-  writeWhole(out, renderRunReport(options.positionals.map(readRun)));
-  console.log(out);
+  if (out === undefined && json === undefined) throw new UsageError('lrd report needs --out FILE.html');
+  const sources = readSources(options.positionals);
+  if (json !== undefined) {
+    if (sources.experiments.length === 0)
+      throw new UsageError('--json needs results of lrd experiment, got runs alone');
+    writeWhole(json, formatResults(sources.experiments));
+    console.log(json);
+  }
+  if (out !== undefined) {
+    const title = options.text('title') ?? 'Learning Rate Dropout: what was run';
+    writeWhole(out, sectionsPage(title, '', sectionsOf(sources)));
+    console.log(out);
+  }
 }

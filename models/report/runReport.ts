@@ -1,5 +1,6 @@
 import type { EpochMetrics, Run } from '../trainer/runFolder.ts';
-import { htmlPage } from './page.ts';
+import type { Section } from './page.ts';
+import { sectionsPage } from './page.ts';
 import type { Series } from './svg.ts';
 import { escapeHtml, lineChart } from './svg.ts';
 
@@ -113,22 +114,34 @@ function table(runs: readonly Run[]): string {
   return `<div class="scroll"><table><thead><tr>${names.map((name) => `<th>${name}</th>`).join('')}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`;
 }
 
+/** The data sets by name, with what is known of them: never the folder that they were read from. */
+function dataText(runs: readonly Run[]): string {
+  const texts = runs.map(({ config: { data, dataSource, dataRemark } }) => {
+    if (dataRemark !== undefined) return dataRemark;
+    return dataSource.includes('https://') ? `${data}: ${dataSource}` : data;
+  });
+  return [...new Set(texts)].join('; ');
+}
+
 /** Learning curves side by side in the arrangement of the paper's Fig. 4, and a table of the last epochs. */
-export function renderRunReport(runs: readonly Run[], heading = 'Learning Rate Dropout: learning curves'): string {
+export function runSection(runs: readonly Run[], heading = 'Learning curves'): Section {
   const backends = [...new Set(runs.map(({ config }) => config.backend))].join(', ');
-  const sources = [...new Set(runs.map(({ config }) => `${config.data}: ${config.dataSource}`))];
   const sizes = [
     ...new Set(runs.map(({ config }) => `${config.recipe}, ${config.parameters.toLocaleString('en')} parameters`)),
   ];
-  return htmlPage(
+  return {
     heading,
-    `<h1>${escapeHtml(heading)}</h1>
-<p class="soft">${escapeHtml(sizes.join('; '))}. Backend ${escapeHtml(backends)}. ${escapeHtml(sources.join('; '))}</p>
+    body: `<p class="soft">${escapeHtml(sizes.join('; '))}. Backend ${escapeHtml(backends)}. ${escapeHtml(dataText(runs))}</p>
 ${charts(runs)}
 <p class="soft">Rows as in Fig. 4 of Lin et al., "Learning Rate Dropout", IEEE TNNLS 2022. Training loss and accuracy are sample-weighted
 means over the epoch, in training mode, so they lag behind the network at the epoch's end; the loss axis is logarithmic.</p>
-<h2>After the last epoch</h2>
+<h3>After the last epoch</h3>
 ${table(runs)}
 <p class="soft">Seconds are those of training, evaluation left out. "best" is chosen on the test set and shown for comparison only.</p>`,
-  );
+  };
+}
+
+/** A page of its own for some runs. */
+export function renderRunReport(runs: readonly Run[], heading = 'Learning Rate Dropout: learning curves'): string {
+  return sectionsPage(heading, '', [runSection(runs)]);
 }

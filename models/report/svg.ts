@@ -6,6 +6,8 @@ export interface Series {
   readonly color: string;
   readonly dashed?: boolean;
   readonly points: readonly (readonly [x: number, y: number])[];
+  /** A band around the line, as from the worst to the best of several runs. */
+  readonly band?: readonly (readonly [x: number, low: number, high: number])[];
 }
 
 export interface ChartOptions {
@@ -14,6 +16,8 @@ export interface ChartOptions {
   readonly yLabel: string;
   readonly logarithmic?: boolean;
   readonly logarithmicX?: boolean;
+  /** Ticks of the x axis at whole numbers alone, as for epochs. */
+  readonly wholeX?: boolean;
   /** Leaves the first tenth of the x range out when the y range is chosen: a steep start would flatten all the rest. */
   readonly ignoreStart?: boolean;
   readonly width?: number;
@@ -25,10 +29,10 @@ export function escapeHtml(text: string): string {
   return text.replace(/[&<>"]/g, (character) => entities[character] as string);
 }
 
-/** Round numbers that cover [low, high]: steps of 1, 2 or 5 times a power of ten. */
-export function niceTicks(low: number, high: number, count = 5): number[] {
+/** Round numbers that cover [low, high]: steps of 1, 2 or 5 times a power of ten, of at least `least`. */
+export function niceTicks(low: number, high: number, count = 5, least = 0): number[] {
   if (!(high > low)) return [low];
-  const raw = (high - low) / count;
+  const raw = Math.max((high - low) / count, least);
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = ([1, 2, 5, 10].find((factor) => factor * power >= raw) as number) * power;
   const ticks: number[] = [];
@@ -60,11 +64,13 @@ function formatTick(value: number): string {
 /** A chart of the series; values that are not finite (or not positive on a logarithmic axis) are left out. */
 export function lineChart(series: readonly Series[], options: ChartOptions): string {
   const { title, xLabel, yLabel, logarithmic = false, logarithmicX = false } = options;
-  const { ignoreStart = false, width = 300, height = 210 } = options;
+  const { ignoreStart = false, wholeX = false, width = 300, height = 210 } = options;
   const margin = { left: 48, right: 10, top: 26, bottom: 36 };
   const usable = ([x, y]: readonly [number, number]): boolean =>
     Number.isFinite(x) && Number.isFinite(y) && (!logarithmic || y > 0) && (!logarithmicX || x > 0);
-  const points = series.flatMap((s) => s.points.filter(usable));
+  const bounds = ({ band = [] }: Series): (readonly [number, number])[] =>
+    band.flatMap(([x, low, high]): (readonly [number, number])[] => [[x, low], [x, high]]); // prettier-ignore
+  const points = series.flatMap((s) => [...s.points, ...bounds(s)].filter(usable));
   const head = `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeHtml(title)}" class="chart">`;
   const heading = `<text x="${margin.left}" y="16" class="title">${escapeHtml(title)}</text>`;
   if (points.length === 0)
@@ -93,7 +99,7 @@ export function lineChart(series: readonly Series[], options: ChartOptions): str
         `<text x="${margin.left - 5}" y="${y}" dy="0.32em" text-anchor="end" class="tick">${formatTick(tick)}</text>`,
     );
   }
-  for (const tick of logarithmicX ? logTicks(x0, x1) : niceTicks(x0, x1)) {
+  for (const tick of logarithmicX ? logTicks(x0, x1) : niceTicks(x0, x1, 5, wholeX ? 1 : 0)) {
     parts.push(
       `<text x="${toX(tick).toFixed(1)}" y="${bottom + 13}" text-anchor="middle" class="tick">${formatTick(tick)}</text>`,
     );
@@ -107,6 +113,13 @@ export function lineChart(series: readonly Series[], options: ChartOptions): str
   parts.push(
     `<svg x="${margin.left}" y="${margin.top}" width="${inner.width}" height="${inner.height}" viewBox="${margin.left} ${margin.top} ${inner.width} ${inner.height}">`,
   );
+  for (const { color, band = [] } of series) {
+    const inside = band.filter(([x, low, high]) => usable([x, low]) && usable([x, high]));
+    if (inside.length < 2) continue;
+    const edge = (k: 1 | 2): string[] => inside.map((at) => `${toX(at[0]).toFixed(1)},${toY(at[k]).toFixed(1)}`);
+    const outline = [...edge(1), ...edge(2).reverse()].join(' ');
+    parts.push(`<polygon points="${outline}" fill="${color}" fill-opacity="0.16" stroke="none"/>`);
+  }
   for (const { label, color, dashed, points: all } of series) {
     const drawn = all.filter(usable);
     const path = drawn.map(([x, y]) => `${toX(x).toFixed(1)},${toY(y).toFixed(1)}`).join(' ');

@@ -97,6 +97,7 @@ const line = (epoch: number, trainLoss: number, testAccuracy: number): EpochMetr
   trainAccuracy: 0,
   testLoss: 0,
   seconds: 10,
+  inputSeconds: 0,
   learningRate: 0.1,
   keepProbability: 1,
   weightDecay: 0,

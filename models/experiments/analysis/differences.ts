@@ -1,0 +1,47 @@
+import type { Arm } from '../experiment.ts';
+import type { CellOutcome } from '../results.ts';
+import { differing } from '../settings.ts';
+
+const WORDS: Readonly<Record<string, string>> = {
+  recipe: 'network',
+  data: 'data set',
+  batchSize: 'batch size',
+  epochs: 'epochs',
+  width: 'width',
+  limit: 'images of each split, at most',
+  momentum: 'momentum',
+  weightDecay: 'weight decay',
+  learningRate: 'learning rate',
+};
+
+/** A setting's value as text; what is no plain value as JSON. */
+function text(value: unknown): string | undefined {
+  return value === undefined || typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/**
+ * What differs from the paper's setting in the runs of some arms, as sentences of a caption: settings, number of trials, and parts of data
+ * sets in place of the whole.
+ */
+export function differences(arms: readonly Arm[], cells: readonly CellOutcome[], trials: number): string[] {
+  const lines = new Set<string>();
+  const seeds = new Set<number>();
+  const notes = new Set<string>();
+  for (const arm of arms) {
+    for (const cell of cells.filter(({ arm: id }) => id === arm.id)) {
+      seeds.add(cell.seed);
+      if (cell.dataRemark !== undefined) notes.add(cell.dataRemark);
+      for (const key of differing(arm.settings, cell.settings)) {
+        if (key === 'phases') {
+          notes.add('changes of the learning rate and of the rest keep their share of the run');
+          continue;
+        }
+        const [paper, here] = [text(arm.settings[key]), text(cell.settings[key])];
+        const name = WORDS[key] ?? key;
+        lines.add(paper === undefined ? `${name} ${here}` : `${name} ${here} instead of ${paper}`);
+      }
+    }
+  }
+  if (seeds.size !== trials) lines.add(`${seeds.size} ${seeds.size === 1 ? 'trial' : 'trials'} instead of ${trials}`);
+  return [...lines, ...notes];
+}

@@ -1,0 +1,285 @@
+import { valueOf } from '../experiments/analysis/convergence.ts';
+import { differences } from '../experiments/analysis/differences.ts';
+import type { Comparison, Sample } from '../experiments/analysis/samples.ts';
+import type { ArmSummary, GroupSummary, TargetSummary } from '../experiments/analysis/summary.ts';
+import { censoredMedian, improves, summarize } from '../experiments/analysis/summary.ts';
+import type { Arm, Experiment, Figure, Metric, Panel } from '../experiments/experiment.ts';
+import { METRICS, PAPERS } from '../experiments/experiment.ts';
+import type { CellOutcome, ExperimentOutcome } from '../experiments/results.ts';
+import type { Section } from './page.ts';
+import type { Series } from './svg.ts';
+import { escapeHtml, lineChart } from './svg.ts';
+import type { Row } from './table.ts';
+import { htmlTable } from './table.ts';
+
+const PALETTE = ['var(--lrd)', 'var(--c2)', 'var(--c3)', 'var(--c4)', 'var(--c5)', 'var(--c6)'];
+
+/** What a result must fall below to be called a difference. */
+const LEVEL = 0.05;
+
+const fixed = (value: number, digits: number): string => value.toFixed(digits);
+const signed = (value: number, digits: number): string => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(digits)}`;
+
+function sampleText(sample: Sample | undefined, digits: number): string {
+  if (sample === undefined) return '';
+  const { mean, deviation } = sample;
+  return deviation === undefined ? fixed(mean, digits) : `${fixed(mean, digits)} ± ${fixed(deviation, digits)}`;
+}
+
+function pText(comparison: Comparison | undefined): string {
+  if (comparison === undefined) return '';
+  const { p } = comparison;
+  return p < 0.001 ? '< .001' : p.toFixed(3).replace(/^0/, '');
+}
+
+function printedText({ published }: Arm): string {
+  if (published === undefined) return '';
+  const { mean, deviation, metric } = published;
+  const digits = metric === 'seconds' ? 1 : 2;
+  return deviation === undefined ? fixed(mean, digits) : `${fixed(mean, digits)} ± ${fixed(deviation, digits)}`;
+}
+
+/** The published difference of the means, where the paper prints both. */
+function printedDifference(arm: Arm, baseline: Arm | undefined): string {
+  if (arm.published === undefined || baseline?.published === undefined) return '';
+  return signed(arm.published.mean - baseline.published.mean, 2);
+}
+
+/** A group's heading, with the network and data that ran where they are not the paper's. */
+function headingOf({ group, arms }: GroupSummary): string {
+  const cell = arms.flatMap(({ runs }) => runs)[0];
+  const arm = arms.find(({ runs }) => runs.length > 0)?.arm;
+  if (cell === undefined || arm === undefined) return group;
+  const { recipe, data } = cell.settings;
+  return recipe === arm.settings.recipe && data === arm.settings.data ? group : `${group}; here ${recipe} on ${data}`;
+}
+
+function comparisonTable(experiment: Experiment, groups: readonly GroupSummary[]): string {
+  const { digits, name, unit } = METRICS[experiment.metric];
+  const rows = groups.flatMap((group): Row[] => [
+    { group: headingOf(group) },
+    ...group.arms.map((summary): Row => {
+      const { arm, last, best, planned, runs, diverged, comparison, publishedComparison } = summary;
+      const baseline = group.arms.find(({ arm: { id } }) => id === arm.baseline);
+      const difference =
+        last === undefined || baseline?.last === undefined ? '' : signed(last.mean - baseline.last.mean, digits);
+      const interval =
+        comparison === undefined ? '' : `${signed(comparison.low, digits)} to ${signed(comparison.high, digits)}`;
+      const lost = diverged.length === 0 ? '' : `, ${diverged.length} diverged`;
+      return {
+        cells: [
+          arm.label,
+          printedText(arm),
+          printedDifference(arm, baseline?.arm),
+          pText(publishedComparison),
+          sampleText(last, digits),
+          sampleText(best, digits),
+          `${runs.length}${runs.length === planned ? '' : ` of ${planned}`}${lost}`,
+          difference,
+          interval,
+          pText(comparison),
+        ],
+        ...(arm.control === true ? { className: 'control' } : {}),
+      };
+    }),
+  ]);
+  const head = ['', 'paper', 'paper: difference', 'paper: p', `ours, last epoch`, 'ours, best epoch', 'runs', 'difference', '95 % interval', 'p']; // prettier-ignore
+  return `<h3>${escapeHtml(`Paper and ours: ${name}, ${unit}`)}</h3>${htmlTable(head, rows)}
+<p class="soft">Mean ± standard deviation (n − 1) over seeds. Differences are to the arm “${escapeHtml(groups[0]?.arms[0]?.arm.label ?? '')}” of the same heading (or to the arm
+without LRD that matches a control), on the last epoch; p is that of Welch’s test, two-sided, without correction for the number of tests. “best epoch” is chosen on the test set, by seed, and is shown for comparison only.
+The paper does not say whether it reports last or best, nor whether its deviation is with n or n − 1; its p is computed here from what it prints.</p>`;
+}
+
+function crossingsText({ crossings }: TargetSummary): string {
+  return crossings.map(({ at, epochs }) => (at === undefined ? `> ${epochs}` : String(at.epoch))).join(', ');
+}
+
+function medianText({ crossings }: TargetSummary, of: 'steps' | 'seconds'): string {
+  const reached = crossings.flatMap(({ at }) => (at === undefined ? [] : [at[of]]));
+  const median = censoredMedian(reached, crossings.length - reached.length);
+  if (median === undefined) return crossings.length === 0 ? '' : 'not reached';
+  return Math.round(median).toLocaleString('en');
+}
+
+const targetText = ({ target: { metric, value } }: TargetSummary): string =>
+  `${METRICS[metric].name} ${METRICS[metric].rising ? '≥' : '≤'} ${value}${METRICS[metric].unit === '%' ? ' %' : ''}`;
+
+function speedTable(groups: readonly GroupSummary[]): string {
+  const rows = groups.flatMap((group): Row[] => {
+    const measured = group.arms.filter(({ runs }) => runs.length > 0);
+    if (measured.length === 0) return [];
+    const levels = measured[0]?.targets.length ?? 0;
+    return [
+      { group: headingOf(group) },
+      ...measured.flatMap((summary): Row[] => {
+        const { arm, area, areaComparison, targets } = summary;
+        const className = arm.control === true ? { className: 'control' } : {};
+        return Array.from({ length: Math.max(1, levels) }, (_, k): Row => {
+          const target = targets[k];
+          const first = k === 0;
+          const pairs = target?.pairs;
+          return {
+            cells: [
+              first ? arm.label : '',
+              first ? sampleText(area, 3) : '',
+              first && areaComparison !== undefined ? signed(areaComparison.difference, 3) : '',
+              first ? pText(areaComparison) : '',
+              target === undefined ? '' : targetText(target),
+              target === undefined ? '' : crossingsText(target),
+              target === undefined ? '' : medianText(target, 'steps'),
+              target === undefined ? '' : medianText(target, 'seconds'),
+              pairs === undefined ? '' : `${pairs.sooner} / ${pairs.equal} / ${pairs.later}`,
+            ],
+            ...className,
+          };
+        });
+      }),
+    ];
+  });
+  if (rows.length === 0) return '';
+  const head = ['', 'area under the training loss', 'paired difference', 'p', 'level', 'epochs, by seed', 'steps', 'seconds', 'sooner / same / later']; // prettier-ignore
+  return `<h3>Speed of convergence</h3>${htmlTable(head, rows)}
+<p class="soft">The papers claim it and do not measure it. Area: the sum of the epochs’ mean training losses, in nats × epochs, less is faster; differences are paired by seed. A level counts as reached at the end of the first
+epoch that has it; “&gt; n” is a run that did not reach it in its n epochs: it stays in the medians of steps and seconds and in the pairs as later than any that did. The last level of each heading is the training loss at which the arm without LRD ends,
+on average. Seconds are wall-clock time of training without evaluation, on whatever else the machine was doing.</p>`;
+}
+
+/** A colour and a stroke for each label of an experiment: grey without LRD, orange for the first arm with it, dashed for controls. */
+type Styles = ReadonlyMap<string, { readonly color: string; readonly dashed: boolean }>;
+
+function stylesOf(arms: readonly Arm[]): Styles {
+  const styles = new Map<string, { color: string; dashed: boolean }>();
+  let next = 0;
+  for (const { label, baseline, control = false } of arms) {
+    if (styles.has(label)) continue;
+    const plain = baseline === undefined && styles.size === 0;
+    const color = plain ? 'var(--plain)' : (PALETTE[next % PALETTE.length] as string);
+    styles.set(label, { color, dashed: control || next >= PALETTE.length });
+    if (!plain) next += 1;
+  }
+  return styles;
+}
+
+/** The mean over seeds, as far as all of them have come, and the band between the lowest and the highest. */
+function seriesOf(arm: Arm, runs: readonly CellOutcome[], metric: Metric, styles: Styles): Series[] {
+  const style = styles.get(arm.label);
+  const length = Math.min(...runs.map(({ metrics }) => metrics.length));
+  if (style === undefined || runs.length === 0 || length === 0) return [];
+  const epochs = Array.from({ length }, (_, k) =>
+    runs.map(({ metrics }) => metrics[k] as CellOutcome['metrics'][number]),
+  );
+  const values = epochs.map((lines) => ({
+    epoch: lines[0]?.epoch as number,
+    of: lines.map((line) => valueOf(line, metric)),
+  }));
+  const mean = values.map(({ epoch, of }) => [epoch, of.reduce((sum, value) => sum + value, 0) / of.length] as const);
+  const label = runs.length === 1 ? arm.label : `${arm.label}: mean of ${runs.length} seeds`;
+  const line = { label, ...style, points: mean };
+  if (runs.length === 1) return [line];
+  return [{ ...line, band: values.map(({ epoch, of }) => [epoch, Math.min(...of), Math.max(...of)] as const) }];
+}
+
+interface FigureContext {
+  readonly experiment: Experiment;
+  readonly outcome: ExperimentOutcome;
+  readonly styles: Styles;
+}
+
+const begun = ({ metrics }: CellOutcome): boolean => metrics.length > 0;
+
+function panelChart(panel: Panel, columns: number, { experiment, outcome, styles }: FigureContext): string {
+  const { name, unit, logarithmic } = METRICS[panel.metric];
+  const series = panel.arms.flatMap((id) => {
+    const arm = experiment.arms.find((known) => known.id === id);
+    const runs = outcome.cells.filter((cell) => cell.arm === id && begun(cell));
+    return arm === undefined ? [] : seriesOf(arm, runs, panel.metric, styles);
+  });
+  const [width, height] = columns >= 4 ? [236, 190] : columns === 3 ? [300, 210] : [420, 260];
+  return lineChart(series, {
+    title: panel.title,
+    xLabel: 'epoch',
+    yLabel: `${name}, ${unit}`,
+    logarithmic,
+    wholeX: true,
+    // A steep start would flatten the rest; of a few epochs none can be spared.
+    ignoreStart: unit === '%' && Math.max(...series.map(({ points }) => points.length)) >= 20,
+    width,
+    height,
+  });
+}
+
+function figureHtml(figure: Figure, context: FigureContext): string {
+  const { experiment, outcome, styles } = context;
+  const drawn = new Set(figure.panels.flatMap(({ arms }) => arms));
+  const arms = experiment.arms.filter(
+    ({ id }) => drawn.has(id) && outcome.cells.some((cell) => cell.arm === id && begun(cell)),
+  );
+  if (arms.length === 0) return '';
+  const labels = [...new Set(arms.map(({ label }) => label))];
+  const legend = labels.map((label) => {
+    const style = styles.get(label);
+    const dashed = style?.dashed === true ? ' class="dashed"' : '';
+    return `<li><i${dashed} style="border-color:${style?.color}"></i>${escapeHtml(label)}</li>`;
+  });
+  const others = differences(arms, outcome.cells, experiment.seeds);
+  const here = others.length === 0 ? 'Settings as in the paper.' : `What differs from the paper: ${others.join('; ')}.`;
+  const charts = figure.panels.map((panel) => panelChart(panel, figure.columns, context));
+  return `<figure><ul class="legend">${legend.join('')}</ul>
+<div class="grid-of-charts" style="grid-template-columns:repeat(${figure.columns}, minmax(0, 1fr))">${charts.join('\n')}</div>
+<figcaption><b>${escapeHtml(figure.place)}</b>, ${escapeHtml(figure.about)}. ${escapeHtml(here)} Lines are means over seeds, bands reach from the lowest to the highest run.
+Training loss and accuracy are running means over the epoch, in training mode; loss axes are logarithmic.</figcaption></figure>`;
+}
+
+/** LRD against its baseline over all headings, in a sentence that counts and does not weigh. */
+function verdict({ metric }: Experiment, groups: readonly GroupSummary[]): string {
+  const pairs = groups.flatMap(({ arms }) =>
+    arms.flatMap((summary) => {
+      const { arm, last } = summary;
+      const baseline = arms.find(({ arm: { id } }) => id === arm.baseline);
+      if (arm.control === true || last === undefined || baseline?.last === undefined) return [];
+      return [{ summary, baseline, difference: last.mean - baseline.last.mean }];
+    }),
+  );
+  if (pairs.length === 0) return '';
+  const { name } = METRICS[metric];
+  const better = pairs.filter(({ difference }) => improves(metric, difference));
+  const worse = pairs.filter(({ difference }) => improves(metric, -difference));
+  const sure = (of: typeof pairs): number =>
+    of.filter(({ summary: { comparison } }) => (comparison?.p ?? 1) < LEVEL).length;
+  const slower = pairs.filter(
+    ({ summary, baseline }: { summary: ArmSummary; baseline: ArmSummary }) =>
+      (summary.area?.mean ?? NaN) > (baseline.area?.mean ?? NaN),
+  );
+  const seeds = Math.max(...pairs.map(({ summary }) => summary.runs.length));
+  const few =
+    seeds < 3 ? ` With ${seeds} ${seeds === 1 ? 'seed there is no test' : 'seeds a test has hardly any power'}.` : '';
+  return `<h3>What these runs show</h3><p class="verdict">Of ${pairs.length} comparisons with the arm without, ${better.length} end with a better ${name} (${sure(better)} with p &lt; ${LEVEL}),
+${worse.length} with a worse one (${sure(worse)} with p &lt; ${LEVEL}); the area under the training loss is larger, so training slower, in ${slower.length}.${few}</p>`;
+}
+
+const list = (items: readonly string[]): string =>
+  items.length === 0 ? '' : `<ul class="notes">${items.map((item) => `<li>${escapeHtml(item)}</li>`).join('')}</ul>`;
+
+/** An experiment's part of the page: what the paper says, what came out, and what differs. */
+export function experimentSection(experiment: Experiment, outcome: ExperimentOutcome): Section {
+  const groups = summarize(experiment, outcome);
+  const context = { experiment, outcome, styles: stylesOf(experiment.arms) };
+  const done = outcome.cells.filter(({ outcome: how }) => how !== 'unfinished').length;
+  const say = (key: 'backend' | 'node' | 'processor'): string =>
+    [...new Set(outcome.cells.flatMap((cell) => cell[key] ?? []))].join(', ');
+  const cells = outcome.cells;
+  const arms = experiment.arms.filter(({ id }) => cells.some((cell) => cell.arm === id));
+  const timed = experiment.metric === 'seconds';
+  const what = [...new Set(cells.map(({ settings: { recipe, data } }) => `${recipe} on ${data}`))].join(', ');
+  return {
+    heading: `${experiment.places}: ${experiment.title} (${what}${outcome.scale === 'full' ? '' : `, scale ${outcome.scale}`})`,
+    body: `<p class="soft">${escapeHtml(PAPERS[experiment.paper])}. ${done} of ${cells.length} runs are done. Backend ${escapeHtml(say('backend'))}, Node ${escapeHtml(say('node'))}, ${escapeHtml(say('processor'))}.</p>
+<h3>What the paper says</h3>${list(experiment.claims)}
+${verdict(experiment, groups)}
+<h3>What differs from the paper’s setting</h3>${list(differences(arms, cells, experiment.seeds))}
+${comparisonTable(experiment, groups)}
+${experiment.figures.map((figure) => figureHtml(figure, context)).join('\n')}
+${timed ? '' : speedTable(groups)}
+<h3>Notes</h3>${list(experiment.notes)}`,
+  };
+}
