@@ -4,6 +4,7 @@ import { suite } from '../../conformance/harness/suite.ts';
 import * as ref from '../../impl-ref/index.ts';
 import { useBackend } from '../../models/backend.ts';
 import { drawWords, uniform } from '../random.ts';
+import { tensorflowMissing } from '../tensorflow/load.ts';
 import * as lrd from './index.ts';
 import type { LrdOptimizer, LrdOptions } from './index.ts';
 
@@ -54,10 +55,13 @@ const CASES: readonly Case[] = [
   },
 ];
 
-for (const backend of ['cpu', 'wasm', 'webgpu'] as const) {
-  const test = suite(`impl-gpu/tfjs/gradients on ${backend}`);
+const missing = tensorflowMissing('node');
+
+for (const backend of ['cpu', 'wasm', 'webgpu', 'node'] as const) {
+  const runs = backend !== 'node' || missing === undefined;
+  const test = suite(`impl-gpu/tfjs/gradients on ${backend}`).when(runs, missing ?? '');
   test.before(async () => {
-    await useBackend(backend);
+    if (runs) await useBackend(backend);
   });
 
   for (const { name, options, transformations = [], updateMasks = [] } of CASES) {

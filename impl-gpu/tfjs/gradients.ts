@@ -4,7 +4,8 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { thresholdOf } from '../engines/plan.ts';
-import { drawKept, drawNormals } from '../random.ts';
+import { drawNormals } from '../random.ts';
+import { keptTensor } from './keptTensor.ts';
 import type { HyperValues } from '../validate.ts';
 import { InvalidArgumentError } from '../validate.ts';
 
@@ -101,8 +102,7 @@ function keptMask(
   p: number,
   entry: GradientEntry,
 ): tf.Tensor {
-  const kept = drawKept({ seed, stream, step }, entry.base, entry.variable.size, thresholdOf(p));
-  return tf.tensor(kept, entry.variable.shape, 'bool');
+  return keptTensor({ seed, stream, step }, entry.base, entry.variable, thresholdOf(p));
 }
 
 /** The elements that Sparse Gradients lets through, as a bool tensor. */

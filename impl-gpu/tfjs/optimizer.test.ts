@@ -5,6 +5,7 @@ import { createOptimizer, parseSeed, streamMask } from '../../impl-ref/index.ts'
 import type { OptimizerState } from '../../impl-ref/index.ts';
 import { useBackend } from '../../models/backend.ts';
 import type { RuleName } from '../../spec/rules.ts';
+import { tensorflowMissing } from '../tensorflow/load.ts';
 import { drawWords, layOut, uniform } from '../random.ts';
 import * as lrd from './index.ts';
 import type { LrdOptimizer } from './index.ts';
@@ -53,10 +54,13 @@ const maskOf = (step: number, base: number, size: number): Uint8Array =>
 
 const dispose = (tensors: readonly tf.Tensor[]): void => tensors.forEach((tensor) => tensor.dispose());
 
-for (const backend of ['cpu', 'wasm', 'webgpu'] as const) {
-  const test = suite(`impl-gpu/tfjs/optimizer on ${backend}`);
+const missing = tensorflowMissing('node');
+
+for (const backend of ['cpu', 'wasm', 'webgpu', 'node'] as const) {
+  const runs = backend !== 'node' || missing === undefined;
+  const test = suite(`impl-gpu/tfjs/optimizer on ${backend}`).when(runs, missing ?? '');
   test.before(async () => {
-    await useBackend(backend);
+    if (runs) await useBackend(backend);
   });
 
   for (const [rule, create] of Object.entries(FACTORIES)) {

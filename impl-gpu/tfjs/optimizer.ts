@@ -5,7 +5,7 @@ import { THRESHOLD } from '../../spec/stream.ts';
 import { planStep, thresholdOf } from '../engines/plan.ts';
 import { planAverage, requireGpuJs } from '../gpujs/index.ts';
 import type { Seed } from '../random.ts';
-import { drawKept, keyOf, layOut, parseSeed, randomSeed } from '../random.ts';
+import { keyOf, layOut, parseSeed, randomSeed } from '../random.ts';
 import { sizeOf } from '../shape.ts';
 import type { HyperValues } from '../validate.ts';
 import { InvalidArgumentError, UnsupportedError, checkKeepProbability, resolveHyper, stateNames } from '../validate.ts';
@@ -22,6 +22,7 @@ import {
 } from './gradients.ts';
 import type { ParameterGroup } from './groups.ts';
 import { checkGroups, groupOf } from './groups.ts';
+import { keptTensor } from './keptTensor.ts';
 import { averageStep, checkRing } from './steppers/average.ts';
 import type { AverageEntry } from './steppers/average.ts';
 import { cpuStepper } from './steppers/cpu.ts';
@@ -416,8 +417,7 @@ export abstract class LrdOptimizer extends tf.Optimizer {
         const threshold = thresholdOf(trainedValues[scope] as number);
         if (threshold < THRESHOLD.scale) {
           const { seed, step } = context;
-          const kept = drawKept({ seed, stream: 'mask', step }, base, variable.size, threshold);
-          select(tf.tensor(kept, variable.shape, 'bool'));
+          select(keptTensor({ seed, stream: 'mask', step }, base, variable, threshold));
         }
       }
       if (masksUpdates) select(sparseMask(this.#gradientOptions, context, entry));

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { thresholdOf } from '../../engines/plan.ts';
-import { drawKept } from '../../random.ts';
+import { keptTensor } from '../keptTensor.ts';
 import { InvalidArgumentError, checkKeepProbability, resolveHyper } from '../../validate.ts';
 import type { HyperValues } from '../../validate.ts';
 
@@ -62,8 +62,8 @@ export function averageStep(seed: bigint, step: number, entries: readonly Averag
         variable.assign(moved);
         continue;
       }
-      const kept = drawKept({ seed, stream: 'mask', step }, base, variable.size, threshold);
-      variable.assign(tf.where(tf.tensor(kept, variable.shape, 'bool'), moved, variable));
+      const kept = keptTensor({ seed, stream: 'mask', step }, base, variable, threshold);
+      variable.assign(tf.where(kept, moved, variable));
     }
   });
 }
