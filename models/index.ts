@@ -1,7 +1,9 @@
 /** Networks, data, training and reports, for programs that want what the `lrd` command does. */
 export { useBackend, BACKENDS } from './backend.ts';
 export { DATA_SETS, loadImageSet } from './data/catalogue.ts';
-export type { ImageSet, Split } from './data/dataSet.ts';
+export type { Augmentation, View } from './data/augmentation.ts';
+export type { ImageSet, ImageShape, Images, Split } from './data/dataSet.ts';
+export { memorySplit } from './data/memoryImages.ts';
 export { JobError, UsageError } from './errors.ts';
 export { denseNet121 } from './nets/densenet.ts';
 export type { DenseNetOptions } from './nets/densenet.ts';

@@ -77,5 +77,8 @@ export const MINIMUM_KEEP_PROBABILITY = 2 ** -16;
  *   step = the epoch, counted from 1.
  * - augmentation (stream 8): example i of the data set (before shuffling) reads block i; step = the epoch, counted from 1. With k choices
  *   a word chooses floor(word k / 2^32). An example that takes more than four words goes on at blocks i + 2^32 j, j = 1, 2, ...
+ *   Crop and flip: row (of 9), column (of 9), mirrored (of 2). Resized crop and flip: mirrored (of 2); then for each of at most ten
+ *   attempts the area's share (.08 + .92 u) and the logarithm of width over height (uniform from ln 3/4 to ln 4/3), and for the first
+ *   window that fits its row and column.
  */
 export const DRAWS = { wordRange: 2 ** 32, uniformOffset: 0.5, initialisationStep: 0 } as const;

@@ -15,6 +15,7 @@ type SharpModule = typeof SharpDefault;
 export type Size = readonly [height: number, width: number];
 
 let loaded: Promise<SharpModule> | undefined;
+let versions: Readonly<Record<string, string>> = {};
 
 /** Pixels of the largest image that is decoded; ImageNet's has fewer than half of them. */
 const PIXEL_LIMIT = 2 ** 27;
@@ -26,6 +27,7 @@ function loadSharp(): Promise<SharpModule> {
       // A cache of what is read once an epoch is memory for nothing, and the pool's threads are parallel enough.
       sharp.cache(false);
       sharp.concurrency(1);
+      versions = { sharp: sharp.versions.sharp ?? 'unknown', libvips: sharp.versions.vips };
       return sharp;
     },
     (error: unknown) => {
@@ -34,6 +36,16 @@ function loadSharp(): Promise<SharpModule> {
       );
     },
   ));
+}
+
+/** Loads the library. Rejects with a `JobError` that says how to get it. */
+export async function prepareDecoder(): Promise<void> {
+  await loadSharp();
+}
+
+/** Versions of the library, for a run's record: resized pixels are its own. Empty while no image file was asked for. */
+export function decoderVersions(): Readonly<Record<string, string>> {
+  return versions;
 }
 
 async function open(path: string): Promise<Sharp> {

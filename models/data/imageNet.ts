@@ -6,6 +6,7 @@ import type { ClassFiles } from './classFolders.ts';
 import { classSplit, listClasses, listImages } from './classFolders.ts';
 import type { ImageSet } from './dataSet.ts';
 import { partRemark } from './dataSet.ts';
+import { prepareDecoder } from './decode.ts';
 import { FILE_AUGMENTATIONS } from './fileImages.ts';
 import { findPlace, notFound } from './locate.ts';
 
@@ -107,6 +108,7 @@ export async function loadImageNet(folders: readonly string[]): Promise<ImageSet
       return { folder, files: await listImages(folder) };
     }),
   );
+  await prepareDecoder();
   const splits = [classSplit(train, FILES), classSplit(await readValidation(root, classes), FILES)] as const;
   const counts = [splits[0].count, splits[1].count] as const;
   if (counts.includes(0))

@@ -5,6 +5,7 @@ import type { ClassFiles } from './classFolders.ts';
 import { classSplit, listClasses, listImages } from './classFolders.ts';
 import type { ImageSet } from './dataSet.ts';
 import { partRemark } from './dataSet.ts';
+import { prepareDecoder } from './decode.ts';
 import { FILE_AUGMENTATIONS } from './fileImages.ts';
 import { findPlace, notFound } from './locate.ts';
 import { IMAGENET_MEAN, IMAGENET_STD } from './imageNet.ts';
@@ -57,6 +58,7 @@ export async function loadTinyImageNet(folders: readonly string[]): Promise<Imag
     folder: join(root, 'val', 'images'),
     files: (annotated.get(wnid) as string[]).filter((file) => present.has(file)),
   }));
+  await prepareDecoder();
   const splits = [classSplit(train, FILES), classSplit(test, FILES)] as const;
   const counts = [splits[0].count, splits[1].count] as const;
   if (counts.includes(0))

@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -6,7 +6,7 @@ import {
   readFileSync,
   readdirSync,
   rmSync,
-  symlinkSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,7 +21,7 @@ import { fetchDataSet } from './fetchDataSet.ts';
 import type { Publication } from './publications.ts';
 import { PUBLICATIONS } from './publications.ts';
 import { tar, zip } from '../testing/archives.ts';
-import type { TestServer } from '../testing/server.ts';
+import type { Behaviour, TestServer } from '../testing/server.ts';
 import { honest, md5, openServer } from '../testing/server.ts';
 import { verifyDataSet } from './verifyDataSet.ts';
 
@@ -241,34 +241,98 @@ test('verify finds what is missing, changed, or too little, by file', async () =
 const samples = process.env['LRD_DATA'] ?? fileURLToPath(new URL('../../../../shared/data', import.meta.url));
 const real = existsSync(join(samples, 'mnist'));
 
+interface Ended {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs `lrd data ...`; the server of these tests answers meanwhile. `killAfter` ends it once the file has so many bytes. */
+function lrd(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  kill?: { path: string; bytes: number },
+): Promise<Ended> {
+  const program = fileURLToPath(new URL('../../cli/lrd.ts', import.meta.url));
+  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), program, 'data', ...args], {
+    env: { ...process.env, ...env },
+  });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  const watch = setInterval(() => {
+    if (kill !== undefined && existsSync(kill.path) && statSync(kill.path).size >= kill.bytes) child.kill('SIGKILL');
+  }, 5);
+  return new Promise((resolve) =>
+    child.on('close', (status) => {
+      clearInterval(watch);
+      resolve({ status, stdout, stderr });
+    }),
+  );
+}
+
 test.when(real, `no ${samples}/mnist`)(
-  'the command verifies the real MNIST, and says with exit code 1 what is wrong with a copy',
-  () => {
+  'the command fetches the real MNIST from a mirror, killed on the way and called again, and verifies it',
+  async () => {
     const folder = place();
-    mkdirSync(join(folder, 'mnist'));
-    for (const name of readdirSync(join(samples, 'mnist')))
-      symlinkSync(join(samples, 'mnist', name), join(folder, 'mnist', name));
-    const lrd = (...args: string[]): { status: number | null; stdout: string; stderr: string } => {
-      const program = fileURLToPath(new URL('../../cli/lrd.ts', import.meta.url));
-      const tsx = import.meta.resolve('tsx');
-      const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', tsx, program, 'data', ...args], {
-        encoding: 'utf8',
-      });
-      return { status, stdout, stderr };
-    };
-    const good = lrd('verify', 'mnist', '--data-dir', folder);
+    for (const name of readdirSync(join(samples, 'mnist'))) {
+      const bytes = readFileSync(join(samples, 'mnist', name));
+      // The largest comes in two halves, with a pause that only a kill ends.
+      const halves: Behaviour = (request, response, n) => {
+        if (n > 0) return honest(bytes)(request, response, n);
+        response.writeHead(200, { 'content-length': bytes.length });
+        response.write(bytes.subarray(0, 5_000_000));
+        return undefined;
+      };
+      server.behave(`/real/mnist/${name}`, bytes.length > 5_000_000 ? halves : honest(bytes));
+    }
+    const env = { LRD_DATA_MIRROR: `${server.base}/real` };
+    const part = join(folder, '.mnist.fetch', 'train-images-idx3-ubyte.gz.part');
+    const killed = await lrd(['fetch', 'mnist', '--data-dir', folder], env, { path: part, bytes: 5_000_000 });
+    assert.is(killed.status, null, killed.stderr);
+    assert.equal(readdirSync(folder), ['.mnist.fetch']);
+    const from = server.asked.length;
+    const fetched = await lrd(['fetch', 'mnist', '--data-dir', folder], env);
+    assert.is(fetched.status, 0, fetched.stderr);
+    assert.is(fetched.stdout, `${join(folder, 'mnist')}\n`);
+    assert.is(server.asked[from], '/real/mnist/train-images-idx3-ubyte.gz bytes=5000000-');
+    assert.equal(readdirSync(folder), ['mnist']);
+    const good = await lrd(['verify', 'mnist', '--data-dir', folder]);
     assert.is(good.status, 0, good.stderr);
-    assert.is(good.stdout.match(/^right {4}/gm)?.length, 4);
+    assert.is(good.stdout.match(/^right {4}.* sha256 [0-9a-f]{64}$/gm)?.length, 4);
     assert.match(good.stdout, /count {4}60,000 training and 10,000 test images/);
+    assert.match((await lrd(['list', '--data-dir', folder])).stdout, /^mnist +11\.6 MB +\S+\/mnist +MNIST: 70,000/m);
     rmSync(join(folder, 'mnist', 't10k-labels-idx1-ubyte.gz'));
-    const bad = lrd('verify', 'mnist', '--data-dir', folder);
+    const bad = await lrd(['verify', 'mnist', '--data-dir', folder]);
     assert.is(bad.status, 1);
     assert.match(bad.stdout, /^missing .*t10k-labels/m);
     assert.match(bad.stderr, /^lrd: data set mnist in .* is not complete and right\n$/);
-    assert.match(lrd('list', '--data-dir', folder).stdout, /^mnist +11\.6 MB +\S+\/mnist +MNIST: 70,000/m);
-    assert.is(lrd('verify').status, 2);
-    assert.is(lrd('fetsch', 'mnist').status, 2);
   },
+  { timeout: 120 },
 );
+
+test.when(real, `no ${samples}/mnist`)('files that were not fetched are checked by the published sums', async () => {
+  const { files, complete, count } = await verifyDataSet('mnist', samples, [samples]);
+  assert.equal(
+    files.map(({ state, detail }) => `${state} ${detail.slice(0, 4)}`),
+    new Array<string>(4).fill('right md5 '),
+  );
+  assert.is(complete, true);
+  assert.is(count, '60,000 training and 10,000 test images');
+});
+
+test('a wrong call is one line and exit code 2, a place that cannot be made exit code 1', async () => {
+  const wrong = await Promise.all([lrd(['verify']), lrd(['fetsch', 'mnist']), lrd(['list', 'mnist'])]);
+  assert.equal(
+    wrong.map(({ status }) => status),
+    [2, 2, 2],
+  );
+  assert.match(wrong[0]?.stderr ?? '', /^lrd: lrd data verify needs a NAME: digits, mnist, .*\n$/);
+  const file = join(scratch, 'file');
+  writeFileSync(file, '');
+  const { status, stderr } = await lrd(['fetch', 'mnist', '--data-dir', file]);
+  assert.is(status, 1);
+  assert.match(stderr, /^lrd: \S+\.mnist\.fetch: cannot be made \(ENOTDIR\)\n$/);
+});
 
 test.run();
