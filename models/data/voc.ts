@@ -152,10 +152,12 @@ async function readSegmented({ picture: path, annotation }: Sample): Promise<Seg
 async function findSbd(folders: readonly string[], root: string, year: string): Promise<ReadonlyMap<string, string>> {
   const places = [
     { folder: join(root, year, 'SegmentationClassAug'), suffix: '.png' },
-    ...[...folders, ...folders.map((folder) => join(folder, 'voc')), root].flatMap((folder) => [
-      { folder: join(folder, 'benchmark_RELEASE/dataset/cls'), suffix: '.mat' },
-      { folder: join(folder, 'sbd/cls'), suffix: '.mat' },
-    ]),
+    ...[...folders, ...folders.flatMap((folder) => [join(folder, 'voc'), join(folder, 'sbd')]), root].flatMap(
+      (folder) => [
+        { folder: join(folder, 'benchmark_RELEASE/dataset/cls'), suffix: '.mat' },
+        { folder: join(folder, 'sbd/cls'), suffix: '.mat' },
+      ],
+    ),
   ];
   for (const { folder, suffix } of places) {
     const names = await stems(folder, suffix);

@@ -48,7 +48,9 @@ function cifar(name: string, bytes: number, md5: string): PublishedFile {
   return { name, bytes, md5, urls, archive: 'tar', limits: { bytes: 200 * MB, files: 100 } };
 }
 
-const VOC = 'http://host.robots.ox.ac.uk/pascal/VOC';
+/** The publisher's host, and the one that it sends to. */
+const vocUrls = (path: string): string[] =>
+  ['http://host.robots.ox.ac.uk', 'https://thor.robots.ox.ac.uk'].map((host) => `${host}/pascal/VOC/${path}`);
 
 /** Data sets by the names that the command line takes. Sums are the publishers' where they give any, else torchvision's. */
 export const PUBLICATIONS: readonly Publication[] = [
@@ -160,7 +162,7 @@ export const PUBLICATIONS: readonly Publication[] = [
     files: [
       {
         name: 'VOCtrainval_11-May-2012.tar',
-        urls: [`${VOC}/voc2012/VOCtrainval_11-May-2012.tar`],
+        urls: vocUrls('voc2012/VOCtrainval_11-May-2012.tar'),
         bytes: 1_999_639_040,
         md5: '6cd6e144f989b92b3379bac3b3de84fd',
         archive: 'tar',
@@ -168,7 +170,7 @@ export const PUBLICATIONS: readonly Publication[] = [
       },
       {
         name: 'VOCtrainval_06-Nov-2007.tar',
-        urls: [`${VOC}/voc2007/VOCtrainval_06-Nov-2007.tar`],
+        urls: vocUrls('voc2007/VOCtrainval_06-Nov-2007.tar'),
         bytes: 460_032_000,
         md5: 'c52e279531787c972589f7e41ab4ae64',
         archive: 'tar',
@@ -176,11 +178,31 @@ export const PUBLICATIONS: readonly Publication[] = [
       },
       {
         name: 'VOCtest_06-Nov-2007.tar',
-        urls: [`${VOC}/voc2007/VOCtest_06-Nov-2007.tar`],
+        urls: vocUrls('voc2007/VOCtest_06-Nov-2007.tar'),
         bytes: 451_020_800,
         md5: 'b6e924de25625d8de591ea690078ad9f',
         archive: 'tar',
         limits: { bytes: 600 * MB, files: 30_000 },
+      },
+    ],
+  },
+  {
+    name: 'sbd',
+    title: "SBD: more of VOC's pictures with class masks, for segmentation as in the paper",
+    homepage: 'http://home.bharathh.info/pubs/codes/SBD/download.html',
+    licence: "Flickr's terms of use; cite Hariharan et al. 2011",
+    size: 1_600 * MB,
+    files: [
+      {
+        name: 'benchmark.tgz',
+        urls: [
+          'https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/benchmark.tgz',
+          'http://www.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/benchmark.tgz',
+        ],
+        bytes: 1_419_539_633,
+        md5: '82b4d87ceb2ed10f6038a1cba92111cb',
+        archive: 'tar',
+        limits: { bytes: 4_000 * MB, files: 100_000 },
       },
     ],
   },
