@@ -20,6 +20,14 @@ const suiteOfAll = suite('impl-gpu/tfjs/steppers/tensorflow');
 const missing = tensorflowMissing('node');
 const test = suiteOfAll.when(missing === undefined, missing ?? '');
 const SEED = 0xfedcba9876543210n;
+const RULES = {
+  sgdm: lrd.sgdm,
+  rmsprop: lrd.rmsprop,
+  adam: lrd.adam,
+  amsgrad: lrd.amsgrad,
+  radam: lrd.radam,
+  adamw: lrd.adamw,
+} as const;
 
 suiteOfAll.before(async () => {
   if (missing === undefined) await useBackend('node');
@@ -28,7 +36,7 @@ suiteOfAll.before(async () => {
 /** Reads a handle through a tensor of tfjs, which then owns it. */
 function read(below: Tensorflow, shape: readonly number[], handle: number): Uint8Array {
   const tensor = below.adopt(shape, 'bool', handle);
-  const values = tensor.dataSync<'bool'>() as unknown as Uint8Array;
+  const values = tensor.dataSync<'bool'>();
   tensor.dispose();
   return values.slice();
 }
@@ -98,7 +106,7 @@ for (const keepProbability of [0.5, 1]) {
     const engine = createJsEngine();
     for (const { rule, hyper } of VARIANTS) {
       const title = `${rule} ${JSON.stringify(hyper)}`;
-      const optimizer = (lrd[rule] as (options: object) => LrdOptimizer)({ ...hyper, keepProbability, seed: SEED });
+      const optimizer = (RULES[rule] as (options: object) => LrdOptimizer)({ ...hyper, keepProbability, seed: SEED });
       const names = stateNames(rule, { ...hyper, momentum: hyper['momentum'] ?? (rule === 'sgdm' ? 0.9 : 0) });
       const variables = SHAPES.map((shape) => tf.tidy(() => tf.variable(tf.tensor(wave(sizeOf(shape), 0.9), shape))));
       const bases = layOut(SHAPES.map(sizeOf));
@@ -145,7 +153,7 @@ test('no handle and no tensor is left over, step by step and after dispose, with
   const below = tensorflow();
   const before = [below.alive(), tf.memory().numTensors];
   for (const { rule, hyper } of VARIANTS) {
-    const optimizer = (lrd[rule] as (options: object) => LrdOptimizer)({
+    const optimizer = (RULES[rule] as (options: object) => LrdOptimizer)({
       ...hyper,
       seed: SEED,
       groups: [{ match: 'leak1', excluded: true }],
@@ -205,7 +213,7 @@ test('[LRD-MASK-004] a dropped coordinate keeps its bits: NaN, subnormals, -0', 
   for (const rule of ['adam', 'sgdm', 'rmsprop', 'adamw'] as const) {
     const variable = tf.variable(tf.tensor1d(new Float32Array(bits.buffer)));
     const gradient = tf.fill([256], Infinity);
-    const optimizer = lrd[rule]({ keepProbability: 0.5, seed: SEED, weightDecay: 0.1 });
+    const optimizer = RULES[rule]({ keepProbability: 0.5, seed: SEED, weightDecay: 0.1 });
     optimizer.applyGradients([{ name: variable.name, tensor: gradient }]);
     const after = new Uint32Array(variable.dataSync<'float32'>().slice().buffer);
     const kept = drawKept({ seed: SEED, stream: 'mask', step: 1 }, 0, 256, 32768);

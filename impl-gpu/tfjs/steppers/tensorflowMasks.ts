@@ -5,7 +5,7 @@
 import { LAYOUT, STREAMS } from '../../../spec/stream.ts';
 import type { StreamName } from '../../../spec/stream.ts';
 import type { Key } from '../../philox.ts';
-import type { Attribute, Handle, Tensorflow } from '../bridges/tensorflow.ts';
+import type { Attribute, Handle, Tensorflow, TypeNumber } from '../bridges/tensorflow.ts';
 import { TYPES } from '../bridges/tensorflow.ts';
 
 /** Of `StatelessRandomUniformFullIntV2`. */
@@ -72,7 +72,7 @@ export class MaskSource {
 
   constructor(tensorflow: Tensorflow) {
     this.#tensorflow = tensorflow;
-    const { type } = tensorflow.attribute;
+    const type = (name: string, value: TypeNumber): Attribute => tensorflow.attribute.type(name, value);
     this.#toUnsigned = [type('T', TYPES.int64), type('type', TYPES.uint64)];
     this.#toHalves = [type('T', TYPES.uint32), type('type', TYPES.uint16)];
     this.#toHalf = [type('T', TYPES.uint8), type('type', TYPES.uint16)];
