@@ -3,9 +3,9 @@ import type { Gemm } from './gemm.ts';
 import type { Geometry, Phase, Table } from './geometry.ts';
 import { forwardTable, inputPhases, inputTable } from './geometry.ts';
 import type { ConvolveArguments, ConvolveFilterArguments, Runtime } from './runtime.ts';
-import { Layout, WORTHWHILE, borders } from './runtime.ts';
-import type { Share, Work } from './team.ts';
-import { unitsFor } from './team.ts';
+import { Layout, dispatch } from './runtime.ts';
+import type { Share } from './team.ts';
+import { createWinograd, suitsWinograd } from './winograd.ts';
 
 /** All pointers are byte addresses of dense NHWC tensors on the heap. */
 export interface Convolutions {
@@ -48,7 +48,8 @@ function isPointwise(info: Geometry): boolean {
 }
 
 export function createConvolutions(runtime: Runtime, { multiply }: Gemm): Convolutions {
-  const { heap, kernels, team, governor, scratch } = runtime;
+  const { heap, kernels, scratch } = runtime;
+  const winograd = createWinograd(runtime);
   const ints = (): Int32Array => new Int32Array(heap.memory.buffer);
   const floats = (): Float32Array => new Float32Array(heap.memory.buffer);
 
@@ -59,30 +60,6 @@ export function createConvolutions(runtime: Runtime, { multiply }: Gemm): Convol
     const at = scratch('tables', layout.bytes);
     tables.forEach((table, i) => ints().set(table, (at + (offsets[i] as number)) / 4));
     return offsets.map((offset) => at + offset);
-  };
-
-  /** Does the work here, or with helpers when it is large. */
-  const dispatch = (
-    multiplications: number,
-    extent: number,
-    own: (first: number, last: number) => void,
-    share: (first: number, last: number) => Share,
-  ): void => {
-    const ready = multiplications < WORTHWHILE ? 0 : team.ready();
-    const start = performance.now();
-    if (ready === 0 || !governor.share()) {
-      own(0, extent);
-      if (ready > 0) governor.record(false, multiplications, performance.now() - start);
-      return;
-    }
-    const ends = borders(extent, unitsFor(ready + 1), 4);
-    const work: Work = {
-      units: ends.length - 1,
-      own: (from, to) => own(ends[from] as number, ends[to] as number),
-      share: (from, to) => share(ends[from] as number, ends[to] as number),
-    };
-    team.run(work);
-    governor.record(true, multiplications, performance.now() - start);
   };
 
   const convolve = (task: Task): void => {
@@ -181,7 +158,7 @@ export function createConvolutions(runtime: Runtime, { multiply }: Gemm): Convol
         },
       };
     };
-    dispatch(images * pixels * n * k, images * pixels, own, share);
+    dispatch(runtime, { multiplications: images * pixels * n * k, extent: images * pixels, unit: 4 }, own, share);
   };
 
   const convolveFilter = (info: Geometry, x: number, dy: number, df: number): void => {
@@ -246,7 +223,7 @@ export function createConvolutions(runtime: Runtime, { multiply }: Gemm): Convol
           floats().set(memory.subarray(inside.df / 4, inside.df / 4 + (last - first) * n), df / 4 + first * n),
       };
     };
-    dispatch(m * n * k, m, own, share);
+    dispatch(runtime, { multiplications: m * n * k, extent: m, unit: 4 }, own, share);
   };
 
   const pointwise = { bias: 0, relu: false, transposeA: false, transposeB: false };
@@ -255,6 +232,10 @@ export function createConvolutions(runtime: Runtime, { multiply }: Gemm): Convol
       const { batchSize: images, inChannels: channels, outChannels: n, inHeight, inWidth, outHeight, outWidth } = info;
       if (isPointwise(info)) {
         multiply({ ...pointwise, a: x, b: filter, c: y, m: images * inHeight * inWidth, n, k: channels, bias, relu });
+        return;
+      }
+      if (suitsWinograd(info)) {
+        winograd.forward(info, x, filter, y, bias, relu);
         return;
       }
       convolve({
@@ -277,6 +258,10 @@ export function createConvolutions(runtime: Runtime, { multiply }: Gemm): Convol
       const pixels = inHeight * inWidth;
       if (isPointwise(info)) {
         multiply({ ...pointwise, a: dy, b: filter, c: dx, m: images * pixels, n, k: channels, transposeB: true });
+        return;
+      }
+      if (suitsWinograd(info)) {
+        winograd.input(info, dy, filter, dx);
         return;
       }
       const phases: readonly Phase[] = inputPhases(info, channels);
@@ -304,6 +289,10 @@ export function createConvolutions(runtime: Runtime, { multiply }: Gemm): Convol
     },
     filter: (info, x, dy, df) => {
       const { batchSize, inHeight, inWidth, inChannels, outChannels } = info;
+      if (suitsWinograd(info)) {
+        winograd.filter(info, x, dy, df);
+        return;
+      }
       if (!isPointwise(info)) {
         convolveFilter(info, x, dy, df);
         return;

@@ -1,5 +1,6 @@
 /** What tfjs-wasm lacks for training, and what it does slowly. */
 import { wasmHeap } from '../../bridges/wasm.ts';
+import { registerBatchNorm } from './batchNorm.ts';
 import { registerConvolutions } from './conv2d.ts';
 import { createConvolutions } from './convolution.ts';
 import { createGemm } from './gemm.ts';
@@ -16,5 +17,6 @@ export function installWasmShims(threads: number): void {
   registerIdentity();
   registerMatMul(heap, gemm);
   registerConvolutions(heap, createConvolutions(runtime, gemm));
+  registerBatchNorm(runtime);
   registerUnsortedSegmentSum(heap);
 }

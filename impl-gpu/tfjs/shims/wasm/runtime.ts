@@ -3,8 +3,8 @@ import { decodeBase64 } from '../../../base64.ts';
 import { isShared } from '../../../engines/wasm.ts';
 import type { WasmHeap } from '../../bridges/wasm.ts';
 import { sharedWasmBase64, wasmBase64 } from './gemm.wasm.ts';
-import type { Team } from './team.ts';
-import { createTeam } from './team.ts';
+import type { Share, Team } from './team.ts';
+import { createTeam, unitsFor } from './team.ts';
 
 /** What `assembly/gemm.ts` exports. Pointers are byte addresses, truth values 0 or 1. */
 export interface Kernels {
@@ -14,6 +14,15 @@ export interface Kernels {
   convolveFilter(...values: ConvolveFilterArguments): void;
   depthwiseInput(...values: DepthwiseArguments): void;
   depthwiseFilter(...values: DepthwiseArguments): void;
+  winogradScratch(inputs: number, part: number): number;
+  winograd(...values: WinogradArguments): void;
+  winogradGradientScratch(inputs: number, part: number, outputs: number): number;
+  winogradFilterGradient(...values: WinogradGradientArguments): void;
+  batchNormScratch(channels: number): number;
+  /** Pointers to x, scale, offset, residual (0 for none), y, mean, variance; then rows, channels, epsilon, relu, scratch. */
+  batchNormForward(...values: readonly number[]): void;
+  /** Pointers to dy, x, y (0 without a clamp), scale, mean, variance, dx, dscale, doffset, dresidual (0 for none); rows and so on. */
+  batchNormBackward(...values: readonly number[]): void;
 }
 
 export type MatmulArguments = readonly [
@@ -79,6 +88,40 @@ export type DepthwiseArguments = readonly [
   multiplier: number,
   table: number,
   image: number,
+];
+
+export type WinogradArguments = readonly [
+  x: number,
+  filter: number,
+  y: number,
+  images: number,
+  height: number,
+  width: number,
+  inputs: number,
+  outputs: number,
+  pad: number,
+  turned: number,
+  first: number,
+  last: number,
+  stride: number,
+  bias: number,
+  relu: number,
+  scratch: number,
+];
+
+export type WinogradGradientArguments = readonly [
+  x: number,
+  dy: number,
+  df: number,
+  images: number,
+  height: number,
+  width: number,
+  inputs: number,
+  outputs: number,
+  pad: number,
+  firstInput: number,
+  part: number,
+  scratch: number,
 ];
 
 export interface Runtime {
@@ -152,6 +195,36 @@ export function createRuntime(heap: WasmHeap, threads: number): Runtime {
       return at;
     },
   };
+}
+
+/**
+ * Does work over [0, extent) here, or with helpers when it is large, cut at multiples of `unit`: `own` here, `share` for helpers. The heap must not
+ * grow meanwhile.
+ */
+export function dispatch(
+  { team, governor }: Pick<Runtime, 'team' | 'governor'>,
+  {
+    multiplications,
+    extent,
+    unit,
+  }: { readonly multiplications: number; readonly extent: number; readonly unit: number },
+  own: (first: number, last: number) => void,
+  share: (first: number, last: number) => Share,
+): void {
+  const ready = multiplications < WORTHWHILE ? 0 : team.ready();
+  const start = performance.now();
+  if (ready === 0 || !governor.share()) {
+    own(0, extent);
+    if (ready > 0) governor.record(false, multiplications, performance.now() - start);
+    return;
+  }
+  const ends = borders(extent, unitsFor(ready + 1), unit);
+  team.run({
+    units: ends.length - 1,
+    own: (from, to) => own(ends[from] as number, ends[to] as number),
+    share: (from, to) => share(ends[from] as number, ends[to] as number),
+  });
+  governor.record(true, multiplications, performance.now() - start);
 }
 
 /** A helper's memory, filled from the bottom; every piece starts at a multiple of 64 bytes. Address 0 stays free: it says "none". */

@@ -7,6 +7,11 @@
 //
 // AssemblyScript. The module keeps nothing in memory of its own: it runs inside a heap that belongs to somebody else.
 
+import { transpose4 } from './parts/lanes';
+
+export * from './parts/batchNorm';
+export * from './parts/winograd';
+
 const KC: i32 = 512;
 const MC: i32 = 128;
 
@@ -20,20 +25,6 @@ function min(a: i32, b: i32): i32 {
 export function scratchFloats(m: i32, n: i32, k: i32): i32 {
   const kc = min(k, KC);
   return ((min(m, MC) + 3) & ~3) * kc + ((n + 7) & ~7) * kc + 32;
-}
-
-// Four vectors, element (row r, k) at src + r * rowBytes + k * 4, stored as [k][4].
-// @ts-ignore: decorator
-@inline
-function transpose4(a: v128, b: v128, c: v128, d: v128, dst: usize, step: usize): void {
-  const ab0 = v128.shuffle<i32>(a, b, 0, 4, 1, 5);
-  const ab1 = v128.shuffle<i32>(a, b, 2, 6, 3, 7);
-  const cd0 = v128.shuffle<i32>(c, d, 0, 4, 1, 5);
-  const cd1 = v128.shuffle<i32>(c, d, 2, 6, 3, 7);
-  v128.store(dst, v128.shuffle<i64>(ab0, cd0, 0, 2));
-  v128.store(dst + step, v128.shuffle<i64>(ab0, cd0, 1, 3));
-  v128.store(dst + 2 * step, v128.shuffle<i64>(ab1, cd1, 0, 2));
-  v128.store(dst + 3 * step, v128.shuffle<i64>(ab1, cd1, 1, 3));
 }
 
 // Four lanes of a panel: dst[k * width + lane] = src[lane * outer + k * inner] for lane < lanes, else 0.

@@ -1,0 +1,13 @@
+// Four vectors as columns: lane i of the k-th result is lane k of the i-th argument.
+// @ts-ignore: decorator
+@inline
+export function transpose4(a: v128, b: v128, c: v128, d: v128, dst: usize, step: usize): void {
+  const ab0 = v128.shuffle<i32>(a, b, 0, 4, 1, 5);
+  const ab1 = v128.shuffle<i32>(a, b, 2, 6, 3, 7);
+  const cd0 = v128.shuffle<i32>(c, d, 0, 4, 1, 5);
+  const cd1 = v128.shuffle<i32>(c, d, 2, 6, 3, 7);
+  v128.store(dst, v128.shuffle<i64>(ab0, cd0, 0, 2));
+  v128.store(dst + step, v128.shuffle<i64>(ab0, cd0, 1, 3));
+  v128.store(dst + 2 * step, v128.shuffle<i64>(ab1, cd1, 0, 2));
+  v128.store(dst + 3 * step, v128.shuffle<i64>(ab1, cd1, 1, 3));
+}
