@@ -48,3 +48,13 @@ export function slider(
 export function prefersStillness(): boolean {
   return matchMedia('(prefers-reduced-motion: reduce)').matches;
 }
+
+/** A colour of the style sheet in 8-bit sRGB, as the theme in force has it: `light-dark()` is only resolved in use. */
+export function colorOf(variable: string): readonly [red: number, green: number, blue: number] {
+  const probe = document.createElement('span');
+  probe.style.color = `var(${variable})`;
+  document.body.append(probe);
+  const [red = 0, green = 0, blue = 0] = (getComputedStyle(probe).color.match(/[\d.]+/g) ?? []).map(Number);
+  probe.remove();
+  return [red, green, blue];
+}

@@ -2,8 +2,9 @@
  * Pages that open from a folder, without a server: a template with its script, its worker and tfjs-wasm's binary inside one file. The
  * worker and the binary stand behind the page's own script, as text that is not run where it stands, so that the page is painted before they are read.
  */
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
 
@@ -71,3 +72,15 @@ export const PAGES: Readonly<Record<string, PageSources>> = {
     worker: 'conformance/browser/page/worker.ts',
   },
 };
+
+/** Builds every page into a folder; returns the path of the first, the demo. */
+export async function buildPages(folder: string): Promise<string> {
+  mkdirSync(folder, { recursive: true });
+  const paths: string[] = [];
+  for (const [name, sources] of Object.entries(PAGES)) {
+    const path = join(folder, name);
+    writeFileSync(path, await buildPage(sources));
+    paths.push(path);
+  }
+  return paths[0] as string;
+}

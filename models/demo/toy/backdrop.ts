@@ -1,3 +1,4 @@
+import { colorOf } from '../dom.ts';
 import { BOX, evaluate } from './surface.ts';
 
 type Color = readonly [red: number, green: number, blue: number];
@@ -14,18 +15,8 @@ const SPACING = 0.5;
 const LOWEST = -1.5;
 const HIGHEST = 4;
 
-/** Reads a colour of the style sheet in 8-bit sRGB. */
-function readColor(name: string): Color {
-  const context = new OffscreenCanvas(1, 1).getContext('2d');
-  if (context === null) throw new Error('this browser has no 2D canvas');
-  context.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  context.fillRect(0, 0, 1, 1);
-  const [red = 0, green = 0, blue = 0] = context.getImageData(0, 0, 1, 1).data;
-  return [red, green, blue];
-}
-
 export function readPalette(): Palette {
-  return { low: readColor('--low'), high: readColor('--high'), line: readColor('--contour') };
+  return { low: colorOf('--low'), high: colorOf('--high'), line: colorOf('--contour') };
 }
 
 /**
@@ -35,6 +26,15 @@ export function readPalette(): Palette {
  * @param scale - device pixels a CSS pixel
  */
 export function drawBackdrop(width: number, height: number, scale: number, palette: Palette): ImageData {
+  const key = JSON.stringify([width, height, scale, palette]);
+  if (last?.key !== key) last = { key, picture: paint(width, height, scale, palette) };
+  return last.picture;
+}
+
+/** The last picture: both panels show the same. */
+let last: { readonly key: string; readonly picture: ImageData } | undefined;
+
+function paint(width: number, height: number, scale: number, palette: Palette): ImageData {
   const picture = new ImageData(width, height);
   const { data } = picture;
   const [x0, x1] = BOX.x;

@@ -1,4 +1,4 @@
-import { prefersStillness } from '../dom.ts';
+import { colorOf, prefersStillness } from '../dom.ts';
 import type { Descent } from './descent.ts';
 import { drawBackdrop, readPalette } from './backdrop.ts';
 import type { Point } from './surface.ts';
@@ -22,6 +22,7 @@ export class Plot {
   readonly #handle: HTMLButtonElement;
   readonly #dot: HTMLElement;
   readonly #color: string;
+  #stroke = '';
   #backdrop: ImageData | undefined;
   #descent: Descent | undefined;
   /** Points of each path that are on the canvas. */
@@ -29,16 +30,16 @@ export class Plot {
 
   /** @param color - the CSS variable of the first path */
   constructor(figure: HTMLElement, color: string, moved: (start: Point) => void) {
-    const pick = <T extends Element>(selector: string): T => {
-      const found = figure.querySelector<T>(selector);
-      if (found === null) throw new Error(`a plot needs ${selector}`);
+    const pick = <T extends HTMLElement>(selector: string, type: new () => T): T => {
+      const found = figure.querySelector(selector);
+      if (!(found instanceof type)) throw new Error(`a plot needs ${selector}`);
       return found;
     };
-    this.#canvas = pick('canvas');
-    this.#handle = pick('.handle');
-    this.#dot = pick('.dot');
+    this.#canvas = pick('canvas', HTMLCanvasElement);
+    this.#handle = pick('.handle', HTMLButtonElement);
+    this.#dot = pick('.dot', HTMLElement);
     this.#color = color;
-    this.#listen(pick('.plane'), moved);
+    this.#listen(pick('.plane', HTMLElement), moved);
     new ResizeObserver(() => this.repaint()).observe(this.#canvas);
   }
 
@@ -49,6 +50,7 @@ export class Plot {
     if (width === undefined || height === undefined || width === 0 || height === 0) return;
     Object.assign(this.#canvas, { width, height });
     this.#backdrop = drawBackdrop(width, height, scale, readPalette());
+    this.#stroke = `rgb(${colorOf(this.#color).join(' ')})`;
     this.#restart();
   }
 
@@ -68,7 +70,6 @@ export class Plot {
   update(): void {
     const context = this.#canvas.getContext('2d');
     if (this.#descent === undefined || this.#backdrop === undefined || context === null) return;
-    const style = getComputedStyle(this.#canvas);
     const scale = this.#canvas.width / this.#canvas.clientWidth;
     const { paths, steps } = this.#descent;
     context.lineJoin = context.lineCap = 'round';
@@ -77,7 +78,7 @@ export class Plot {
       const path = paths[draw] as number[];
       context.globalAlpha = draw === 0 ? 1 : 0.4;
       context.lineWidth = (draw === 0 ? 2.25 : 1) * scale;
-      context.strokeStyle = style.getPropertyValue(this.#color);
+      context.strokeStyle = this.#stroke;
       context.beginPath();
       context.moveTo(...this.#toCanvas(path[2 * this.#drawn] as number, path[2 * this.#drawn + 1] as number));
       for (let t = this.#drawn + 1; t <= steps; t++) {

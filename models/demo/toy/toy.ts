@@ -12,13 +12,14 @@ type Rule = DescentSettings['rule'];
 const LEARNING_RATES: Readonly<Record<Rule, number>> = {
   sgdm: 1e-4,
   rmsprop: 1e-2,
-  adam: 2e-2,
-  amsgrad: 2e-2,
-  radam: 2e-2,
-  adamw: 2e-2,
+  adam: 5e-2,
+  amsgrad: 5e-2,
+  // Its first five steps follow the bare gradient.
+  radam: 5e-4,
+  adamw: 5e-2,
 };
 /** Steps after which a descent has ended. */
-const STEPS = 3000;
+const STEPS = 5000;
 /** Descents beside the first that differ from it in their masks alone. */
 const OTHERS = 10;
 const PLACES: Readonly<Record<Place, string>> = {
@@ -32,7 +33,8 @@ const isRule = (value: string): value is Rule => Object.hasOwn(LEARNING_RATES, v
 
 /** Starts the upper half of the page. */
 export function startToy(): void {
-  let start: Point = { x: -3.4, y: 2.6 };
+  /** One of those from which the masks decide where a descent ends. */
+  let start: Point = { x: -3.2, y: 1.8 };
   let seed = 1;
   let stop = (): void => undefined;
   let running = true;
@@ -65,7 +67,7 @@ export function startToy(): void {
   let descents = { plain: make(1, 1), lrd: make(keep.value, 1 + OTHERS) };
 
   const tell = (): void => {
-    counts.textContent = `step ${descents.plain.steps}`;
+    counts.textContent = `step ${descents.plain.steps} of ${STEPS}`;
     for (const arm of ['plain', 'lrd'] as const) {
       const at = descents[arm].at(0);
       const where = PLACES[placeOf(at)];

@@ -1,10 +1,13 @@
 import * as tf from '@tensorflow/tfjs';
-import * as lrd from '../../../impl-gpu/tfjs/index.ts';
+import { adam, adamw, amsgrad, radam, rmsprop, sgdm } from '../../../impl-gpu/tfjs/index.ts';
 import type { LrdOptimizer } from '../../../impl-gpu/tfjs/index.ts';
 import { fcNet } from '../../nets/fcnet.ts';
 import type { Net } from '../../nets/net.ts';
 import type { Digits, Samples } from './data.ts';
 import type { TrainingSettings } from './messages.ts';
+
+type Factory = (options: object) => LrdOptimizer;
+const FACTORIES: Readonly<Record<TrainingSettings['rule'], Factory>> = { sgdm, rmsprop, adam, amsgrad, radam, adamw };
 
 /** A tensor of an optimizer, off every backend. */
 interface Saved {
@@ -38,8 +41,7 @@ export class Arm {
     this.#settings = settings;
     const { rule, learningRate, width, seed } = settings;
     this.#net = fcNet({ inputs: digits.pixels, classes: digits.classes, width, seed: BigInt(seed) });
-    const make = lrd[rule] as (options: object) => LrdOptimizer;
-    this.#optimizer = make(from?.config ?? { learningRate, keepProbability, seed });
+    this.#optimizer = FACTORIES[rule](from?.config ?? { learningRate, keepProbability, seed });
   }
 
   /** Puts a snapshot in place. Must be awaited before the first step. */

@@ -72,10 +72,13 @@ export function setWasmUrl(url: string): void {
 /** The best backend and why: a hardware GPU by WebGPU, else WASM, which beats a GPU whose memory must be read back for each step. */
 function choose({ gpu, missing }: Findings): { readonly backend: Backend; readonly why: string } {
   if (gpu.chosen?.adapter?.software === false)
-    return { backend: 'webgpu', why: 'it is the fastest, and this browser has it' };
-  const noGpu = missing.webgpu ?? `${gpu.chosen?.outcome ?? 'no adapter'}, slower than WASM`;
+    return { backend: 'webgpu', why: 'chosen because it is the fastest here' };
+  const without =
+    missing.webgpu === undefined
+      ? `WebGPU is only a ${gpu.chosen?.outcome ?? 'software adapter'}, which is slower`
+      : `there is no WebGPU: ${missing.webgpu}`;
   const backend = BACKENDS.find((name) => name !== 'webgpu' && missing[name] === undefined) ?? 'cpu';
-  return { backend, why: `of WebGPU there is: ${noGpu}` };
+  return { backend, why: `chosen because ${without}` };
 }
 
 /**
@@ -85,7 +88,7 @@ function choose({ gpu, missing }: Findings): { readonly backend: Backend; readon
  */
 export async function useBackend(name: Backend | 'auto'): Promise<BackendInUse> {
   const findings = await (looked ??= lookAround());
-  const { backend, why } = name === 'auto' ? choose(findings) : { backend: name, why: 'you chose it' };
+  const { backend, why } = name === 'auto' ? choose(findings) : { backend: name, why: 'chosen by you' };
   const missing = findings.missing[backend];
   if (missing !== undefined) throw new Error(`${backend} does not run here: ${missing}`);
   if (backend === 'webgpu') await useWebGpu();

@@ -105,6 +105,7 @@ export function startTraining(): void {
       title: 'Test accuracy',
       xLabel: 'epoch',
       yLabel: 'percent',
+      ignoreStart: true,
       ...size(charts.accuracy),
     });
   };
@@ -151,14 +152,14 @@ export function startTraining(): void {
     switch (answer.kind) {
       case 'using': {
         ready = true;
-        const on = answer.on === '' ? '' : ` on ${answer.on}`;
-        using.textContent = `${NAMES[answer.backend]}${on}: ${answer.why}.`;
+        const on = answer.on.charAt(0).toUpperCase() + answer.on.slice(1);
+        using.textContent = `${on}; ${answer.why}.`;
         for (const option of backend.options) {
           const other = answer.others.find((one) => one.backend === option.value);
           option.disabled = other?.missing !== undefined;
           option.title = other?.missing ?? '';
           if (other !== undefined) {
-            option.textContent = NAMES[other.backend] + (other.missing === undefined ? '' : ` (${other.missing})`);
+            option.textContent = NAMES[other.backend] + (other.missing === undefined ? '' : ': not here');
           }
         }
         backend.value = answer.backend;
