@@ -35,6 +35,23 @@ export function classificationSums(
   return { count: labels.length, loss, correct };
 }
 
+/** Rows of logits [count, classes] whose label is among the five largest; of equals the first ones count, as in `classificationSums`. */
+export function countTop5(logits: Float32Array, labels: ArrayLike<number>, classes: number): number {
+  let hits = 0;
+  for (let row = 0; row < labels.length; row++) {
+    const at = row * classes;
+    const label = labels[row] as number;
+    const own = logits[at + label] as number;
+    let ahead = 0;
+    for (let k = 0; k < classes && ahead < 5; k++) {
+      const logit = logits[at + k] as number;
+      if (logit > own || (logit === own && k < label)) ahead += 1;
+    }
+    if (ahead < 5) hits += 1;
+  }
+  return hits;
+}
+
 /** A sample-weighted running mean: the last batch of an epoch may be smaller. */
 export class RunningMean {
   #count = 0;

@@ -7,6 +7,8 @@ export interface Regularizers extends Omit<GradientOptions, 'accumulate'> {
   readonly noisyLabels?: number;
   /** SD: the probability that a unit is retained, where the papers' networks have dropout. In [2^-16, 1]. */
   readonly standardDropout?: number;
+  /** Half of the parameters, by whole tensors, keep their first values (TNNLS 2022, Fig. 1). */
+  readonly frozenTensors?: boolean;
   /** p trained beside the parameters. Experimental. */
   readonly trained?: TrainedKeepProbability;
 }

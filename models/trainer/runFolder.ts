@@ -46,6 +46,8 @@ export interface EpochMetrics {
   readonly trainAccuracy: number;
   readonly testLoss: number;
   readonly testAccuracy: number;
+  /** Percent with the label among the five most probable; for a hundred classes and more. */
+  readonly top5?: number;
   readonly seconds: number;
   /** Of these, seconds in which the training step waited for its batch. */
   readonly inputSeconds: number;

@@ -6,11 +6,12 @@ import { limitSet } from '../data/dataSet.ts';
 import type { ImageSet } from '../data/dataSet.ts';
 import { describeEnvironment } from '../environment.ts';
 import { JobError, UsageError } from '../errors.ts';
+import { freezeHalf } from '../nets/freeze.ts';
 import { initialise } from '../nets/initialise.ts';
 import { countParameters } from '../nets/net.ts';
 import type { Net } from '../nets/net.ts';
 import { createOptimizer, findRecipe, restoreOptimizer } from '../recipes.ts';
-import type { RecipeOptions } from '../recipes.ts';
+import type { Recipe, RecipeOptions } from '../recipes.ts';
 import { UnsupportedError, loadGpuJs } from '../../impl-gpu/tfjs/index.ts';
 import type { LrdOptimizer } from '../../impl-gpu/tfjs/index.ts';
 import { hasCheckpoint, readCheckpoint, saveCheckpoint } from './checkpoint.ts';
@@ -159,12 +160,18 @@ async function loadEngine(engine: unknown): Promise<void> {
 
 /** The part of the regularizers that the optimizer carries out. */
 function ofOptimizer(regularizers: Regularizers): Record<string, unknown> {
-  const elsewhere = ['noisyLabels', 'standardDropout'];
+  const elsewhere = ['noisyLabels', 'standardDropout', 'frozenTensors'];
   return Object.fromEntries(Object.entries(regularizers).filter(([name]) => !elsewhere.includes(name)));
 }
 
-function netOptions(seed: bigint, width: number | undefined, { standardDropout }: Regularizers = {}): RecipeOptions {
-  return { seed, width, ...(standardDropout === undefined ? {} : { standardDropout }) };
+function buildNet(
+  recipe: Recipe,
+  set: ImageSet,
+  options: Pick<RecipeOptions, 'seed' | 'width'>,
+  { standardDropout, frozenTensors }: Regularizers = {},
+): Net {
+  const net = recipe.build(set, { ...options, ...(standardDropout === undefined ? {} : { standardDropout }) });
+  return frozenTensors === true ? freezeHalf(net) : net;
 }
 
 /** Trains and leaves a run folder. Everything that can be wrong with the call is found before the folder is made. */
@@ -187,7 +194,7 @@ export async function runTraining(asked: TrainingRequest, controls: RunControls)
   const { data, dataDir, augment } = request;
   const set = await loadSet({ data, dataDir, limit, augment });
   if (set.remark !== undefined) controls.progress.line(`${set.name}: ${set.remark}`);
-  const net = recipe.build(set, netOptions(seed, width, regularizers));
+  const net = buildNet(recipe, set, { seed, width }, regularizers);
   if (init !== undefined) initialise(net, init);
   optimizer.bind(net.parameters.map(({ variable }) => variable));
   const config: RunConfig = {
@@ -248,7 +255,7 @@ export async function resumeTraining(request: ResumeRequest, controls: RunContro
     );
   }
   await loadEngine(config.hyper['engine']);
-  const net = recipe.build(set, netOptions(BigInt(config.seed), config.width, config.regularizers));
+  const net = buildNet(recipe, set, { seed: BigInt(config.seed), width: config.width }, config.regularizers);
   const optimizer = restoreOptimizer(config.optimizer, checkpoint?.optimizer ?? config.hyper);
   try {
     if (checkpoint !== undefined) await checkpoint.restore(net, optimizer);

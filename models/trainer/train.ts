@@ -11,7 +11,7 @@ import { watchDevice } from './deviceWatch.ts';
 import type { DeviceWatch } from './deviceWatch.ts';
 import { StoppedError, diverged, outOfMemory } from './failures.ts';
 import type { ClassificationSums } from './metrics.ts';
-import { RunningMean, classificationSums } from './metrics.ts';
+import { RunningMean, classificationSums, countTop5 } from './metrics.ts';
 import type { Progress } from './progress.ts';
 import { RateMeter } from './rateMeter.ts';
 import type { EpochMetrics } from './runFolder.ts';
@@ -125,15 +125,16 @@ function trainStep({ net, set, optimizer }: StepOptions, batch: Batch, step: num
   return logits as tf.Tensor2D;
 }
 
-async function readSums(logits: tf.Tensor2D, batch: Batch, classes: number): Promise<ClassificationSums> {
+async function readLogits(logits: tf.Tensor2D): Promise<Float32Array> {
   const values = (await logits.data()) as Float32Array;
   logits.dispose();
-  return classificationSums(values, batch.labels, classes);
+  return values;
 }
 
 /** One optimizer step on a batch, the run's `step`th, and the sums of what the network said before it. */
-export function trainBatch(options: StepOptions, batch: Batch, step: number): Promise<ClassificationSums> {
-  return readSums(trainStep(options, batch, step), batch, options.set.classes.length);
+export async function trainBatch(options: StepOptions, batch: Batch, step: number): Promise<ClassificationSums> {
+  const logits = await readLogits(trainStep(options, batch, step));
+  return classificationSums(logits, batch.labels, options.set.classes.length);
 }
 
 /** The batch with the labels that it is trained with at this step. */
@@ -142,14 +143,29 @@ function disturbLabels({ noisyLabels: rate, seed, set }: TrainOptions, batch: Ba
   return { ...batch, labels: noisyLabels(batch.labels, { seed, step, classes: set.classes.length, rate }) };
 }
 
+/** What a test measured. */
+export interface TestResult {
+  /** Mean cross-entropy, in nats. */
+  readonly loss: number;
+  /** Percent. */
+  readonly accuracy: number;
+  /** Percent with the label among the five largest logits; for a hundred classes and more. */
+  readonly top5?: number;
+}
+
 /** Loss and accuracy on the test set, in evaluation mode. */
-export async function evaluate(net: Net, set: ImageSet): Promise<{ loss: number; accuracy: number }> {
+export async function evaluate(net: Net, set: ImageSet): Promise<TestResult> {
+  const classes = set.classes.length;
   const mean = new RunningMean();
+  let hits = 0;
   for await (const batch of testBatches(set, testBatchSize(set))) {
     const logits = tf.tidy(() => net.forward(toTensor(batch, set), { training: false, step: 0 }));
-    mean.add(await readSums(logits, batch, set.classes.length));
+    const values = await readLogits(logits);
+    mean.add(classificationSums(values, batch.labels, classes));
+    if (classes >= 100) hits += countTop5(values, batch.labels, classes);
   }
-  return { loss: mean.loss, accuracy: mean.accuracy };
+  const { loss, accuracy } = mean;
+  return { loss, accuracy, ...(classes >= 100 ? { top5: (100 * hits) / mean.count } : {}) };
 }
 
 /**
@@ -284,6 +300,7 @@ async function trainEpochs(options: TrainOptions, watch: DeviceWatch): Promise<E
       trainAccuracy: mean.accuracy,
       testLoss: test.loss,
       testAccuracy: test.accuracy,
+      ...(test.top5 === undefined ? {} : { top5: test.top5 }),
       seconds: epochSeconds,
       inputSeconds,
       ...options.rates(),

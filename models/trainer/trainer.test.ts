@@ -9,7 +9,7 @@ import { loadDigits } from '../data/digits.ts';
 import { fcNet } from '../nets/fcnet.ts';
 import { countParameters } from '../nets/net.ts';
 import { trainingBatches } from './batches.ts';
-import { RunningMean, classificationSums } from './metrics.ts';
+import { RunningMean, classificationSums, countTop5 } from './metrics.ts';
 import { consoleProgress, formatDuration, silentProgress } from './progress.ts';
 import { RateMeter } from './rateMeter.ts';
 import { readRun } from './runFolder.ts';
@@ -90,6 +90,22 @@ test('loss and accuracy of logits, by hand', () => {
   assert.equal([mean.loss, mean.accuracy], [0.8, 60]);
   assert.ok(Number.isNaN(classificationSums(Float32Array.of(NaN, 0), Uint8Array.of(1), 2).loss));
   assert.is(classificationSums(Float32Array.of(1e30, 0), Uint8Array.of(0), 2).loss, 0);
+});
+
+test('the five largest logits hit, and of equals the first ones', () => {
+  const logits = Float32Array.from({ length: 3 * 8 }, (_, i) => (i < 8 ? i : i < 16 ? -i : 1));
+  const hits = (labels: number[]): number => countTop5(logits, labels, 8);
+  assert.equal(
+    [0, 2, 3, 7].map((label) => hits([label])),
+    [0, 0, 1, 1],
+  );
+  assert.equal([hits([7, 4, 4]), hits([7, 5, 5]), hits([7, 0, 0])], [3, 1, 3]);
+  const distinct = Float32Array.from({ length: 8 }, (_, i) => Math.sin(i));
+  const order = [...distinct.keys()].sort((a, b) => (distinct[b] as number) - (distinct[a] as number));
+  assert.equal(
+    order.map((label) => countTop5(distinct, [label], 8)),
+    [1, 1, 1, 1, 1, 0, 0, 0],
+  );
 });
 
 test('training learns, a seed fixes the run, and another seed gives another', async () => {

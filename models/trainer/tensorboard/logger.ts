@@ -37,6 +37,7 @@ export function logToTensorBoard(folder: string, step: number, stepsPerEpoch: nu
         'train/accuracy': metrics.trainAccuracy,
         'test/loss': metrics.testLoss,
         'test/accuracy': metrics.testAccuracy,
+        ...(metrics.top5 === undefined ? {} : { 'test/top5': metrics.top5 }),
       });
     },
     close: () => events.close(),
