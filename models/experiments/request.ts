@@ -41,7 +41,7 @@ function regularizersOf(given: Regularizers, phases: readonly Phase[]): TrainerR
       : phases.some(({ sparsity }) => sparsity !== undefined)
         ? { sparsity: 0, sparseReading }
         : {};
-  return { ...Object.fromEntries(entries), ...sparse };
+  return { ...Object.fromEntries(entries), ...sparse, ...(frozen === 'tensors' ? { frozenTensors: true } : {}) };
 }
 
 /** A cell as the trainer takes it, without the place where it runs. */

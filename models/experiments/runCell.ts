@@ -1,6 +1,6 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { JobError } from '../errors.ts';
+import { DivergedError } from '../trainer/failures.ts';
 import { readRun } from '../trainer/runFolder.ts';
 import type { RunControls } from '../trainer/runTraining.ts';
 import { resumeTraining, runTraining } from '../trainer/runTraining.ts';
@@ -34,7 +34,7 @@ export async function runCell(
       await resumeTraining({ folder: run, epochs, dataDir: place.dataDir, backend: place.backend }, controls);
     }
   } catch (error) {
-    if (!(error instanceof JobError) || !error.message.includes('no longer finite')) throw error;
+    if (!(error instanceof DivergedError)) throw error;
     result = { outcome: 'diverged', message: error.message, attempts: attempt };
   }
   if (!place.keepCheckpoints) rmSync(join(run, 'checkpoint'), { recursive: true, force: true });
