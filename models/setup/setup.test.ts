@@ -107,6 +107,14 @@ test('a wheel says its version, its CUDA and the packages that carry it', () => 
     cuda: '12.2',
     cudaPackages: ['nvidia-cublas-cu12<13.0,>=12.5.3.2', 'nvidia-cudnn-cu12==8.9.4.25'],
   });
+  // 2.15's classifiers name the CUDA of the version before.
+  for (const requirement of ['nvidia-cuda-runtime-cu12 (==12.5.82) ', 'nvidia-cuda-runtime-cu12<13.0,>=12.5.82']) {
+    const metadata = METADATA.replace(
+      'Requires-Dist: numpy',
+      `Requires-Dist: ${requirement}; extra == "and-cuda"\nRequires-Dist: numpy`,
+    );
+    assert.is(parseMetadata(metadata).cuda, '12.5');
+  }
   assert.is(parseMetadata('Version: 2.9\n\n').cuda, undefined);
 });
 

@@ -11,7 +11,7 @@ import { complaint, firstThatRuns, runProgram } from './programs.ts';
 /** What a wheel says of itself. */
 export interface WheelDescription {
   readonly version: string;
-  /** The newest CUDA that its classifiers name, undefined where they name none. */
+  /** The CUDA that it was built for: that of its runtime package, else the newest of its classifiers; undefined where it names none. */
   readonly cuda: string | undefined;
   /** The CUDA packages of the extra `and-cuda`, as requirements. */
   readonly cudaPackages: readonly string[];
@@ -162,9 +162,12 @@ export function parseMetadata(metadata: string): WheelDescription {
   const cudaPackages = values('Requires-Dist')
     .filter((requirement) => /extra\s*==\s*["']and-cuda["']/.test(requirement) && requirement.startsWith('nvidia'))
     .map((requirement) => (requirement.split(';')[0] as string).trim().replaceAll(/[() ]/g, ''));
+  const runtime = cudaPackages.flatMap(
+    (requirement) => /^nvidia-cuda-runtime-cu\d+.*?[=>]=(\d+\.\d+)/.exec(requirement)?.[1] ?? [],
+  );
   return {
     version: values('Version')[0] ?? 'unknown',
-    cuda: named.sort((a, b) => a.localeCompare(b, 'en', { numeric: true })).at(-1),
+    cuda: runtime[0] ?? named.sort((a, b) => a.localeCompare(b, 'en', { numeric: true })).at(-1),
     cudaPackages,
   };
 }
