@@ -35,7 +35,8 @@ const USAGE = `usage: lrd COMMAND ...
   lrd experiment [NAME] [--only PATTERN] [--seeds N] [--scale small|full] [--workers N] [--out DIR] [--list]
                  [--data-dir DIR] [--backend B] [--epochs N] [--recipe R] [--width W] [--limit N]
                                        every cell of a table or figure of the papers, skipping those done
-  lrd report RUN... --out FILE.html    learning curves and tables of runs, side by side
+  lrd report RUN... --out FILE.html [--json FILE] [--title T]
+                                       runs side by side; experiments beside what the papers print
   lrd conformance [--adapter A]... [--json FILE] [--html FILE] [--seed S] [--only KEY]...
                                        judge implementations; exit code 1 when one breaks a MUST
   lrd conformance serve --adapter A    speak the protocol for a built-in one
