@@ -83,9 +83,9 @@ async function survives(name: string, begin: (out: string) => string[], epochs: 
 test(
   `killed ${KILLS} times at random moments and resumed, a run ends with the same bits and metrics as one left alone`,
   async () => {
-    await survives('fcnet', (out) => smallRun(out, 20 * KILLS), 20 * KILLS);
+    await survives('fcnet', (out) => smallRun(out, 8 * KILLS), 8 * KILLS);
   },
-  { timeout: 900 },
+  { timeout: 300 + 90 * KILLS },
 );
 
 /** The scalars of the epochs in a run's event files, without their times, and the steps of its batches. */
@@ -115,7 +115,7 @@ test(
     const statistics = [...readArchive(latest(whole)).tensors].filter(([name]) => name.startsWith('statistic/'));
     assert.ok(statistics.some(([, { values }]) => values.some((value) => value !== 0 && value !== 1)));
   },
-  { timeout: 1800 },
+  { timeout: 300 + 90 * KILLS },
 );
 
 test(
