@@ -1,15 +1,16 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { JobError, UsageError } from '../errors.ts';
-import { findExperiment } from '../experiments/catalogue.ts';
+import { EXPERIMENTS, findExperiment } from '../experiments/catalogue.ts';
 import type { ExperimentOutcome } from '../experiments/results.ts';
 import { collectResults, formatResults, readResults } from '../experiments/results.ts';
 import { experimentSection } from '../report/experimentSection.ts';
 import type { Section } from '../report/page.ts';
 import { sectionsPage } from '../report/page.ts';
+import { predictionsSection } from '../report/predictions.ts';
 import { runSection } from '../report/runReport.ts';
 import type { Run } from '../trainer/runFolder.ts';
-import { readRun, writeWhole } from '../trainer/runFolder.ts';
+import { readPredictions, readRun, writeWhole } from '../trainer/runFolder.ts';
 import { parse } from './options.ts';
 
 /** What a RUN may be: a training run's folder, an output folder of `lrd experiment`, or a file of its results. */
@@ -34,10 +35,21 @@ function readSources(paths: readonly string[]): Sources {
   return { runs, experiments };
 }
 
+/** In the papers' order; of two versions of one experiment first the larger. */
+function inOrder(experiments: readonly ExperimentOutcome[]): ExperimentOutcome[] {
+  const place = ({ experiment }: ExperimentOutcome): number => EXPERIMENTS.indexOf(findExperiment(experiment));
+  return [...experiments].sort((a, b) => place(a) - place(b) || b.cells.length - a.cells.length);
+}
+
 function sectionsOf({ runs, experiments }: Sources): Section[] {
   return [
-    ...experiments.map((outcome) => experimentSection(findExperiment(outcome.experiment), outcome)),
+    ...inOrder(experiments).map((outcome) => experimentSection(findExperiment(outcome.experiment), outcome)),
     ...(runs.length === 0 ? [] : [runSection(runs)]),
+    ...runs.flatMap(({ folder, config: { recipe, data, optimizer, keepProbability } }) => {
+      const drawings = readPredictions(folder);
+      const heading = `What ${recipe} sees: ${data}, ${optimizer}, p = ${keepProbability}`;
+      return drawings.length === 0 ? [] : [predictionsSection(heading, drawings)];
+    }),
   ];
 }
 

@@ -44,8 +44,6 @@ export interface Figure {
   readonly about: string;
   readonly columns: number;
   readonly panels: readonly Panel[];
-  /** `seeds`: a thin line each and the mean; `band`: the mean between the best and the worst. Default `seeds`. */
-  readonly drawn?: 'seeds' | 'band';
 }
 
 /** A level whose first crossing is the speed of convergence. */

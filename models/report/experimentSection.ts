@@ -140,8 +140,8 @@ function speedTable(groups: readonly GroupSummary[]): string {
   const head = ['', 'area under the training loss', 'paired difference', 'p', 'level', 'epochs, by seed', 'steps', 'seconds', 'sooner / same / later']; // prettier-ignore
   return `<h3>Speed of convergence</h3>${htmlTable(head, rows)}
 <p class="soft">The papers claim it and do not measure it. Area: the sum of the epochs’ mean training losses, in nats × epochs, less is faster; differences are paired by seed. A level counts as reached at the end of the first
-epoch that has it; “&gt; n” is a run that did not reach it in its n epochs: it stays in the medians of steps and seconds and in the pairs as later than any that did. The last level of each heading is the training loss at which the arm without LRD ends,
-on average. Seconds are wall-clock time of training without evaluation, on whatever else the machine was doing.</p>`;
+epoch that has it; “&gt; n” is a run that did not reach it in its n epochs: it stays in the medians of steps and seconds and in the pairs as later than any that did. The last level of each heading is the training loss
+at which the arm without LRD ends, that of its slowest seed. Seconds are wall-clock time of training without evaluation, on whatever else the machine was doing.</p>`;
 }
 
 /** A colour and a stroke for each label of an experiment: grey without LRD, orange for the first arm with it, dashed for controls. */
@@ -187,12 +187,32 @@ interface FigureContext {
 
 const begun = ({ metrics }: CellOutcome): boolean => metrics.length > 0;
 
+/** The runs of an arm that a curve is drawn from: those that are over, else those under way. */
+function drawnRuns({ cells }: ExperimentOutcome, id: string): CellOutcome[] {
+  const runs = cells.filter((cell) => cell.arm === id && begun(cell));
+  const over = runs.filter(({ outcome }) => outcome !== 'unfinished');
+  return over.length > 0 ? over : runs;
+}
+
+/** The figure without the rows and columns that nothing was run for. */
+function withRuns(figure: Figure, outcome: ExperimentOutcome): Figure {
+  const { columns, panels } = figure;
+  const drawn = panels.map(({ arms }) => arms.some((id) => drawnRuns(outcome, id).length > 0));
+  const column = (k: number): boolean => drawn.some((has, at) => has && at % columns === k % columns);
+  const row = (k: number): boolean =>
+    drawn.some((has, at) => has && Math.floor(at / columns) === Math.floor(k / columns));
+  return {
+    ...figure,
+    columns: Array.from({ length: columns }, (_, k) => k).filter(column).length,
+    panels: panels.filter((_, k) => column(k) && row(k)),
+  };
+}
+
 function panelChart(panel: Panel, columns: number, { experiment, outcome, styles }: FigureContext): string {
   const { name, unit, logarithmic } = METRICS[panel.metric];
   const series = panel.arms.flatMap((id) => {
     const arm = experiment.arms.find((known) => known.id === id);
-    const runs = outcome.cells.filter((cell) => cell.arm === id && begun(cell));
-    return arm === undefined ? [] : seriesOf(arm, runs, panel.metric, styles);
+    return arm === undefined ? [] : seriesOf(arm, drawnRuns(outcome, id), panel.metric, styles);
   });
   const [width, height] = columns >= 4 ? [236, 190] : columns === 3 ? [300, 210] : [420, 260];
   return lineChart(series, {
@@ -208,8 +228,9 @@ function panelChart(panel: Panel, columns: number, { experiment, outcome, styles
   });
 }
 
-function figureHtml(figure: Figure, context: FigureContext): string {
+function figureHtml(whole: Figure, context: FigureContext): string {
   const { experiment, outcome, styles } = context;
+  const figure = withRuns(whole, outcome);
   const drawn = new Set(figure.panels.flatMap(({ arms }) => arms));
   const arms = experiment.arms.filter(
     ({ id }) => drawn.has(id) && outcome.cells.some((cell) => cell.arm === id && begun(cell)),

@@ -20,13 +20,14 @@ td.best { font-weight: 700; }
 .legend { display: flex; flex-wrap: wrap; gap: 6px 20px; margin: 10px 0; padding: 0; list-style: none; }
 .legend i { display: inline-block; width: 22px; height: 0; border-top: 3px solid; margin-right: 7px; vertical-align: middle; }
 section { margin-top: 40px; } h3 { font-size: 15px; margin: 24px 0 6px; } ul.notes { max-width: 85ch; padding-left: 20px; margin: 6px 0; }
-th { vertical-align: bottom; } tr.group th { color: var(--ink); text-align: left; padding-top: 16px; } tr.control td:first-child { color: var(--soft); }
+th { vertical-align: bottom; white-space: normal; } tr.group th { color: var(--ink); text-align: left; padding-top: 16px; } tr.control td:first-child { color: var(--soft); }
 figure { margin: 14px 0 26px; } figcaption { max-width: 85ch; font-size: 13.5px; margin-top: 8px; } figcaption b { font-weight: 650; }
 .legend i.dashed { border-top-style: dashed; } .verdict { border-left: 4px solid var(--lrd); padding: 2px 0 2px 14px; }
 @media (max-width: 640px) { .grid-of-charts { grid-template-columns: 1fr !important; } }
 @media print { @page { margin: 12mm; } body { max-width: none; padding: 0; font-size: 11.5px; print-color-adjust: exact; }
   .chart, tr, figcaption, li { break-inside: avoid; } h2, h3, thead { break-after: avoid; } .scroll { overflow: visible; }
-  th, td { white-space: normal; padding-right: 8px; } section + section { break-before: page; } }
+  table { font-size: 10px; } th { font-size: 9.5px; } th, td { padding: 3px 8px 3px 0; } td:first-child { white-space: normal; } tr.group { break-after: avoid; }
+  section + section { break-before: page; } }
 `;
 
 /** A self-contained page: no script, no font, no picture from elsewhere. `body` is HTML. */

@@ -91,15 +91,15 @@ function comparePairs(ours: readonly SeedCrossing[], theirs: readonly SeedCrossi
   };
 }
 
-/** The training loss that the arm without LRD ends with: a level that every length of training has. */
+/** The highest training loss that a run without LRD ends with: a level that every length of training has, and that all of them reach. */
 function baselineLevel(arms: readonly (readonly [Arm, readonly CellOutcome[]])[]): Target[] {
   const first = arms.find(([arm, runs]) => arm.baseline === undefined && runs.length > 0);
   if (first === undefined) return [];
   const [arm, runs] = first;
-  const { mean } = describeSample(lastValues(runs, 'trainLoss'));
-  // Three digits, rounded up: the baseline itself should reach it.
-  const power = 10 ** (Math.floor(Math.log10(mean)) - 2);
-  const value = Number((Math.ceil(mean / power) * power).toPrecision(3));
+  const highest = Math.max(...lastValues(runs, 'trainLoss'));
+  // Three digits, rounded up: the run itself should reach it.
+  const power = 10 ** (Math.floor(Math.log10(highest)) - 2);
+  const value = Number((Math.ceil(highest / power) * power).toPrecision(3));
   return [{ metric: 'trainLoss', value, arms: arm.id }];
 }
 

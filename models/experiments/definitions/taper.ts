@@ -131,7 +131,6 @@ function taper(number: number, net: Net, data: Data, kind: 'decay' | 'sparsity')
         place: `Fig. ${number}`,
         about: `${NETS[net]} on ${SETS[data]}: mean, best and worst run`,
         columns: 2,
-        drawn: 'band',
         panels: (['testLoss', 'testError'] as const).map((metric) => ({
           title: metric === 'testLoss' ? 'Test loss' : 'Test error',
           metric,
