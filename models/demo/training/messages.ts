@@ -55,7 +55,7 @@ export type Answer =
       readonly epoch: number;
       /** Optimizer steps a second, those of both arms counted. */
       readonly stepsPerSecond: number;
-      /** Mean training loss of the steps since the last message. */
+      /** Mean training loss over the steps of the last epoch's length. */
       readonly loss: Arms;
     }
   /** At an epoch's end: percent of the test images that are recognised. */

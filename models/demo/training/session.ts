@@ -14,6 +14,7 @@ export interface Slice {
   readonly step: number;
   readonly epoch: number;
   readonly stepsPerSecond: number;
+  /** Mean training loss over the steps of the last epoch's length. */
   readonly loss: Arms;
   /** Where the slice ended with an epoch. */
   readonly accuracy: Arms | undefined;
@@ -32,6 +33,8 @@ export class Session {
   #lrd: Arm;
   #order: Uint32Array;
   #step = 0;
+  /** Losses of the last epoch's steps with their batches' sizes, the newest last. */
+  #recent: { readonly count: number; readonly plain: number; readonly lrd: number }[] = [];
   /** Steps between two waits for the device: as many as fit a slice. */
   #pace = 1;
 
@@ -88,8 +91,10 @@ export class Session {
     const left = this.#stepsPerEpoch - (this.#step % this.#stepsPerEpoch);
     const count = Math.min(this.#pace, left);
     const losses: tf.Tensor[] = [];
+    const counts: number[] = [];
     for (let i = 0; i < count; i++) {
       const { inputs, targets } = this.#batch();
+      counts.push(inputs.shape[0]);
       this.#step += 1;
       losses.push(this.#plain.step(inputs, targets, this.#step), this.#lrd.step(inputs, targets, this.#step));
       inputs.dispose();
@@ -98,8 +103,14 @@ export class Session {
     const stacked = tf.stack(losses);
     const values = await stacked.data<'float32'>();
     tf.dispose([stacked, ...losses]);
-    const mean = (offset: number): number =>
-      values.reduce((sum, value, i) => (i % 2 === offset ? sum + value : sum), 0) / count;
+    const newest = counts.map((size, i) => ({
+      count: size,
+      plain: values[2 * i] as number,
+      lrd: values[2 * i + 1] as number,
+    }));
+    this.#recent = [...this.#recent, ...newest].slice(-this.#stepsPerEpoch);
+    const seen = this.#recent.reduce((sum, one) => sum + one.count, 0);
+    const mean = (arm: keyof Arms): number => this.#recent.reduce((sum, one) => sum + one.count * one[arm], 0) / seen;
     const seconds = (performance.now() - start) / 1000;
     this.#pace = Math.max(1, Math.min(2 * this.#pace, Math.round((count * SLICE) / 1000 / seconds)));
     const ended = count === left;
@@ -107,7 +118,7 @@ export class Session {
       step: this.#step,
       epoch: this.#step / this.#stepsPerEpoch,
       stepsPerSecond: (2 * count) / seconds,
-      loss: { plain: mean(0), lrd: mean(1) },
+      loss: { plain: mean('plain'), lrd: mean('lrd') },
     };
     if (!ended) return { ...slice, accuracy: undefined };
     this.#order = this.#shuffle();

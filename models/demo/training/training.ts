@@ -95,7 +95,7 @@ export function startTraining(): void {
       height: 230,
     });
     charts.loss.innerHTML = lineChart(series(loss), {
-      title: 'Training loss',
+      title: "Training loss, last epoch's mean",
       xLabel: 'epoch',
       yLabel: 'cross-entropy',
       logarithmic: true,
