@@ -6,7 +6,7 @@ import { fcNet } from '../../models/nets/fcnet.ts';
 import { createOptimizer } from '../../models/recipes.ts';
 import type { Batch } from '../../models/trainer/batches.ts';
 import { trainingBatches } from '../../models/trainer/batches.ts';
-import { trainBatch } from '../../models/trainer/train.ts';
+import { trainBatch } from '../../models/trainer/classification.ts';
 import type { Lane, LaneSource } from '../harness/measure.ts';
 import type { TfjsBackend } from './tfjs.ts';
 import { selectBackend } from './tfjs.ts';

@@ -3,7 +3,7 @@ import type { HyperParameter } from '../../spec/rules.ts';
 import { AUGMENTATIONS } from '../data/augmentation.ts';
 import { checkDataSetName } from '../data/catalogue.ts';
 import { JobError, UsageError, unknownName } from '../errors.ts';
-import { OPTIMIZERS, RECIPES, findRecipe } from '../recipes.ts';
+import { OPTIMIZERS, RECIPE_NAMES, findRecipe } from '../recipes.ts';
 import { consoleProgress } from '../trainer/progress.ts';
 import { parseRegularizers } from '../trainer/regularizers.ts';
 import type { ResolvedRequest } from '../trainer/request.ts';
@@ -89,13 +89,14 @@ export function parseTraining(args: readonly string[]): ResolvedRequest & { chec
     width: { type: 'string' },
     limit: { type: 'string' },
     augment: { type: 'string' },
+    crop: { type: 'string' },
     init: { type: 'string' },
     out: { type: 'string' },
     tensorboard: { type: 'boolean' },
     'checkpoint-seconds': { type: 'string' },
   });
   const [recipe, ...extra] = options.positionals;
-  if (recipe === undefined) throw new UsageError(`lrd train needs a RECIPE: ${Object.keys(RECIPES).join(', ')}`);
+  if (recipe === undefined) throw new UsageError(`lrd train needs a RECIPE: ${RECIPE_NAMES.join(', ')}`);
   if (extra.length > 0) throw new UsageError(`lrd train takes one RECIPE, got also ${extra.join(' ')}`);
   findRecipe(recipe);
   const optimizer = options.text('optimizer') ?? 'sgdm';
@@ -123,6 +124,7 @@ export function parseTraining(args: readonly string[]): ResolvedRequest & { chec
     width: options.number('width', 'a whole number of at least 1', atLeast1),
     limit: options.number('limit', 'a whole number of at least 1', atLeast1),
     augment: readAugment(options),
+    crop: options.number('crop', 'a whole number of 8k + 1, at least 25', (value) => value >= 25 && value % 8 === 1),
     init: options.text('init'),
     out: options.text('out'),
     tensorBoard: options.flag('tensorboard'),

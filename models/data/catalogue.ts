@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { unknownName } from '../errors.ts';
+import { UsageError, unknownName } from '../errors.ts';
 import { loadCifar10, loadCifar100 } from './cifar.ts';
 import type { ImageSet } from './dataSet.ts';
 import { loadDigits } from './digits.ts';
@@ -34,13 +34,22 @@ export function dataFolders(dataDir: string | undefined): string[] {
   return [...(LRD_DATA === undefined ? [] : [LRD_DATA]), cache, '/usr/share/datasets'];
 }
 
+/** Sets of pictures with masks and boxes, of which `models/data/voc.ts` reads the examples. */
+const PICTURE_SETS: readonly string[] = ['voc'];
+
 /** Throws a `UsageError` for an unknown name. */
 export function checkDataSetName(name: string): void {
-  if (!Object.hasOwn(LOADERS, name)) throw unknownName('--data', name, DATA_SETS);
+  const known = [...DATA_SETS, ...PICTURE_SETS];
+  if (!known.includes(name)) throw unknownName('--data', name, known);
 }
 
 /** Loads a set by name. Throws a `UsageError` for an unknown name and a `JobError` for files that are missing or broken. */
 export function loadImageSet(name: string, dataDir: string | undefined): Promise<ImageSet> {
   checkDataSetName(name);
+  if (PICTURE_SETS.includes(name)) {
+    throw new UsageError(
+      `--data must be a set of images with one label each, got ${name}: it is for pspnet and ssd300`,
+    );
+  }
   return (LOADERS[name] as Loader)(dataFolders(dataDir));
 }

@@ -196,6 +196,13 @@ export async function loadVocSegmentation(folders: readonly string[]): Promise<V
   return vocSet(root, readSegmented, samples, (test as string[]).map(own), joinRemarks(without, remark));
 }
 
+/** The first `limit` pictures of both splits, or all there are: for quick trials (`--limit`). */
+export function limitVoc<E>(set: VocSet<E>, limit: number | undefined): VocSet<E> {
+  if (limit === undefined) return set;
+  const cut = (split: Examples<E>): Examples<E> => ({ ...split, count: Math.min(split.count, limit) });
+  return { ...set, train: cut(set.train), test: cut(set.test) };
+}
+
 /** The objects of a picture, boxes normalised. */
 async function readLabelled({ picture: path, annotation }: Sample): Promise<LabelledPicture> {
   const [picture, xml] = await Promise.all([readPicture(path), readText(annotation)]);

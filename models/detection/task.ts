@@ -15,6 +15,7 @@ import { SSD300_SIDE, defaultBoxes } from './defaultBoxes.ts';
 import type { Detection } from './detect.ts';
 import { detect } from './detect.ts';
 import type { Predictions } from './multiboxLoss.ts';
+import type { TargetBatch } from './multiboxLoss.ts';
 import { multiboxLoss, targetBatch } from './multiboxLoss.ts';
 import { targetsOf } from './targets.ts';
 
@@ -30,17 +31,27 @@ export interface DetectionTaskOptions {
   readonly train: Examples;
   readonly test: Examples;
   readonly optimizer: { applyGradients(gradients: tf.NamedTensorMap): void };
+  /** Take each picture whole, without augmentation. Default false. */
+  readonly plain?: boolean;
   /** Pictures that are tested at a time; the loss is normalised by their matches. Default 8. */
   readonly testBatch?: number;
 }
 
 const priors = defaultBoxes();
 
-/** The loss of a batch whose pictures have the network's size. */
-function lossOf(predictions: Predictions, batch: readonly LabelledPicture[]): tf.Scalar {
-  const targets = targetBatch(batch.map(({ truths }) => targetsOf(truths, priors)));
+function targetsFor(batch: readonly LabelledPicture[]): TargetBatch {
+  return targetBatch(batch.map(({ truths }) => targetsOf(truths, priors)));
+}
+
+function lossOf(predictions: Predictions, targets: TargetBatch): tf.Scalar {
   const { localisation, confidence } = multiboxLoss(predictions, targets);
   return tf.add(localisation, confidence);
+}
+
+/** Share of the default boxes matched to an object whose largest score is that of its class; 0 where none is matched. */
+function accuracyOf({ logits }: Pick<Predictions, 'logits'>, { labels, positive, matches }: TargetBatch): tf.Scalar {
+  const right = tf.cast(tf.equal(tf.cast(tf.argMax(logits, -1), 'int32'), labels), 'float32');
+  return tf.div(tf.sum(tf.mul(right, positive)), Math.max(1, matches));
 }
 
 /** A picture as the network sees it in tests: resized regardless of its shape; normalised boxes stay as they are. */
@@ -51,15 +62,18 @@ function toSide({ picture, truths }: LabelledPicture): LabelledPicture {
 interface Said {
   readonly detections: readonly (readonly Detection[])[];
   readonly loss: number;
+  readonly accuracy: number;
 }
 
 async function look(net: Pick<Net<Predictions>, 'forward'>, batch: readonly LabelledPicture[]): Promise<Said> {
   const sized = batch.map(toSide);
   const tensors = tf.tidy(() => {
     const predictions = net.forward(toInputs(sized.map(({ picture }) => picture)), { training: false, step: 0 });
-    return [predictions.offsets, tf.softmax(predictions.logits), lossOf(predictions, sized)];
+    const targets = targetsFor(sized);
+    const figures = tf.stack([lossOf(predictions, targets), accuracyOf(predictions, targets)]);
+    return [predictions.offsets, tf.softmax(predictions.logits), figures];
   });
-  const [offsets, scores, loss] = (await Promise.all(tensors.map((tensor) => tensor.data()))) as [
+  const [offsets, scores, figures] = (await Promise.all(tensors.map((tensor) => tensor.data()))) as [
     Float32Array,
     Float32Array,
     Float32Array,
@@ -70,7 +84,8 @@ async function look(net: Pick<Net<Predictions>, 'forward'>, batch: readonly Labe
   const detections = batch.map((_, i) =>
     detect(offsets.subarray(i * boxes, (i + 1) * boxes), scores.subarray(i * perPicture, (i + 1) * perPicture), priors),
   );
-  return { detections, loss: loss[0] as number };
+  const [loss, accuracy] = figures as unknown as [number, number];
+  return { detections, loss, accuracy };
 }
 
 /** The objects that a network sees in a picture of any size; boxes normalised. */
@@ -83,44 +98,54 @@ export async function detectIn(
 
 /** Training and testing SSD300 on pictures with boxes. */
 export function detection(options: DetectionTaskOptions): Task<LabelledPicture[]> {
-  const { net, classes, train, test, optimizer, testBatch = 8 } = options;
+  const { net, classes, train, test, optimizer, plain = false, testBatch = 8 } = options;
   const variables = net.parameters.map(({ variable }) => variable);
   return {
     examples: train.count,
-    countsCorrect: false,
     batches: ({ batchSize, seed, epoch, first }) =>
       exampleBatches(
         permutation({ seed, stream: 'shuffling', step: epoch }, train.count),
         { batchSize, first },
-        async (example) => augment(await train.read(example), SSD300_SIDE, new Draws({ seed, epoch, example })),
+        async (example) => {
+          const labelled = await train.read(example);
+          return plain ? toSide(labelled) : augment(labelled, SSD300_SIDE, new Draws({ seed, epoch, example }));
+        },
       ),
     step: async (batch, step) => {
-      const loss = tf.tidy(() => {
+      const figures = tf.tidy(() => {
         const inputs = toInputs(batch.map(({ picture }) => picture));
-        const { value, grads } = tf.variableGrads(
-          () => lossOf(net.forward(inputs, { training: true, step }), batch),
-          variables,
-        );
+        const targets = targetsFor(batch);
+        let logits: tf.Tensor3D | undefined;
+        const { value, grads } = tf.variableGrads(() => {
+          const predictions = net.forward(inputs, { training: true, step });
+          logits = tf.keep(predictions.logits);
+          return lossOf(predictions, targets);
+        }, variables);
         optimizer.applyGradients(grads);
-        return value;
+        const said = logits as tf.Tensor3D;
+        const accuracy = accuracyOf({ logits: said }, targets);
+        said.dispose();
+        return tf.stack([value, accuracy]);
       });
-      const [value] = (await loss.data()) as unknown as [number];
-      loss.dispose();
-      return { count: batch.length, loss: value * batch.length, correct: 0 };
+      const [loss, accuracy] = (await figures.data()) as unknown as [number, number];
+      figures.dispose();
+      return { count: batch.length, loss: loss * batch.length, correct: accuracy * batch.length };
     },
     evaluate: async () => {
       const judged: JudgedPicture[] = [];
-      let total = 0;
+      let [total, right] = [0, 0];
       const order = Array.from({ length: test.count }, (_, i) => i);
       for await (const batch of exampleBatches(order, { batchSize: testBatch }, (index) => test.read(index))) {
-        const { detections, loss } = await look(net, batch);
+        const { detections, loss, accuracy } = await look(net, batch);
         total += loss * batch.length;
+        right += accuracy * batch.length;
         detections.forEach((found, i) =>
           judged.push({ truths: (batch[i] as { truths: readonly GroundTruth[] }).truths, detections: found }),
         );
       }
       return {
         testLoss: total / test.count,
+        testAccuracy: (100 * right) / test.count,
         mAP: 100 * meanAveragePrecision(judged, classes, '11-point').mean,
         mAPArea: 100 * meanAveragePrecision(judged, classes, 'area').mean,
       };

@@ -26,6 +26,9 @@ export interface Net<Output = tf.Tensor2D> {
   dispose(): void;
 }
 
+/** What of a network is saved and restored, whatever its output. */
+export type TrainedNet = Pick<Net, 'name' | 'parameters' | 'statistics' | 'dispose'>;
+
 /** Settings that every network takes. */
 export interface NetOptions {
   /** Decides the initial values, and standard dropout's draws. */

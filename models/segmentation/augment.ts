@@ -42,6 +42,13 @@ export function augment({ picture, mask }: SegmentedPicture, side: number, draws
   return mirrored ? { picture: flipPicture(cut.picture), mask: flipMask(cut.mask) } : cut;
 }
 
+/** The middle `side x side` of a picture, with a margin where it is smaller. */
+export function middle(example: SegmentedPicture, side: number): SegmentedPicture {
+  const { width, height } = example.picture;
+  const [x, y] = [Math.floor((width - side) / 2), Math.floor((height - side) / 2)];
+  return crop(example, { x, y, width: side, height: side });
+}
+
 /** The size that a side of the network's input must have: 8k + 1, so that corner pixels stay on corner pixels, and `least` at least. */
 export function fittingSide(extent: number, least: number): number {
   return 8 * Math.ceil((Math.max(extent, least) - 1) / 8) + 1;

@@ -3,10 +3,11 @@ import { permutation } from '../../impl-gpu/random.ts';
 import type { Net } from '../nets/net.ts';
 import { Draws } from '../raster/draws.ts';
 import { toInputs } from '../raster/normalize.ts';
+import { resizeMask, resizePicture } from '../raster/raster.ts';
 import { exampleBatches } from '../trainer/exampleBatches.ts';
 import type { Task } from '../trainer/task.ts';
 import type { SegmentedPicture } from './augment.ts';
-import { augment, padToFit } from './augment.ts';
+import { augment, middle, padToFit } from './augment.ts';
 import type { LabelBatch, SegmentationLogits } from './loss.ts';
 import { labelBatch, pixelCrossEntropy, segmentationLoss } from './loss.ts';
 import { ConfusionMatrix } from './metrics.ts';
@@ -14,6 +15,16 @@ import { resizeAligned } from './resample.ts';
 
 /** The side of the crops that PSPNet is trained on (Zhao et al. 2017, section 5.1). */
 export const PSPNET_CROP = 473;
+
+/** A picture as crops of that side are cut from: smaller by as much as the crop is smaller than PSPNet's. */
+export function shrink({ picture, mask }: SegmentedPicture, crop: number): SegmentedPicture {
+  const factor = crop / PSPNET_CROP;
+  const [width, height] = [picture.width, picture.height].map((extent) => Math.max(1, Math.round(extent * factor))) as [
+    number,
+    number,
+  ];
+  return { picture: resizePicture(picture, width, height), mask: resizeMask(mask, width, height) };
+}
 
 interface Examples {
   readonly count: number;
@@ -26,13 +37,15 @@ export interface SegmentationOptions {
   readonly train: Examples;
   readonly test: Examples;
   readonly optimizer: { applyGradients(gradients: tf.NamedTensorMap): void };
-  /** Side of the training crops, 8k + 1. Default 473. */
+  /** Side of the training crops, 8k + 1. Default 473. With less, all pictures are shrunk in proportion, those of tests too. */
   readonly crop?: number;
+  /** Take the middle of each picture as it is, without augmentation. Default false. */
+  readonly plain?: boolean;
 }
 
 /** Training and testing a network on pictures with masks. */
 export function segmentation(options: SegmentationOptions): Task<SegmentedPicture[]> {
-  const { net, classes, train, test, optimizer, crop = PSPNET_CROP } = options;
+  const { net, classes, train, test, optimizer, crop = PSPNET_CROP, plain = false } = options;
   const variables = net.parameters.map(({ variable }) => variable);
 
   /** Share of the pixels that count which the scores classify right. */
@@ -44,12 +57,14 @@ export function segmentation(options: SegmentationOptions): Task<SegmentedPictur
 
   return {
     examples: train.count,
-    countsCorrect: true,
     batches: ({ batchSize, seed, epoch, first }) =>
       exampleBatches(
         permutation({ seed, stream: 'shuffling', step: epoch }, train.count),
         { batchSize, first },
-        async (example) => augment(await train.read(example), crop, new Draws({ seed, epoch, example })),
+        async (example) => {
+          const whole = shrink(await train.read(example), crop);
+          return plain ? middle(whole, crop) : augment(whole, crop, new Draws({ seed, epoch, example }));
+        },
       ),
     step: async (batch, step) => {
       const values = tf.tidy(() => {
@@ -75,7 +90,7 @@ export function segmentation(options: SegmentationOptions): Task<SegmentedPictur
       const matrix = new ConfusionMatrix(classes);
       let total = 0;
       for (let index = 0; index < test.count; index++) {
-        const example = padToFit(await test.read(index), crop);
+        const example = padToFit(shrink(await test.read(index), crop), crop);
         const [loss, said] = tf.tidy(() => {
           const { main } = net.forward(toInputs([example.picture]), { training: false, step: 0 });
           const full = resizeAligned(main, example.picture.height, example.picture.width);

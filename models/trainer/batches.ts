@@ -100,10 +100,10 @@ export function testBatches(set: ImageSet, batchSize: number): AsyncGenerator<Ba
 }
 
 /** Passes batches on and tells how long each was waited for, in seconds. */
-export async function* timed(
-  batches: AsyncGenerator<Batch, void, undefined>,
+export async function* timed<B>(
+  batches: AsyncGenerator<B, void, undefined>,
   onWait: (seconds: number) => void,
-): AsyncGenerator<Batch, void, undefined> {
+): AsyncGenerator<B, void, undefined> {
   try {
     for (;;) {
       const asked = performance.now();

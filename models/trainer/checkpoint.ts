@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import type { LrdOptimizer } from '../../impl-gpu/tfjs/index.ts';
 import { JobError } from '../errors.ts';
-import type { Net, Parameter } from '../nets/net.ts';
+import type { Parameter, TrainedNet } from '../nets/net.ts';
 import { diverged } from './failures.ts';
 import type { ClassificationSums } from './metrics.ts';
 import type { RunConfig } from './runFolder.ts';
@@ -49,7 +49,7 @@ async function toHost(tensor: tf.Tensor): Promise<HostTensor> {
 function tensorsOf({
   parameters,
   statistics,
-}: Net): { kind: string; name: string; key: string; variable: tf.Variable }[] {
+}: TrainedNet): { kind: string; name: string; key: string; variable: tf.Variable }[] {
   const named = (kind: string, list: readonly Parameter[]): ReturnType<typeof tensorsOf> =>
     list.map(({ name, variable }) => ({ kind, name, key: `${kind}/${name}`, variable }));
   return [...named('parameter', parameters), ...named('statistic', statistics)];
@@ -59,7 +59,7 @@ function tensorsOf({
  * The optimizer's tensors by their names in the file: `optimizer/fc1/weight/m` for the state m of `fc1/weight`. In memory the
  * variable's name is unique in the process, so it is not the same when a run goes on.
  */
-function stateKey(net: Net, name: string): string {
+function stateKey(net: TrainedNet, name: string): string {
   const owner = net.parameters.find(({ variable }) => name.startsWith(`${variable.name}/`));
   return `optimizer/${owner === undefined ? name : `${owner.name}${name.slice(owner.variable.name.length)}`}`;
 }
@@ -86,7 +86,7 @@ export interface CheckpointContext {
  */
 export async function saveCheckpoint(
   folder: string,
-  net: Net,
+  net: TrainedNet,
   optimizer: LrdOptimizer,
   { config, position, step }: CheckpointContext,
 ): Promise<void> {
@@ -120,7 +120,7 @@ export interface Checkpoint {
   readonly position: TrainingPosition;
   /** The optimizer's configuration at that moment: keep probability, learning rate and decay as they were. */
   readonly optimizer: tf.serialization.ConfigDict;
-  restore(net: Net, optimizer: LrdOptimizer): Promise<void>;
+  restore(net: TrainedNet, optimizer: LrdOptimizer): Promise<void>;
 }
 
 /** Reads a run's checkpoint. Throws a `JobError` when it is missing, corrupt, of an earlier format or of another run. */

@@ -6,10 +6,11 @@ import { wasmHeap } from '../../impl-gpu/tfjs/bridges/wasm.ts';
 import { useBackend } from '../backend.ts';
 import type { ImageSet } from '../data/dataSet.ts';
 import { memorySplit } from '../data/memoryImages.ts';
-import { createOptimizer, findRecipe } from '../recipes.ts';
+import { RECIPES, createOptimizer } from '../recipes.ts';
+import type { Recipe } from '../recipes.ts';
 import type { Batch } from './batches.ts';
+import { trainBatch } from './classification.ts';
 import { parseRegularizers } from './regularizers.ts';
-import { trainBatch } from './train.ts';
 
 const test = suite('models/trainer/memory');
 test.before(async () => {
@@ -50,7 +51,7 @@ for (const [recipe, width] of [
         standardDropout,
         ...regularizers
       } = parseRegularizers('DG NG:1e-6 GC SD SG:0.3 clip-norm:5 clip-value:1'.split(' '));
-      const net = findRecipe(recipe).build(set, { seed: 1n, width, standardDropout: standardDropout ?? 1 });
+      const net = (RECIPES[recipe] as Recipe).build(set, { seed: 1n, width, standardDropout: standardDropout ?? 1 });
       const optimizer = createOptimizer('adam', { keepProbability: 0.5, seed: 1n, others: regularizers });
       const heapBytes = (): number => wasmHeap().memory.buffer.byteLength;
       let before: { tensors: number; bytes: number; heap: number } | undefined;

@@ -41,6 +41,8 @@ export interface TrainingRequest {
   readonly width?: number | undefined;
   /** Images of each split that are used, at most. Default: all. */
   readonly limit?: number | undefined;
+  /** Side of the training crops of `pspnet`, 8k + 1; below 473 pictures are shrunk in proportion. Default 473. */
+  readonly crop?: number | undefined;
   /** What training does to images, a name of `AUGMENTATIONS`. Default: the data set's own. */
   readonly augment?: string | undefined;
   /** A file of parameters (safetensors) that the network starts with. Default: initialised from the seed. */

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { JobError, UsageError } from '../errors.ts';
 import { appendLine, writeWhole } from './files.ts';
+import type { Drawing } from '../report/predictions.ts';
 import type { Regularizers } from './regularizers.ts';
 import type { Schedules } from './schedules/schedule.ts';
 
@@ -24,6 +25,8 @@ export interface RunConfig {
   readonly parameters: number;
   readonly width?: number;
   readonly limit?: number;
+  /** Of segmentation: side of the training crops, where it is not 473. */
+  readonly crop?: number;
   /** What training does to images. Absent where there was no choice yet: nothing. */
   readonly augmentation?: string;
   /** What must be known of the data: that it is a part of the published set. */
@@ -48,6 +51,12 @@ export interface EpochMetrics {
   readonly testAccuracy: number;
   /** Percent with the label among the five most probable; for a hundred classes and more. */
   readonly top5?: number;
+  /** Of segmentation: mean of the classes' intersection over union, and the share of pixels classified right, in percent. */
+  readonly meanIoU?: number;
+  readonly pixelAccuracy?: number;
+  /** Of detection: mean average precision at IoU .5 in percent, with VOC 2007's eleven points, and as the area below the curve. */
+  readonly mAP?: number;
+  readonly mAPArea?: number;
   readonly seconds: number;
   /** Of these, seconds in which the training step waited for its batch. */
   readonly inputSeconds: number;
@@ -116,4 +125,20 @@ export function readRun(folder: string): Run {
     }
   });
   return { folder, config, metrics };
+}
+
+/** Writes `predictions.json`, what the network sees in a few test pictures; nothing where there are none. */
+export function writePredictions(folder: string, drawings: readonly Drawing[]): void {
+  if (drawings.length > 0) writeWhole(join(folder, 'predictions.json'), `${JSON.stringify(drawings)}\n`);
+}
+
+/** The drawings of a run; none where it has no `predictions.json`. Throws a `JobError` for one that is broken. */
+export function readPredictions(folder: string): readonly Drawing[] {
+  const path = join(folder, 'predictions.json');
+  if (!existsSync(path)) return [];
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as Drawing[];
+  } catch (error) {
+    throw new JobError(`${path}: cannot be read (${(error as Error).message})`);
+  }
 }

@@ -1,17 +1,9 @@
 import { join, resolve } from 'node:path';
 import { useBackend } from '../backend.ts';
-import { withAugmentation } from '../data/augmentation.ts';
-import { loadImageSet } from '../data/catalogue.ts';
-import { limitSet } from '../data/dataSet.ts';
-import type { ImageSet } from '../data/dataSet.ts';
 import { describeEnvironment } from '../environment.ts';
 import { JobError, UsageError } from '../errors.ts';
-import { freezeHalf } from '../nets/freeze.ts';
-import { initialise } from '../nets/initialise.ts';
 import { countParameters } from '../nets/net.ts';
-import type { Net } from '../nets/net.ts';
-import { createOptimizer, findRecipe, restoreOptimizer } from '../recipes.ts';
-import type { Recipe, RecipeOptions } from '../recipes.ts';
+import { createOptimizer, restoreOptimizer } from '../recipes.ts';
 import { UnsupportedError, loadGpuJs } from '../../impl-gpu/tfjs/index.ts';
 import type { LrdOptimizer } from '../../impl-gpu/tfjs/index.ts';
 import { hasCheckpoint, readCheckpoint, saveCheckpoint } from './checkpoint.ts';
@@ -23,11 +15,13 @@ import type { Regularizers } from './regularizers.ts';
 import type { ResolvedRequest, TrainingRequest } from './request.ts';
 import { resolveRequest } from './request.ts';
 import type { Run, RunConfig } from './runFolder.ts';
-import { appendMetrics, checkFree, createRunFolder, readRun, rewriteMetrics } from './runFolder.ts';
+import { appendMetrics, checkFree, createRunFolder, readRun, rewriteMetrics, writePredictions } from './runFolder.ts';
 import { resolveSchedules } from './schedules/schedule.ts';
 import { logToTensorBoard } from './tensorboard/logger.ts';
 import type { TensorBoardLogger } from './tensorboard/logger.ts';
 import { train } from './train.ts';
+import type { BuildOptions, Workload } from './workload.ts';
+import { loadWorkload } from './workload.ts';
 
 export type { TrainingRequest };
 
@@ -55,31 +49,17 @@ export function defaultFolder(request: ResolvedRequest): string {
   return join('runs', `${recipe}-${data}-${optimizer}-p${keepProbability}-s${seed}`);
 }
 
-interface Selection {
-  readonly data: string;
-  readonly dataDir: string | undefined;
-  readonly limit: number | undefined;
-  readonly augment: string | undefined;
-}
-
-async function loadSet({ data, dataDir, limit, augment }: Selection): Promise<ImageSet> {
-  const loaded = await loadImageSet(data, dataDir);
-  const set = augment === undefined ? loaded : withAugmentation(loaded, augment);
-  return limit === undefined ? set : limitSet(set, limit, limit);
-}
-
 interface Work {
   readonly folder: string;
   readonly config: RunConfig;
-  readonly set: ImageSet;
-  readonly net: Net;
+  readonly workload: Workload;
   readonly optimizer: LrdOptimizer;
   readonly beforeStep: (step: number) => void;
   readonly from?: TrainingPosition;
 }
 
-function schedulesOf(optimizer: LrdOptimizer, config: RunConfig, set: ImageSet): (step: number) => void {
-  return followSchedules(optimizer, config, Math.ceil(set.train.count / config.batchSize));
+function schedulesOf(optimizer: LrdOptimizer, config: RunConfig, { examples }: Workload): (step: number) => void {
+  return followSchedules(optimizer, config, Math.ceil(examples.train / config.batchSize));
 }
 
 /** What is kept when a run fails, and how to go on. */
@@ -97,9 +77,10 @@ function withWayOn(error: unknown, folder: string, kept: TrainingPosition | unde
 }
 
 async function carryOut(work: Work, controls: RunControls): Promise<Run> {
-  const { folder, config, set, net, optimizer, beforeStep, from } = work;
+  const { folder, config, workload, optimizer, beforeStep, from } = work;
+  const { net } = workload;
   const { noisyLabels } = config.regularizers ?? {};
-  const stepsPerEpoch = Math.ceil(set.train.count / config.batchSize);
+  const stepsPerEpoch = Math.ceil(workload.examples.train / config.batchSize);
   let kept = from;
   let log: TensorBoardLogger | undefined;
   try {
@@ -109,9 +90,11 @@ async function carryOut(work: Work, controls: RunControls): Promise<Run> {
     }
     await train({
       label: `${config.optimizer} p=${config.keepProbability}`,
-      net,
-      set,
-      optimizer,
+      task: workload.task({
+        optimizer,
+        seed: BigInt(config.seed),
+        ...(noisyLabels === undefined ? {} : { noisyLabels }),
+      }),
       batchSize: config.batchSize,
       epochs: config.epochs,
       seed: BigInt(config.seed),
@@ -124,7 +107,6 @@ async function carryOut(work: Work, controls: RunControls): Promise<Run> {
           : { sparsity: optimizer.sparsity }),
       }),
       beforeStep,
-      ...(noisyLabels === undefined ? {} : { noisyLabels }),
       onStep: (report) => log?.step(report),
       onEpoch: (line, step) => {
         appendMetrics(folder, line);
@@ -137,6 +119,7 @@ async function carryOut(work: Work, controls: RunControls): Promise<Run> {
       ...controls,
       ...(from === undefined ? {} : { from }),
     });
+    writePredictions(folder, await workload.draw());
     return readRun(folder);
   } catch (error) {
     throw withWayOn(error, folder, kept);
@@ -164,14 +147,17 @@ function ofOptimizer(regularizers: Regularizers): Record<string, unknown> {
   return Object.fromEntries(Object.entries(regularizers).filter(([name]) => !elsewhere.includes(name)));
 }
 
-function buildNet(
-  recipe: Recipe,
-  set: ImageSet,
-  options: Pick<RecipeOptions, 'seed' | 'width'>,
+function buildOptions(
+  seed: bigint,
+  width: number | undefined,
   { standardDropout, frozenTensors }: Regularizers = {},
-): Net {
-  const net = recipe.build(set, { ...options, ...(standardDropout === undefined ? {} : { standardDropout }) });
-  return frozenTensors === true ? freezeHalf(net) : net;
+): BuildOptions {
+  return {
+    seed,
+    width,
+    ...(standardDropout === undefined ? {} : { standardDropout }),
+    ...(frozenTensors === undefined ? {} : { frozenTensors }),
+  };
 }
 
 /** Trains and leaves a run folder. Everything that can be wrong with the call is found before the folder is made. */
@@ -179,7 +165,6 @@ export async function runTraining(asked: TrainingRequest, controls: RunControls)
   const request = resolveRequest(asked);
   const { regularizers, width, limit, seed } = request;
   const init = request.init === undefined ? undefined : resolve(request.init);
-  const recipe = findRecipe(request.recipe);
   await loadEngine(request.engine);
   const optimizer = createOptimizer(request.optimizer, {
     learningRate: request.learningRate,
@@ -191,16 +176,17 @@ export async function runTraining(asked: TrainingRequest, controls: RunControls)
   const folder = request.out ?? defaultFolder(request);
   checkFree(folder);
   const backend = await useBackend(request.backend);
-  const { data, dataDir, augment } = request;
-  const set = await loadSet({ data, dataDir, limit, augment });
-  if (set.remark !== undefined) controls.progress.line(`${set.name}: ${set.remark}`);
-  const net = buildNet(recipe, set, { seed, width }, regularizers);
-  if (init !== undefined) initialise(net, init);
+  const { data, dataDir, augment, crop } = request;
+  const selection = { data, dataDir, limit, augment, crop };
+  const workload = await loadWorkload(request.recipe, selection, buildOptions(seed, width, regularizers));
+  const { net, remark } = workload;
+  if (remark !== undefined) controls.progress.line(`${data}: ${remark}`);
+  if (init !== undefined) workload.initialise(init);
   optimizer.bind(net.parameters.map(({ variable }) => variable));
   const config: RunConfig = {
     recipe: request.recipe,
     data: request.data,
-    dataSource: set.source,
+    dataSource: workload.source,
     optimizer: request.optimizer,
     hyper: optimizer.getConfig(),
     keepProbability: optimizer.keepProbability,
@@ -212,9 +198,10 @@ export async function runTraining(asked: TrainingRequest, controls: RunControls)
     parameters: countParameters(net),
     ...(width === undefined ? {} : { width }),
     ...(limit === undefined ? {} : { limit }),
-    augmentation: set.augmentation,
-    ...(set.remark === undefined ? {} : { dataRemark: set.remark }),
-    examples: { train: set.train.count, test: set.test.count },
+    ...(crop === undefined ? {} : { crop }),
+    augmentation: workload.augmentation,
+    ...(remark === undefined ? {} : { dataRemark: remark }),
+    examples: workload.examples,
     ...(init === undefined ? {} : { init }),
     ...(Object.keys(regularizers).length === 0 ? {} : { regularizers }),
     ...(Object.keys(request.schedules).length === 0
@@ -222,9 +209,9 @@ export async function runTraining(asked: TrainingRequest, controls: RunControls)
       : { schedules: resolveSchedules(request.schedules, request.epochs) }),
     ...(request.tensorBoard ? { tensorBoard: true } : {}),
   };
-  const beforeStep = schedulesOf(optimizer, config, set);
+  const beforeStep = schedulesOf(optimizer, config, workload);
   createRunFolder(folder, config, describeEnvironment(backend));
-  return carryOut({ folder, config, set, net, optimizer, beforeStep }, controls);
+  return carryOut({ folder, config, workload, optimizer, beforeStep }, controls);
 }
 
 /**
@@ -240,26 +227,28 @@ export async function resumeTraining(request: ResumeRequest, controls: RunContro
   if (epoch > config.epochs) {
     throw new UsageError(`--resume ${folder}: the run has done its ${config.epochs} epochs; give --epochs for more`);
   }
-  const recipe = findRecipe(config.recipe);
   await useBackend(request.backend ?? config.backend);
-  const set = await loadSet({
+  const selection = {
     data: config.data,
     dataDir: request.dataDir ?? config.dataSource,
     limit: config.limit,
     augment: config.augmentation,
-  });
+    crop: config.crop,
+  };
+  const build = buildOptions(BigInt(config.seed), config.width, config.regularizers);
+  const workload = await loadWorkload(config.recipe, selection, build);
+  const { net } = workload;
   const { examples } = config;
-  if (examples !== undefined && examples.train !== set.train.count) {
+  if (examples !== undefined && examples.train !== workload.examples.train) {
     throw new JobError(
-      `${set.source}: ${set.train.count} training images, the run in ${folder} began with ${examples.train}`,
+      `${workload.source}: ${workload.examples.train} training images, the run in ${folder} began with ${examples.train}`,
     );
   }
   await loadEngine(config.hyper['engine']);
-  const net = buildNet(recipe, set, { seed: BigInt(config.seed), width: config.width }, config.regularizers);
   const optimizer = restoreOptimizer(config.optimizer, checkpoint?.optimizer ?? config.hyper);
   try {
     if (checkpoint !== undefined) await checkpoint.restore(net, optimizer);
-    else if (config.init !== undefined) initialise(net, config.init);
+    else if (config.init !== undefined) workload.initialise(config.init);
     optimizer.bind(net.parameters.map(({ variable }) => variable));
   } catch (error) {
     optimizer.dispose();
@@ -272,9 +261,9 @@ export async function resumeTraining(request: ResumeRequest, controls: RunContro
   }
   rewriteMetrics(folder, config, kept);
   const from = checkpoint?.position;
-  const beforeStep = schedulesOf(optimizer, config, set);
+  const beforeStep = schedulesOf(optimizer, config, workload);
   return carryOut(
-    { folder, config, set, net, optimizer, beforeStep, ...(from === undefined ? {} : { from }) },
+    { folder, config, workload, optimizer, beforeStep, ...(from === undefined ? {} : { from }) },
     controls,
   );
 }

@@ -1,4 +1,10 @@
+import type * as tf from '@tensorflow/tfjs';
 import type { ClassificationSums } from './metrics.ts';
+
+/** What training needs of an optimizer: any `tf.Optimizer` has it. */
+export interface Updater {
+  applyGradients(gradients: tf.NamedTensorMap): void;
+}
 
 /** Which batches of which epoch. They are a function of the data, the batch size, the seed and the epoch alone. */
 export interface BatchRequest {
@@ -13,8 +19,10 @@ export interface BatchRequest {
 /** What a test measured. */
 export interface TestMetrics {
   readonly testLoss: number;
-  /** Percent, as all of these. */
-  readonly testAccuracy?: number;
+  /** Percent, as all that follow: of images, of pixels, or of the default boxes that stand for an object. */
+  readonly testAccuracy: number;
+  /** With the label among the five largest logits; for a hundred classes and more. */
+  readonly top5?: number;
   /** Mean of the classes' intersection over union. */
   readonly meanIoU?: number;
   readonly pixelAccuracy?: number;
@@ -28,8 +36,6 @@ export interface TestMetrics {
 export interface Task<B> {
   /** Training examples of an epoch. */
   readonly examples: number;
-  /** Whether the sums' `correct` means anything. */
-  readonly countsCorrect: boolean;
   batches(request: BatchRequest): AsyncGenerator<B, void, undefined>;
   /** One optimizer step on a batch, the run's `step`th (from 1), and the sums of what the network said before it. */
   step(batch: B, step: number): Promise<ClassificationSums>;

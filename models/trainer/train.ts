@@ -1,27 +1,18 @@
-import * as tf from '@tensorflow/tfjs';
-import { noisyLabels } from '../../impl-gpu/tfjs/index.ts';
-import { sizeOf } from '../../impl-gpu/shape.ts';
-import type { ImageSet } from '../data/dataSet.ts';
 import { JobError } from '../errors.ts';
-import type { Net } from '../nets/net.ts';
-import type { Batch } from './batches.ts';
-import { testBatches, timed, trainingBatches } from './batches.ts';
+import { timed } from './batches.ts';
 import type { TrainingPosition } from './checkpoint.ts';
 import { watchDevice } from './deviceWatch.ts';
 import type { DeviceWatch } from './deviceWatch.ts';
 import { StoppedError, diverged, outOfMemory } from './failures.ts';
 import type { ClassificationSums } from './metrics.ts';
-import { RunningMean, classificationSums, countTop5 } from './metrics.ts';
+import { RunningMean } from './metrics.ts';
 import type { Progress } from './progress.ts';
 import { RateMeter } from './rateMeter.ts';
 import type { EpochMetrics } from './runFolder.ts';
+import type { Task } from './task.ts';
 
+export { trainBatch } from './classification.ts';
 export { StoppedError };
-
-/** What training needs of an optimizer: any `tf.Optimizer` has it. */
-export interface Updater {
-  applyGradients(gradients: tf.NamedTensorMap): void;
-}
 
 /** An optimizer's settings at a step. */
 export interface StepRates {
@@ -44,11 +35,9 @@ export interface StepReport extends StepRates {
   readonly stepsPerSecond: number | undefined;
 }
 
-export interface TrainOptions {
+export interface TrainOptions<B> {
   readonly label: string;
-  readonly net: Net;
-  readonly set: ImageSet;
-  readonly optimizer: Updater;
+  readonly task: Task<B>;
   readonly batchSize: number;
   readonly epochs: number;
   readonly seed: bigint;
@@ -56,8 +45,6 @@ export interface TrainOptions {
   readonly rates: () => StepRates;
   /** Called ahead of each optimizer step, counted from 1 over the whole run: schedules set their values here. */
   readonly beforeStep?: (step: number) => void;
-  /** The probability that a training label is one of the others (NL); losses and accuracies of training are of these labels. */
-  readonly noisyLabels?: number;
   readonly progress: Progress;
   readonly onEpoch: (metrics: EpochMetrics, step: number) => void | Promise<void>;
   /** Called after each step, as soon as its result is there. */
@@ -83,11 +70,6 @@ const BEGINNING: TrainingPosition = {
   secondsBefore: 0,
 };
 
-/** Images of a test batch: a thousand small ones, else a hundred, so that activations stay within memory. */
-function testBatchSize(set: ImageSet): number {
-  return sizeOf(set.shape) <= 1024 ? 1000 : 100;
-}
-
 /** Milliseconds between two returns to the event loop: a backend that answers at once would never let a signal in. */
 const YIELD_EVERY = 50;
 
@@ -97,83 +79,12 @@ function nextTask(): Promise<void> {
   });
 }
 
-function toTensor(batch: Batch, set: ImageSet): tf.Tensor4D {
-  return tf.tensor4d(batch.inputs, [batch.count, ...set.shape]);
-}
-
-/** Mean softmax cross-entropy over a batch, from logits and a one-hot matrix. */
-function crossEntropy(logits: tf.Tensor2D, target: tf.Tensor2D): tf.Scalar {
-  const total = tf.sum(tf.mul(target, tf.logSoftmax(logits)));
-  return tf.div(tf.neg(total), logits.shape[0]) as tf.Scalar;
-}
-
-type StepOptions = Pick<TrainOptions, 'net' | 'set' | 'optimizer'>;
-
-/** One optimizer step. Returns the logits that the step was computed from; the caller disposes them. */
-function trainStep({ net, set, optimizer }: StepOptions, batch: Batch, step: number): tf.Tensor2D {
-  const variables = net.parameters.map(({ variable }) => variable);
-  let logits: tf.Tensor2D | undefined;
-  tf.tidy(() => {
-    const inputs = toTensor(batch, set);
-    const target = tf.oneHot(tf.tensor1d(batch.labels, 'int32'), set.classes.length).toFloat() as tf.Tensor2D;
-    const { grads } = tf.variableGrads(() => {
-      logits = tf.keep(net.forward(inputs, { training: true, step }));
-      return crossEntropy(logits, target);
-    }, variables);
-    optimizer.applyGradients(grads);
-  });
-  return logits as tf.Tensor2D;
-}
-
-async function readLogits(logits: tf.Tensor2D): Promise<Float32Array> {
-  const values = (await logits.data()) as Float32Array;
-  logits.dispose();
-  return values;
-}
-
-/** One optimizer step on a batch, the run's `step`th, and the sums of what the network said before it. */
-export async function trainBatch(options: StepOptions, batch: Batch, step: number): Promise<ClassificationSums> {
-  const logits = await readLogits(trainStep(options, batch, step));
-  return classificationSums(logits, batch.labels, options.set.classes.length);
-}
-
-/** The batch with the labels that it is trained with at this step. */
-function disturbLabels({ noisyLabels: rate, seed, set }: TrainOptions, batch: Batch, step: number): Batch {
-  if (rate === undefined) return batch;
-  return { ...batch, labels: noisyLabels(batch.labels, { seed, step, classes: set.classes.length, rate }) };
-}
-
-/** What a test measured. */
-export interface TestResult {
-  /** Mean cross-entropy, in nats. */
-  readonly loss: number;
-  /** Percent. */
-  readonly accuracy: number;
-  /** Percent with the label among the five largest logits; for a hundred classes and more. */
-  readonly top5?: number;
-}
-
-/** Loss and accuracy on the test set, in evaluation mode. */
-export async function evaluate(net: Net, set: ImageSet): Promise<TestResult> {
-  const classes = set.classes.length;
-  const mean = new RunningMean();
-  let hits = 0;
-  for await (const batch of testBatches(set, testBatchSize(set))) {
-    const logits = tf.tidy(() => net.forward(toTensor(batch, set), { training: false, step: 0 }));
-    const values = await readLogits(logits);
-    mean.add(classificationSums(values, batch.labels, classes));
-    if (classes >= 100) hits += countTop5(values, batch.labels, classes);
-  }
-  const { loss, accuracy } = mean;
-  return { loss, accuracy, ...(classes >= 100 ? { top5: (100 * hits) / mean.count } : {}) };
-}
-
 /**
  * Trains for the given number of epochs. Each epoch's metrics go to `onEpoch` as soon as they exist, so nothing is lost when a
  * later step fails. Throws a `DivergedError` naming the step when a loss is no longer finite, a `JobError` when the device is
  * lost, and a `StoppedError` behind a checkpoint when the signal is aborted.
  */
-export async function train(options: TrainOptions): Promise<EpochMetrics[]> {
+export async function train<B>(options: TrainOptions<B>): Promise<EpochMetrics[]> {
   const watch = watchDevice();
   try {
     return await trainEpochs(options, watch);
@@ -185,9 +96,9 @@ export async function train(options: TrainOptions): Promise<EpochMetrics[]> {
   }
 }
 
-async function trainEpochs(options: TrainOptions, watch: DeviceWatch): Promise<EpochMetrics[]> {
-  const { label, net, set, batchSize, epochs, seed, progress, from = BEGINNING, checkpointSeconds = 60 } = options;
-  const stepsPerEpoch = Math.ceil(set.train.count / batchSize);
+async function trainEpochs<B>(options: TrainOptions<B>, watch: DeviceWatch): Promise<EpochMetrics[]> {
+  const { label, task, batchSize, epochs, seed, progress, from = BEGINNING, checkpointSeconds = 60 } = options;
+  const stepsPerEpoch = Math.ceil(task.examples / batchSize);
   const history: EpochMetrics[] = [];
   const meter = new RateMeter();
   let evaluationSeconds = 0;
@@ -237,13 +148,13 @@ async function trainEpochs(options: TrainOptions, watch: DeviceWatch): Promise<E
         ...rates,
         stepsPerSecond: pace?.stepsPerSecond,
       });
-      const samplesLeft = (epochs - epoch + 1) * set.train.count - mean.count;
+      const samplesLeft = (epochs - epoch + 1) * task.examples - mean.count;
       progress.step({
         label,
         epoch,
         epochs,
         samplesDone: mean.count,
-        samplesTotal: set.train.count,
+        samplesTotal: task.examples,
         loss: mean.loss,
         accuracy: mean.accuracy,
         ...pace,
@@ -265,13 +176,13 @@ async function trainEpochs(options: TrainOptions, watch: DeviceWatch): Promise<E
       await pending;
       pending = Promise.resolve();
     };
-    const source = trainingBatches(set, batchSize, seed, epoch, resumed.batch);
+    const source = task.batches({ batchSize, seed, epoch, first: resumed.batch });
     for await (const batch of timed(source, (waited) => (inputSeconds += waited))) {
       batches += 1;
       const step = stepsBefore + batches;
       options.beforeStep?.(step);
       const rates = options.rates();
-      const sums = trainBatch(options, disturbLabels(options, batch, step), step);
+      const sums = task.step(batch, step);
       sums.catch(() => undefined);
       await pending;
       begin(sums, step, rates);
@@ -291,16 +202,14 @@ async function trainEpochs(options: TrainOptions, watch: DeviceWatch): Promise<E
     const epochSeconds = seconds();
     meter.pause();
     const evaluated = performance.now();
-    const test = await watch.guard(evaluate(net, set));
+    const test = await watch.guard(task.evaluate());
     evaluationSeconds = (performance.now() - evaluated) / 1000;
-    if (!Number.isFinite(test.loss)) throw diverged('the test loss', test.loss, stepsBefore + batches);
+    if (!Number.isFinite(test.testLoss)) throw diverged('the test loss', test.testLoss, stepsBefore + batches);
     const metrics: EpochMetrics = {
       epoch,
       trainLoss: mean.loss,
       trainAccuracy: mean.accuracy,
-      testLoss: test.loss,
-      testAccuracy: test.accuracy,
-      ...(test.top5 === undefined ? {} : { top5: test.top5 }),
+      ...test,
       seconds: epochSeconds,
       inputSeconds,
       ...options.rates(),
@@ -311,7 +220,7 @@ async function trainEpochs(options: TrainOptions, watch: DeviceWatch): Promise<E
     secondsBefore += epochSeconds;
     progress.line(
       `${label}: epoch ${epoch}/${epochs}  train loss ${mean.loss.toFixed(4)}  train accuracy ${mean.accuracy.toFixed(2)} %  ` +
-        `test accuracy ${test.accuracy.toFixed(2)} %  ${epochSeconds.toFixed(1)} s (input ${((100 * inputSeconds) / epochSeconds).toFixed(1)} %)`,
+        `test accuracy ${test.testAccuracy.toFixed(2)} %  ${epochSeconds.toFixed(1)} s (input ${((100 * inputSeconds) / epochSeconds).toFixed(1)} %)`,
     );
     if (options.signal?.aborted === true && epoch < epochs) throw new StoppedError(epoch + 1, 0);
   }

@@ -1,0 +1,185 @@
+import { withAugmentation } from '../data/augmentation.ts';
+import { dataFolders, loadImageSet } from '../data/catalogue.ts';
+import { limitSet } from '../data/dataSet.ts';
+import type { ImageSet } from '../data/dataSet.ts';
+import type { VocSet } from '../data/voc.ts';
+import { limitVoc, loadVocDetection, loadVocSegmentation } from '../data/voc.ts';
+import { drawDetections } from '../detection/draw.ts';
+import { detection } from '../detection/task.ts';
+import { UsageError } from '../errors.ts';
+import { freezeHalf } from '../nets/freeze.ts';
+import { initialise } from '../nets/initialise.ts';
+import type { Net, NetOptions, TrainedNet } from '../nets/net.ts';
+import { initialisePspNet, initialiseSsd300 } from '../nets/pretrained.ts';
+import { pspnet } from '../nets/pspnet.ts';
+import { ssd300 } from '../nets/ssd300.ts';
+import { findRecipe } from '../recipes.ts';
+import type { Recipe, RecipeOptions } from '../recipes.ts';
+import type { Drawing } from '../report/predictions.ts';
+import { drawSegmentation } from '../segmentation/draw.ts';
+import { PSPNET_CROP, segmentation, shrink } from '../segmentation/task.ts';
+import { classification } from './classification.ts';
+import type { Task, Updater } from './task.ts';
+
+/** The data that a run is about. */
+export interface Selection {
+  readonly data: string;
+  readonly dataDir: string | undefined;
+  readonly limit: number | undefined;
+  readonly augment: string | undefined;
+  readonly crop: number | undefined;
+}
+
+export interface TaskOptions {
+  readonly optimizer: Updater;
+  readonly seed: bigint;
+  readonly noisyLabels?: number;
+}
+
+/** Data and network of a run, whatever it learns. */
+export interface Workload {
+  readonly net: TrainedNet;
+  /** The folder that the data came from. */
+  readonly source: string;
+  /** What must be known of the data. */
+  readonly remark?: string;
+  readonly augmentation: string;
+  readonly examples: { readonly train: number; readonly test: number };
+  task(options: TaskOptions): Task<unknown>;
+  /** Gives the network the values of a file (`--init`). */
+  initialise(path: string): void;
+  /** A few test pictures with what the network sees in them; none where there is nothing to draw. */
+  draw(): Promise<readonly Drawing[]>;
+}
+
+export interface BuildOptions extends RecipeOptions {
+  /** Half of the parameters, by whole tensors, keep their first values (TNNLS Fig. 1). Default false. */
+  readonly frozenTensors?: boolean;
+}
+
+function ofRun<Output>(net: Net<Output>, { frozenTensors }: BuildOptions): Net<Output> {
+  return frozenTensors === true ? freezeHalf(net) : net;
+}
+
+/** Test pictures that are drawn for the report. */
+const DRAWN = 6;
+
+async function loadImages(
+  recipe: Recipe,
+  { data, dataDir, limit, augment }: Selection,
+  options: BuildOptions,
+): Promise<Workload> {
+  const loaded = await loadImageSet(data, dataDir);
+  const augmented: ImageSet = augment === undefined ? loaded : withAugmentation(loaded, augment);
+  const set = limit === undefined ? augmented : limitSet(augmented, limit, limit);
+  const net = ofRun(recipe.build(set, options), options);
+  return {
+    net,
+    source: set.source,
+    ...(set.remark === undefined ? {} : { remark: set.remark }),
+    augmentation: set.augmentation,
+    examples: { train: set.train.count, test: set.test.count },
+    task: (task) => classification({ net, set, ...task }),
+    initialise: (path) => {
+      initialise(net, path);
+    },
+    draw: async () => [],
+  };
+}
+
+/** What segmentation and detection have in common. `augment`: the paper's, or `none`. */
+function describeVoc<E>(
+  recipe: string,
+  set: VocSet<E>,
+  augment: string | undefined,
+): Pick<Workload, 'source' | 'remark' | 'augmentation' | 'examples'> & { readonly plain: boolean } {
+  const own = `${recipe}'s`;
+  if (augment !== undefined && augment !== 'none' && augment !== own) {
+    throw new UsageError(`--augment must be none or left out for ${recipe}, got ${JSON.stringify(augment)}`);
+  }
+  return {
+    source: set.source,
+    ...(set.remark === undefined ? {} : { remark: set.remark }),
+    augmentation: augment ?? own,
+    examples: { train: set.train.count, test: set.test.count },
+    plain: augment === 'none',
+  };
+}
+
+function refuseNoise(recipe: string, { noisyLabels }: TaskOptions): void {
+  if (noisyLabels !== undefined) {
+    throw new UsageError(`--regularizer noisy-labels is for recipes that classify images, got ${recipe}`);
+  }
+}
+
+function drawSome<E>(set: VocSet<E>, draw: (example: E, path: string) => Promise<Drawing>): Promise<Drawing[]> {
+  const indices = Array.from({ length: Math.min(DRAWN, set.test.count) }, (_, index) => index);
+  // One after the other: each is a forward pass.
+  return indices.reduce(
+    async (drawn, index) => [...(await drawn), await draw(await set.test.read(index), set.test.path(index))],
+    Promise.resolve<Drawing[]>([]),
+  );
+}
+
+function ofWidth({ width, seed, standardDropout }: RecipeOptions): NetOptions & { width?: number } {
+  return {
+    seed,
+    ...(standardDropout === undefined ? {} : { standardDropout }),
+    ...(width === undefined ? {} : { width }),
+  };
+}
+
+async function loadSegmentation(recipe: string, selection: Selection, options: BuildOptions): Promise<Workload> {
+  const { dataDir, limit, augment, crop = PSPNET_CROP } = selection;
+  const set = limitVoc(await loadVocSegmentation(dataFolders(dataDir)), limit);
+  const { plain, ...described } = describeVoc(recipe, set, augment);
+  const classes = set.classes.length;
+  const net = ofRun(pspnet({ classes, ...ofWidth(options) }), options);
+  return {
+    ...described,
+    net,
+    task: (task) => {
+      refuseNoise(recipe, task);
+      const { train, test } = set;
+      return segmentation({ net, classes, train, test, optimizer: task.optimizer, crop, plain });
+    },
+    initialise: (path) => initialisePspNet(net, path),
+    draw: () =>
+      drawSome(set, (example, path) =>
+        drawSegmentation(net, shrink(example, crop), { path, classes: set.classes, least: crop }),
+      ),
+  };
+}
+
+async function loadDetection(recipe: string, selection: Selection, options: BuildOptions): Promise<Workload> {
+  const { dataDir, limit, augment, crop } = selection;
+  if (crop !== undefined) throw new UsageError(`--crop is for pspnet, got ${recipe}`);
+  const set = limitVoc(await loadVocDetection(dataFolders(dataDir)), limit);
+  const { plain, ...described } = describeVoc(recipe, set, augment);
+  const classes = set.classes.length;
+  const net = ofRun(ssd300({ classes, ...ofWidth(options) }), options);
+  return {
+    ...described,
+    net,
+    task: (task) => {
+      refuseNoise(recipe, task);
+      const { train, test } = set;
+      return detection({ net, classes, train, test, optimizer: task.optimizer, plain });
+    },
+    initialise: (path) => initialiseSsd300(net, path),
+    draw: () => drawSome(set, (example, path) => drawDetections(net, example, { path, classes: set.classes })),
+  };
+}
+
+/** Loads the data and builds the network of a recipe. Throws a `UsageError` where the two do not fit each other. */
+export async function loadWorkload(name: string, selection: Selection, options: BuildOptions): Promise<Workload> {
+  const recipe = findRecipe(name);
+  if ('build' in recipe) {
+    if (selection.crop !== undefined) throw new UsageError(`--crop is for pspnet, got ${name}`);
+    return loadImages(recipe, selection, options);
+  }
+  if (selection.data !== 'voc') throw new UsageError(`--data must be voc for ${name}, got ${selection.data}`);
+  return recipe.learns === 'segmentation'
+    ? loadSegmentation(name, selection, options)
+    : loadDetection(name, selection, options);
+}
