@@ -8,6 +8,8 @@ export interface DenseNetOptions extends NetOptions {
   readonly classes: number;
   /** Feature maps that a layer adds. Default 32, the paper's. */
   readonly growth?: number;
+  /** Layers of each block. Default 6, 12, 24 and 16, DenseNet-121's. */
+  readonly blocks?: readonly number[];
 }
 
 /** Layers of the four blocks of DenseNet-121. */
@@ -23,7 +25,7 @@ const COMPRESSION = 0.5;
  * it has too (a layer's own behind those before); the repository's has them in front, which permutes weights and nothing else. Standard dropout, if any,
  * is behind each layer's last convolution, as in the DenseNet paper.
  */
-export function denseNet121(name: string, { classes, growth = 32, ...options }: DenseNetOptions): Net {
+export function denseNet(name: string, { classes, growth = 32, blocks = BLOCKS, ...options }: DenseNetOptions): Net {
   const builder = new NetBuilder(name, options);
   const initial = pytorchInitial;
 
@@ -53,13 +55,13 @@ export function denseNet121(name: string, { classes, growth = 32, ...options }: 
   let channels = 2 * growth;
   const layers: Layer[] = [
     convolution(builder, 'features/conv0', { inputs: 3, outputs: channels, size: 3, initial }),
-    ...BLOCKS.flatMap((count, block) => {
+    ...blocks.flatMap((count, block) => {
       const dense = Array.from({ length: count }, (_, index) => {
         const layer = denseLayer(`features/denseblock${block + 1}/denselayer${index + 1}`, channels);
         channels += growth;
         return layer;
       });
-      if (block === BLOCKS.length - 1) return dense;
+      if (block === blocks.length - 1) return dense;
       const inputs = channels;
       channels = Math.floor(inputs * COMPRESSION);
       return [...dense, transition(`features/transition${block + 1}`, inputs, channels)];

@@ -10,7 +10,7 @@ import { useBackend } from '../backend.ts';
 import type { HostTensor } from '../trainer/safetensors.ts';
 import { readArchive } from '../trainer/safetensors.ts';
 import { NetBuilder } from './builder.ts';
-import { denseNet121 } from './densenet.ts';
+import { denseNet } from './densenet.ts';
 import { fromTorch, initialise } from './initialise.ts';
 import { classifier } from './layers.ts';
 import type { Net } from './net.ts';
@@ -55,7 +55,7 @@ const NETS: Readonly<Record<string, () => Net>> = {
   resnext: () => ownLayout('resnext', { ...bottleneck, blocks: [1, 1, 1, 1], width: 8, groups: 8, groupWidth: 2 }),
   resnext50: () => resNet('resnext50', { classes: 7, width: 16, seed }),
   resnet14: () => smallResNet('resnet14', { n: 2, classes: 10, width: 8, seed }),
-  densenet121: () => denseNet121('densenet121', { classes: 10, growth: 4, seed }),
+  densenet121: () => denseNet('densenet121', { classes: 10, growth: 4, seed }),
 };
 
 /** The largest difference, over the largest magnitude that is expected. */
