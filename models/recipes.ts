@@ -138,10 +138,34 @@ export const RECIPES: Readonly<Record<string, Recipe>> = {
   ),
 };
 
+/** A recipe for pictures with masks or boxes; `trainer/workload.ts` puts its parts together. */
+export type PictureRecipe = Omit<Recipe, 'build'> & { readonly learns: 'segmentation' | 'detection' };
+
+/** The recipes for VOC by the names that the command line takes. */
+export const PICTURE_RECIPES: Readonly<Record<string, PictureRecipe>> = {
+  pspnet: {
+    title: 'PSPNet on a dilated ResNet-50 for VOC 2012 with SBD (TNNLS IV-B)',
+    width: `${FILTERS}; a multiple of 2`,
+    learns: 'segmentation',
+    // Zhao et al. 2017 train for 30,000 steps: 45.4 epochs.
+    defaults: { data: 'voc', batchSize: 16, epochs: 50, weightDecay: 1e-4 },
+  },
+  ssd300: {
+    title: 'SSD300 on VGG-16 for VOC 2007 + 2012 (TNNLS IV-C)',
+    width: "filters of VGG-16's first block, 64; a multiple of 4",
+    learns: 'detection',
+    defaults: { data: 'voc', batchSize: 32, epochs: 100, weightDecay: 5e-4 },
+  },
+};
+
+/** Names that `lrd train` takes. */
+export const RECIPE_NAMES: readonly string[] = [...Object.keys(RECIPES), ...Object.keys(PICTURE_RECIPES)];
+
 /** Throws a `UsageError` for an unknown name. */
-export function findRecipe(name: string): Recipe {
-  const recipe = Object.hasOwn(RECIPES, name) ? RECIPES[name] : undefined;
-  if (recipe === undefined) throw unknownName('RECIPE', name, Object.keys(RECIPES));
+export function findRecipe(name: string): Recipe | PictureRecipe {
+  const known = { ...RECIPES, ...PICTURE_RECIPES };
+  const recipe = Object.hasOwn(known, name) ? known[name] : undefined;
+  if (recipe === undefined) throw unknownName('RECIPE', name, RECIPE_NAMES);
   return recipe;
 }
 
