@@ -36,7 +36,7 @@ function parseXml(xml: string, fail: (what: string) => JobError): Element {
     const token = TOKEN.exec(xml);
     if (token === null) throw fail(`broken at character ${at}: ${JSON.stringify(xml.slice(at, at + 20))}`);
     const [whole, data, closing, name, , selfClosing] = token;
-    const current = open.at(-1);
+    const current = open[open.length - 1] as Element;
     if (data !== undefined) {
       current.text += data;
     } else if (name !== undefined) {
@@ -53,7 +53,7 @@ function parseXml(xml: string, fail: (what: string) => JobError): Element {
       current.text += resolve(whole, fail);
     }
   }
-  if (open.length > 1) throw fail(`<${open.at(-1).name}> is never closed`);
+  if (open.length > 1) throw fail(`<${(open[open.length - 1] as Element).name}> is never closed`);
   const [root, ...more] = document.children;
   if (root === undefined || more.length > 0) throw fail(`${document.children.length} root elements; one expected`);
   return root;

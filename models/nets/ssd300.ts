@@ -87,7 +87,11 @@ export function ssd300({ classes, width = PAPER_WIDTH, ...options }: Ssd300Optio
   return builder.net((image, pass) => {
     const { conv4, fc7 } = base.forward(image as tf.Tensor4D, pass);
     const maps = [normalize(conv4, pass), fc7];
-    for (const extra of extras) maps.push(extra(maps.at(-1), pass));
+    let last = fc7;
+    for (const extra of extras) {
+      last = extra(last, pass);
+      maps.push(last);
+    }
     const batch = conv4.shape[0];
     const gather = (kind: 'offsets' | 'logits', values: number): tf.Tensor3D =>
       tf.concat(
