@@ -99,6 +99,15 @@ test('settings are the papers’', () => {
   assert.equal(sparse.map(({ sparsity }) => sparsity), [0, 0, 0.8, 0.8, 0.8, ...new Array<number>(10).fill(0)]); // prettier-ignore
 });
 
+test('the memory of a mean of many gradients is said', () => {
+  const { memory, arms } = findExperiment('table6');
+  const of = (id: string): string | undefined => memory?.(arms.find((one) => one.id === id)?.settings as Settings);
+  // 500 times 21,282,122 parameters of four bytes.
+  assert.match(of('k=500/p=1') ?? '', /^the mean of 500 gradients keeps 500 copies of the parameters: 42\.6 GB/);
+  assert.match(of('k=10/p=1') ?? '', /: 0\.85 GB/);
+  assert.is(of('ema/p=1'), undefined);
+});
+
 test('a shorter run keeps the shares of its schedule', () => {
   const experiment = findExperiment('table1');
   const settings = settingsOf(arm(experiment, 'cifar10/sgdm/p=1'), {
