@@ -12,7 +12,8 @@ import { burstOf, sharedGpu } from './engines.ts';
 import type { Workload } from './workload.ts';
 import { bytesMoved, gradientValues } from './workload.ts';
 
-export type TfjsBackend = 'cpu' | 'wasm' | 'webgpu';
+/** `node`: TensorFlow on the processor. */
+export type TfjsBackend = 'cpu' | 'wasm' | 'webgpu' | 'node';
 
 /** What steps in a lane. */
 type Kind = 'lrd' | 'own' | 'operations';
@@ -87,9 +88,10 @@ function operationsStepper(rule: RuleName, variables: readonly tf.Variable[], ke
 
 /** Starts a backend or selects it again. Throws `Unavailable` with the reason where it does not run. */
 export async function selectBackend(backend: TfjsBackend): Promise<void> {
-  if (tf.getBackend() === backend) return;
-  if (tf.findBackend(backend) !== null && backend !== 'cpu') {
-    await tf.setBackend(backend);
+  const name = backend === 'node' ? 'tensorflow' : backend;
+  if (tf.getBackend() === name) return;
+  if (tf.findBackend(name) !== null && backend !== 'cpu') {
+    await tf.setBackend(name);
     return;
   }
   if (!(BACKENDS as readonly string[]).includes(backend))
@@ -211,6 +213,18 @@ async function openLane(
   const timed = (): void => {
     for (let i = 0; i < burst; i++) step();
   };
+  const extraBytes = async (): Promise<number> => {
+    if (backend === 'cpu') {
+      const before = process.memoryUsage().arrayBuffers;
+      step();
+      return Math.max(0, process.memoryUsage().arrayBuffers - before);
+    }
+    const tensors = peakTensorBytes(step);
+    await drain(backend);
+    // LRD's flat buffers replace those of variables and state, which go back to tfjs; what is left over is extra.
+    const kept = kind === 'lrd' && buffers !== undefined ? buffers - state.bytes - 4 * workload.elements : 0;
+    return tensors + Math.max(0, kept);
+  };
   return {
     name,
     steps: burst,
@@ -227,18 +241,8 @@ async function openLane(
             return undefined;
           },
     bytesMoved: bytesMoved(rule, workload.elements),
-    extraBytes: async () => {
-      if (backend === 'cpu') {
-        const before = process.memoryUsage().arrayBuffers;
-        step();
-        return Math.max(0, process.memoryUsage().arrayBuffers - before);
-      }
-      const tensors = peakTensorBytes(step);
-      await drain(backend);
-      // LRD's flat buffers replace those of variables and state, which go back to tfjs; what is left over is extra.
-      const kept = kind === 'lrd' && buffers !== undefined ? buffers - state.bytes - 4 * workload.elements : 0;
-      return tensors + Math.max(0, kept);
-    },
+    // TensorFlow allocates below tfjs, which cannot tell.
+    ...(backend === 'node' ? {} : { extraBytes }),
     close: async () => {
       await selectBackend(backend);
       await drain(backend);

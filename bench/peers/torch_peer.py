@@ -5,6 +5,7 @@
     {"op": "extra", "id": "a"}                                                   -> {"bytes": peak of resident memory during a step}
     {"op": "mask", "elements": 1000, "keep": 0.5}                                -> {"ms": ...}
     {"op": "fcnet", "rule": "adam", "keep": 0.5, "steps": 47}                    -> {"ms": ..., "loss": ...}
+    {"op": "resnet34", "rule": "adam", "keep": 0.5, "batch": 32, "steps": 1}     -> {"ms": ..., "loss": ...}
     {"op": "close", "id": "a"}                                                   -> {"ok": true}
 
 keep 1: torch.optim as it is. keep below 1: LRD as its authors write it, a mask from torch.bernoulli for every parameter,
@@ -110,6 +111,54 @@ class Fcnet:
         return loss.item()
 
 
+class Block(torch.nn.Module):
+    """Two 3 x 3 convolutions with a shortcut."""
+
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        conv, norm = torch.nn.Conv2d, torch.nn.BatchNorm2d
+        self.body = torch.nn.Sequential(
+            conv(inputs, outputs, 3, stride, 1, bias=False),
+            norm(outputs),
+            torch.nn.ReLU(),
+            conv(outputs, outputs, 3, 1, 1, bias=False),
+            norm(outputs),
+        )
+        same = stride == 1 and inputs == outputs
+        self.shortcut = (
+            torch.nn.Identity()
+            if same
+            else torch.nn.Sequential(conv(inputs, outputs, 1, stride, bias=False), norm(outputs))
+        )
+
+    def forward(self, x):
+        return torch.relu(self.body(x) + self.shortcut(x))
+
+
+class ResNet34:
+    """ResNet-34 with a 3 x 3 stem on one batch of random images."""
+
+    def __init__(self, rule, keep, batch):
+        layers, inputs = [torch.nn.Conv2d(3, 64, 3, 1, 1, bias=False), torch.nn.BatchNorm2d(64), torch.nn.ReLU()], 64
+        for stage, blocks in enumerate((3, 4, 6, 3)):
+            for block in range(blocks):
+                layers.append(Block(inputs, 64 << stage, 2 if stage > 0 and block == 0 else 1))
+                inputs = 64 << stage
+        layers += [torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(512, 10)]
+        self.net = torch.nn.Sequential(*layers)
+        self.images, self.labels = torch.rand(batch, 3, 32, 32), torch.randint(0, 10, (batch,))
+        self.optimizer = create(self.net.parameters(), rule, keep)
+
+    def run(self, steps):
+        loss = torch.zeros(())
+        for _ in range(steps):
+            self.optimizer.zero_grad()
+            loss = torch.nn.functional.cross_entropy(self.net(self.images), self.labels)
+            loss.backward()
+            self.optimizer.step()
+        return loss.item()
+
+
 lanes, nets = {}, {}
 
 
@@ -145,11 +194,17 @@ def answer(request):
             nets[key] = Fcnet(*key)
         ms, loss = timed(lambda: nets[key].run(request["steps"]))
         return {"ms": ms, "loss": loss}
+    if op == "resnet34":
+        key = "resnet34", request["rule"], request["keep"], request["batch"]
+        if key not in nets:
+            nets[key] = ResNet34(*key[1:])
+        ms, loss = timed(lambda: nets[key].run(request["steps"]))
+        return {"ms": ms, "loss": loss}
     if op == "close":
         del lanes[request["id"]]
         gc.collect()
         return {"ok": True}
-    raise ValueError(f"op must be open, step, extra, mask, fcnet or close, got {op!r}")
+    raise ValueError(f"op must be open, step, extra, mask, fcnet, resnet34 or close, got {op!r}")
 
 
 def say(message):

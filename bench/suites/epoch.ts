@@ -16,7 +16,7 @@ function epochSeconds(rounds: Rounds): readonly FigureResult[] {
 }
 
 /** FCNet with LRD, at p = 1, with tfjs's own optimizer, and in PyTorch. */
-export function fcnetGroup(backend: 'wasm' | 'webgpu', rule: FcnetRule): Group {
+export function fcnetGroup(backend: 'wasm' | 'webgpu' | 'node', rule: FcnetRule): Group {
   const lrd = fcnetNames.lrd(backend, rule, 0.5);
   const pairs: Pair[] = [
     { lane: lrd, over: fcnetNames.lrd(backend, rule, 1), limit: { kind: 'at most', value: 1.04 } },
@@ -28,6 +28,7 @@ export function fcnetGroup(backend: 'wasm' | 'webgpu', rule: FcnetRule): Group {
     { lane: lrd, over: fcnetNames.torch(rule, 1) },
     { lane: lrd, over: fcnetNames.torch(rule, 0.5) },
     { lane: fcnetNames.torch(rule, 0.5), over: fcnetNames.torch(rule, 1) },
+    ...(backend === 'node' ? [{ lane: lrd, over: fcnetNames.lrd('wasm', rule, 0.5) }] : []),
   ];
   const lanes = [
     fcnetLane(backend, rule, 0.5),
@@ -35,6 +36,7 @@ export function fcnetGroup(backend: 'wasm' | 'webgpu', rule: FcnetRule): Group {
     fcnetLane(backend, rule, undefined),
     torchFcnetLane(rule, 1),
     torchFcnetLane(rule, 0.5),
+    ...(backend === 'node' ? [fcnetLane('wasm', rule, 0.5)] : []),
   ];
   return {
     name: `FCNet, ${rule}, ${backend}`,
@@ -52,7 +54,7 @@ export const epoch: Suite = {
   about:
     'Training steps of the 784-1000-1000-10 network, batch 128, at the size of MNIST (469 steps an epoch); the paper reports 1.038 for LRD over none (TNNLS IV-A.6). PyTorch runs on one thread.',
   groups: () =>
-    (['wasm', 'webgpu'] as const).flatMap((backend) =>
+    (['wasm', 'webgpu', 'node'] as const).flatMap((backend) =>
       (['adam', 'sgdm'] as const).map((rule) => fcnetGroup(backend, rule)),
     ),
   budget: ({ full }) => ({ groupMs: full ? 120_000 : 30_000, turnMs: 1, slowMs: 20_000, maxRounds: 60 }),

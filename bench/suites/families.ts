@@ -17,10 +17,17 @@ import { tfjsHas, tfjsLane } from '../lanes/tfjs.ts';
 import { torchLane } from '../lanes/torch.ts';
 
 /** A family and the tfjs backend that works on the same memory. */
-export const FAMILIES = ['js', 'wasm', 'webgpu'] as const;
+/** Those with an engine of this package. */
+export const ENGINE_FAMILIES = ['js', 'wasm', 'webgpu'] as const;
+export const FAMILIES = [...ENGINE_FAMILIES, 'node'] as const;
 export type Family = (typeof FAMILIES)[number];
 
-const BACKENDS: Readonly<Record<Family, TfjsBackend>> = { js: 'cpu', wasm: 'wasm', webgpu: 'webgpu' };
+const BACKENDS: Readonly<Record<Family, TfjsBackend>> = {
+  js: 'cpu',
+  wasm: 'wasm',
+  webgpu: 'webgpu',
+  node: 'node',
+};
 /** gpu.js's mode on the same processor. */
 const GPUJS_MODES = { js: 'cpu', wasm: 'webasm', webgpu: 'webgpu' } as const;
 
@@ -32,6 +39,9 @@ function engineLanes(family: Family, settings: StepSettings): readonly LaneSourc
       return [wasmLane(settings), wasmLane(settings, 2)];
     case 'webgpu':
       return [onHardware(deviceStepLane(settings)), webGpuFlatLane(settings), webGpuSeparateLane(settings)];
+    case 'node':
+      // TensorFlow's kernels are its engine.
+      return [];
   }
 }
 
@@ -43,6 +53,8 @@ function copyLanes(family: Family, settings: StepSettings): readonly LaneSource[
       return [wasmCopyLane(settings)];
     case 'webgpu':
       return [onHardware(deviceBufferCopyLane(settings)), webGpuCopyLane(settings)];
+    case 'node':
+      return [wasmCopyLane(settings)];
   }
 }
 
@@ -57,7 +69,7 @@ export function stepGroup(family: Family, settings: StepSettings): Group {
   const engines = engineLanes(family, settings);
   const lrd = tfjsLane(backend, 'lrd', settings);
   const peers = [
-    gpuJsLane(GPUJS_MODES[family], settings),
+    family === 'node' ? tfjsLane('wasm', 'lrd', settings) : gpuJsLane(GPUJS_MODES[family], settings),
     ...(tfjsHas(rule) ? [tfjsLane(backend, 'own', settings)] : []),
     ...(rule === 'sgdm' || rule === 'adam' ? [tfjsLane(backend, 'operations', settings)] : []),
     torchLane(base),

@@ -4,9 +4,11 @@ import { engines } from './engines.ts';
 import { epoch } from './epoch.ts';
 import { mask } from './mask.ts';
 import { reference } from './reference.ts';
+import { resnet34 } from './resnet34.ts';
 import { scale } from './scale.ts';
 import { step } from './step.ts';
 import type { Suite } from './suite.ts';
+import { train } from './train.ts';
 
 /** All suites, in the order in which `lrd bench` runs them. */
-export const SUITES: readonly Suite[] = [step, cost, mask, scale, epoch, reference, engines, dropIn];
+export const SUITES: readonly Suite[] = [step, cost, mask, scale, epoch, train, resnet34, reference, engines, dropIn];

@@ -7,7 +7,7 @@ import { drain, selectBackend } from '../lanes/tfjs.ts';
 import { torchPeer } from '../lanes/torch.ts';
 import { single } from '../lanes/workload.ts';
 import { maskCostGroup } from './engines.ts';
-import { FAMILIES } from './families.ts';
+import { ENGINE_FAMILIES } from './families.ts';
 import type { Suite } from './suite.ts';
 
 const KEEP = 0.5;
@@ -98,7 +98,7 @@ export const mask: Suite = {
   about:
     "Inside a fused kernel the mask's cost is the difference to the same kernel at p = 1, turn by turn; it is never stored. Below it what others pay who store one.",
   groups: ({ full }) => [
-    ...FAMILIES.map((family) => maskCostGroup(family, single(full ? 2 ** 22 : 2 ** 20))),
+    ...ENGINE_FAMILIES.map((family) => maskCostGroup(family, single(full ? 2 ** 22 : 2 ** 20))),
     storedGroup(full ? 2 ** 22 : 2 ** 20),
   ],
 };

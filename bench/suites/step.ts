@@ -18,8 +18,8 @@ export const step: Suite = {
       : [single(1e4), single(1e6), resNet34()];
     return workloads.flatMap((workload) =>
       rules.flatMap((rule) =>
-        FAMILIES.filter((family) => full || workload.elements < 1e7 || family === 'wasm').map((family) =>
-          stepGroup(family, { rule, workload, keepProbability: KEEP }),
+        FAMILIES.filter((family) => full || workload.elements < 1e7 || ['wasm', 'node'].includes(family)).map(
+          (family) => stepGroup(family, { rule, workload, keepProbability: KEEP }),
         ),
       ),
     );
