@@ -100,8 +100,8 @@ test('an image is augmented alike in whatever batch it comes, and otherwise in a
   assert.equal(await images(8, 3), await images(5, 3));
   const [first, second] = [await images(8, 3), await images(8, 4)];
   const same = first.filter(([, pixels], k) => pixels === (second[k] as [number, string])[1]).length;
-  // One in 162 is drawn alike.
-  assert.ok(same < 5, `${same} of 30`);
+  // One in 162 is drawn alike, and of images of 4 x 4 pixels two in five are cropped to nothing but black.
+  assert.ok(same < 15, `${same} of 30`);
 });
 
 /** Images that come when they are let: what is asked for is on record. */
