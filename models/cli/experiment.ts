@@ -86,7 +86,9 @@ async function checkData(
       console.error('MNIST was not found: the embedded digits stand in for it');
       const { cells, ...rest } = wanted;
       const digits = cells.map((cell) =>
-        cell.settings.data === 'mnist' ? { ...cell, settings: { ...cell.settings, data: 'digits', epochs: 20 } } : cell,
+        cell.settings.data === 'mnist'
+          ? { ...cell, settings: { ...cell.settings, data: 'digits', epochs: overlay.epochs ?? 20 } }
+          : cell,
       );
       return { ...rest, cells: digits };
     }

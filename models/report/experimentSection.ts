@@ -208,13 +208,19 @@ function withRuns(figure: Figure, outcome: ExperimentOutcome): Figure {
   };
 }
 
+/** A chart's size by the number of columns beside each other, so that its letters stay readable. */
+function sizeOf(columns: number): readonly [width: number, height: number] {
+  if (columns >= 4) return [236, 190];
+  return columns === 3 ? [300, 210] : [420, 260];
+}
+
 function panelChart(panel: Panel, columns: number, { experiment, outcome, styles }: FigureContext): string {
   const { name, unit, logarithmic } = METRICS[panel.metric];
   const series = panel.arms.flatMap((id) => {
     const arm = experiment.arms.find((known) => known.id === id);
     return arm === undefined ? [] : seriesOf(arm, drawnRuns(outcome, id), panel.metric, styles);
   });
-  const [width, height] = columns >= 4 ? [236, 190] : columns === 3 ? [300, 210] : [420, 260];
+  const [width, height] = sizeOf(columns);
   return lineChart(series, {
     title: panel.title,
     xLabel: 'epoch',
@@ -246,7 +252,7 @@ function figureHtml(whole: Figure, context: FigureContext): string {
   const here = others.length === 0 ? 'Settings as in the paper.' : `What differs from the paper: ${others.join('; ')}.`;
   const charts = figure.panels.map((panel) => panelChart(panel, figure.columns, context));
   return `<figure><ul class="legend">${legend.join('')}</ul>
-<div class="grid-of-charts" style="grid-template-columns:repeat(${figure.columns}, minmax(0, 1fr))">${charts.join('\n')}</div>
+<div class="grid-of-charts" style="grid-template-columns:repeat(${figure.columns}, minmax(0, ${Math.round(1.4 * sizeOf(figure.columns)[0])}px))">${charts.join('\n')}</div>
 <figcaption><b>${escapeHtml(figure.place)}</b>, ${escapeHtml(figure.about)}. ${escapeHtml(here)} Lines are means over seeds, bands reach from the lowest to the highest run.
 Training loss and accuracy are running means over the epoch, in training mode; loss axes are logarithmic.</figcaption></figure>`;
 }
