@@ -27,7 +27,8 @@ export type { TrainingRequest };
 
 /** How a run goes, beside what it computes. */
 export interface RunControls {
-  readonly progress: Progress;
+  /** Default: silent. */
+  readonly progress?: Progress;
   /** Seconds between checkpoints within an epoch. Default 60. */
   readonly checkpointSeconds?: number;
   /** Aborted: the run stops behind a checkpoint. */
@@ -37,10 +38,10 @@ export interface RunControls {
 /** What may differ when a run goes on. */
 export interface ResumeRequest {
   readonly folder: string;
-  /** Undefined: as the run was started with. */
-  readonly epochs: number | undefined;
-  readonly dataDir: string | undefined;
-  readonly backend: string | undefined;
+  /** Each of these by default as the run was started with. */
+  readonly epochs?: number | undefined;
+  readonly dataDir?: string | undefined;
+  readonly backend?: string | undefined;
 }
 
 /** The folder of a run that was not given one. */
@@ -161,7 +162,7 @@ function buildOptions(
 }
 
 /** Trains and leaves a run folder. Everything that can be wrong with the call is found before the folder is made. */
-export async function runTraining(asked: TrainingRequest, controls: RunControls): Promise<Run> {
+export async function runTraining(asked: TrainingRequest, controls: RunControls = {}): Promise<Run> {
   const request = resolveRequest(asked);
   const { regularizers, width, limit, seed } = request;
   const init = request.init === undefined ? undefined : resolve(request.init);
@@ -180,7 +181,7 @@ export async function runTraining(asked: TrainingRequest, controls: RunControls)
   const selection = { data, dataDir, limit, augment, crop };
   const workload = await loadWorkload(request.recipe, selection, buildOptions(seed, width, regularizers));
   const { net, remark } = workload;
-  if (remark !== undefined) controls.progress.line(`${data}: ${remark}`);
+  if (remark !== undefined) controls.progress?.line(`${data}: ${remark}`);
   if (init !== undefined) workload.initialise(init);
   optimizer.bind(net.parameters.map(({ variable }) => variable));
   const config: RunConfig = {
@@ -218,7 +219,7 @@ export async function runTraining(asked: TrainingRequest, controls: RunControls)
  * Goes on with a run from its checkpoint (from the beginning when it was killed before the first): the same batches, the same
  * masks, on a deterministic backend the same bits.
  */
-export async function resumeTraining(request: ResumeRequest, controls: RunControls): Promise<Run> {
+export async function resumeTraining(request: ResumeRequest, controls: RunControls = {}): Promise<Run> {
   const { folder } = request;
   const { config: recorded, metrics } = readRun(folder);
   const config: RunConfig = { ...recorded, epochs: request.epochs ?? recorded.epochs };

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { suite } from '../../conformance/harness/suite.ts';
 import type { EpochMetrics, Run, TrainingRequest } from '../index.ts';
-import { parseRegularizers, parseSchedules, readRun, resumeTraining, runTraining, silentProgress } from '../index.ts';
+import { parseRegularizers, parseSchedules, readRun, resumeTraining, runTraining } from '../index.ts';
 import type { HostTensor } from './safetensors.ts';
 import { readArchive, writeArchive } from './safetensors.ts';
 import { latest } from './testing/command.ts';
@@ -13,28 +13,13 @@ const test = suite('models/trainer/settings');
 const scratch = mkdtempSync(join(tmpdir(), 'lrd-settings-'));
 test.after(() => rmSync(scratch, { recursive: true, force: true }));
 
-const QUIET = { progress: silentProgress };
 let folders = 0;
 /** Trains a small network on the digits. */
 function trainWith(changes: Partial<TrainingRequest>): Promise<Run> {
-  const out = join(scratch, `run-${folders++}`);
-  return runTraining(
-    {
-      recipe: 'fcnet',
-      data: 'digits',
-      width: 16,
-      batchSize: 64,
-      epochs: 2,
-      seed: 2n,
-      backend: 'wasm',
-      out,
-      ...changes,
-    },
-    QUIET,
-  );
+  const small = { recipe: 'fcnet', data: 'digits', width: 16, batchSize: 64, epochs: 2, seed: 2n, backend: 'wasm' };
+  return runTraining({ ...small, out: join(scratch, `run-${folders++}`), ...changes });
 }
-const resume = (folder: string, epochs: number): Promise<Run> =>
-  resumeTraining({ folder, epochs, dataDir: undefined, backend: undefined }, QUIET);
+const resume = (folder: string, epochs: number): Promise<Run> => resumeTraining({ folder, epochs });
 const losses = ({ metrics }: Run): number[] => metrics.flatMap(({ trainLoss, testLoss }) => [trainLoss, testLoss]);
 const column = ({ metrics }: Run, name: keyof EpochMetrics): unknown[] => metrics.map((line) => line[name]);
 

@@ -6,6 +6,7 @@ import type { DeviceWatch } from './deviceWatch.ts';
 import { StoppedError, diverged, outOfMemory } from './failures.ts';
 import type { ClassificationSums } from './metrics.ts';
 import { RunningMean } from './metrics.ts';
+import { silentProgress } from './progress.ts';
 import type { Progress } from './progress.ts';
 import { RateMeter } from './rateMeter.ts';
 import type { EpochMetrics } from './runFolder.ts';
@@ -45,7 +46,8 @@ export interface TrainOptions<B> {
   readonly rates: () => StepRates;
   /** Called ahead of each optimizer step, counted from 1 over the whole run: schedules set their values here. */
   readonly beforeStep?: (step: number) => void;
-  readonly progress: Progress;
+  /** Default: silent. */
+  readonly progress?: Progress;
   readonly onEpoch: (metrics: EpochMetrics, step: number) => void | Promise<void>;
   /** Called after each step, as soon as its result is there. */
   readonly onStep?: (report: StepReport) => void;
@@ -97,7 +99,8 @@ export async function train<B>(options: TrainOptions<B>): Promise<EpochMetrics[]
 }
 
 async function trainEpochs<B>(options: TrainOptions<B>, watch: DeviceWatch): Promise<EpochMetrics[]> {
-  const { label, task, batchSize, epochs, seed, progress, from = BEGINNING, checkpointSeconds = 60 } = options;
+  const { label, task, batchSize, epochs, seed, from = BEGINNING, checkpointSeconds = 60 } = options;
+  const { progress = silentProgress } = options;
   const stepsPerEpoch = Math.ceil(task.examples / batchSize);
   const history: EpochMetrics[] = [];
   const meter = new RateMeter();
@@ -203,7 +206,10 @@ async function trainEpochs<B>(options: TrainOptions<B>, watch: DeviceWatch): Pro
     meter.pause();
     const evaluated = performance.now();
     const test = await watch.guard(task.evaluate());
-    evaluationSeconds = (performance.now() - evaluated) / 1000;
+    const evaluationTime = performance.now() - evaluated;
+    evaluationSeconds = evaluationTime / 1000;
+    // Nor is testing.
+    start += evaluationTime;
     if (!Number.isFinite(test.testLoss)) throw diverged('the test loss', test.testLoss, stepsBefore + batches);
     const metrics: EpochMetrics = {
       epoch,

@@ -5,6 +5,9 @@ import { openEvents } from './writer.ts';
 /** Steps between two points of a batch's curves. */
 const EVERY = 50;
 
+/** What some tasks measure beside. */
+const FURTHER = ['top5', 'meanIoU', 'pixelAccuracy', 'mAP'] as const;
+
 /** A run's curves for TensorBoard. */
 export interface TensorBoardLogger {
   step(report: StepReport): void;
@@ -37,7 +40,12 @@ export function logToTensorBoard(folder: string, step: number, stepsPerEpoch: nu
         'train/accuracy': metrics.trainAccuracy,
         'test/loss': metrics.testLoss,
         'test/accuracy': metrics.testAccuracy,
-        ...(metrics.top5 === undefined ? {} : { 'test/top5': metrics.top5 }),
+        ...Object.fromEntries(
+          FURTHER.flatMap((name) => {
+            const value = metrics[name];
+            return value === undefined ? [] : [[`test/${name}`, value]];
+          }),
+        ),
       });
     },
     close: () => events.close(),
