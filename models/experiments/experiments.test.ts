@@ -8,7 +8,7 @@ import { OPTIMIZERS, RECIPES, createOptimizer } from '../recipes.ts';
 import { silentProgress } from '../trainer/progress.ts';
 import { EXPERIMENTS, findExperiment } from './catalogue.ts';
 import { differences } from './analysis/differences.ts';
-import { censoredMedian, summarize } from './analysis/summary.ts';
+import { censoredMedian, summarize, summarizeControls } from './analysis/summary.ts';
 import type { Arm, Experiment } from './experiment.ts';
 import { makePlan, recordPlan, readPlan, settingsOf } from './plan.ts';
 import type { PlannedCell } from './plan.ts';
@@ -250,6 +250,22 @@ test('a summary pairs seeds, keeps runs that never reach a level, and compares t
   assert.is(own?.target.value, 0.06);
   // Adam on MNIST, from the printed figures.
   assert.ok(Math.abs((lrd?.publishedComparison?.t ?? 0) - 0.7358) < 1e-3);
+});
+
+test('LRD is set against its control by the seeds that all three arms have', () => {
+  const experiment = findExperiment('table1');
+  const { settings } = arm(experiment, 'mnist/adam/p=1');
+  const lrd = { ...settings, keepProbability: 0.5 };
+  const cells = [
+    outcome('mnist/adam/p=1', 1, [1, 1], settings),
+    outcome('mnist/adam/p=1', 2, [9, 9], settings),
+    outcome('mnist/adam/p=0.5', 1, [2, 1], lrd),
+    outcome('mnist/adam/p=1,lr*0.5', 1, [2, 2], settings),
+  ];
+  const groups = summarize(experiment, { experiment: 'table1', scale: 'full', overlay: {}, cells });
+  assert.equal(summarizeControls(groups), [
+    { group: 'FCNet on MNIST, Adam', keepProbability: 0.5, difference: 10, comparison: undefined, areaOverBaseline: 1.5, areaOverControl: 0.75 }, // prettier-ignore
+  ]);
 });
 
 test('a median stays what it is as long as the missing half is the smaller one', () => {

@@ -2,7 +2,7 @@ import { valueOf } from '../experiments/analysis/convergence.ts';
 import { differences } from '../experiments/analysis/differences.ts';
 import type { Comparison, Sample } from '../experiments/analysis/samples.ts';
 import type { ArmSummary, GroupSummary, TargetSummary } from '../experiments/analysis/summary.ts';
-import { censoredMedian, improves, summarize } from '../experiments/analysis/summary.ts';
+import { censoredMedian, improves, summarize, summarizeControls } from '../experiments/analysis/summary.ts';
 import type { Arm, Experiment, Figure, Metric, Panel } from '../experiments/experiment.ts';
 import { METRICS, PAPERS } from '../experiments/experiment.ts';
 import type { CellOutcome, ExperimentOutcome } from '../experiments/results.ts';
@@ -142,6 +142,28 @@ function speedTable(groups: readonly GroupSummary[]): string {
 <p class="soft">The papers claim it and do not measure it. Area: the sum of the epochs’ mean training losses, in nats × epochs, less is faster; differences are paired by seed. A level counts as reached at the end of the first
 epoch that has it; “&gt; n” is a run that did not reach it in its n epochs: it stays in the medians of steps and seconds and in the pairs as later than any that did. The last level of each heading is the training loss
 at which the arm without LRD ends, that of its slowest seed. Seconds are wall-clock time of training without evaluation, on whatever else the machine was doing.</p>`;
+}
+
+const percent = (ratio: number): string => `${signed(100 * (ratio - 1), 1)} %`;
+
+function controlTable({ metric }: Experiment, groups: readonly GroupSummary[]): string {
+  const { digits, name } = METRICS[metric];
+  const rows = summarizeControls(groups).map(
+    ({ group, keepProbability, difference, comparison, areaOverBaseline, areaOverControl }): Row => ({
+      cells: [
+        group,
+        String(keepProbability),
+        percent(areaOverBaseline),
+        percent(areaOverControl),
+        signed(difference, digits),
+        pText(comparison),
+      ],
+    }),
+  );
+  if (rows.length === 0) return '';
+  const head = ['', 'p', 'loss area over that without LRD', 'loss area over that of the control', `${name}: LRD minus control`, 'p of the difference']; // prettier-ignore
+  return `<h3>LRD against a smaller learning rate</h3>${htmlTable(head, rows)}
+<p class="soft">The control has no mask and the learning rate times p, the mean step of LRD. What LRD does beyond a smaller mean step is the difference to it. Areas are means over the seeds that all three arms have.</p>`;
 }
 
 /** A colour and a stroke for each label of an experiment: grey without LRD, orange for the first arm with it, dashed for controls. */
@@ -306,6 +328,7 @@ ${verdict(experiment, groups)}
 <h3>What differs from the paper’s setting</h3>${list(differences(arms, cells, experiment.seeds))}
 ${comparisonTable(experiment, groups)}
 ${experiment.figures.map((figure) => figureHtml(figure, context)).join('\n')}
+${controlTable(experiment, groups)}
 ${timed ? '' : speedTable(groups)}
 <h3>Notes</h3>${list(experiment.notes)}`,
   };

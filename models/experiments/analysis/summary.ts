@@ -163,3 +163,49 @@ export function censoredMedian(values: readonly number[], missing: number): numb
 /** Whether a difference of a metric is an improvement. */
 export const improves = (metric: Metric, difference: number): boolean =>
   METRICS[metric].rising ? difference > 0 : difference < 0;
+
+/** LRD beside the arm with the learning rate times p and no mask: what of its effect is a smaller mean step. */
+export interface ControlSummary {
+  readonly group: string;
+  readonly keepProbability: number;
+  /** LRD minus control on the last epoch. */
+  readonly difference: number;
+  readonly comparison: Comparison | undefined;
+  /** Area under the training loss with LRD over that of the arm without, and over that of the control; means over common seeds. */
+  readonly areaOverBaseline: number;
+  readonly areaOverControl: number;
+}
+
+function meanArea(runs: readonly CellOutcome[], seeds: readonly number[]): number {
+  const shared = runs.filter(({ seed }) => seeds.includes(seed));
+  return shared.reduce((sum, { metrics }) => sum + lossArea(metrics), 0) / shared.length;
+}
+
+/** A line for each LRD arm of a group whose control arm has run with at least one of its seeds. */
+export function summarizeControls(groups: readonly GroupSummary[]): ControlSummary[] {
+  return groups.flatMap(({ group, arms }) =>
+    arms.flatMap((lrd): ControlSummary[] => {
+      const { keepProbability } = lrd.arm.settings;
+      const baseline = arms.find(({ arm }) => arm.id === lrd.arm.baseline);
+      // Ids end in `/p=P`, and those of their controls in `/p=1,lr*P`.
+      const control = arms.find(
+        ({ arm: { id } }) => id === lrd.arm.id.replace(`/p=${keepProbability}`, `/p=1,lr*${keepProbability}`),
+      );
+      if (baseline === undefined || control === undefined || control === lrd) return [];
+      const has = ({ runs }: ArmSummary, seed: number): boolean => runs.some((run) => run.seed === seed);
+      const seeds = lrd.runs.map(({ seed }) => seed).filter((seed) => has(control, seed) && has(baseline, seed));
+      if (seeds.length === 0 || lrd.last === undefined || control.last === undefined) return [];
+      const area = meanArea(lrd.runs, seeds);
+      return [
+        {
+          group,
+          keepProbability,
+          difference: lrd.last.mean - control.last.mean,
+          comparison: welch(lrd.last, control.last),
+          areaOverBaseline: area / meanArea(baseline.runs, seeds),
+          areaOverControl: area / meanArea(control.runs, seeds),
+        },
+      ];
+    }),
+  );
+}
