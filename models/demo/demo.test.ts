@@ -1,5 +1,5 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -80,24 +80,22 @@ inBrowser('the page is one file that needs nothing else, its scripts far below 1
   assert.is(outside, null);
 });
 
-inBrowser('the first paint comes within a second, or on a busy machine within a few of an empty page', async () => {
+inBrowser('the first paint comes within a second, on a busy machine as much later as it is busier', async () => {
   const context = await (browser as Browser).newContext();
-  const paint = async (address: string): Promise<number> => {
+  const times: number[] = [];
+  // The first visit starts parts of the browser too.
+  for (let visits = 0; visits < 4; visits++) {
     const page = await context.newPage();
-    await page.goto(address, { waitUntil: 'commit' });
-    const handle = await page.waitForFunction(
+    await page.goto(url, { waitUntil: 'commit' });
+    const paint = await page.waitForFunction(
       () => performance.getEntriesByName('first-contentful-paint')[0]?.startTime,
     );
-    const time = (await handle.jsonValue()) as number;
+    times.push((await paint.jsonValue()) as number);
     await page.close();
-    return time;
-  };
-  const empty = join(scratch, 'empty.html');
-  writeFileSync(empty, '<!doctype html><title>empty</title><p>empty');
-  await paint(pathToFileURL(empty).href);
-  const [least, own] = [await paint(pathToFileURL(empty).href), await paint(url)];
+  }
   await context.close();
-  assert.ok(own < Math.max(1000, 6 * least), `${own} ms, an empty page ${least} ms`);
+  const limit = 1000 * Math.max(1, (loadavg()[0] as number) / availableParallelism());
+  assert.ok(Math.min(...times) < limit, `${times.join(', ')} ms, the limit is ${limit} ms`);
 });
 
 inBrowser('the descent runs, follows the handle that is dragged, and every control changes it', async () => {
@@ -290,7 +288,8 @@ inBrowser(
           const box = await target.boundingBox();
           assert.ok((box?.height ?? 0) >= 36 && (box?.width ?? 0) >= 36, await target.evaluate((at) => at.outerHTML));
         }
-        const plane = await page.locator('#plain-plot .plane').boundingBox();
+        await page.locator('#plain-plot .plane').scrollIntoViewIfNeeded();
+      const plane = await page.locator('#plain-plot .plane').boundingBox();
         assert.ok(plane);
         await page.touchscreen.tap(plane.x + plane.width / 2, plane.y + plane.height / 4);
         const after = await handleAt(page);
