@@ -13,6 +13,7 @@ import type { Tensorflow } from '../bridges/tensorflow.ts';
 import { TYPES, tensorflow } from '../bridges/tensorflow.ts';
 import * as lrd from '../index.ts';
 import type { LrdOptimizer } from '../index.ts';
+import { tensorflowStepper } from './tensorflow.ts';
 import type { MaskRequest } from './tensorflowMasks.ts';
 import { MaskSource } from './tensorflowMasks.ts';
 
@@ -94,6 +95,8 @@ const VARIANTS: readonly Variant[] = [
   { rule: 'radam', hyper: { weightDecay: 0.1 } },
   { rule: 'adamw', hyper: { weightDecay: 0.1 } },
 ];
+
+const bytesOf = (values: unknown): Buffer => Buffer.from((values as Float32Array).slice().buffer);
 
 const wave = (size: number, pace: number): Float32Array =>
   Float32Array.from({ length: size }, (_, i) => Math.sin(pace * (i + 1)) + 1.5);
@@ -222,6 +225,39 @@ test('[LRD-MASK-004] a dropped coordinate keeps its bits: NaN, subnormals, -0', 
     });
     optimizer.dispose();
     tf.dispose([variable, gradient]);
+  }
+});
+
+test('an operation that fails leaves parameters and state as they were, and the next step is right', () => {
+  const below = tensorflow();
+  for (const rule of ['adam', 'adamw', 'sgdm', 'amsgrad', 'rmsprop'] as const) {
+    for (const keepProbability of [0.5, 1]) {
+      const before = below.alive();
+      const stepper = tensorflowStepper();
+      const names = stateNames(rule, rule === 'sgdm' ? { momentum: 0.9 } : { momentum: 0 });
+      const make = (): tf.Variable => tf.tidy(() => tf.variable(tf.ones([100]), false));
+      const variable = make();
+      const state = Object.fromEntries(names.map((name) => [name, make()]));
+      const [right, wrong] = [tf.ones([100]), tf.ones([7])];
+      const attempt = (count: number, gradient: tf.Tensor): void => {
+        const tensors = [{ base: 0, size: 100, count, hyper: { weightDecay: 0.1 }, keepProbability }];
+        stepper.step(planStep({ rule, key: keyOf(SEED), step: count, tensors }), [{ variable, gradient, state }], 100);
+      };
+      attempt(2, right);
+      const all = [variable, ...Object.values(state)];
+      const values = all.map((tensor) => tensor.dataSync<'float32'>().slice());
+      // The first attempt hands the gradient over, whose handle stays.
+      assert.throws(() => attempt(3, wrong));
+      const alive = below.alive();
+      for (let i = 0; i < 3; i++) assert.throws(() => attempt(3, wrong));
+      assert.is(below.alive(), alive);
+      all.forEach((tensor, k) => assert.is(Buffer.compare(bytesOf(tensor.dataSync()), bytesOf(values[k])), 0, rule));
+      attempt(3, right);
+      assert.not(bytesOf(variable.dataSync()).equals(bytesOf(values[0])));
+      stepper.dispose();
+      tf.dispose([...all, right, wrong]);
+      assert.is(below.alive(), before);
+    }
   }
 });
 

@@ -128,6 +128,7 @@ export class TrainingOperations {
         this.#write(resource, g);
         return resource.handle;
       });
+      let done = false;
       try {
         tensorflow.act(
           call.operation,
@@ -142,9 +143,11 @@ export class TrainingOperations {
           g,
           ...call.after.map(scalar),
         );
+        done = true;
       } finally {
         for (const name of kernelState(kernel)) this.#takeBack(state[name] as tf.Variable);
-        if (mask === undefined) this.#takeBack(variable);
+        // With decoupled decay nothing was lent: after a failure the variable is as it was.
+        if (mask === undefined && (done || !kernel.decoupled)) this.#takeBack(variable);
       }
       if (mask !== undefined) {
         const stepped = tensorflow.run('ReadVariableOp', this.#dtype, parameter.handle);
