@@ -8,6 +8,7 @@ import type { Batch } from '../../models/trainer/batches.ts';
 import { trainingBatches } from '../../models/trainer/batches.ts';
 import { trainBatch } from '../../models/trainer/classification.ts';
 import type { Lane, LaneSource } from '../harness/measure.ts';
+import type { Clock } from './processorTime.ts';
 import type { TfjsBackend } from './tfjs.ts';
 import { selectBackend } from './tfjs.ts';
 import { torchPeer } from './torch.ts';
@@ -101,7 +102,7 @@ export function fcnetLane(backend: TfjsBackend, rule: FcnetRule, keep: number | 
 }
 
 /** FCNet in PyTorch on one thread. */
-export function torchFcnetLane(rule: FcnetRule, keep: number): LaneSource {
+export function torchFcnetLane(rule: FcnetRule, keep: number, clock: Clock = 'wall'): LaneSource {
   const name = fcnetNames.torch(rule, keep);
   return {
     name,
@@ -110,7 +111,7 @@ export function torchFcnetLane(rule: FcnetRule, keep: number): LaneSource {
       return {
         name,
         steps: STEPS,
-        sample: async () => (await peer.ask({ op: 'fcnet', rule, keep, steps: STEPS }))['ms'] as number,
+        sample: async () => (await peer.ask({ op: 'fcnet', rule, keep, clock, steps: STEPS }))['ms'] as number,
       };
     },
   };

@@ -7,6 +7,7 @@ import type { Batch } from '../../models/trainer/batches.ts';
 import { trainingBatches } from '../../models/trainer/batches.ts';
 import { trainBatch } from '../../models/trainer/train.ts';
 import type { LaneSource } from '../harness/measure.ts';
+import type { Clock } from './processorTime.ts';
 import type { TfjsBackend } from './tfjs.ts';
 import { selectBackend } from './tfjs.ts';
 import { torchPeer } from './torch.ts';
@@ -87,6 +88,7 @@ export function resNetLane(backend: TfjsBackend, settings: ResNetSettings = DEFA
 export function torchResNetLane(
   keep: number,
   { rule, batch }: Pick<ResNetSettings, 'rule' | 'batch'> = DEFAULT,
+  clock: Clock = 'wall',
 ): LaneSource {
   const name = resNetNames.torch(keep, rule);
   return {
@@ -95,7 +97,7 @@ export function torchResNetLane(
       const peer = await torchPeer();
       return {
         name,
-        sample: async () => (await peer.ask({ op: 'resnet34', rule, keep, batch, steps: 1 }))['ms'] as number,
+        sample: async () => (await peer.ask({ op: 'resnet34', rule, keep, batch, clock, steps: 1 }))['ms'] as number,
       };
     },
   };
