@@ -54,8 +54,13 @@ export function fittingSide(extent: number, least: number): number {
   return 8 * Math.ceil((Math.max(extent, least) - 1) / 8) + 1;
 }
 
-/** A whole picture with a margin at the right and below, up to sides that fit and are at least `least`. */
+/** The window that a whole picture lies in the middle of: sides that fit and are at least `least`. */
+export function fittingWindow({ width, height }: Picture, least: number): Window {
+  const [wide, high] = [fittingSide(width, least), fittingSide(height, least)];
+  return { x: -Math.floor((wide - width) / 2), y: -Math.floor((high - height) / 2), width: wide, height: high };
+}
+
+/** A whole picture with a margin around it, up to sides that fit and are at least `least`. */
 export function padToFit(example: SegmentedPicture, least: number): SegmentedPicture {
-  const { width, height } = example.picture;
-  return crop(example, { x: 0, y: 0, width: fittingSide(width, least), height: fittingSide(height, least) });
+  return crop(example, fittingWindow(example.picture, least));
 }

@@ -3,7 +3,7 @@ import type { Net } from '../nets/net.ts';
 import type { Mask, Picture, Window } from '../raster/raster.ts';
 import { MEAN_COLOUR, cropPicture } from '../raster/raster.ts';
 import { toInputs } from '../raster/normalize.ts';
-import { fittingSide } from './augment.ts';
+import { fittingWindow } from './augment.ts';
 import type { SegmentationLogits } from './loss.ts';
 import { resizeAligned } from './resample.ts';
 
@@ -20,19 +20,19 @@ function fullScores(net: SegmentationNet, picture: Picture): tf.Tensor3D {
 /** The class of each pixel, from the picture at once, with a margin where it is smaller than `least` or does not fit. */
 export async function predictWhole(net: SegmentationNet, picture: Picture, least: number): Promise<Mask> {
   const { width, height } = picture;
-  const padded: Window = { x: 0, y: 0, width: fittingSide(width, least), height: fittingSide(height, least) };
+  const window = fittingWindow(picture, least);
   const classes = tf.tidy(() => {
-    const scores = fullScores(net, cropPicture(picture, padded, MEAN_COLOUR));
-    return tf.argMax(tf.slice(scores, [0, 0, 0], [height, width, -1]), -1);
+    const scores = fullScores(net, cropPicture(picture, window, MEAN_COLOUR));
+    return tf.argMax(tf.slice(scores, [-window.y, -window.x, 0], [height, width, -1]), -1);
   });
   const data = Uint8Array.from(await classes.data());
   classes.dispose();
   return { width, height, data };
 }
 
-/** Where windows of `side` begin along an axis: every `stride` pixels, the last one at the end; one where all fits in. */
+/** Where windows of `side` begin along an axis: every `stride` pixels, the last one at the end; one around the middle where all fits in. */
 export function windowStarts(extent: number, side: number, stride: number): number[] {
-  if (extent <= side) return [0];
+  if (extent <= side) return [-Math.floor((side - extent) / 2)];
   const count = Math.ceil((extent - side) / stride) + 1;
   return Array.from({ length: count }, (_, i) => Math.min(i * stride, extent - side));
 }
@@ -53,8 +53,8 @@ export async function predictSliding(net: SegmentationNet, picture: Picture, sid
       const values = (await probabilities.data()) as Float32Array;
       probabilities.dispose();
       total ??= new Float32Array(width * height * classes);
-      for (let row = y; row < Math.min(height, y + side); row++) {
-        for (let column = x; column < Math.min(width, x + side); column++) {
+      for (let row = Math.max(0, y); row < Math.min(height, y + side); row++) {
+        for (let column = Math.max(0, x); column < Math.min(width, x + side); column++) {
           const to = row * width + column;
           const from = ((row - y) * side + (column - x)) * classes;
           for (let k = 0; k < classes; k++)
