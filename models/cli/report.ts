@@ -13,6 +13,10 @@ import type { Run } from '../trainer/runFolder.ts';
 import { readPredictions, readRun, writeWhole } from '../trainer/runFolder.ts';
 import { parse } from './options.ts';
 
+const INTRODUCTION = `<p>Learning rate dropout (LRD) keeps the update of each scalar parameter with probability p at every step and skips it otherwise, while
+momentum and moments go on accumulating. Below, each table and figure of the papers stands beside runs of our own, with what differs in the setting.
+Arms that the papers lack are marked “control”.</p>`;
+
 /** What a RUN may be: a training run's folder, an output folder of `lrd experiment`, or a file of its results. */
 interface Sources {
   readonly runs: readonly Run[];
@@ -72,7 +76,7 @@ export function reportCommand(args: readonly string[]): void {
   }
   if (out !== undefined) {
     const title = options.text('title') ?? 'Learning Rate Dropout: what was run';
-    writeWhole(out, sectionsPage(title, '', sectionsOf(sources)));
+    writeWhole(out, sectionsPage(title, sources.experiments.length === 0 ? '' : INTRODUCTION, sectionsOf(sources)));
     console.log(out);
   }
 }

@@ -302,8 +302,16 @@ function verdict({ metric }: Experiment, groups: readonly GroupSummary[]): strin
   const seeds = Math.max(...pairs.map(({ summary }) => summary.runs.length));
   const few =
     seeds < 3 ? ` With ${seeds} ${seeds === 1 ? 'seed there is no test' : 'seeds a test has hardly any power'}.` : '';
+  const controls = summarizeControls(groups);
+  const off = controls.map(({ areaOverControl }) => areaOverControl - 1);
+  const range =
+    off.length === 0 ? '' : [Math.min(...off), Math.max(...off)].map((x) => `${signed(100 * x, 1)} %`).join(' to ');
+  const control =
+    range === ''
+      ? ''
+      : ` Against the control, p = 1 with the learning rate times p, LRD’s area is ${range} (${off.length} ${off.length === 1 ? 'comparison' : 'comparisons'}).`;
   return `<h3>What these runs show</h3><p class="verdict">Of ${pairs.length} comparisons with the arm without, ${better.length} end with a better ${name} (${sure(better)} with p &lt; ${LEVEL}),
-${worse.length} with a worse one (${sure(worse)} with p &lt; ${LEVEL}); the area under the training loss is larger, so training slower, in ${slower.length}.${few}</p>`;
+${worse.length} with a worse one (${sure(worse)} with p &lt; ${LEVEL}); the area under the training loss is larger, so training slower, in ${slower.length}.${control}${few}</p>`;
 }
 
 const list = (items: readonly string[]): string =>

@@ -25,11 +25,12 @@ function text(value: unknown): string | undefined {
  */
 export function differences(arms: readonly Arm[], cells: readonly CellOutcome[], trials: number): string[] {
   const lines = new Set<string>();
-  const seeds = new Set<number>();
+  const counts: number[] = [];
   const notes = new Set<string>();
   for (const arm of arms) {
-    for (const cell of cells.filter(({ arm: id }) => id === arm.id)) {
-      seeds.add(cell.seed);
+    const own = cells.filter(({ arm: id }) => id === arm.id);
+    if (own.length > 0) counts.push(own.length);
+    for (const cell of own) {
       if (cell.dataRemark !== undefined) notes.add(cell.dataRemark);
       for (const key of differing(arm.settings, cell.settings)) {
         if (key === 'phases') {
@@ -42,6 +43,11 @@ export function differences(arms: readonly Arm[], cells: readonly CellOutcome[],
       }
     }
   }
-  if (seeds.size !== trials) lines.add(`${seeds.size} ${seeds.size === 1 ? 'trial' : 'trials'} instead of ${trials}`);
+  const [fewest, most] = [Math.min(...counts), Math.max(...counts)];
+  if (fewest < trials) {
+    lines.add(
+      `${fewest === most ? most : `${fewest} to ${most}`} ${most === 1 ? 'trial' : 'trials'} instead of ${trials}`,
+    );
+  }
   return [...lines, ...notes];
 }
