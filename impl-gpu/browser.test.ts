@@ -51,18 +51,24 @@ interface Findings {
   readonly backends: Readonly<Record<string, Readonly<Record<string, Trained>> | string>>;
 }
 
+/** The package as it is published, compiled here: what lies in dist may be of yesterday. */
+function makePackage(): string {
+  const folder = join(scratch, 'package');
+  mkdirSync(folder);
+  cpSync(join(root, 'package.json'), join(folder, 'package.json'));
+  // Whether it type-checks is another command's business.
+  const tsc = join(root, 'node_modules/typescript/bin/tsc');
+  spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json', '--outDir', join(folder, 'dist')], { cwd: root });
+  assert.ok(existsSync(join(folder, 'dist/impl-gpu/tfjs/index.js')));
+  return folder;
+}
+
 /** A project as a user has it: the package beside as many of its peers as are named. */
-function makeProject(name: string, peers: readonly string[]): string {
+function makeProject(name: string, published: string, peers: readonly string[]): string {
   const folder = join(scratch, name);
   const installed = join(folder, 'node_modules');
-  const own = join(installed, 'learning-rate-dropout');
-  mkdirSync(own, { recursive: true });
-  cpSync(join(root, 'package.json'), join(own, 'package.json'));
-  // Compiled here: what lies in dist may be of yesterday. Whether it type-checks is another command's business.
-  const tsc = join(root, 'node_modules/typescript/bin/tsc');
-  spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json', '--outDir', join(own, 'dist')], { cwd: root });
-  assert.ok(existsSync(join(own, 'dist/impl-gpu/tfjs/index.js')));
-  mkdirSync(join(installed, '@tensorflow'));
+  mkdirSync(join(installed, '@tensorflow'), { recursive: true });
+  cpSync(published, join(installed, 'learning-rate-dropout'), { recursive: true });
   for (const peer of peers) symlinkSync(join(root, 'node_modules', peer), join(installed, peer));
   writeFileSync(join(folder, 'package.json'), '{ "name": "user", "private": true, "type": "module" }');
   return folder;
@@ -88,7 +94,7 @@ async function visit(folder: string, options: { isolated: boolean; webgpu: boole
     const complaints = complaintsOf(page);
     await page.addInitScript((work) => void Object.assign(globalThis, { work }), WORK);
     await page.goto(served.url);
-    await page.waitForFunction('globalThis.findings !== undefined', undefined, { timeout: 140_000 });
+    await page.waitForFunction('globalThis.findings !== undefined', undefined, { timeout: 220_000 });
     const findings = (await page.evaluate('globalThis.findings')) as Findings;
     assert.is(findings.error, undefined);
     assert.equal(complaints, []);
@@ -131,16 +137,24 @@ async function judge({ engines, backends }: Findings, work: readonly Work[]): Pr
 const inBrowser = test.when(found.path !== undefined, found.reason);
 let user = '';
 
-inBrowser('Vite bundles a project that uses the package without a word, also beside tfjs alone', async () => {
-  const peers = ['@tensorflow/tfjs', '@tensorflow/tfjs-backend-wasm', '@tensorflow/tfjs-backend-webgpu'];
-  user = makeProject('user', peers);
-  cpSync(join(root, 'impl-gpu/testing/vite'), user, { recursive: true });
-  assert.equal(await bundle(user), []);
-  const bare = makeProject('bare', ['@tensorflow/tfjs']);
-  writeFileSync(join(bare, 'index.html'), '<!doctype html><script type="module" src="/main.js"></script>');
-  writeFileSync(join(bare, 'main.js'), "import { adam } from 'learning-rate-dropout';\nconsole.log(adam({}).seed);\n");
-  assert.equal(await bundle(bare), []);
-});
+inBrowser(
+  'Vite bundles a project that uses the package without a word, also beside tfjs alone',
+  async () => {
+    const published = makePackage();
+    const peers = ['@tensorflow/tfjs', '@tensorflow/tfjs-backend-wasm', '@tensorflow/tfjs-backend-webgpu'];
+    user = makeProject('user', published, peers);
+    cpSync(join(root, 'impl-gpu/testing/vite'), user, { recursive: true });
+    assert.equal(await bundle(user), []);
+    const bare = makeProject('bare', published, ['@tensorflow/tfjs']);
+    writeFileSync(join(bare, 'index.html'), '<!doctype html><script type="module" src="/main.js"></script>');
+    writeFileSync(
+      join(bare, 'main.js'),
+      "import { adam } from 'learning-rate-dropout';\nconsole.log(adam({}).seed);\n",
+    );
+    assert.equal(await bundle(bare), []);
+  },
+  { timeout: 240 },
+);
 
 inBrowser(
   '[LRD-STREAM-005] in an isolated page every engine gives the bits of plain JavaScript, and every backend trains as in Node',
@@ -153,7 +167,7 @@ inBrowser(
     assert.is(findings.engines.webgpu, true);
     await judge(findings, WORK);
   },
-  { timeout: 150 },
+  { timeout: 240 },
 );
 
 inBrowser(
@@ -170,7 +184,7 @@ inBrowser(
       WORK.filter(({ backend }) => backend !== 'webgpu'),
     );
   },
-  { timeout: 150 },
+  { timeout: 240 },
 );
 
 test.run();

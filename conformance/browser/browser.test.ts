@@ -37,7 +37,7 @@ async function judgeIn(page: Page, adapters: readonly string[], only: readonly s
   await page.getByRole('button', { name: 'Run' }).click();
   const status = page.getByRole('status');
   await page.waitForFunction(() => !/Judging/.test(document.querySelector('#status')?.textContent ?? ''), undefined, {
-    timeout: 120_000,
+    timeout: 220_000,
   });
   const said = (await status.textContent()) ?? '';
   if (!/^(Every MUST|A MUST)/.test(said)) throw new Error(`the page says: ${said}`);
@@ -98,7 +98,7 @@ inBrowser(
       for (const adapter of inNode) assert.equal(essence(report, adapter), essence(expected, adapter), adapter);
     });
   },
-  { timeout: 150 },
+  { timeout: 240 },
 );
 
 inBrowser(
@@ -113,7 +113,7 @@ inBrowser(
       );
     });
   },
-  { timeout: 150 },
+  { timeout: 240 },
 );
 
 inBrowser('without WebGPU its adapters are reported as missing, with the reason, and the rest is judged', async () => {
