@@ -75,7 +75,8 @@ const BY_PATH: Readonly<Record<string, readonly RegExp[]>> = {
   webgpu: [/^dist\/linux-x64\/.*\.node$/],
   '@tensorflow/tfjs-backend-wasm': [/^dist\/[^/]*\.wasm$/],
   '@sparticuz/chromium': [/^bin\/swiftshader\.tar\.br$/],
-  // The library that sharp's addon is linked to.
+  // sharp's addon, and the library that it is linked to.
+  '@img/sharp-linux-x64': [/^index\.cjs$/, /^lib\/.*\.node$/],
   '@img/sharp-libvips-linux-x64': [/^lib\/.*\.so[.\d]*$/],
 };
 
