@@ -7,7 +7,7 @@ import { resizeMask, resizePicture } from '../raster/raster.ts';
 import { exampleBatches } from '../trainer/exampleBatches.ts';
 import type { Task } from '../trainer/task.ts';
 import type { SegmentedPicture } from './augment.ts';
-import { augment, middle, padToFit } from './augment.ts';
+import { augment, fittingSide, middle, padToFit } from './augment.ts';
 import type { LabelBatch, SegmentationLogits } from './loss.ts';
 import { labelBatch, pixelCrossEntropy, segmentationLoss } from './loss.ts';
 import { ConfusionMatrix } from './metrics.ts';
@@ -15,6 +15,14 @@ import { resizeAligned } from './resample.ts';
 
 /** The side of the crops that PSPNet is trained on (Zhao et al. 2017, section 5.1). */
 export const PSPNET_CROP = 473;
+
+/** The longest side of VOC's pictures. */
+const LONGEST = 500;
+
+/** The smallest side of what tests see: the crop's, or with `plain` one that all of every picture fits in, as it then does in training. */
+export function contextSide(crop: number, plain: boolean): number {
+  return plain ? fittingSide(Math.ceil((LONGEST * crop) / PSPNET_CROP), crop) : crop;
+}
 
 /** A picture as crops of that side are cut from: smaller by as much as the crop is smaller than PSPNet's. */
 export function shrink({ picture, mask }: SegmentedPicture, crop: number): SegmentedPicture {
@@ -39,13 +47,14 @@ export interface SegmentationOptions {
   readonly optimizer: { applyGradients(gradients: tf.NamedTensorMap): void };
   /** Side of the training crops, 8k + 1. Default 473. With less, all pictures are shrunk in proportion, those of tests too. */
   readonly crop?: number;
-  /** Take the middle of each picture as it is, without augmentation. Default false. */
+  /** Take each picture whole, without augmentation. Default false. */
   readonly plain?: boolean;
 }
 
 /** Training and testing a network on pictures with masks. */
 export function segmentation(options: SegmentationOptions): Task<SegmentedPicture[]> {
   const { net, classes, train, test, optimizer, crop = PSPNET_CROP, plain = false } = options;
+  const context = contextSide(crop, plain);
   const variables = net.parameters.map(({ variable }) => variable);
 
   /** Share of the pixels that count which the scores classify right. */
@@ -63,7 +72,7 @@ export function segmentation(options: SegmentationOptions): Task<SegmentedPictur
         { batchSize, first },
         async (example) => {
           const whole = shrink(await train.read(example), crop);
-          return plain ? middle(whole, crop) : augment(whole, crop, new Draws({ seed, epoch, example }));
+          return plain ? middle(whole, context) : augment(whole, crop, new Draws({ seed, epoch, example }));
         },
       ),
     step: async (batch, step) => {
@@ -90,7 +99,7 @@ export function segmentation(options: SegmentationOptions): Task<SegmentedPictur
       const matrix = new ConfusionMatrix(classes);
       let total = 0;
       for (let index = 0; index < test.count; index++) {
-        const example = padToFit(shrink(await test.read(index), crop), crop);
+        const example = padToFit(shrink(await test.read(index), crop), context);
         const [loss, said] = tf.tidy(() => {
           const { main } = net.forward(toInputs([example.picture]), { training: false, step: 0 });
           const full = resizeAligned(main, example.picture.height, example.picture.width);

@@ -17,7 +17,7 @@ import { findRecipe } from '../recipes.ts';
 import type { Recipe, RecipeOptions } from '../recipes.ts';
 import type { Drawing } from '../report/predictions.ts';
 import { drawSegmentation } from '../segmentation/draw.ts';
-import { PSPNET_CROP, segmentation, shrink } from '../segmentation/task.ts';
+import { PSPNET_CROP, contextSide, segmentation, shrink } from '../segmentation/task.ts';
 import { classification } from './classification.ts';
 import type { Task, Updater } from './task.ts';
 
@@ -146,7 +146,7 @@ async function loadSegmentation(recipe: string, selection: Selection, options: B
     initialise: (path) => initialisePspNet(net, path),
     draw: () =>
       drawSome(set, (example, path) =>
-        drawSegmentation(net, shrink(example, crop), { path, classes: set.classes, least: crop }),
+        drawSegmentation(net, shrink(example, crop), { path, classes: set.classes, least: contextSide(crop, plain) }),
       ),
   };
 }
