@@ -134,27 +134,22 @@ async function judge({ engines, backends }: Findings, work: readonly Work[]): Pr
   }
 }
 
-const inBrowser = test.when(found.path !== undefined, found.reason);
+const whenFound = test.when(found.path !== undefined, found.reason);
+/** A browser on software takes its time, most of all on a busy machine. */
+const inBrowser = (title: string, body: () => void | Promise<void>): void => whenFound(title, body, { timeout: 240 });
 let user = '';
 
-inBrowser(
-  'Vite bundles a project that uses the package without a word, also beside tfjs alone',
-  async () => {
-    const published = makePackage();
-    const peers = ['@tensorflow/tfjs', '@tensorflow/tfjs-backend-wasm', '@tensorflow/tfjs-backend-webgpu'];
-    user = makeProject('user', published, peers);
-    cpSync(join(root, 'impl-gpu/testing/vite'), user, { recursive: true });
-    assert.equal(await bundle(user), []);
-    const bare = makeProject('bare', published, ['@tensorflow/tfjs']);
-    writeFileSync(join(bare, 'index.html'), '<!doctype html><script type="module" src="/main.js"></script>');
-    writeFileSync(
-      join(bare, 'main.js'),
-      "import { adam } from 'learning-rate-dropout';\nconsole.log(adam({}).seed);\n",
-    );
-    assert.equal(await bundle(bare), []);
-  },
-  { timeout: 240 },
-);
+inBrowser('Vite bundles a project that uses the package without a word, also beside tfjs alone', async () => {
+  const published = makePackage();
+  const peers = ['@tensorflow/tfjs', '@tensorflow/tfjs-backend-wasm', '@tensorflow/tfjs-backend-webgpu'];
+  user = makeProject('user', published, peers);
+  cpSync(join(root, 'impl-gpu/testing/vite'), user, { recursive: true });
+  assert.equal(await bundle(user), []);
+  const bare = makeProject('bare', published, ['@tensorflow/tfjs']);
+  writeFileSync(join(bare, 'index.html'), '<!doctype html><script type="module" src="/main.js"></script>');
+  writeFileSync(join(bare, 'main.js'), "import { adam } from 'learning-rate-dropout';\nconsole.log(adam({}).seed);\n");
+  assert.equal(await bundle(bare), []);
+});
 
 inBrowser(
   '[LRD-STREAM-005] in an isolated page every engine gives the bits of plain JavaScript, and every backend trains as in Node',
@@ -167,24 +162,19 @@ inBrowser(
     assert.is(findings.engines.webgpu, true);
     await judge(findings, WORK);
   },
-  { timeout: 240 },
 );
 
-inBrowser(
-  'without isolation and without WebGPU the rest works, and what is missing is named',
-  async () => {
-    const findings = await visit(join(user, 'dist'), { isolated: false, webgpu: false });
-    assert.is(findings.isolated, false);
-    assert.is(findings.engines.pool, undefined);
-    assert.is(findings.engines.gpu.why, 'no WebGPU adapter was found');
-    const reason = /no WebGPU adapter was found \(navigator\.gpu: (no adapter|this browser has no WebGPU)\)/;
-    assert.match(JSON.stringify(findings.backends['webgpu']), reason);
-    await judge(
-      findings,
-      WORK.filter(({ backend }) => backend !== 'webgpu'),
-    );
-  },
-  { timeout: 240 },
-);
+inBrowser('without isolation and without WebGPU the rest works, and what is missing is named', async () => {
+  const findings = await visit(join(user, 'dist'), { isolated: false, webgpu: false });
+  assert.is(findings.isolated, false);
+  assert.is(findings.engines.pool, undefined);
+  assert.is(findings.engines.gpu.why, 'no WebGPU adapter was found');
+  const reason = /no WebGPU adapter was found \(navigator\.gpu: (no adapter|this browser has no WebGPU)\)/;
+  assert.match(JSON.stringify(findings.backends['webgpu']), reason);
+  await judge(
+    findings,
+    WORK.filter(({ backend }) => backend !== 'webgpu'),
+  );
+});
 
 test.run();

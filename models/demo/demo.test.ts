@@ -11,7 +11,9 @@ import { PAGES, buildPage } from '../cli/scripts/pages.ts';
 import type { PageSources } from '../cli/scripts/pages.ts';
 
 const test = suite('models/demo');
-const inBrowser = test.when(found.path !== undefined, found.reason);
+const whenFound = test.when(found.path !== undefined, found.reason);
+/** A browser on software takes its time, most of all on a busy machine. */
+const inBrowser = (title: string, body: () => void | Promise<void>): void => whenFound(title, body, { timeout: 240 });
 const scratch = mkdtempSync(join(tmpdir(), 'lrd-demo-'));
 const file = join(scratch, 'index.html');
 const url = pathToFileURL(file).href;
@@ -199,7 +201,6 @@ inBrowser(
       assert.is(await textOf(page, 'train-position'), '–');
     });
   },
-  { timeout: 240 },
 );
 
 inBrowser('without WebGPU the page says so and why it runs where it does, and trains', async () => {
@@ -289,7 +290,7 @@ inBrowser(
           assert.ok((box?.height ?? 0) >= 36 && (box?.width ?? 0) >= 36, await target.evaluate((at) => at.outerHTML));
         }
         await page.locator('#plain-plot .plane').scrollIntoViewIfNeeded();
-      const plane = await page.locator('#plain-plot .plane').boundingBox();
+        const plane = await page.locator('#plain-plot .plane').boundingBox();
         assert.ok(plane);
         await page.touchscreen.tap(plane.x + plane.width / 2, plane.y + plane.height / 4);
         const after = await handleAt(page);
