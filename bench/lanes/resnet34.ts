@@ -5,7 +5,7 @@ import { resNet } from '../../models/nets/resnet.ts';
 import { createOptimizer } from '../../models/recipes.ts';
 import type { Batch } from '../../models/trainer/batches.ts';
 import { trainingBatches } from '../../models/trainer/batches.ts';
-import { trainBatch } from '../../models/trainer/train.ts';
+import { trainBatch } from '../../models/trainer/classification.ts';
 import type { LaneSource } from '../harness/measure.ts';
 import type { Clock } from './processorTime.ts';
 import type { TfjsBackend } from './tfjs.ts';

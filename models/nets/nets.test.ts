@@ -13,7 +13,12 @@ import { memorySplit } from '../data/memoryImages.ts';
 import { RECIPES, createOptimizer } from '../recipes.ts';
 import type { Batch } from '../trainer/batches.ts';
 import { trainingBatches } from '../trainer/batches.ts';
-import { trainBatch } from '../trainer/train.ts';
+import { silentProgress } from '../trainer/progress.ts';
+import { resumeTraining, runTraining } from '../trainer/runTraining.ts';
+import type { TrainingRequest } from '../trainer/runTraining.ts';
+import type { HostTensor } from '../trainer/safetensors.ts';
+import { readArchive } from '../trainer/safetensors.ts';
+import { trainBatch } from '../trainer/classification.ts';
 import { NetBuilder } from './builder.ts';
 import { denseNet } from './densenet.ts';
 import { classifier } from './layers.ts';
@@ -190,6 +195,40 @@ test('200 steps leave neither tensors nor bytes behind', async () => {
   optimizer.dispose();
   net.dispose();
 });
+
+const cifar10 = join(samples, 'cifar10', 'exact-1017-per-batch.tar.gz');
+test.when(existsSync(cifar10), `no ${cifar10}`)(
+  'a run with batch normalisation and standard dropout goes on to the bits of one that was not stopped',
+  async () => {
+    const request: TrainingRequest = {
+      recipe: 'resnet14',
+      dataDir: samples,
+      width: 4,
+      limit: 100,
+      batchSize: 50,
+      keepProbability: 0.5,
+      regularizers: { standardDropout: 0.9 },
+      seed,
+      backend: 'wasm',
+    };
+    const quiet = { progress: silentProgress };
+    const [whole, stopped] = [join(scratch, 'whole'), join(scratch, 'stopped')];
+    await runTraining({ ...request, epochs: 2, out: whole }, quiet);
+    await runTraining({ ...request, epochs: 1, out: stopped }, quiet);
+    await resumeTraining({ folder: stopped, epochs: 2, dataDir: undefined, backend: undefined }, quiet);
+    const [expected, got] = [whole, stopped].map(
+      (folder) => readArchive(join(folder, 'checkpoint', 'latest.safetensors')).tensors,
+    ) as [ReadonlyMap<string, HostTensor>, ReadonlyMap<string, HostTensor>];
+    assert.equal([...got.keys()], [...expected.keys()]);
+    const statistics = [...expected.keys()].filter((name) => name.startsWith('statistic/'));
+    assert.is(statistics.length, 26);
+    for (const [name, { values }] of expected) {
+      const other = (got.get(name) as HostTensor).values;
+      assert.is(Buffer.compare(Buffer.from(values.buffer), Buffer.from(other.buffer)), 0, name);
+    }
+  },
+  { timeout: 120 },
+);
 
 test('standard dropout is a function of seed and step, and none of evaluation', async () => {
   const set = drawnSet('drawn', [16, 16, 3], 4, 4);

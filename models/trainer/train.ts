@@ -12,7 +12,6 @@ import { RateMeter } from './rateMeter.ts';
 import type { EpochMetrics } from './runFolder.ts';
 import type { Task } from './task.ts';
 
-export { trainBatch } from './classification.ts';
 export { StoppedError };
 
 /** An optimizer's settings at a step. */

@@ -21,7 +21,8 @@ const enabled = new Set<string>();
  *
  * - every backend: gradients of dilated convolutions, of `tf.layers.conv2d` too.
  * - `wasm`: products with transposed operands, which every gradient has, and convolutions with their gradients, at full speed and over several
- *   threads; gradients of depthwise convolutions and of `tf.gather`; clones that share their data.
+ *   threads (those with 3 x 3 filters and stride 1 by Winograd's F(2 x 2, 3 x 3), whose error is below twice that of plain sums); the kernels of
+ *   `batchNormTraining`; gradients of depthwise convolutions and of `tf.gather`; clones that share their data.
  * - `tensorflow`: convolutions and maximum pools padded by a number of pixels.
  *
  * Throws `InvalidArgumentError` on a number of threads that is not a whole number of at least 1, and an `Error` when tfjs is not the
