@@ -5,7 +5,9 @@
  *     LRD_GPUJS=/somewhere/node_modules/gpu.js xvfb-run node --import tsx impl-gpu/gpujs/headlessgl.test.ts
  */
 import { createRequire } from 'node:module';
+import { build } from 'esbuild';
 import * as assert from 'uvu/assert';
+import { found, openBrowser } from '../../conformance/harness/testing/chromium.ts';
 import { suite } from '../../conformance/harness/suite.ts';
 import { planStep } from '../engines/plan.ts';
 import type { GpuJsEngine } from './index.ts';
@@ -74,5 +76,60 @@ test.when(!there, 'it is here')('where it is not, the error says what it takes, 
   );
   assert.is(message, 'gpu.js runs in mode headlessgl only with the package gl and a display (DISPLAY)');
 });
+
+/** The same kernels on a page's WebGL 1, which translates and runs them as headless GL does. */
+const PAGE = `
+import * as gpujs from 'gpu.js/dist/gpu-browser.js';
+import { createGpuJsEngine } from './index.ts';
+import { planStep } from '../engines/plan.ts';
+class OnWebGl extends gpujs.GPU {
+  constructor({ mode }) { super({ mode: mode === 'headlessgl' ? 'webgl' : mode }); }
+}
+globalThis.trace = async (mode, values, gradients, mask) => {
+  const engine = await createGpuJsEngine({ mode, module: { GPU: OnWebGl, input: gpujs.input } });
+  const size = values.length;
+  const [parameter, gradient] = [engine.array(Float32Array.from(values)), engine.array(Float32Array.from(gradients))];
+  const state = Object.fromEntries(['m', 'v', 'vmax'].map((name) => [name, engine.array(size)]));
+  for (let step = 1; step <= 3; step++) {
+    const tensors = [{ base: 0, size, count: step, hyper: { weightDecay: 0.1 }, keepProbability: 0.5 }];
+    const plan = planStep({ rule: 'amsgrad', key: [1, 2], step, tensors });
+    engine.step(plan, [{ parameter, gradient, state }], [Uint8Array.from(mask)]);
+  }
+  engine.dispose();
+  return [...parameter.data];
+};`;
+
+test.when(found.path !== undefined, found.reason)(
+  "in a page, on WebGL 1: kept parameters follow webasm's, dropped ones keep their bits",
+  async () => {
+    const { outputFiles } = await build({
+      stdin: { contents: PAGE, resolveDir: import.meta.dirname, loader: 'ts' },
+      bundle: true,
+      format: 'iife',
+      platform: 'browser',
+      write: false,
+    });
+    const browser = await openBrowser({ webgpu: false });
+    try {
+      const page = await browser.newPage();
+      await page.addScriptTag({ content: outputFiles[0]?.text ?? '' });
+      const run = (mode: string): Promise<number[]> =>
+        page.evaluate(
+          ([mode, ...rest]) =>
+            (globalThis as unknown as { trace: (...all: unknown[]) => Promise<number[]> }).trace(mode, ...rest),
+          [mode, [...values], [...gradients], [...mask]] as const,
+        );
+      const [got, expected] = [await run('headlessgl'), await run('webasm')];
+      for (let i = 0; i < SIZE; i++) {
+        const [x, y] = [got[i] as number, expected[i] as number];
+        if (mask[i] === 0) assert.ok(Object.is(x, values[i]), `dropped element ${i}: ${values[i]} became ${x}`);
+        else assert.ok(x !== values[i] && Math.abs(x - y) <= 1e-5, `kept element ${i}: ${x}, not ${y}`);
+      }
+    } finally {
+      await browser.close();
+    }
+  },
+  { timeout: 120 },
+);
 
 test.run();

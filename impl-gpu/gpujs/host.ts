@@ -199,7 +199,8 @@ class HostEngine implements GpuJsEngine<Float32Array> {
       settings: {
         argumentTypes: [
           ...source.arrays.map((name) => (name === 'ring' ? 'Input' : 'Array')),
-          ...source.scalars.map(() => 'Number'),
+          // `Number` is the same, and unknown to headlessgl.
+          ...source.scalars.map(() => 'Float'),
         ],
         returnType: 'Number',
       },
