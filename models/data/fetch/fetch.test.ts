@@ -321,18 +321,22 @@ test.when(real, `no ${samples}/mnist`)('files that were not fetched are checked 
   assert.is(count, '60,000 training and 10,000 test images');
 });
 
-test('a wrong call is one line and exit code 2, a place that cannot be made exit code 1', async () => {
-  const wrong = await Promise.all([lrd(['verify']), lrd(['fetsch', 'mnist']), lrd(['list', 'mnist'])]);
-  assert.equal(
-    wrong.map(({ status }) => status),
-    [2, 2, 2],
-  );
-  assert.match(wrong[0]?.stderr ?? '', /^lrd: lrd data verify needs a NAME: digits, mnist, .*\n$/);
-  const file = join(scratch, 'file');
-  writeFileSync(file, '');
-  const { status, stderr } = await lrd(['fetch', 'mnist', '--data-dir', file]);
-  assert.is(status, 1);
-  assert.match(stderr, /^lrd: \S+\.mnist\.fetch: cannot be made \(ENOTDIR\)\n$/);
-});
+test(
+  'a wrong call is one line and exit code 2, a place that cannot be made exit code 1',
+  async () => {
+    const wrong = await Promise.all([lrd(['verify']), lrd(['fetsch', 'mnist']), lrd(['list', 'mnist'])]);
+    assert.equal(
+      wrong.map(({ status }) => status),
+      [2, 2, 2],
+    );
+    assert.match(wrong[0]?.stderr ?? '', /^lrd: lrd data verify needs a NAME: digits, mnist, .*\n$/);
+    const file = join(scratch, 'file');
+    writeFileSync(file, '');
+    const { status, stderr } = await lrd(['fetch', 'mnist', '--data-dir', file]);
+    assert.is(status, 1);
+    assert.match(stderr, /^lrd: \S+\.mnist\.fetch: cannot be made \(ENOTDIR\)\n$/);
+  },
+  { timeout: 120 },
+);
 
 test.run();
