@@ -5,6 +5,7 @@ import type { LrdOptimizer } from '../../impl-gpu/tfjs/index.ts';
 import { JobError } from '../errors.ts';
 import type { Parameter, TrainedNet } from '../nets/net.ts';
 import { diverged } from './failures.ts';
+import { flushFolder } from './files.ts';
 import type { ClassificationSums } from './metrics.ts';
 import type { RunConfig } from './runFolder.ts';
 import type { HostTensor } from './safetensors.ts';
@@ -111,7 +112,7 @@ export async function saveCheckpoint(
     optimizerKeys: JSON.stringify(keys),
     config: JSON.stringify(config),
   };
-  mkdirSync(join(folder, 'checkpoint'), { recursive: true });
+  if (mkdirSync(join(folder, 'checkpoint'), { recursive: true }) !== undefined) flushFolder(folder);
   writeArchive(checkpointPath(folder), { tensors, metadata });
 }
 

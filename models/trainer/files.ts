@@ -44,8 +44,8 @@ export function writeWhole(path: string, content: string | readonly Uint8Array[]
   }
 }
 
-/** Makes a rename outlast a power failure. Windows cannot open a folder, and does not need it. */
-function flushFolder(path: string): void {
+/** Makes what was renamed or made in a folder outlast a power failure. Windows cannot open a folder, and does not need it. */
+export function flushFolder(path: string): void {
   if (process.platform === 'win32') return;
   const folder = openSync(path, 'r');
   try {

@@ -262,6 +262,7 @@ export async function resumeTraining(request: ResumeRequest, controls: RunContro
   }
   rewriteMetrics(folder, config, kept);
   const from = checkpoint?.position;
+  controls.progress?.line(`${folder}: goes on in epoch ${epoch} after ${from?.batch ?? 0} batches`);
   const beforeStep = schedulesOf(optimizer, config, workload);
   return carryOut(
     { folder, config, workload, optimizer, beforeStep, ...(from === undefined ? {} : { from }) },

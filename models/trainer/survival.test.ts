@@ -14,7 +14,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { suite } from '../../conformance/harness/suite.ts';
+import { JobError } from '../errors.ts';
 import { readRun } from './runFolder.ts';
+import { resumeTraining, runTraining } from './runTraining.ts';
 import type { HostTensor } from './safetensors.ts';
 import { readArchive, writeArchive } from './safetensors.ts';
 import { stepOf } from './tensorboard/event.ts';
@@ -129,7 +131,9 @@ test(
     assert.match(stderr(), /stopping after this step/);
     assert.match(stderr(), /lrd: stopped in epoch \d+ after \d+ batches; go on with: lrd train --resume/);
     const done = readRun(run).metrics.length;
-    await complete(['--resume', run, '--epochs', String(done + 2)]);
+    const [, batches] = /after (\d+) batches/.exec(stderr()) as unknown as [string, string];
+    const resumed = await complete(['--resume', run, '--epochs', String(done + 2)]);
+    assert.match(resumed, new RegExp(`interrupted: goes on in epoch ${done + 1} after ${batches} batches\\n`));
     assert.is(readRun(run).metrics.length, done + 2);
     assert.match(await complete(['--resume', run], 2), /has done its \d+ epochs; give --epochs for more/);
   },
@@ -140,14 +144,22 @@ test(
   'a corrupt or foreign checkpoint is named, and nothing that was written is lost',
   async () => {
     const run = join(scratch, 'corrupt');
-    await complete(smallRun(run, 2));
+    const request = { recipe: 'fcnet', data: 'digits', optimizer: 'adam', keepProbability: 0.5, width: 100, seed: 3n };
+    await runTraining({ ...request, epochs: 2, backend: 'wasm', out: run });
     const metrics = readFileSync(join(run, 'metrics.jsonl'), 'utf8');
-    const damage = async (change: (copy: string) => void, pattern: RegExp, status = 1): Promise<void> => {
+    const damage = async (change: (copy: string) => void, pattern: RegExp): Promise<void> => {
       const copy = join(scratch, 'damaged');
       rmSync(copy, { recursive: true, force: true });
       cpSync(run, copy, { recursive: true });
       change(copy);
-      assert.match(await complete(['--resume', copy, '--epochs', '3'], status), pattern);
+      let message = 'no error';
+      try {
+        await resumeTraining({ folder: copy, epochs: 3 });
+      } catch (error) {
+        assert.instance(error, JobError);
+        ({ message } = error as Error);
+      }
+      assert.match(message, pattern);
       assert.is(readFileSync(join(copy, 'metrics.jsonl'), 'utf8'), metrics);
     };
     await damage(
