@@ -29,7 +29,8 @@ export function differences(arms: readonly Arm[], cells: readonly CellOutcome[],
   const notes = new Set<string>();
   for (const arm of arms) {
     const own = cells.filter(({ arm: id }) => id === arm.id);
-    if (own.length > 0) counts.push(own.length);
+    const over = own.filter(({ outcome }) => outcome !== 'unfinished').length;
+    if (over > 0) counts.push(over);
     for (const cell of own) {
       if (cell.dataRemark !== undefined) notes.add(cell.dataRemark);
       for (const key of differing(arm.settings, cell.settings)) {
@@ -44,7 +45,7 @@ export function differences(arms: readonly Arm[], cells: readonly CellOutcome[],
     }
   }
   const [fewest, most] = [Math.min(...counts), Math.max(...counts)];
-  if (fewest < trials) {
+  if (counts.length > 0 && fewest < trials) {
     lines.add(
       `${fewest === most ? most : `${fewest} to ${most}`} ${most === 1 ? 'trial' : 'trials'} instead of ${trials}`,
     );
