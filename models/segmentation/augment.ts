@@ -45,7 +45,8 @@ export function augment({ picture, mask }: SegmentedPicture, side: number, draws
 /** The middle `side x side` of a picture, with a margin where it is smaller. */
 export function middle(example: SegmentedPicture, side: number): SegmentedPicture {
   const { width, height } = example.picture;
-  const [x, y] = [Math.floor((width - side) / 2), Math.floor((height - side) / 2)];
+  // Rounded as in `fittingWindow`, so that a picture that is smaller lies where tests see it.
+  const [x, y] = [-Math.floor((side - width) / 2), -Math.floor((side - height) / 2)];
   return crop(example, { x, y, width: side, height: side });
 }
 
