@@ -1,7 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { BACKENDS } from '../backend.ts';
-import { loadImageSet } from '../data/catalogue.ts';
 import { JobError, UsageError, unknownName } from '../errors.ts';
 import { EXPERIMENTS, findExperiment } from '../experiments/catalogue.ts';
 import { runCrew } from '../experiments/crew.ts';
@@ -14,8 +13,9 @@ import { work } from '../experiments/work.ts';
 import { findRecipe } from '../recipes.ts';
 import { consoleProgress } from '../trainer/progress.ts';
 import { StoppedError } from '../trainer/train.ts';
+import { checkWorkloadData } from '../trainer/workload.ts';
 import type { Arguments } from './options.ts';
-import { parse } from './options.ts';
+import { parse, readCrop } from './options.ts';
 
 const atLeast1 = (value: number): boolean => Number.isInteger(value) && value >= 1;
 const WHOLE = 'a whole number of at least 1';
@@ -35,6 +35,7 @@ const OPTIONS = {
   'batch-size': { type: 'string' },
   width: { type: 'string' },
   limit: { type: 'string' },
+  crop: { type: 'string' },
   'checkpoint-seconds': { type: 'string' },
   'keep-checkpoints': { type: 'boolean' },
 } as const;
@@ -50,6 +51,7 @@ function readOverlay(options: Arguments): Overlay {
     batchSize: options.number('batch-size', WHOLE, atLeast1),
     width: options.number('width', WHOLE, atLeast1),
     limit: options.number('limit', WHOLE, atLeast1),
+    crop: readCrop(options),
   };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
@@ -77,9 +79,15 @@ async function checkData(
   dataDir: string | undefined,
 ): Promise<Plan> {
   const wanted = plan(overlay);
-  for (const name of new Set(wanted.cells.map(({ settings }) => settings.data))) {
+  const needed = new Map(wanted.cells.map(({ settings: { recipe, data } }) => [`${recipe} ${data}`, { recipe, data }]));
+  const checked = new Set<string>();
+  for (const { recipe, data: name } of needed.values()) {
+    // A set of labelled images is the same for every recipe.
+    const key = 'build' in findRecipe(recipe) ? name : recipe;
+    if (checked.has(key)) continue;
+    checked.add(key);
     try {
-      await loadImageSet(name, dataDir);
+      await checkWorkloadData(recipe, name, dataDir);
     } catch (error) {
       const mayStandIn = scale === 'small' && name === 'mnist' && overlay.data === undefined;
       if (!(error instanceof JobError) || !mayStandIn) throw error;

@@ -55,3 +55,8 @@ export function readSeed(options: Arguments): bigint | undefined {
     throw new UsageError(`--seed must be a whole number in [0, 2^64) or "0x...", got ${JSON.stringify(given)}`);
   }
 }
+
+/** `--crop`, the side of `pspnet`'s training crops, or undefined when it was left out. */
+export function readCrop(options: Arguments): number | undefined {
+  return options.number('crop', 'a whole number of 8k + 1, at least 25', (value) => value >= 25 && value % 8 === 1);
+}

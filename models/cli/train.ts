@@ -13,7 +13,7 @@ import type { ResumeRequest } from '../trainer/runTraining.ts';
 import { parseSchedules } from '../trainer/schedules/parse.ts';
 import { StoppedError } from '../trainer/train.ts';
 import type { Arguments } from './options.ts';
-import { parse, readSeed } from './options.ts';
+import { parse, readCrop, readSeed } from './options.ts';
 
 const above0 = (value: number): boolean => value > 0;
 const atLeast1 = (value: number): boolean => Number.isInteger(value) && value >= 1;
@@ -124,7 +124,7 @@ export function parseTraining(args: readonly string[]): ResolvedRequest & { chec
     width: options.number('width', 'a whole number of at least 1', atLeast1),
     limit: options.number('limit', 'a whole number of at least 1', atLeast1),
     augment: readAugment(options),
-    crop: options.number('crop', 'a whole number of 8k + 1, at least 25', (value) => value >= 25 && value % 8 === 1),
+    crop: readCrop(options),
     init: options.text('init'),
     out: options.text('out'),
     tensorBoard: options.flag('tensorboard'),

@@ -5,6 +5,7 @@ import { fig1 } from './definitions/fig1.ts';
 import { arxivDg, arxivTable3, arxivTable4, table2 } from './definitions/regularizers.ts';
 import { table1 } from './definitions/table1.ts';
 import { table3 } from './definitions/table3.ts';
+import { fig10, fig9 } from './definitions/voc.ts';
 import { tapers } from './definitions/taper.ts';
 import { fig7, fig8 } from './definitions/tiny.ts';
 
@@ -14,6 +15,8 @@ export const EXPERIMENTS: readonly Experiment[] = [
   table1,
   fig7,
   fig8,
+  fig9,
+  fig10,
   table2,
   table3,
   table4,

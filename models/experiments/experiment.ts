@@ -1,7 +1,18 @@
 import type { Overlay, Settings } from './settings.ts';
 
 /** A quantity of an epoch that tables and figures show. */
-export type Metric = 'trainLoss' | 'trainAccuracy' | 'testLoss' | 'testAccuracy' | 'testError' | 'top5' | 'seconds';
+export type Metric =
+  | 'trainLoss'
+  | 'trainAccuracy'
+  | 'testLoss'
+  | 'testAccuracy'
+  | 'testError'
+  | 'top5'
+  | 'meanIoU'
+  | 'pixelAccuracy'
+  | 'mAP'
+  | 'mAPArea'
+  | 'seconds';
 
 /** A figure that a paper prints, with its place there. */
 export interface Published {
@@ -54,6 +65,12 @@ export interface Target {
   readonly arms: string;
 }
 
+/** A metric beside the experiment's own, with what the paper prints of it by arm. */
+export interface FurtherMetric {
+  readonly metric: Metric;
+  readonly published: Readonly<Record<string, Published>>;
+}
+
 /** A table or figure of a paper, as data. */
 export interface Experiment {
   readonly name: string;
@@ -65,6 +82,8 @@ export interface Experiment {
   readonly seeds: number;
   /** What is compared: the metric of the table. */
   readonly metric: Metric;
+  /** Compared in tables of their own. Default: none. */
+  readonly further?: readonly FurtherMetric[];
   readonly arms: readonly Arm[];
   readonly figures: readonly Figure[];
   readonly targets: readonly Target[];
@@ -103,5 +122,9 @@ export const METRICS: Readonly<Record<Metric, MetricInfo>> = {
   testAccuracy: { name: 'test accuracy', unit: '%', logarithmic: false, rising: true, digits: 2 },
   testError: { name: 'test error', unit: '%', logarithmic: false, rising: false, digits: 2 },
   top5: { name: 'top-5 accuracy', unit: '%', logarithmic: false, rising: true, digits: 2 },
+  meanIoU: { name: 'mean IoU', unit: '%', logarithmic: false, rising: true, digits: 2 },
+  pixelAccuracy: { name: 'pixel accuracy', unit: '%', logarithmic: false, rising: true, digits: 2 },
+  mAP: { name: 'mean average precision, 11 points', unit: '%', logarithmic: false, rising: true, digits: 2 },
+  mAPArea: { name: 'mean average precision, area', unit: '%', logarithmic: false, rising: true, digits: 2 },
   seconds: { name: 'training time of an epoch', unit: 's', logarithmic: false, rising: false, digits: 2 },
 };

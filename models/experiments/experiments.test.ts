@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { suite } from '../../conformance/harness/suite.ts';
-import { DATA_SETS } from '../data/catalogue.ts';
-import { OPTIMIZERS, RECIPES, createOptimizer } from '../recipes.ts';
+import { checkDataSetName } from '../data/catalogue.ts';
+import { OPTIMIZERS, RECIPE_NAMES, createOptimizer } from '../recipes.ts';
 import { silentProgress } from '../trainer/progress.ts';
 import { EXPERIMENTS, findExperiment } from './catalogue.ts';
 import { differences } from './analysis/differences.ts';
@@ -39,8 +39,8 @@ test('each experiment is whole: ids are unique, baselines and curves exist, name
     for (const { id, baseline, group, settings } of experiment.arms) {
       const base = experiment.arms.find((other) => other.id === baseline);
       assert.ok(baseline === undefined || base?.group === group, `${experiment.name} ${id}`);
-      assert.ok(Object.hasOwn(RECIPES, settings.recipe), settings.recipe);
-      assert.ok(DATA_SETS.includes(settings.data), settings.data);
+      assert.ok(RECIPE_NAMES.includes(settings.recipe), settings.recipe);
+      checkDataSetName(settings.data);
       assert.ok(OPTIMIZERS.includes(settings.optimizer), settings.optimizer);
     }
     const drawn = experiment.figures.flatMap(({ panels }) => panels.flatMap(({ arms }) => arms));
@@ -97,6 +97,29 @@ test('settings are the papers’', () => {
   assert.equal(taper[5], { from: 251, learningRate: 0.1, weightDecay: 0.0001 });
   const sparse = arm(findExperiment('taper-fig5'), 'scheme=22').settings.phases ?? [];
   assert.equal(sparse.map(({ sparsity }) => sparsity), [0, 0, 0.8, 0.8, 0.8, ...new Array<number>(10).fill(0)]); // prettier-ignore
+});
+
+test('PSPNet and SSD300 have the settings of Figs. 9 and 10, at the small scale small crops', () => {
+  const fig9 = findExperiment('fig9');
+  const lrd = arm(fig9, 'voc/adam/p=0.5');
+  assert.equal(lrd.settings, {
+    recipe: 'pspnet',
+    data: 'voc',
+    optimizer: 'adam',
+    keepProbability: 0.5,
+    learningRate: 0.001,
+    weightDecay: 1e-4,
+    batchSize: 16,
+    epochs: 50,
+  });
+  assert.equal([lrd.published?.mean, arm(fig9, 'voc/adam/p=1').published?.mean], [68.8, 63.7]);
+  assert.is(fig9.further?.[0]?.published['voc/adam/p=0.5']?.mean, 92.1);
+  const small = settingsOf(lrd, { experiment: fig9, scale: 'small', overlay: { crop: 97 } });
+  assert.equal([small.crop, small.width, small.batchSize], [97, 8, 4]);
+  const { schedules, crop } = toRequest({ settings: arm(fig9, 'voc/adam,poly/p=0.5').settings, seed: 1 });
+  assert.equal([schedules, crop], [{ learningRate: { kind: 'polynomial', power: 0.9 } }, undefined]);
+  const { epochs, batchSize, weightDecay } = arm(findExperiment('fig10'), 'voc/adam/p=1').settings;
+  assert.equal([epochs, batchSize, weightDecay], [100, 32, 5e-4]);
 });
 
 test('the memory of a mean of many gradients is said', () => {

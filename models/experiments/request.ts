@@ -46,7 +46,8 @@ function regularizersOf(given: Regularizers, phases: readonly Phase[]): TrainerR
 
 /** A cell as the trainer takes it, without the place where it runs. */
 export function toRequest({ settings, seed }: Cell): TrainingRequest {
-  const { phases = [], regularizers = {}, window, momentum, weightDecay = 0, ...rest } = settings;
+  const { phases = [], regularizers = {}, window, momentum, polynomial, weightDecay = 0, ...rest } = settings;
+  const { learningRate } = settings;
   const hyper = Object.fromEntries(Object.entries({ momentum, window }).filter(([, value]) => value !== undefined));
   return {
     ...rest,
@@ -54,7 +55,13 @@ export function toRequest({ settings, seed }: Cell): TrainingRequest {
     weightDecay,
     hyper: hyper as Record<string, number>,
     regularizers: regularizersOf(regularizers, phases),
-    schedules: { learningRate: { kind: 'epochs', values: [[1, settings.learningRate]] }, ...schedulesOf(phases) },
+    schedules: {
+      learningRate:
+        polynomial === undefined
+          ? { kind: 'epochs', values: [[1, learningRate]] }
+          : { kind: 'polynomial', power: polynomial },
+      ...schedulesOf(phases),
+    },
     seed: BigInt(seed),
   };
 }

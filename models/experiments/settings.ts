@@ -46,6 +46,10 @@ export interface Settings {
   readonly phases?: readonly Phase[];
   readonly regularizers?: Regularizers;
   readonly width?: number;
+  /** Of segmentation: side of the training crops. */
+  readonly crop?: number;
+  /** Polynomial decay of the learning rate to 0 over the run: its power. */
+  readonly polynomial?: number;
   /** The first so many images of the training set and of the test set. */
   readonly limit?: number;
 }

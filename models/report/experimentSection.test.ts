@@ -71,6 +71,22 @@ test('paper and ours stand side by side, with what differs and what is missing',
   assert.is(html.match(/<polygon /g)?.length, 6);
 });
 
+test('a further metric has a table of its own beside what the paper prints of it', () => {
+  const fig9 = findExperiment('fig9');
+  const [line] = cell(fig9, 'voc/adam/p=1', 1, 1).metrics as [EpochMetrics];
+  const run = (id: string, meanIoU: number, pixelAccuracy: number): CellOutcome =>
+    cell(fig9, id, 1, 1, { metrics: [{ ...line, meanIoU, pixelAccuracy }] });
+  const html = page(fig9, [run('voc/adam/p=1', 41.25, 80.5), run('voc/adam/p=0.5', 51.5, 85.75)]);
+  const [iou, pixels] = ['mean IoU', 'pixel accuracy'].map((name) => html.split(`Paper and ours: ${name}, %`)[1] ?? '');
+  const table = (text: string | undefined): string => text?.split('</table>')[0] ?? '';
+  for (const value of ['63.70', '68.80', '+5.10', '41.25', '51.50', '+10.25'])
+    assert.ok(table(iou).includes(value), value);
+  for (const value of ['90.50', '92.10', '+1.60', '80.50', '85.75', '+5.25'])
+    assert.ok(table(pixels).includes(value), value);
+  assert.match(html, /mean IoU ≥ 50 %/);
+  assert.match(html, /<b>Fig\. 9<\/b>/);
+});
+
 test('a page needs nothing from elsewhere', () => {
   for (const name of ['table1', 'cost', 'taper-fig1']) {
     const experiment = findExperiment(name);

@@ -90,6 +90,20 @@ without LRD that matches a control), on the last epoch; p is that of Welch’s t
 The paper does not say whether it reports last or best, nor whether its deviation is with n or n − 1; its p is computed here from what it prints.</p>`;
 }
 
+/** The same table for the metrics beside the experiment's own. */
+function furtherTables(experiment: Experiment, outcome: ExperimentOutcome): string {
+  const tables = (experiment.further ?? []).map(({ metric, published }) => {
+    const arms = experiment.arms.map((arm): Arm => {
+      const { published: own, ...rest } = arm;
+      const printed = published[arm.id] ?? (own?.metric === metric ? own : undefined);
+      return printed === undefined ? rest : { ...rest, published: printed };
+    });
+    const view = { ...experiment, metric, arms };
+    return comparisonTable(view, summarize(view, outcome));
+  });
+  return tables.join('\n');
+}
+
 function crossingsText({ crossings }: TargetSummary): string {
   return crossings.map(({ at, epochs }) => (at === undefined ? `> ${epochs}` : String(at.epoch))).join(', ');
 }
@@ -335,6 +349,7 @@ export function experimentSection(experiment: Experiment, outcome: ExperimentOut
 ${verdict(experiment, groups)}
 <h3>What differs from the paper’s setting</h3>${list(differences(arms, cells, experiment.seeds))}
 ${comparisonTable(experiment, groups)}
+${furtherTables(experiment, outcome)}
 ${experiment.figures.map((figure) => figureHtml(figure, context)).join('\n')}
 ${controlTable(experiment, groups)}
 ${timed ? '' : speedTable(groups)}

@@ -171,6 +171,22 @@ async function loadDetection(recipe: string, selection: Selection, options: Buil
   };
 }
 
+/** Loads the data that a recipe would have, to see that it is there and fits. Throws as `loadWorkload` does. */
+export async function checkWorkloadData(name: string, data: string, dataDir: string | undefined): Promise<void> {
+  const recipe = findRecipe(name);
+  if ('build' in recipe) {
+    await loadImageSet(data, dataDir);
+    return;
+  }
+  checkVoc(name, data);
+  const load = recipe.learns === 'segmentation' ? loadVocSegmentation : loadVocDetection;
+  await load(dataFolders(dataDir));
+}
+
+function checkVoc(name: string, data: string): void {
+  if (data !== 'voc') throw new UsageError(`--data must be voc for ${name}, got ${data}`);
+}
+
 /** Loads the data and builds the network of a recipe. Throws a `UsageError` where the two do not fit each other. */
 export async function loadWorkload(name: string, selection: Selection, options: BuildOptions): Promise<Workload> {
   const recipe = findRecipe(name);
@@ -178,7 +194,7 @@ export async function loadWorkload(name: string, selection: Selection, options: 
     if (selection.crop !== undefined) throw new UsageError(`--crop is for pspnet, got ${name}`);
     return loadImages(recipe, selection, options);
   }
-  if (selection.data !== 'voc') throw new UsageError(`--data must be voc for ${name}, got ${selection.data}`);
+  checkVoc(name, selection.data);
   return recipe.learns === 'segmentation'
     ? loadSegmentation(name, selection, options)
     : loadDetection(name, selection, options);

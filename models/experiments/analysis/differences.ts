@@ -8,6 +8,8 @@ const WORDS: Readonly<Record<string, string>> = {
   batchSize: 'batch size',
   epochs: 'epochs',
   width: 'width',
+  crop: 'side of the crops',
+  polynomial: 'power of the polynomial decay',
   limit: 'images of each split, at most',
   momentum: 'momentum',
   weightDecay: 'weight decay',
