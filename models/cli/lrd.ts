@@ -25,15 +25,18 @@ const USAGE = `usage: lrd COMMAND ...
             [--weight-decay L] [--regularizer NAME[:VALUE]]... [--schedule TARGET=FORM[:ARGS]]...
             [--batch-size N] [--epochs N] [--seed S] [--backend B] [--engine E] [--width W]
             [--limit N] [--augment none|crop-flip|resized-crop-flip] [--init FILE] [--out DIR]
-            [--tensorboard] [--checkpoint-seconds S]
+            [--tensorboard] [--checkpoint-seconds S] [--crop N] [--evaluate whole|sliding]
                                        train a network and leave a run folder; the optimizers' other
                                        settings: --beta1 --beta2 --epsilon --rho --window --dampening
                                        --nesterov --centered --epsilon-mode --epsilon-placement
-                                       --max-of --variant
+                                       --max-of --variant; --crop and --evaluate are pspnet's: the side of
+                                       its training crops, and whether tests see a picture at once or by
+                                       windows of that side
   lrd train --resume DIR [--epochs N] [--data-dir DIR] [--backend B]
                                        go on from a run's checkpoint
   lrd experiment [NAME] [--only PATTERN] [--seeds N] [--scale small|full] [--workers N] [--out DIR] [--list]
                  [--data-dir DIR] [--backend B] [--epochs N] [--recipe R] [--width W] [--limit N]
+                 [--crop N]
                                        every cell of a table or figure of the papers, skipping those done
   lrd report RUN... --out FILE.html [--json FILE] [--title T]
                                        runs side by side; experiments beside what the papers print

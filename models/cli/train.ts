@@ -4,6 +4,8 @@ import { AUGMENTATIONS } from '../data/augmentation.ts';
 import { checkDataSetName } from '../data/catalogue.ts';
 import { JobError, UsageError, unknownName } from '../errors.ts';
 import { OPTIMIZERS, RECIPE_NAMES, findRecipe } from '../recipes.ts';
+import type { Evaluation } from '../segmentation/task.ts';
+import { EVALUATIONS } from '../segmentation/task.ts';
 import { consoleProgress } from '../trainer/progress.ts';
 import { parseRegularizers } from '../trainer/regularizers.ts';
 import type { ResolvedRequest } from '../trainer/request.ts';
@@ -28,6 +30,13 @@ function readAugment(options: Arguments): string | undefined {
     throw unknownName('--augment', given, AUGMENTATIONS);
   }
   return given;
+}
+
+function readEvaluation(options: Arguments): Evaluation | undefined {
+  const given = options.text('evaluate');
+  const known = EVALUATIONS.find((name) => name === given);
+  if (given !== undefined && known === undefined) throw unknownName('--evaluate', given, EVALUATIONS);
+  return known;
 }
 
 /** `epsilonMode` -> `epsilon-mode`. */
@@ -90,6 +99,7 @@ export function parseTraining(args: readonly string[]): ResolvedRequest & { chec
     limit: { type: 'string' },
     augment: { type: 'string' },
     crop: { type: 'string' },
+    evaluate: { type: 'string' },
     init: { type: 'string' },
     out: { type: 'string' },
     tensorboard: { type: 'boolean' },
@@ -125,6 +135,7 @@ export function parseTraining(args: readonly string[]): ResolvedRequest & { chec
     limit: options.number('limit', 'a whole number of at least 1', atLeast1),
     augment: readAugment(options),
     crop: readCrop(options),
+    evaluation: readEvaluation(options),
     init: options.text('init'),
     out: options.text('out'),
     tensorBoard: options.flag('tensorboard'),

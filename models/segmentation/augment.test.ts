@@ -10,6 +10,8 @@ import type { SegmentedPicture } from './augment.ts';
 import { augment, fittingSide, padToFit } from './augment.ts';
 import type { SegmentationLogits } from './loss.ts';
 import { VOID } from './metrics.ts';
+import type { TestMetrics } from '../trainer/task.ts';
+import { segmentation } from './task.ts';
 import { predictSliding, predictWhole, windowStarts } from './predict.ts';
 
 const test = suite('models/segmentation/augment');
@@ -116,8 +118,8 @@ test('whole or in windows, each pixel gets the class of its place in the picture
     for (let x = 0; x < width; x++) data[(y * width + x) * 3] = x >= 60 && y >= 30 ? 255 : 0;
   for (const mask of [
     await predictWhole(redness, { width, height, data }, 33),
-    await predictSliding(redness, { width, height, data }, 41),
-    await predictSliding(redness, { width, height, data }, 129),
+    (await predictSliding(redness, { width, height, data }, 41)).mask,
+    (await predictSliding(redness, { width, height, data }, 129)).mask,
   ]) {
     assert.equal([mask.width, mask.height], [width, height]);
     let wrong = 0;
@@ -128,6 +130,33 @@ test('whole or in windows, each pixel gets the class of its place in the picture
       if (label !== (x >= 60 && y >= 30 ? 1 : 0)) wrong += 1;
     });
     assert.is(wrong, 0);
+  }
+});
+
+test('windows test a network that looks at single pixels as whole pictures do: loss, mean IoU and pixel accuracy', async () => {
+  await useBackend('cpu');
+  // At crop 121 these are 121 and 153 pixels wide: one window, and two whose places fit the network's steps of 8.
+  for (const width of [473, 598]) {
+    const height = 473;
+    const colours = new Float32Array(width * height * 3);
+    const labels = new Uint8Array(width * height);
+    for (let y = 0; y < height; y++) {
+      for (let x = 0; x < width; x++) {
+        colours[(y * width + x) * 3] = (x * 3 + y) % 256;
+        labels[y * width + x] = y < 60 ? VOID : x + y > 400 ? 1 : 0;
+      }
+    }
+    const example = { picture: { width, height, data: colours }, mask: { width, height, data: labels } };
+    const examples = { count: 1, read: () => Promise.resolve(example) };
+    const net = { name: 'redness', forward: redness.forward, parameters: [], statistics: [], dispose: () => undefined };
+    const judge = (evaluation: 'whole' | 'sliding'): Promise<TestMetrics> =>
+      segmentation({ net, classes: 2, train: examples, test: examples, optimizer: { applyGradients: () => undefined }, crop: 121, evaluation }).evaluate(); // prettier-ignore
+    const [whole, slid] = [await judge('whole'), await judge('sliding')];
+    assert.ok(whole.testLoss > 0.1 && (whole.meanIoU as number) > 10);
+    for (const key of ['testLoss', 'meanIoU', 'pixelAccuracy'] as const) {
+      const [a, b] = [whole[key] as number, slid[key] as number];
+      assert.ok(Math.abs(a - b) <= 1e-3 * a, `${width} wide: ${key} ${a} and ${b}`);
+    }
   }
 });
 

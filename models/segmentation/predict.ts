@@ -5,7 +5,11 @@ import { MEAN_COLOUR, cropPicture } from '../raster/raster.ts';
 import { toInputs } from '../raster/normalize.ts';
 import { fittingWindow } from './augment.ts';
 import type { SegmentationLogits } from './loss.ts';
+import { VOID } from './metrics.ts';
 import { resizeAligned } from './resample.ts';
+
+/** The smallest positive number of single precision that is no subnormal: a loss stays finite. */
+const LEAST_PROBABILITY = 2 ** -126;
 
 type SegmentationNet = Pick<Net<SegmentationLogits>, 'forward'>;
 
@@ -38,12 +42,13 @@ export function windowStarts(extent: number, side: number, stride: number): numb
 }
 
 /**
- * The class of each pixel from windows of `side x side` that slide over the picture, two thirds of a side at a time (as in the authors'
- * evaluation): the class of the largest mean softmax probability over the windows that saw the pixel.
+ * The probabilities [height, width, classes] of each pixel from windows of `side x side` that slide over the picture, two thirds of a side
+ * at a time (as in the authors' evaluation): the mean of the softmax over the windows that saw the pixel.
  */
-export async function predictSliding(net: SegmentationNet, picture: Picture, side: number): Promise<Mask> {
+async function slidingProbabilities(net: SegmentationNet, picture: Picture, side: number): Promise<Float32Array> {
   const { width, height } = picture;
   const stride = Math.ceil((side * 2) / 3);
+  const seen = new Uint8Array(width * height);
   let total: Float32Array | undefined;
   for (const y of windowStarts(height, side, stride)) {
     for (const x of windowStarts(width, side, stride)) {
@@ -57,6 +62,7 @@ export async function predictSliding(net: SegmentationNet, picture: Picture, sid
         for (let column = Math.max(0, x); column < Math.min(width, x + side); column++) {
           const to = row * width + column;
           const from = ((row - y) * side + (column - x)) * classes;
+          seen[to] = (seen[to] as number) + 1;
           for (let k = 0; k < classes; k++)
             total[to * classes + k] = (total[to * classes + k] as number) + (values[from + k] as number);
         }
@@ -64,14 +70,43 @@ export async function predictSliding(net: SegmentationNet, picture: Picture, sid
     }
   }
   const sums = total as Float32Array;
-  const classes = sums.length / (width * height);
-  // The mean over the windows has the same largest class as the sum.
+  const classes = sums.length / seen.length;
+  return sums.map((sum, i) => sum / (seen[Math.floor(i / classes)] as number));
+}
+
+/** What windows that slide over a picture say of it. */
+export interface SlidingPrediction {
+  /** The most probable class of each pixel. */
+  readonly mask: Mask;
+  /** Mean of -ln(the label's probability) over the pixels that are not void; 0 where all are. */
+  loss(labels: Mask): number;
+}
+
+/** The class of each pixel by the mean probabilities of sliding windows. */
+export async function predictSliding(
+  net: SegmentationNet,
+  { width, height, data: colours }: Picture,
+  side: number,
+): Promise<SlidingPrediction> {
+  const probabilities = await slidingProbabilities(net, { width, height, data: colours }, side);
+  const classes = probabilities.length / (width * height);
   const data = Uint8Array.from({ length: width * height }, (_, pixel) => {
     let best = 0;
     for (let k = 1; k < classes; k++) {
-      if ((sums[pixel * classes + k] as number) > (sums[pixel * classes + best] as number)) best = k;
+      if ((probabilities[pixel * classes + k] as number) > (probabilities[pixel * classes + best] as number)) best = k;
     }
     return best;
   });
-  return { width, height, data };
+  return {
+    mask: { width, height, data },
+    loss: ({ data: labels }) => {
+      let [sum, count] = [0, 0];
+      labels.forEach((label, pixel) => {
+        if (label === VOID) return;
+        sum -= Math.log(Math.max(probabilities[pixel * classes + label] as number, LEAST_PROBABILITY));
+        count += 1;
+      });
+      return count === 0 ? 0 : sum / count;
+    },
+  };
 }

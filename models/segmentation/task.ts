@@ -3,6 +3,7 @@ import { permutation } from '../../impl-gpu/random.ts';
 import type { Net } from '../nets/net.ts';
 import { Draws } from '../raster/draws.ts';
 import { toInputs } from '../raster/normalize.ts';
+import type { Mask, Picture } from '../raster/raster.ts';
 import { resizeMask, resizePicture } from '../raster/raster.ts';
 import { exampleBatches } from '../trainer/exampleBatches.ts';
 import type { Task } from '../trainer/task.ts';
@@ -11,10 +12,18 @@ import { augment, fittingSide, middle, padToFit } from './augment.ts';
 import type { LabelBatch, SegmentationLogits } from './loss.ts';
 import { labelBatch, pixelCrossEntropy, segmentationLoss } from './loss.ts';
 import { ConfusionMatrix } from './metrics.ts';
+import { predictSliding, predictWhole } from './predict.ts';
 import { resizeAligned } from './resample.ts';
 
 /** The side of the crops that PSPNet is trained on (Zhao et al. 2017, section 5.1). */
 export const PSPNET_CROP = 473;
+
+/**
+ * How a picture is tested: `whole`, at once with a margin where it is smaller than the crop, or `sliding`, by windows of the crop's size
+ * whose probabilities are averaged.
+ */
+export const EVALUATIONS = ['whole', 'sliding'] as const;
+export type Evaluation = (typeof EVALUATIONS)[number];
 
 /** The longest side of VOC's pictures. */
 const LONGEST = 500;
@@ -49,11 +58,13 @@ export interface SegmentationOptions {
   readonly crop?: number;
   /** Take each picture whole, without augmentation. Default false. */
   readonly plain?: boolean;
+  /** Default `whole`. */
+  readonly evaluation?: Evaluation;
 }
 
 /** Training and testing a network on pictures with masks. */
 export function segmentation(options: SegmentationOptions): Task<SegmentedPicture[]> {
-  const { net, classes, train, test, optimizer, crop = PSPNET_CROP, plain = false } = options;
+  const { net, classes, train, test, optimizer, crop = PSPNET_CROP, plain = false, evaluation = 'whole' } = options;
   const context = contextSide(crop, plain);
   const variables = net.parameters.map(({ variable }) => variable);
 
@@ -63,6 +74,27 @@ export function segmentation(options: SegmentationOptions): Task<SegmentedPictur
     const said = tf.cast(tf.argMax(resizeAligned(main, height, width), -1), 'int32');
     return tf.sum(tf.mul(tf.cast(tf.equal(said, labels.classes), 'float32'), labels.weights));
   };
+
+  /** Adds what the network says of a picture to the matrix and gives its loss. */
+  const judgeWhole = async (shrunk: SegmentedPicture, matrix: ConfusionMatrix): Promise<number> => {
+    const example = padToFit(shrunk, context);
+    const tensors = tf.tidy(() => {
+      const { main } = net.forward(toInputs([example.picture]), { training: false, step: 0 });
+      const full = resizeAligned(main, example.picture.height, example.picture.width);
+      return [pixelCrossEntropy(full, labelsOf([example])), tf.argMax(full, -1)] as [tf.Scalar, tf.Tensor];
+    });
+    const [loss, said] = tensors;
+    matrix.add(example.mask.data, await said.data());
+    const [value] = await loss.data();
+    tf.dispose(tensors);
+    return value as number;
+  };
+  const judgeSliding = async ({ picture, mask }: SegmentedPicture, matrix: ConfusionMatrix): Promise<number> => {
+    const said = await predictSliding(net, picture, crop);
+    matrix.add(mask.data, said.mask.data);
+    return said.loss(mask);
+  };
+  const judge = evaluation === 'sliding' ? judgeSliding : judgeWhole;
 
   return {
     examples: train.count,
@@ -99,15 +131,7 @@ export function segmentation(options: SegmentationOptions): Task<SegmentedPictur
       const matrix = new ConfusionMatrix(classes);
       let total = 0;
       for (let index = 0; index < test.count; index++) {
-        const example = padToFit(shrink(await test.read(index), crop), context);
-        const [loss, said] = tf.tidy(() => {
-          const { main } = net.forward(toInputs([example.picture]), { training: false, step: 0 });
-          const full = resizeAligned(main, example.picture.height, example.picture.width);
-          return [pixelCrossEntropy(full, labelsOf([example])), tf.argMax(full, -1)];
-        }) as [tf.Scalar, tf.Tensor];
-        total += (await loss.data())[0] as number;
-        matrix.add(example.mask.data, await said.data());
-        tf.dispose([loss, said]);
+        total += await judge(shrink(await test.read(index), crop), matrix);
       }
       return {
         testLoss: total / test.count,
@@ -117,6 +141,16 @@ export function segmentation(options: SegmentationOptions): Task<SegmentedPictur
       };
     },
   };
+}
+
+/** The mask that tests of a picture of any size are about; `plain` and `evaluation` as in training. */
+export async function segment(
+  net: Pick<Net<SegmentationLogits>, 'forward'>,
+  picture: Picture,
+  { crop, plain, evaluation }: Required<Pick<SegmentationOptions, 'crop' | 'plain' | 'evaluation'>>,
+): Promise<Mask> {
+  if (evaluation === 'sliding') return (await predictSliding(net, picture, crop)).mask;
+  return predictWhole(net, picture, contextSide(crop, plain));
 }
 
 function labelsOf(batch: readonly SegmentedPicture[]): LabelBatch {

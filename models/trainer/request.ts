@@ -2,6 +2,7 @@ import { RULES } from '../../spec/rules.ts';
 import type { RuleName } from '../../spec/rules.ts';
 import { randomSeed } from '../../impl-gpu/random.ts';
 import { findRecipe } from '../recipes.ts';
+import type { Evaluation } from '../segmentation/task.ts';
 import type { Regularizers } from './regularizers.ts';
 import type { Schedules } from './schedules/schedule.ts';
 
@@ -43,6 +44,8 @@ export interface TrainingRequest {
   readonly limit?: number | undefined;
   /** Side of the training crops of `pspnet`, 8k + 1; below 473 pictures are shrunk in proportion. Default 473. */
   readonly crop?: number | undefined;
+  /** How `pspnet` is tested: `whole` pictures, or by `sliding` windows of the crop's size. Default `whole`. */
+  readonly evaluation?: Evaluation | undefined;
   /** What training does to images, a name of `AUGMENTATIONS`. Default: the data set's own. */
   readonly augment?: string | undefined;
   /** A file of parameters (safetensors) that the network starts with. Default: initialised from the seed. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { JobError, UsageError } from '../errors.ts';
 import { appendLine, writeWhole } from './files.ts';
 import type { Drawing } from '../report/predictions.ts';
+import type { Evaluation } from '../segmentation/task.ts';
 import type { Regularizers } from './regularizers.ts';
 import type { Schedules } from './schedules/schedule.ts';
 
@@ -27,6 +28,8 @@ export interface RunConfig {
   readonly limit?: number;
   /** Of segmentation: side of the training crops, where it is not 473. */
   readonly crop?: number;
+  /** Of segmentation: how pictures are tested, where it is not `whole`. */
+  readonly evaluation?: Evaluation;
   /** What training does to images. Absent where there was no choice yet: nothing. */
   readonly augmentation?: string;
   /** What must be known of the data: that it is a part of the published set. */

@@ -177,8 +177,8 @@ export async function runTraining(asked: TrainingRequest, controls: RunControls 
   const folder = request.out ?? defaultFolder(request);
   checkFree(folder);
   const backend = await useBackend(request.backend);
-  const { data, dataDir, augment, crop } = request;
-  const selection = { data, dataDir, limit, augment, crop };
+  const { data, dataDir, augment, crop, evaluation } = request;
+  const selection = { data, dataDir, limit, augment, crop, evaluation };
   const workload = await loadWorkload(request.recipe, selection, buildOptions(seed, width, regularizers));
   const { net, remark } = workload;
   if (remark !== undefined) controls.progress?.line(`${data}: ${remark}`);
@@ -200,6 +200,7 @@ export async function runTraining(asked: TrainingRequest, controls: RunControls 
     ...(width === undefined ? {} : { width }),
     ...(limit === undefined ? {} : { limit }),
     ...(crop === undefined ? {} : { crop }),
+    ...(evaluation === undefined ? {} : { evaluation }),
     augmentation: workload.augmentation,
     ...(remark === undefined ? {} : { dataRemark: remark }),
     examples: workload.examples,
@@ -235,6 +236,7 @@ export async function resumeTraining(request: ResumeRequest, controls: RunContro
     limit: config.limit,
     augment: config.augmentation,
     crop: config.crop,
+    evaluation: config.evaluation,
   };
   const build = buildOptions(BigInt(config.seed), config.width, config.regularizers);
   const workload = await loadWorkload(config.recipe, selection, build);

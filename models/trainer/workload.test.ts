@@ -120,6 +120,29 @@ test(
   { timeout: 240 },
 );
 
+test(
+  'PSPNet is tested by sliding windows where that is asked for, and so when it goes on',
+  async () => {
+    await draw();
+    const folder = join(scratch, 'sliding');
+    const controls = { progress: silentProgress };
+    const asked = { ...SEGMENTATION, crop: 25, batchSize: 3, evaluation: 'sliding', out: folder } as const;
+    const { config } = await runTraining({ ...asked, epochs: 1 }, controls);
+    assert.is(config.evaluation, 'sliding');
+    await resumeTraining({ folder, epochs: 2, dataDir: undefined, backend: undefined }, controls);
+    const whole = await runTraining(
+      { ...asked, epochs: 2, evaluation: 'whole', out: join(scratch, 'at-once') },
+      controls,
+    );
+    const [slid, once] = [readRun(folder), whole].map(({ metrics }) => metrics[1]);
+    // The same training, judged in another way.
+    assert.is(slid?.trainLoss, once?.trainLoss);
+    assert.is.not(slid?.testLoss, once?.testLoss);
+    assert.ok(Number.isFinite(slid?.testLoss) && Number.isFinite(slid?.meanIoU));
+  },
+  { timeout: 240 },
+);
+
 test('a picture that is no data address, or a colour that is no colour, is not put into a page', () => {
   const drawing: Drawing = {
     name: '<b>',
@@ -213,6 +236,7 @@ test('what does not fit together is refused ahead of the run', async () => {
   await refused({ augment: 'crop-flip' }, /--augment must be none or left out for pspnet, got "crop-flip"/);
   await refused({ recipe: 'ssd300' }, /--crop is for pspnet, got ssd300/);
   await refused({ recipe: 'fcnet', data: 'voc', crop: undefined, augment: undefined }, /one label each, got voc/);
+  await refused({ recipe: 'ssd300', crop: undefined, evaluation: 'whole' }, /--evaluate is for pspnet, got ssd300/);
   await refused({ recipe: 'fcnet', data: 'digits' }, /--crop is for pspnet, got fcnet/);
   assert.throws(() => readFileSync(join(scratch, 'refused/config.json')), /ENOENT/);
 });

@@ -17,7 +17,8 @@ import { findRecipe } from '../recipes.ts';
 import type { Recipe, RecipeOptions } from '../recipes.ts';
 import type { Drawing } from '../report/predictions.ts';
 import { drawSegmentation } from '../segmentation/draw.ts';
-import { PSPNET_CROP, contextSide, segmentation, shrink } from '../segmentation/task.ts';
+import type { Evaluation } from '../segmentation/task.ts';
+import { PSPNET_CROP, segment, segmentation, shrink } from '../segmentation/task.ts';
 import { classification } from './classification.ts';
 import type { Task, Updater } from './task.ts';
 
@@ -28,6 +29,7 @@ export interface Selection {
   readonly limit: number | undefined;
   readonly augment: string | undefined;
   readonly crop: number | undefined;
+  readonly evaluation: Evaluation | undefined;
 }
 
 export interface TaskOptions {
@@ -130,7 +132,7 @@ function ofWidth({ width, seed, standardDropout }: RecipeOptions): NetOptions & 
 }
 
 async function loadSegmentation(recipe: string, selection: Selection, options: BuildOptions): Promise<Workload> {
-  const { dataDir, limit, augment, crop = PSPNET_CROP } = selection;
+  const { dataDir, limit, augment, crop = PSPNET_CROP, evaluation = 'whole' } = selection;
   const set = limitVoc(await loadVocSegmentation(dataFolders(dataDir)), limit);
   const { plain, ...described } = describeVoc(recipe, set, augment);
   const classes = set.classes.length;
@@ -141,19 +143,28 @@ async function loadSegmentation(recipe: string, selection: Selection, options: B
     task: (task) => {
       refuseNoise(recipe, task);
       const { train, test } = set;
-      return segmentation({ net, classes, train, test, optimizer: task.optimizer, crop, plain });
+      return segmentation({ net, classes, train, test, optimizer: task.optimizer, crop, plain, evaluation });
     },
     initialise: (path) => initialisePspNet(net, path),
     draw: () =>
       drawSome(set, (example, path) =>
-        drawSegmentation(net, shrink(example, crop), { path, classes: set.classes, least: contextSide(crop, plain) }),
+        drawSegmentation(shrink(example, crop), {
+          path,
+          classes: set.classes,
+          predict: (picture) => segment(net, picture, { crop, plain, evaluation }),
+        }),
       ),
   };
 }
 
-async function loadDetection(recipe: string, selection: Selection, options: BuildOptions): Promise<Workload> {
-  const { dataDir, limit, augment, crop } = selection;
+function refuseSegmentationOptions(recipe: string, { crop, evaluation }: Selection): void {
   if (crop !== undefined) throw new UsageError(`--crop is for pspnet, got ${recipe}`);
+  if (evaluation !== undefined) throw new UsageError(`--evaluate is for pspnet, got ${recipe}`);
+}
+
+async function loadDetection(recipe: string, selection: Selection, options: BuildOptions): Promise<Workload> {
+  const { dataDir, limit, augment } = selection;
+  refuseSegmentationOptions(recipe, selection);
   const set = limitVoc(await loadVocDetection(dataFolders(dataDir)), limit);
   const { plain, ...described } = describeVoc(recipe, set, augment);
   const classes = set.classes.length;
@@ -191,7 +202,7 @@ function checkVoc(name: string, data: string): void {
 export async function loadWorkload(name: string, selection: Selection, options: BuildOptions): Promise<Workload> {
   const recipe = findRecipe(name);
   if ('build' in recipe) {
-    if (selection.crop !== undefined) throw new UsageError(`--crop is for pspnet, got ${name}`);
+    refuseSegmentationOptions(name, selection);
     return loadImages(recipe, selection, options);
   }
   checkVoc(name, selection.data);
