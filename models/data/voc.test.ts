@@ -347,6 +347,33 @@ test("SBD's masks add to the training pictures but never those of the validation
   assert.is((await folders.train.read(1)).mask.width, 7);
 });
 
+test("VOC's split is whole with 10,582, 1,449 and 1,456 pictures, and what is missing is said", async () => {
+  const folder = join(scratch, 'split');
+  const year = join(folder, 'VOCdevkit/VOC2012');
+  for (const path of ['JPEGImages', 'ImageSets/Segmentation', 'SegmentationClassAug'])
+    mkdirSync(join(year, path), { recursive: true });
+  const names = (letter: string, count: number): string[] => Array.from({ length: count }, (_, i) => `${letter}${i}`);
+  const list = (name: string, listed: readonly string[]): void =>
+    writeFileSync(join(year, 'ImageSets/Segmentation', `${name}.txt`), `${listed.join('\n')}\n`);
+  const [train, val, tests] = [names('a', 1464), names('b', 1449), names('c', 1456)];
+  list('train', train);
+  list('val', val);
+  list('test', tests);
+  // Pictures are read when they are asked for: empty files do.
+  for (const name of [...train, ...val, ...names('d', 9118)])
+    writeFileSync(join(year, 'SegmentationClassAug', `${name}.png`), '');
+  for (const name of tests) writeFileSync(join(year, 'JPEGImages', `${name}.jpg`), '');
+  const whole = await loadVocSegmentation([folder]);
+  assert.equal([whole.train.count, whole.test.count, whole.remark], [10582, 1449, undefined]);
+  rmSync(join(year, 'JPEGImages/c7.jpg'));
+  assert.is((await loadVocSegmentation([folder])).remark, 'pictures of its test list that are missing: 1');
+  list('test', tests.slice(0, 1000));
+  assert.is(
+    (await loadVocSegmentation([folder])).remark,
+    'its test list has 1,000 pictures, 1,456 are published; pictures of its test list that are missing: 1',
+  );
+});
+
 test('detection trains on both years and tests on 2007; one year alone is split in its own way', async () => {
   const folder = join(scratch, 'detection');
   await draw(folder);

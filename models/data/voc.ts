@@ -39,6 +39,9 @@ export interface VocSet<E> {
 /** Pictures of the published splits: segmentation with SBD's annotations (10,582 and 1,449), detection on 2007 + 2012 (16,551 and 4,952). */
 export const VOC_COUNTS = { segmentation: [10582, 1449], detection: [16551, 4952] } as const;
 
+/** Pictures of VOC 2012's test list for segmentation. Their masks are not published: nothing here trains or tests on them. */
+const VOC_TEST_PICTURES = 1456;
+
 async function readText(path: string): Promise<string> {
   return (await readBytes(path)).toString('utf8');
 }
@@ -166,9 +169,25 @@ async function findSbd(folders: readonly string[], root: string, year: string): 
   return new Map();
 }
 
+/** What is not as published of the test pictures, which have no masks; undefined where their list is not in the folder. */
+async function testListRemark(folder: string): Promise<string | undefined> {
+  const path = join(folder, 'ImageSets/Segmentation/test.txt');
+  if (!existsSync(path)) return undefined;
+  const names = new Set(await readList(path));
+  const there = new Set(await stems(join(folder, LAYOUT), '.jpg'));
+  const missing = [...names].filter((name) => !there.has(name)).length;
+  const said = (count: number): string => count.toLocaleString('en');
+  return joinRemarks(
+    names.size === VOC_TEST_PICTURES
+      ? undefined
+      : `its test list has ${said(names.size)} pictures, ${said(VOC_TEST_PICTURES)} are published`,
+    missing === 0 ? undefined : `pictures of its test list that are missing: ${said(missing)}`,
+  );
+}
+
 /**
  * VOC 2012 for segmentation, trained on with SBD's extra annotations where they are there: VOC's training pictures and all of SBD's, without those of VOC's
- * validation list, which is what testing uses. VOC's own mask is taken where both have one.
+ * validation list, which is what testing uses. VOC's own mask is taken where both have one. The test list, without masks, is only checked.
  */
 export async function loadVocSegmentation(folders: readonly string[]): Promise<VocSet<SegmentedPicture>> {
   const { root, years } = findVoc(folders);
@@ -193,7 +212,13 @@ export async function loadVocSegmentation(folders: readonly string[]): Promise<V
   const counts = VOC_COUNTS.segmentation;
   const remark = partRemark([samples.length, (test as string[]).length], counts);
   const without = sbd.size === 0 ? "without SBD's extra annotations" : undefined;
-  return vocSet(root, readSegmented, samples, (test as string[]).map(own), joinRemarks(without, remark));
+  return vocSet(
+    root,
+    readSegmented,
+    samples,
+    (test as string[]).map(own),
+    joinRemarks(without, remark, await testListRemark(folder)),
+  );
 }
 
 /** The first `limit` pictures of both splits, or all there are: for quick trials (`--limit`). */
