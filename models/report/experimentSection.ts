@@ -112,7 +112,8 @@ function medianText({ crossings }: TargetSummary, of: 'steps' | 'seconds'): stri
   const reached = crossings.flatMap(({ at }) => (at === undefined ? [] : [at[of]]));
   const median = censoredMedian(reached, crossings.length - reached.length);
   if (median === undefined) return crossings.length === 0 ? '' : 'not reached';
-  return Math.round(median).toLocaleString('en');
+  // A run of which it is not recorded how many images it had has no count of steps.
+  return Number.isNaN(median) ? '–' : Math.round(median).toLocaleString('en');
 }
 
 const targetText = ({ target: { metric, value } }: TargetSummary): string =>
