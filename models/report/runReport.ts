@@ -32,7 +32,7 @@ function columns(runs: readonly Run[]): Map<string, Run[]> {
 
 interface Row {
   readonly name: string;
-  readonly key: 'trainLoss' | 'trainAccuracy' | 'testAccuracy';
+  readonly key: 'trainLoss' | 'trainAccuracy' | 'testLoss' | 'testAccuracy' | 'meanIoU' | 'mAP';
   readonly unit: string;
   readonly logarithmic: boolean;
 }
@@ -43,6 +43,21 @@ const ROWS: readonly Row[] = [
   { name: 'training accuracy', key: 'trainAccuracy', unit: '%', logarithmic: false },
   { name: 'test accuracy', key: 'testAccuracy', unit: '%', logarithmic: false },
 ];
+
+/** Below these, where runs have them: of pictures with masks and with boxes. */
+const PICTURE_ROWS: readonly Row[] = [
+  { name: 'test loss', key: 'testLoss', unit: 'nats', logarithmic: true },
+  { name: 'mean IoU', key: 'meanIoU', unit: '%', logarithmic: false },
+  { name: 'mean average precision, 11 points', key: 'mAP', unit: '%', logarithmic: false },
+];
+
+const has = (run: Run, key: Row['key']): boolean => run.metrics.some((line) => line[key] !== undefined);
+
+/** The rows of some runs; those of pictures only where a run is of them. */
+function rowsOf(runs: readonly Run[]): readonly Row[] {
+  const ofPictures = runs.some((run) => has(run, 'meanIoU') || has(run, 'mAP'));
+  return ofPictures ? [...ROWS, ...PICTURE_ROWS.filter(({ key }) => runs.some((run) => has(run, key)))] : ROWS;
+}
 
 function charts(runs: readonly Run[]): string {
   const groups = [...columns(runs)];
@@ -56,10 +71,13 @@ function charts(runs: readonly Run[]): string {
       return `<li><i style="border-color:${color(sample)}"></i>${escapeHtml(name)}</li>`;
     })
     .join('');
-  const cells = ROWS.flatMap(({ name, key, unit, logarithmic }) =>
+  const cells = rowsOf(runs).flatMap(({ name, key, unit, logarithmic }) =>
     groups.map(([column, members]) => {
       const series = members.map((run): Series => {
-        const points = run.metrics.map((m): readonly [number, number] => [m.epoch, m[key]]);
+        const points = run.metrics.flatMap((m): (readonly [number, number])[] => {
+          const value = m[key];
+          return value === undefined ? [] : [[m.epoch, value]];
+        });
         return { label: `${arm(run)}, seed ${run.config.seed}`, color: color(run), points };
       });
       return lineChart(series, {
@@ -79,7 +97,15 @@ function charts(runs: readonly Run[]): string {
 
 const percent = (value: number): string => value.toFixed(2);
 
+/** Columns of runs on pictures with masks or boxes. */
+const PICTURE_COLUMNS: readonly (readonly [name: string, key: 'meanIoU' | 'mAP' | 'mAPArea'])[] = [
+  ['mean IoU %', 'meanIoU'],
+  ['mAP %, 11 points', 'mAP'],
+  ['mAP %, area', 'mAPArea'],
+];
+
 function table(runs: readonly Run[]): string {
+  const further = PICTURE_COLUMNS.filter(([, key]) => runs.some(({ metrics }) => metrics.at(-1)?.[key] !== undefined));
   const rows = runs.map((run) => {
     const last = run.metrics.at(-1);
     const best = run.metrics.reduce<EpochMetrics | undefined>(
@@ -107,10 +133,14 @@ function table(runs: readonly Run[]): string {
       config.batchSize,
       config.seed,
     ];
-    return `<tr>${[...head, ...cells].map((cell) => `<td>${escapeHtml(String(cell))}</td>`).join('')}</tr>`;
+    const pictures = further.map(([, key]) => {
+      const value = last?.[key];
+      return value === undefined ? '-' : percent(value);
+    });
+    return `<tr>${[...head, ...cells, ...pictures].map((cell) => `<td>${escapeHtml(String(cell))}</td>`).join('')}</tr>`;
   });
   const names = ['optimizer', 'recipe, data', 'keep probability', 'learning rate', 'batch', 'seed', 'epochs', 'train loss',
-    'train accuracy %', 'test accuracy %', 'best (epoch)', 'seconds']; // prettier-ignore
+    'train accuracy %', 'test accuracy %', 'best (epoch)', 'seconds', ...further.map(([name]) => name)]; // prettier-ignore
   return `<div class="scroll"><table><thead><tr>${names.map((name) => `<th>${name}</th>`).join('')}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`;
 }
 

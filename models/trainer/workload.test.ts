@@ -13,6 +13,7 @@ import { createOptimizer } from '../recipes.ts';
 import { predictionsSection } from '../report/predictions.ts';
 import type { Drawing } from '../report/predictions.ts';
 import { exampleBatches } from './exampleBatches.ts';
+import { renderRunReport } from '../report/runReport.ts';
 import { silentProgress } from './progress.ts';
 import { readPredictions, readRun } from './runFolder.ts';
 import { resumeTraining, runTraining } from './runTraining.ts';
@@ -100,6 +101,11 @@ test(
     await runTraining({ ...SEGMENTATION, epochs: 2, out: cut }, controls);
     await resumeTraining({ folder: cut, epochs: 4, dataDir: undefined, backend: undefined }, controls);
     assert.equal(measured(cut), measured(whole));
+
+    const html = renderRunReport([readRun(whole)]);
+    assert.match(html, /<th>mean IoU %<\/th><\/tr>/);
+    assert.ok(html.includes(`<td>${(last.meanIoU as number).toFixed(2)}</td></tr>`));
+    assert.match(html, /Adam: mean IoU/);
 
     const drawings = readPredictions(whole);
     assert.is(drawings.length, 3);
