@@ -84,8 +84,12 @@ function comparisonTable(experiment: Experiment, groups: readonly GroupSummary[]
     }),
   ]);
   const head = ['', 'paper', 'paper: difference', 'paper: p', `ours, last epoch`, 'ours, best epoch', 'runs', 'difference', '95 % interval', 'p']; // prettier-ignore
-  return `<h3>${escapeHtml(`Paper and ours: ${name}, ${unit}`)}</h3>${htmlTable(head, rows)}
-<p class="soft">Mean ± standard deviation (n − 1) over seeds. Differences are to the arm “${escapeHtml(groups[0]?.arms[0]?.arm.label ?? '')}” of the same heading (or to the arm
+  return `<h3>${escapeHtml(`Paper and ours: ${name}, ${unit}`)}</h3>${htmlTable(head, rows)}`;
+}
+
+/** How the tables above are to be read. */
+function comparisonNote(groups: readonly GroupSummary[]): string {
+  return `<p class="soft">Mean ± standard deviation (n − 1) over seeds. Differences are to the arm “${escapeHtml(groups[0]?.arms[0]?.arm.label ?? '')}” of the same heading (or to the arm
 without LRD that matches a control), on the last epoch; p is that of Welch’s test, two-sided, without correction for the number of tests. “best epoch” is chosen on the test set, by seed, and is shown for comparison only.
 The paper does not say whether it reports last or best, nor whether its deviation is with n or n − 1; its p is computed here from what it prints.</p>`;
 }
@@ -350,7 +354,7 @@ export function experimentSection(experiment: Experiment, outcome: ExperimentOut
 ${verdict(experiment, groups)}
 <h3>What differs from the paper’s setting</h3>${list(differences(arms, cells, experiment.seeds))}
 ${comparisonTable(experiment, groups)}
-${furtherTables(experiment, outcome)}
+${furtherTables(experiment, outcome)}${comparisonNote(groups)}
 ${experiment.figures.map((figure) => figureHtml(figure, context)).join('\n')}
 ${controlTable(experiment, groups)}
 ${timed ? '' : speedTable(groups)}
