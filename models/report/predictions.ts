@@ -59,11 +59,13 @@ function boxShape(box: DrawnBox, { width, height }: Drawing): string {
   const text = `${box.label}${box.score === undefined ? '' : ` ${box.score.toFixed(2)}`}${box.difficult === true ? ' (difficult)' : ''}`;
   const colour = colourOf(box.colour);
   // Above the box, or within it at the picture's upper edge; outlined, so that it can be read on anything.
+  // Not over the right edge; a bold letter is about .62 of the size wide.
+  const left = Math.max(0, Math.min(x + stroke, width - 0.62 * size * text.length));
   const baseline = y > size * 1.2 ? y - size * 0.25 : y + size;
   return (
     `<rect x="${x.toFixed(1)}" y="${y.toFixed(1)}" width="${((xmax - xmin) * width).toFixed(1)}" height="${((ymax - ymin) * height).toFixed(1)}" ` +
     `fill="none" stroke="${colour}" stroke-width="${stroke.toFixed(1)}"${dashes}/>` +
-    `<text x="${(x + stroke).toFixed(1)}" y="${baseline.toFixed(1)}" font-size="${size.toFixed(1)}" font-weight="600" fill="#fff" ` +
+    `<text x="${left.toFixed(1)}" y="${baseline.toFixed(1)}" font-size="${size.toFixed(1)}" font-weight="600" fill="#fff" ` +
     `stroke="#000" stroke-width="${(size / 5).toFixed(1)}" paint-order="stroke">${escapeHtml(text)}</text>`
   );
 }

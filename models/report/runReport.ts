@@ -48,7 +48,7 @@ const ROWS: readonly Row[] = [
 const PICTURE_ROWS: readonly Row[] = [
   { name: 'test loss', key: 'testLoss', unit: 'nats', logarithmic: true },
   { name: 'mean IoU', key: 'meanIoU', unit: '%', logarithmic: false },
-  { name: 'mean average precision, 11 points', key: 'mAP', unit: '%', logarithmic: false },
+  { name: 'mAP, 11 points', key: 'mAP', unit: '%', logarithmic: false },
 ];
 
 const has = (run: Run, key: Row['key']): boolean => run.metrics.some((line) => line[key] !== undefined);
