@@ -176,6 +176,9 @@ function explain(chosen: GpuAttempt | undefined, kind: AdapterKind): string {
 /** Bundlers for browsers may bring a `process` of their own. */
 const inNode = (): boolean => typeof process !== 'undefined' && process.versions?.node !== undefined;
 
+/** What was put in the place of `navigator.gpu` for tfjs's sake, in Node: its one adapter has its device already. */
+export const standIns = new WeakSet<object>();
+
 async function find(kind: AdapterKind): Promise<{ adapter: GPUAdapter | undefined; diagnosis: GpuDiagnosis }> {
   const browser = (globalThis as { navigator?: { gpu?: GPU } }).navigator?.gpu;
   let found: Found = {
@@ -183,7 +186,7 @@ async function find(kind: AdapterKind): Promise<{ adapter: GPUAdapter | undefine
     attempts: [{ source: 'navigator.gpu', adapter: undefined, outcome: 'this browser has no WebGPU' }],
     advice: ['Use a browser with WebGPU, over https or on localhost.'],
   };
-  if (browser !== undefined) found = await findInBrowser(browser, kind);
+  if (browser !== undefined && !standIns.has(browser)) found = await findInBrowser(browser, kind);
   else if (inNode()) found = await findInNode(kind);
   const { adapter, attempts, advice } = found;
   const chosen = adapter === undefined ? undefined : attempts.at(-1);

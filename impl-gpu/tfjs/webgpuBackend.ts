@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import type { AdapterDescription, AdapterKind } from '../device/gpu.ts';
-import { openGpu } from '../device/gpu.ts';
+import { openGpu, standIns } from '../device/gpu.ts';
 
 /** What `useWebGpu` started. */
 export interface WebGpuInUse {
@@ -19,6 +19,7 @@ function provideNavigator(adapter: GPUAdapter): void {
   const { navigator } = scope as { navigator: { gpu?: unknown } };
   if (navigator.gpu === undefined) {
     const gpu = { requestAdapter: () => Promise.resolve(adapter) };
+    standIns.add(gpu);
     Object.defineProperty(navigator, 'gpu', { value: gpu, configurable: true });
   }
 }

@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import * as assert from 'uvu/assert';
 import { suite } from '../../../conformance/harness/suite.ts';
 import { useBackend } from '../../../models/backend.ts';
+import { openGpu } from '../../device/gpu.ts';
 import { cpuStorage } from './cpu.ts';
 import { TFJS_VERSION, requireTfjsVersion } from './version.ts';
 import { wasmHeap } from './wasm.ts';
@@ -100,6 +101,12 @@ test('webgpu: a variable in a flat buffer is read, sliced into products and copi
   );
   [variable, clone, product, gpu.tensorRef].forEach((tensor) => tensor.dispose());
   buffer.destroy();
+});
+
+test('webgpu: beside the device that tfjs has, another can be opened', async () => {
+  await useBackend('webgpu');
+  const { device } = await openGpu();
+  device.destroy();
 });
 
 test.run();
