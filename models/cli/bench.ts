@@ -60,13 +60,7 @@ export async function benchCommand(args: readonly string[]): Promise<void> {
   const suites = SUITES.filter(({ name, extra }) =>
     options.positionals.length === 0 ? extra !== true : options.positionals.includes(name),
   );
-  const pattern = options.text('only');
-  let only: RegExp | undefined;
-  try {
-    only = pattern === undefined ? undefined : new RegExp(pattern);
-  } catch {
-    throw new UsageError(`--only must be a regular expression, got ${JSON.stringify(pattern)}`);
-  }
+  const only = options.pattern('only');
   const seconds = options.number('group-seconds', 'a number above 0', (value) => value > 0);
   const comparePath = options.text('compare');
   const before = comparePath === undefined ? undefined : readResult(comparePath);
@@ -81,7 +75,7 @@ export async function benchCommand(args: readonly string[]): Promise<void> {
     onGroup: (group) => console.log(groupText(group)),
   });
   if (result.suites.every(({ groups }) => groups.length === 0)) {
-    throw new UsageError(`--only must match the name of a group, got ${JSON.stringify(pattern)}`);
+    throw new UsageError(`--only must match the name of a group, got ${JSON.stringify(only?.source)}`);
   }
   for (const warning of result.warnings) console.log(`warning: ${warning}`);
   if (before !== undefined) printComparison(comparePath as string, before, result);

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { BACKENDS } from '../backend.ts';
-import { JobError, UsageError, unknownName } from '../errors.ts';
+import { JobError, UsageError } from '../errors.ts';
 import { EXPERIMENTS, findExperiment } from '../experiments/catalogue.ts';
 import { runCrew } from '../experiments/crew.ts';
 import type { Experiment } from '../experiments/experiment.ts';
@@ -15,10 +15,8 @@ import { consoleProgress } from '../trainer/progress.ts';
 import { StoppedError } from '../trainer/train.ts';
 import { checkWorkloadData } from '../trainer/workload.ts';
 import type { Arguments } from './options.ts';
-import { parse, readCrop } from './options.ts';
-
-const atLeast1 = (value: number): boolean => Number.isInteger(value) && value >= 1;
-const WHOLE = 'a whole number of at least 1';
+import { parse, readCheckpointSeconds, readCrop } from './options.ts';
+import { stoppable } from './stop.ts';
 
 const OPTIONS = {
   seeds: { type: 'string' },
@@ -47,28 +45,13 @@ function readOverlay(options: Arguments): Overlay {
   const given: Overlay = {
     recipe,
     data: options.text('data'),
-    epochs: options.number('epochs', WHOLE, atLeast1),
-    batchSize: options.number('batch-size', WHOLE, atLeast1),
-    width: options.number('width', WHOLE, atLeast1),
-    limit: options.number('limit', WHOLE, atLeast1),
+    epochs: options.whole('epochs'),
+    batchSize: options.whole('batch-size'),
+    width: options.whole('width'),
+    limit: options.whole('limit'),
     crop: readCrop(options),
   };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-}
-
-function readPattern(options: Arguments): RegExp | undefined {
-  const text = options.text('only');
-  try {
-    return text === undefined ? undefined : new RegExp(text);
-  } catch {
-    throw new UsageError(`--only must be a regular expression, got ${JSON.stringify(text)}`);
-  }
-}
-
-function readChoice<T extends string>(options: Arguments, name: string, choices: readonly T[], otherwise: T): T {
-  const given = options.text(name) ?? otherwise;
-  if (!(choices as readonly string[]).includes(given)) throw unknownName(`--${name}`, given, choices);
-  return given as T;
 }
 
 /** At the small scale, the embedded digits stand in for MNIST where it is not found. Any other set that is missing ends the call. */
@@ -141,13 +124,13 @@ export async function experimentCommand(args: readonly string[]): Promise<void> 
   }
   if (extra.length > 0) throw new UsageError(`lrd experiment takes one NAME, got also ${extra.join(' ')}`);
   const experiment = findExperiment(name);
-  const scale = readChoice(options, 'scale', SCALES, 'full');
-  const backend = readChoice(options, 'backend', BACKENDS, 'auto');
-  const seeds = options.number('seeds', WHOLE, atLeast1) ?? (scale === 'small' ? 1 : experiment.seeds);
-  const workers = options.number('workers', WHOLE, atLeast1) ?? 1;
-  const checkpointSeconds = options.number('checkpoint-seconds', 'a number of at least 0', (x) => x >= 0) ?? 60;
+  const scale = options.choice('scale', SCALES) ?? 'full';
+  const backend = options.choice('backend', BACKENDS) ?? 'auto';
+  const seeds = options.whole('seeds') ?? (scale === 'small' ? 1 : experiment.seeds);
+  const workers = options.whole('workers') ?? 1;
+  const checkpointSeconds = readCheckpointSeconds(options);
   const overlay = readOverlay(options);
-  const only = readPattern(options);
+  const only = options.pattern('only');
   const out = options.text('out') ?? join('runs', 'experiments');
   const dataDir = options.text('data-dir');
   const store = new Store(out);
@@ -168,32 +151,24 @@ export async function experimentCommand(args: readonly string[]): Promise<void> 
     await runCrew(workers, args, store, plan);
     return;
   }
-  const stop = new AbortController();
-  const onSignal = (): void => {
-    process.stderr.write('\nstopping after this step\n');
-    stop.abort();
-  };
-  process.once('SIGINT', onSignal);
-  process.once('SIGTERM', onSignal);
   try {
-    const { done, failed } = await work({
-      store,
-      cells: plan.cells,
-      dataDir,
-      backend,
-      checkpointSeconds,
-      keepCheckpoints: options.flag('keep-checkpoints'),
-      progress: consoleProgress(),
-      signal: stop.signal,
-    });
+    const { done, failed } = await stoppable((signal) =>
+      work({
+        store,
+        cells: plan.cells,
+        dataDir,
+        backend,
+        checkpointSeconds,
+        keepCheckpoints: options.flag('keep-checkpoints'),
+        progress: consoleProgress(),
+        signal,
+      }),
+    );
     if (inCrew) return;
     if (failed.length > 0) throw new JobError(`${failed.length} of ${plan.cells.length} cells failed: ${failed[0]}`);
     console.log(`${done} of ${plan.cells.length} cells done; lrd report ${out} --out FILE.html shows them`);
   } catch (error) {
     if (!(error instanceof StoppedError)) throw error;
     throw new JobError(`${error.message}; the same command goes on`);
-  } finally {
-    process.removeListener('SIGINT', onSignal);
-    process.removeListener('SIGTERM', onSignal);
   }
 }

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import type { ParseArgsConfig } from 'node:util';
 import { parseSeed } from '../../impl-gpu/random.ts';
-import { UsageError } from '../errors.ts';
+import { UsageError, unknownName } from '../errors.ts';
 
 type Options = NonNullable<ParseArgsConfig['options']>;
 type Values = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
@@ -14,6 +14,12 @@ export interface Arguments {
   flag(name: string): boolean;
   /** A finite number that satisfies `holds`, or undefined when it was left out. */
   number(name: string, rule: string, holds: (value: number) => boolean): number | undefined;
+  /** A whole number of at least 1, or undefined when it was left out. */
+  whole(name: string): number | undefined;
+  /** One of `choices`, or undefined when it was left out. */
+  choice<T extends string>(name: string, choices: readonly T[]): T | undefined;
+  /** A regular expression, or undefined when it was left out. */
+  pattern(name: string): RegExp | undefined;
 }
 
 /** Parses a subcommand's arguments. Throws a `UsageError` that names the argument that is unknown, or lacks its value. */
@@ -28,21 +34,42 @@ export function parse(args: readonly string[], options: Options): Arguments {
     throw new UsageError(`${(line ?? '').replace(/\. To specify.*$/, '')}; options: ${known.join(', ')}`);
   }
   const text = (name: string): string | undefined => values[name] as string | undefined;
+  const number: Arguments['number'] = (name, rule, holds) => {
+    const given = text(name);
+    if (given === undefined) return undefined;
+    const value = given.trim() === '' ? NaN : Number(given);
+    if (!Number.isFinite(value) || !holds(value)) {
+      throw new UsageError(`--${name} must be ${rule}, got ${JSON.stringify(given)}`);
+    }
+    return value;
+  };
   return {
     positionals,
     text,
     texts: (name) => (values[name] ?? []) as string[],
     flag: (name) => values[name] === true,
-    number: (name, rule, holds) => {
+    number,
+    whole: (name) => number(name, 'a whole number of at least 1', (value) => Number.isInteger(value) && value >= 1),
+    choice: (name, choices) => {
       const given = text(name);
-      if (given === undefined) return undefined;
-      const value = given.trim() === '' ? NaN : Number(given);
-      if (!Number.isFinite(value) || !holds(value)) {
-        throw new UsageError(`--${name} must be ${rule}, got ${JSON.stringify(given)}`);
+      const known = choices.find((choice) => choice === given);
+      if (given !== undefined && known === undefined) throw unknownName(`--${name}`, given, choices);
+      return known;
+    },
+    pattern: (name) => {
+      const given = text(name);
+      try {
+        return given === undefined ? undefined : new RegExp(given);
+      } catch {
+        throw new UsageError(`--${name} must be a regular expression, got ${JSON.stringify(given)}`);
       }
-      return value;
     },
   };
+}
+
+/** `--checkpoint-seconds`, 60 when it was left out. */
+export function readCheckpointSeconds(options: Arguments): number {
+  return options.number('checkpoint-seconds', 'a number of at least 0', (value) => value >= 0) ?? 60;
 }
 
 /** `--seed` as a bigint, or undefined when it was left out. */

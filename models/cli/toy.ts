@@ -29,15 +29,14 @@ export function toyCommand(args: readonly string[]): void {
     start: { type: 'string', multiple: true },
     seed: { type: 'string' },
   });
-  const atLeast1 = (value: number): boolean => Number.isInteger(value) && value >= 1;
   const rules = options.texts('rule');
   const unknown = rules.find((rule) => !Object.hasOwn(RULES, rule));
   if (unknown !== undefined) throw unknownName('--rule', unknown, Object.keys(RULES));
   const starts = options.texts('start').map(readStart);
   const keepProbability = options.number('keep', 'a number in [2^-16, 1]', (p) => p >= 2 ** -16 && p <= 1);
   const learningRate = options.number('lr', 'a number above 0', (value) => value > 0);
-  const steps = options.number('steps', 'a whole number of at least 1', atLeast1);
-  const grid = options.number('grid', 'a whole number of at least 1', atLeast1);
+  const steps = options.whole('steps');
+  const grid = options.whole('grid');
   const seed = readSeed(options);
   const result = runToy({
     ...(rules.length === 0 ? {} : { rules: rules as RuleName[] }),

@@ -4,7 +4,6 @@ import { AUGMENTATIONS } from '../data/augmentation.ts';
 import { checkDataSetName } from '../data/catalogue.ts';
 import { JobError, UsageError, unknownName } from '../errors.ts';
 import { OPTIMIZERS, RECIPE_NAMES, findRecipe } from '../recipes.ts';
-import type { Evaluation } from '../segmentation/task.ts';
 import { EVALUATIONS } from '../segmentation/task.ts';
 import { consoleProgress } from '../trainer/progress.ts';
 import { parseRegularizers } from '../trainer/regularizers.ts';
@@ -15,29 +14,10 @@ import type { ResumeRequest } from '../trainer/runTraining.ts';
 import { parseSchedules } from '../trainer/schedules/parse.ts';
 import { StoppedError } from '../trainer/train.ts';
 import type { Arguments } from './options.ts';
-import { parse, readCrop, readSeed } from './options.ts';
+import { parse, readCheckpointSeconds, readCrop, readSeed } from './options.ts';
+import { stoppable } from './stop.ts';
 
 const above0 = (value: number): boolean => value > 0;
-const atLeast1 = (value: number): boolean => Number.isInteger(value) && value >= 1;
-
-function readCheckpointSeconds(options: Arguments): number {
-  return options.number('checkpoint-seconds', 'a number of at least 0', (value) => value >= 0) ?? 60;
-}
-
-function readAugment(options: Arguments): string | undefined {
-  const given = options.text('augment');
-  if (given !== undefined && !AUGMENTATIONS.some((name) => name === given)) {
-    throw unknownName('--augment', given, AUGMENTATIONS);
-  }
-  return given;
-}
-
-function readEvaluation(options: Arguments): Evaluation | undefined {
-  const given = options.text('evaluate');
-  const known = EVALUATIONS.find((name) => name === given);
-  if (given !== undefined && known === undefined) throw unknownName('--evaluate', given, EVALUATIONS);
-  return known;
-}
 
 /** `epsilonMode` -> `epsilon-mode`. */
 const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
@@ -111,8 +91,7 @@ export function parseTraining(args: readonly string[]): ResolvedRequest & { chec
   findRecipe(recipe);
   const optimizer = options.text('optimizer') ?? 'sgdm';
   if (!OPTIMIZERS.includes(optimizer)) throw unknownName('--optimizer', optimizer, OPTIMIZERS);
-  const engine = options.text('engine');
-  if (engine !== undefined && !ENGINES.includes(engine)) throw unknownName('--engine', engine, ENGINES);
+  const engine = options.choice('engine', ENGINES);
   const data = options.text('data');
   if (data !== undefined) checkDataSetName(data);
   const request = resolveRequest({
@@ -126,16 +105,16 @@ export function parseTraining(args: readonly string[]): ResolvedRequest & { chec
     hyper: readHyper(options, optimizer),
     regularizers: parseRegularizers(options.texts('regularizer')),
     schedules: parseSchedules(options.texts('schedule')),
-    batchSize: options.number('batch-size', 'a whole number of at least 1', atLeast1),
-    epochs: options.number('epochs', 'a whole number of at least 1', atLeast1),
+    batchSize: options.whole('batch-size'),
+    epochs: options.whole('epochs'),
     seed: readSeed(options),
     backend: options.text('backend'),
     engine,
-    width: options.number('width', 'a whole number of at least 1', atLeast1),
-    limit: options.number('limit', 'a whole number of at least 1', atLeast1),
-    augment: readAugment(options),
+    width: options.whole('width'),
+    limit: options.whole('limit'),
+    augment: options.choice('augment', AUGMENTATIONS),
     crop: readCrop(options),
-    evaluation: readEvaluation(options),
+    evaluation: options.choice('evaluate', EVALUATIONS),
     init: options.text('init'),
     out: options.text('out'),
     tensorBoard: options.flag('tensorboard'),
@@ -157,7 +136,7 @@ export function parseResume(args: readonly string[]): ResumeRequest & { checkpoi
   }
   return {
     folder: options.text('resume') as string,
-    epochs: options.number('epochs', 'a whole number of at least 1', atLeast1),
+    epochs: options.whole('epochs'),
     dataDir: options.text('data-dir'),
     backend: options.text('backend'),
     checkpointSeconds: readCheckpointSeconds(options),
@@ -169,32 +148,24 @@ export function parseResume(args: readonly string[]): ResumeRequest & { checkpoi
  * Ctrl-C stops behind a checkpoint.
  */
 export async function trainCommand(args: readonly string[]): Promise<void> {
-  const stop = new AbortController();
-  const onSignal = (): void => {
-    process.stderr.write('\nstopping after this step\n');
-    stop.abort();
-  };
-  process.once('SIGINT', onSignal);
-  process.once('SIGTERM', onSignal);
-  const controls = { progress: consoleProgress(), signal: stop.signal };
   const resumes = args.some((argument) => argument === '--resume' || argument.startsWith('--resume='));
   let folder = 'DIR';
   try {
-    if (resumes) {
-      const { checkpointSeconds, ...request } = parseResume(args);
-      ({ folder } = request);
-      await resumeTraining(request, { ...controls, checkpointSeconds });
-    } else {
-      const { checkpointSeconds, ...request } = parseTraining(args);
-      folder = request.out ?? defaultFolder(request);
-      await runTraining(request, { ...controls, checkpointSeconds });
-    }
+    await stoppable(async (signal) => {
+      const controls = { progress: consoleProgress(), signal };
+      if (resumes) {
+        const { checkpointSeconds, ...request } = parseResume(args);
+        ({ folder } = request);
+        await resumeTraining(request, { ...controls, checkpointSeconds });
+      } else {
+        const { checkpointSeconds, ...request } = parseTraining(args);
+        folder = request.out ?? defaultFolder(request);
+        await runTraining(request, { ...controls, checkpointSeconds });
+      }
+    });
   } catch (error) {
     if (!(error instanceof StoppedError)) throw error;
     throw new JobError(`${error.message}; go on with: lrd train --resume ${folder}`);
-  } finally {
-    process.removeListener('SIGINT', onSignal);
-    process.removeListener('SIGTERM', onSignal);
   }
   console.log(folder);
 }

@@ -1,9 +1,15 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { JobError } from '../errors.ts';
+import type { ImageSet, Split } from './dataSet.ts';
+import { partRemark } from './dataSet.ts';
+import { prepareDecoder } from './decode.ts';
 import type { ImageFiles } from './fileImages.ts';
-import { fileImages } from './fileImages.ts';
-import type { Split } from './dataSet.ts';
+import { FILE_AUGMENTATIONS, fileImages } from './fileImages.ts';
+
+/** Mean and deviation of ImageNet's channels as everyone uses them (pytorch/examples, imagenet/main.py). */
+const IMAGENET_MEAN: readonly number[] = [0.485, 0.456, 0.406];
+const IMAGENET_STD: readonly number[] = [0.229, 0.224, 0.225];
 
 /** The files of one class, by name within `folder`. */
 export interface ClassFiles {
@@ -61,4 +67,62 @@ export function classSplit(classes: readonly ClassFiles[], files: Pick<ImageFile
     return join(folder, names[fileOf[index] as number] as string);
   };
   return { count: classOf.length, labels: classOf, images: fileImages({ ...files, count: classOf.length, path }) };
+}
+
+/** What ImageNet and its relatives differ in. */
+interface ClassFolders {
+  readonly name: string;
+  readonly root: string;
+  /** In label order. */
+  readonly classes: readonly string[];
+  readonly train: readonly ClassFiles[];
+  readonly test: readonly ClassFiles[];
+  readonly files: Pick<ImageFiles, 'shape' | 'sizes'>;
+  /** Images of the whole set. */
+  readonly whole: readonly [number, number];
+}
+
+/** The training files of each class, where `folderOf` says. */
+export function trainingFiles(
+  classes: readonly string[],
+  folderOf: (wnid: string) => string,
+): Promise<readonly ClassFiles[]> {
+  return Promise.all(
+    classes.map(async (wnid): Promise<ClassFiles> => {
+      const folder = folderOf(wnid);
+      return { folder, files: await listImages(folder) };
+    }),
+  );
+}
+
+/** A streamed set of images in class folders. Throws a `JobError` when a split is empty. */
+export async function classFolderSet({
+  name,
+  root,
+  classes,
+  files,
+  whole,
+  ...splits
+}: ClassFolders): Promise<ImageSet> {
+  await prepareDecoder();
+  const train = classSplit(splits.train, files);
+  const test = classSplit(splits.test, files);
+  const counts = [train.count, test.count] as const;
+  if (counts.includes(0))
+    throw new JobError(`${root}: ${counts[0]} training images and ${counts[1]} validation images`);
+  const remark = partRemark(counts, whole);
+  return {
+    name,
+    shape: files.shape,
+    classes,
+    maximum: 255,
+    mean: IMAGENET_MEAN,
+    std: IMAGENET_STD,
+    augmentation: 'resized-crop-flip',
+    augmentations: FILE_AUGMENTATIONS,
+    train,
+    test,
+    source: root,
+    ...(remark === undefined ? {} : { remark }),
+  };
 }

@@ -3,16 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { JobError } from '../errors.ts';
 import type { ClassFiles } from './classFolders.ts';
-import { classSplit, listClasses, listImages } from './classFolders.ts';
+import { classFolderSet, listClasses, listImages, trainingFiles } from './classFolders.ts';
 import type { ImageSet } from './dataSet.ts';
-import { partRemark } from './dataSet.ts';
-import { prepareDecoder } from './decode.ts';
-import { FILE_AUGMENTATIONS } from './fileImages.ts';
 import { findPlace, notFound } from './locate.ts';
-
-/** Mean and deviation of ImageNet's channels as everyone uses them (pytorch/examples, imagenet/main.py). */
-export const IMAGENET_MEAN: readonly number[] = [0.485, 0.456, 0.406];
-export const IMAGENET_STD: readonly number[] = [0.229, 0.224, 0.225];
 
 /** Tests see the middle 224 pixels of images whose shorter side was resized to 256 (the same source). */
 const FILES = { shape: [224, 224, 3], sizes: { resized: 256 } } as const;
@@ -102,30 +95,14 @@ export async function loadImageNet(folders: readonly string[]): Promise<ImageSet
   const root = findPlace(folders, name, ['ILSVRC2012', 'ILSVRC/Data/CLS-LOC'], ['train']);
   const classes = root === undefined ? [] : await listClasses(join(root, 'train'));
   if (root === undefined || classes.length === 0) throw notFound(name, 'train/<wnid>/*.JPEG', folders);
-  const train = await Promise.all(
-    classes.map(async (wnid): Promise<ClassFiles> => {
-      const folder = join(root, 'train', wnid);
-      return { folder, files: await listImages(folder) };
-    }),
-  );
-  await prepareDecoder();
-  const splits = [classSplit(train, FILES), classSplit(await readValidation(root, classes), FILES)] as const;
-  const counts = [splits[0].count, splits[1].count] as const;
-  if (counts.includes(0))
-    throw new JobError(`${root}: ${counts[0]} training images and ${counts[1]} validation images`);
-  const remark = partRemark(counts, [1_281_167, 50_000]);
-  return {
+  const train = await trainingFiles(classes, (wnid) => join(root, 'train', wnid));
+  return classFolderSet({
     name,
-    shape: FILES.shape,
+    root,
     classes,
-    maximum: 255,
-    mean: IMAGENET_MEAN,
-    std: IMAGENET_STD,
-    augmentation: 'resized-crop-flip',
-    augmentations: FILE_AUGMENTATIONS,
-    train: splits[0],
-    test: splits[1],
-    source: root,
-    ...(remark === undefined ? {} : { remark }),
-  };
+    train,
+    test: await readValidation(root, classes),
+    files: FILES,
+    whole: [1_281_167, 50_000],
+  });
 }

@@ -2,13 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { JobError } from '../errors.ts';
 import type { ClassFiles } from './classFolders.ts';
-import { classSplit, listClasses, listImages } from './classFolders.ts';
+import { classFolderSet, listClasses, listImages, trainingFiles } from './classFolders.ts';
 import type { ImageSet } from './dataSet.ts';
-import { partRemark } from './dataSet.ts';
-import { prepareDecoder } from './decode.ts';
-import { FILE_AUGMENTATIONS } from './fileImages.ts';
 import { findPlace, notFound } from './locate.ts';
-import { IMAGENET_MEAN, IMAGENET_STD } from './imageNet.ts';
 
 const FILES = { shape: [64, 64, 3], sizes: 'fixed' } as const;
 
@@ -45,12 +41,7 @@ export async function loadTinyImageNet(folders: readonly string[]): Promise<Imag
   const root = findPlace(folders, name, ['tiny-imagenet-200'], ['wnids.txt']);
   if (root === undefined) throw notFound(name, 'wnids.txt', folders);
   const classes = await listClasses(join(root, 'train'));
-  const train = await Promise.all(
-    classes.map(async (wnid): Promise<ClassFiles> => {
-      const folder = join(root, 'train', wnid, 'images');
-      return { folder, files: await listImages(folder) };
-    }),
-  );
+  const train = await trainingFiles(classes, (wnid) => join(root, 'train', wnid, 'images'));
   const annotated = await readAnnotations(join(root, 'val', 'val_annotations.txt'), classes);
   // Cut copies list more than they hold.
   const present = new Set(await listImages(join(root, 'val', 'images')));
@@ -58,24 +49,5 @@ export async function loadTinyImageNet(folders: readonly string[]): Promise<Imag
     folder: join(root, 'val', 'images'),
     files: (annotated.get(wnid) as string[]).filter((file) => present.has(file)),
   }));
-  await prepareDecoder();
-  const splits = [classSplit(train, FILES), classSplit(test, FILES)] as const;
-  const counts = [splits[0].count, splits[1].count] as const;
-  if (counts.includes(0))
-    throw new JobError(`${root}: ${counts[0]} training images and ${counts[1]} validation images`);
-  const remark = partRemark(counts, [100_000, 10_000]);
-  return {
-    name,
-    shape: FILES.shape,
-    classes,
-    maximum: 255,
-    mean: IMAGENET_MEAN,
-    std: IMAGENET_STD,
-    augmentation: 'resized-crop-flip',
-    augmentations: FILE_AUGMENTATIONS,
-    train: splits[0],
-    test: splits[1],
-    source: root,
-    ...(remark === undefined ? {} : { remark }),
-  };
+  return classFolderSet({ name, root, classes, train, test, files: FILES, whole: [100_000, 10_000] });
 }

@@ -1,11 +1,10 @@
 import * as tf from '@tensorflow/tfjs';
-import { permutation } from '../../impl-gpu/random.ts';
 import type { Net } from '../nets/net.ts';
-import { Draws } from '../raster/draws.ts';
 import { toInputs } from '../raster/normalize.ts';
 import { resizePicture } from '../raster/raster.ts';
-import { exampleBatches } from '../trainer/exampleBatches.ts';
-import type { Task } from '../trainer/task.ts';
+import type { Examples } from '../trainer/exampleBatches.ts';
+import { exampleBatches, trainingExamples } from '../trainer/exampleBatches.ts';
+import type { Task, Updater } from '../trainer/task.ts';
 import type { LabelledPicture } from './augment.ts';
 import { augment } from './augment.ts';
 import type { JudgedPicture } from './averagePrecision.ts';
@@ -14,23 +13,17 @@ import type { GroundTruth } from './boxes.ts';
 import { SSD300_SIDE, defaultBoxes } from './defaultBoxes.ts';
 import type { Detection } from './detect.ts';
 import { detect } from './detect.ts';
-import type { Predictions } from './multiboxLoss.ts';
-import type { TargetBatch } from './multiboxLoss.ts';
+import type { Predictions, TargetBatch } from './multiboxLoss.ts';
 import { multiboxLoss, targetBatch } from './multiboxLoss.ts';
 import { targetsOf } from './targets.ts';
-
-interface Examples {
-  readonly count: number;
-  read(index: number): Promise<LabelledPicture>;
-}
 
 export interface DetectionTaskOptions {
   readonly net: Net<Predictions>;
   /** The background counts. */
   readonly classes: number;
-  readonly train: Examples;
-  readonly test: Examples;
-  readonly optimizer: { applyGradients(gradients: tf.NamedTensorMap): void };
+  readonly train: Examples<LabelledPicture>;
+  readonly test: Examples<LabelledPicture>;
+  readonly optimizer: Updater;
   /** Take each picture whole, without augmentation. Default false. */
   readonly plain?: boolean;
   /** Pictures that are tested at a time; the loss is normalised by their matches. Default 8. */
@@ -102,14 +95,9 @@ export function detection(options: DetectionTaskOptions): Task<LabelledPicture[]
   const variables = net.parameters.map(({ variable }) => variable);
   return {
     examples: train.count,
-    batches: ({ batchSize, seed, epoch, first }) =>
-      exampleBatches(
-        permutation({ seed, stream: 'shuffling', step: epoch }, train.count),
-        { batchSize, first },
-        async (example) => {
-          const labelled = await train.read(example);
-          return plain ? toSide(labelled) : augment(labelled, SSD300_SIDE, new Draws({ seed, epoch, example }));
-        },
+    batches: (request) =>
+      trainingExamples(train, request, (example, draws) =>
+        plain ? toSide(example) : augment(example, SSD300_SIDE, draws),
       ),
     step: async (batch, step) => {
       const figures = tf.tidy(() => {

@@ -1,12 +1,11 @@
 import * as tf from '@tensorflow/tfjs';
-import { permutation } from '../../impl-gpu/random.ts';
 import type { Net } from '../nets/net.ts';
-import { Draws } from '../raster/draws.ts';
 import { toInputs } from '../raster/normalize.ts';
 import type { Mask, Picture } from '../raster/raster.ts';
 import { resizeMask, resizePicture } from '../raster/raster.ts';
-import { exampleBatches } from '../trainer/exampleBatches.ts';
-import type { Task } from '../trainer/task.ts';
+import type { Examples } from '../trainer/exampleBatches.ts';
+import { trainingExamples } from '../trainer/exampleBatches.ts';
+import type { Task, Updater } from '../trainer/task.ts';
 import type { SegmentedPicture } from './augment.ts';
 import { augment, fittingSide, middle, padToFit } from './augment.ts';
 import type { LabelBatch, SegmentationLogits } from './loss.ts';
@@ -43,17 +42,12 @@ export function shrink({ picture, mask }: SegmentedPicture, crop: number): Segme
   return { picture: resizePicture(picture, width, height), mask: resizeMask(mask, width, height) };
 }
 
-interface Examples {
-  readonly count: number;
-  read(index: number): Promise<SegmentedPicture>;
-}
-
 export interface SegmentationOptions {
   readonly net: Net<SegmentationLogits>;
   readonly classes: number;
-  readonly train: Examples;
-  readonly test: Examples;
-  readonly optimizer: { applyGradients(gradients: tf.NamedTensorMap): void };
+  readonly train: Examples<SegmentedPicture>;
+  readonly test: Examples<SegmentedPicture>;
+  readonly optimizer: Updater;
   /** Side of the training crops, 8k + 1. Default 473. With less, all pictures are shrunk in proportion, those of tests too. */
   readonly crop?: number;
   /** Take each picture whole, without augmentation. Default false. */
@@ -98,15 +92,11 @@ export function segmentation(options: SegmentationOptions): Task<SegmentedPictur
 
   return {
     examples: train.count,
-    batches: ({ batchSize, seed, epoch, first }) =>
-      exampleBatches(
-        permutation({ seed, stream: 'shuffling', step: epoch }, train.count),
-        { batchSize, first },
-        async (example) => {
-          const whole = shrink(await train.read(example), crop);
-          return plain ? middle(whole, context) : augment(whole, crop, new Draws({ seed, epoch, example }));
-        },
-      ),
+    batches: (request) =>
+      trainingExamples(train, request, (example, draws) => {
+        const whole = shrink(example, crop);
+        return plain ? middle(whole, context) : augment(whole, crop, draws);
+      }),
     step: async (batch, step) => {
       const values = tf.tidy(() => {
         const inputs = toInputs(batch.map(({ picture }) => picture));

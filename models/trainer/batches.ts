@@ -3,6 +3,7 @@ import { sizeOf } from '../../impl-gpu/shape.ts';
 import type { View } from '../data/augmentation.ts';
 import type { ImageSet, Split } from '../data/dataSet.ts';
 import { Draws } from '../raster/draws.ts';
+import { readAhead } from './readAhead.ts';
 
 /** One mini-batch on the host: normalised pixels and class numbers. */
 export interface Batch {
@@ -33,7 +34,13 @@ function normalise(bytes: Uint8Array, tables: readonly Float32Array[]): Float32A
 
 type ViewOf = (index: number) => View;
 
-async function gather(set: ImageSet, split: Split, indices: Uint32Array, viewOf: ViewOf): Promise<Batch> {
+async function gather(
+  set: ImageSet,
+  split: Split,
+  indices: Uint32Array,
+  tables: readonly Float32Array[],
+  viewOf: ViewOf,
+): Promise<Batch> {
   const size = sizeOf(set.shape);
   const bytes = new Uint8Array(indices.length * size);
   const labels = new Int32Array(indices.length);
@@ -44,35 +51,21 @@ async function gather(set: ImageSet, split: Split, indices: Uint32Array, viewOf:
     if (read !== undefined) reading.push(read);
   });
   if (reading.length > 0) await Promise.all(reading);
-  return { count: indices.length, inputs: normalise(bytes, inputTables(set)), labels };
+  return { count: indices.length, inputs: normalise(bytes, tables), labels };
 }
 
-/** Makes batches of `order` from position `start` on, `ahead` of them before they are asked for. */
-async function* batchesOf(
+/** Batches of `order` from batch `first` on, some of them made ahead where images come from files. */
+function batchesOf(
   set: ImageSet,
   split: Split,
   order: Uint32Array,
-  { batchSize, start = 0, viewOf }: { batchSize: number; start?: number; viewOf: ViewOf },
+  { batchSize, first = 0, viewOf }: { batchSize: number; first?: number; viewOf: ViewOf },
 ): AsyncGenerator<Batch, void, undefined> {
   const ahead = split.images.streamed ? AHEAD : 0;
-  const waiting: Promise<Batch>[] = [];
-  let next = start;
-  const begin = (): void => {
-    const batch = gather(set, split, order.subarray(next, next + batchSize), viewOf);
-    // What fails ahead of time is told when its turn comes, or never when training ends before.
-    batch.catch(() => undefined);
-    waiting.push(batch);
-    next += batchSize;
-  };
-  try {
-    while (next < order.length || waiting.length > 0) {
-      while (next < order.length && waiting.length <= ahead) begin();
-      yield await (waiting.shift() as Promise<Batch>);
-    }
-  } finally {
-    // Nothing goes on reading behind the back of whoever stopped.
-    await Promise.allSettled(waiting);
-  }
+  const tables = inputTables(set);
+  return readAhead({ first, end: Math.ceil(order.length / batchSize), ahead }, (batch) =>
+    gather(set, split, order.subarray(batch * batchSize, (batch + 1) * batchSize), tables, viewOf),
+  );
 }
 
 /**
@@ -90,7 +83,7 @@ export function trainingBatches(
   const { augmentation } = set;
   const viewOf = (example: number): View =>
     augmentation === 'none' ? 'plain' : { augmentation, draws: new Draws({ seed, epoch, example }) };
-  return batchesOf(set, set.train, order, { batchSize, start: first * batchSize, viewOf });
+  return batchesOf(set, set.train, order, { batchSize, first, viewOf });
 }
 
 /** The test set in order, as it is. */
