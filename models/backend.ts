@@ -68,12 +68,17 @@ function tfjsName(backend: Running): string {
   return backend === 'node' || backend === 'node-gpu' ? 'tensorflow' : backend;
 }
 
+/** Throws a `UsageError` for a name that `--backend` does not take. Starts nothing. */
+export function checkBackendName(name: string): asserts name is BackendName {
+  if (!(BACKENDS as readonly string[]).includes(name)) throw unknownName('--backend', name, BACKENDS);
+}
+
 /** Starts a tfjs backend. `auto` takes the fastest that this machine has. Returns the name of the one that runs. */
 export async function useBackend(name: string): Promise<Running> {
-  if (!(BACKENDS as readonly string[]).includes(name)) throw unknownName('--backend', name, BACKENDS);
+  checkBackendName(name);
   // Without this, tfjs checks every value and prints an advertisement for another backend.
   tf.enableProdMode();
-  let chosen = name as BackendName;
+  let chosen: BackendName = name;
   if (chosen === 'auto') chosen = await startBest();
   else if (chosen === 'webgpu') await startWebGpu('auto');
   else if (chosen === 'wasm') await useWasm();

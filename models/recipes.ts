@@ -6,7 +6,7 @@ import { UsageError, unknownName } from './errors.ts';
 import { denseNet } from './nets/densenet.ts';
 import { fcNet } from './nets/fcnet.ts';
 import type { Net, NetOptions } from './nets/net.ts';
-import { resNet, smallResNet } from './nets/resnet.ts';
+import { checkResNetWidth, resNet, smallResNet } from './nets/resnet.ts';
 import type { ResNetName } from './nets/resnet.ts';
 import type { Schedules } from './trainer/schedules/schedule.ts';
 
@@ -27,7 +27,9 @@ export interface Recipe {
   /** What `--width` means for it. */
   readonly width: string;
   readonly defaults: RecipeDefaults;
-  /** Throws a `UsageError` for a width that the network cannot have. */
+  /** Throws a `UsageError` for images or a width that the network cannot have. Needs no backend. */
+  check(set: Inputs, width: number | undefined): void;
+  /** Throws as `check` does. */
   build(set: ImageSet, options: RecipeOptions): Net;
 }
 
@@ -36,6 +38,7 @@ export interface RecipeOptions extends NetOptions {
   readonly width: number | undefined;
 }
 
+/** What a network must fit. */
 type Inputs = Pick<ImageSet, 'name' | 'shape'>;
 
 /** Throws a `UsageError` unless the images are RGB and at least `side` pixels high and wide. */
@@ -59,12 +62,17 @@ const CIFAR = { batchSize: 128, epochs: 200, weightDecay: 5e-4, schedules: steps
 const FILTERS = 'filters of the first stage, 64';
 
 function residual(name: ResNetName, title: string, defaults: RecipeDefaults, side: number): Recipe {
+  const check: Recipe['check'] = (set, width) => {
+    checkImages(name, set, side);
+    if (width !== undefined) checkResNetWidth(name, width);
+  };
   return {
     title,
     width: name === 'resnext50' ? `${FILTERS}; a multiple of 16` : FILTERS,
     defaults,
+    check,
     build: (set, { width, ...options }) => {
-      checkImages(name, set, side);
+      check(set, width);
       return resNet(name, { classes: set.classes.length, ...options, ...(width === undefined ? {} : { width }) });
     },
   };
@@ -73,6 +81,7 @@ function residual(name: ResNetName, title: string, defaults: RecipeDefaults, sid
 /** The third paper's section 3 and Table 1: batches of 50, three annealing phases of 250, 100 and 100 epochs. */
 function small(n: number, title: string): Recipe {
   const name = `resnet${6 * n + 2}`;
+  const check = (set: Inputs): void => checkImages(name, set, 8);
   return {
     title,
     width: 'filters of the first stage, 16',
@@ -83,8 +92,9 @@ function small(n: number, title: string): Recipe {
       weightDecay: 1e-4,
       schedules: { learningRate: { kind: 'restarts' } },
     },
+    check,
     build: (set, { width, ...options }) => {
-      checkImages(name, set, 8);
+      check(set);
       return smallResNet(name, {
         n,
         classes: set.classes.length,
@@ -101,6 +111,7 @@ export const RECIPES: Readonly<Record<string, Recipe>> = {
     title: 'fully connected, two hidden layers of 1000 ReLU units (TNNLS IV-A.1)',
     width: 'units of a hidden layer, 1000',
     defaults: { data: 'mnist', batchSize: 128, epochs: 100 },
+    check: () => undefined,
     build: (set, { width, ...options }) =>
       fcNet({
         inputs: sizeOf(set.shape),
@@ -118,6 +129,7 @@ export const RECIPES: Readonly<Record<string, Recipe>> = {
     title: 'DenseNet-121 with growth 32 for CIFAR (TNNLS IV-A.2)',
     width: 'growth: feature maps that a layer adds, 32',
     defaults: { data: 'cifar100', ...CIFAR },
+    check: (set) => checkImages('densenet121', set, 8),
     build: (set, { width, ...options }) => {
       checkImages('densenet121', set, 8);
       const growth = width === undefined ? {} : { growth: width };
@@ -139,7 +151,7 @@ export const RECIPES: Readonly<Record<string, Recipe>> = {
 };
 
 /** A recipe for pictures with masks or boxes; `trainer/workload.ts` puts its parts together. */
-export type PictureRecipe = Omit<Recipe, 'build'> & { readonly learns: 'segmentation' | 'detection' };
+export type PictureRecipe = Omit<Recipe, 'build' | 'check'> & { readonly learns: 'segmentation' | 'detection' };
 
 /** The recipes for VOC by the names that the command line takes. */
 export const PICTURE_RECIPES: Readonly<Record<string, PictureRecipe>> = {

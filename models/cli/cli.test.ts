@@ -135,11 +135,30 @@ test('wrong calls are one line on stderr and exit code 2', () => {
 });
 
 test('a job that fails is one line, exit code 1, and leaves nothing half-written', () => {
-  // A backend that says nothing when it starts: TensorFlow, where `auto` finds it, writes lines of its own.
-  refuses(train('--backend', 'cpu', '--data', 'mnist', '--data-dir', scratch), /no train-images-idx3-ubyte/, 1);
+  const missing = ['--data', 'mnist', '--data-dir', scratch];
+  refuses(train(...missing), /no train-images-idx3-ubyte/, 1);
   refuses(['report', scratch, '--out', join(scratch, 'x.html')], /not a run/, 1);
   assert.not.ok(existsSync(out));
   assert.not.ok(existsSync(join(scratch, 'x.html')));
+});
+
+test('arguments are checked ahead of the data, and the data ahead of the backend', () => {
+  // A backend that starts on a machine with CUDA alone, and says so on others.
+  const late = ['--backend', 'node-gpu'];
+  const missing = ['--data', 'mnist', '--data-dir', scratch];
+  refuses(train(...late, ...missing), /^lrd: data set mnist: no train-images-idx3-ubyte/, 1);
+  refuses(train('--backend', 'cuda', ...missing), /--backend must be one of auto.*; got "cuda"/);
+  refuses(
+    train(...missing, '--init', join(scratch, 'w.safetensors')),
+    /^lrd: --init \S+w\.safetensors: no such file\n/,
+    1,
+  );
+  const voc = ['--data-dir', scratch, '--out', out];
+  refuses(['train', 'pspnet', '--width', '3', ...voc], /--width must be a multiple of 2 for pspnet, got 3/);
+  refuses(['train', 'ssd300', '--regularizer', 'NL', ...voc], /noisy-labels is for recipes that classify images/);
+  // The data is there and does not fit: the backend is not started either.
+  refuses(['train', 'resnet18', '--data', 'digits', ...late, '--out', out], /--data must be RGB images/);
+  assert.not.ok(existsSync(out));
 });
 
 test('train, then report: a run folder and a page that needs no network', () => {

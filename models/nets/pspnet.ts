@@ -36,6 +36,11 @@ function scores(builder: NetBuilder, name: string, inputs: number, hidden: numbe
   return (x, pass) => score(pass.drop(gather(x, pass)), pass);
 }
 
+/** Throws a `UsageError` for a width that PSPNet cannot have. */
+export function checkPspNetWidth(width: number): void {
+  if (width % 2 !== 0) throw new UsageError(`--width must be a multiple of 2 for pspnet, got ${width}`);
+}
+
 /**
  * PSPNet (Zhao et al. 2017) on a dilated ResNet-50, for RGB images: class scores at an eighth of the image's size, (side - 1) / 8 + 1 where that is
  * whole, as with crops of 473. 48,957,802 parameters with VOC's 21 classes, the auxiliary head's 2,365,205 among them.
@@ -45,7 +50,7 @@ function scores(builder: NetBuilder, name: string, inputs: number, hidden: numbe
  * built with `standardDropout`.
  */
 export function pspnet({ classes, width = 64, ...options }: PspNetOptions): Net<SegmentationLogits> {
-  if (width % 2 !== 0) throw new UsageError(`--width must be a multiple of 2 for pspnet, got ${width}`);
+  checkPspNetWidth(width);
   const builder = new NetBuilder('pspnet', options);
   const backbone = resNetBackbone(builder, {
     block: 'bottleneck',

@@ -186,6 +186,15 @@ export type ResNetName = keyof typeof LAYOUTS;
 /** ResNeXt-50 32x4d has 4 filters in each of 32 groups where ResNet has 64. */
 const RESNEXT_WIDTHS = 16;
 
+/** Throws a `UsageError` for a width that the network's groups do not fit. */
+export function checkResNetWidth(name: ResNetName, width: number): void {
+  if (name === 'resnext50' && width % RESNEXT_WIDTHS !== 0) {
+    throw new UsageError(
+      `--width must be a multiple of ${RESNEXT_WIDTHS} for ${name}, one filter in each of 32 groups, got ${width}`,
+    );
+  }
+}
+
 /**
  * The papers' residual networks of four stages, for RGB images.
  *
@@ -200,11 +209,7 @@ const RESNEXT_WIDTHS = 16;
 export function resNet(name: ResNetName, { classes, width = 64, ...options }: ResNetOptions): Net {
   const layout: Omit<BackboneOptions, 'width' | 'groupWidth'> = LAYOUTS[name];
   const grouped = name === 'resnext50';
-  if (grouped && width % RESNEXT_WIDTHS !== 0) {
-    throw new UsageError(
-      `--width must be a multiple of ${RESNEXT_WIDTHS} for ${name}, one filter in each of 32 groups, got ${width}`,
-    );
-  }
+  checkResNetWidth(name, width);
   const builder = new NetBuilder(name, options);
   const groups = grouped ? { groupWidth: width / RESNEXT_WIDTHS } : {};
   const backbone = resNetBackbone(builder, { ...layout, ...groups, width });

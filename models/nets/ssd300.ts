@@ -39,6 +39,11 @@ const EXTRAS = [
 
 const PAPER_WIDTH = 64;
 
+/** Throws a `UsageError` for a width that does not divide into SSD300's narrow layers. */
+export function checkSsd300Width(width: number): void {
+  if (width % 4 !== 0) throw new UsageError(`--width must be a multiple of 4 for ssd300, got ${width}`);
+}
+
 /**
  * SSD300 (Liu et al. 2016) on VGG-16, for RGB images of 300 x 300, normalised: offsets and class scores of 8,732 default boxes, in the order of
  * `defaultBoxes`. 26,285,486 parameters with VOC's 21 classes (the count of amdegroot/ssd.pytorch, and of the layers added up by hand in the tests).
@@ -46,7 +51,7 @@ const PAPER_WIDTH = 64;
  * Throws a `UsageError` for a width that is not a multiple of 4.
  */
 export function ssd300({ classes, width = PAPER_WIDTH, ...options }: Ssd300Options): Net<Predictions> {
-  if (width % 4 !== 0) throw new UsageError(`--width must be a multiple of 4 for ssd300, got ${width}`);
+  checkSsd300Width(width);
   const builder = new NetBuilder('ssd300', options);
   const base = vgg16(builder, { width });
   const normalize = l2Norm(builder, 'l2norm', base.channels.conv4);

@@ -1,5 +1,6 @@
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { useBackend } from '../backend.ts';
+import { checkBackendName, useBackend } from '../backend.ts';
 import { describeEnvironment } from '../environment.ts';
 import { JobError, UsageError } from '../errors.ts';
 import { countParameters } from '../nets/net.ts';
@@ -20,7 +21,7 @@ import { resolveSchedules } from './schedules/schedule.ts';
 import { logToTensorBoard } from './tensorboard/logger.ts';
 import type { TensorBoardLogger } from './tensorboard/logger.ts';
 import { train } from './train.ts';
-import type { BuildOptions, Workload } from './workload.ts';
+import type { BuildOptions, Workload, WorkloadData } from './workload.ts';
 import { loadWorkload } from './workload.ts';
 
 export type { TrainingRequest };
@@ -53,13 +54,18 @@ export function defaultFolder(request: ResolvedRequest): string {
 interface Work {
   readonly folder: string;
   readonly config: RunConfig;
+  readonly examples: WorkloadData['examples'];
   readonly workload: Workload;
   readonly optimizer: LrdOptimizer;
   readonly beforeStep: (step: number) => void;
   readonly from?: TrainingPosition;
 }
 
-function schedulesOf(optimizer: LrdOptimizer, config: RunConfig, { examples }: Workload): (step: number) => void {
+function schedulesOf(
+  optimizer: LrdOptimizer,
+  config: RunConfig,
+  { examples }: Pick<WorkloadData, 'examples'>,
+): (step: number) => void {
   return followSchedules(optimizer, config, Math.ceil(examples.train / config.batchSize));
 }
 
@@ -78,10 +84,9 @@ function withWayOn(error: unknown, folder: string, kept: TrainingPosition | unde
 }
 
 async function carryOut(work: Work, controls: RunControls): Promise<Run> {
-  const { folder, config, workload, optimizer, beforeStep, from } = work;
+  const { folder, config, examples, workload, optimizer, beforeStep, from } = work;
   const { net } = workload;
-  const { noisyLabels } = config.regularizers ?? {};
-  const stepsPerEpoch = Math.ceil(workload.examples.train / config.batchSize);
+  const stepsPerEpoch = Math.ceil(examples.train / config.batchSize);
   let kept = from;
   let log: TensorBoardLogger | undefined;
   try {
@@ -91,11 +96,7 @@ async function carryOut(work: Work, controls: RunControls): Promise<Run> {
     }
     await train({
       label: `${config.optimizer} p=${config.keepProbability}`,
-      task: workload.task({
-        optimizer,
-        seed: BigInt(config.seed),
-        ...(noisyLabels === undefined ? {} : { noisyLabels }),
-      }),
+      task: workload.task({ optimizer, seed: BigInt(config.seed) }),
       batchSize: config.batchSize,
       epochs: config.epochs,
       seed: BigInt(config.seed),
@@ -148,24 +149,28 @@ function ofOptimizer(regularizers: Regularizers): Record<string, unknown> {
   return Object.fromEntries(Object.entries(regularizers).filter(([name]) => !elsewhere.includes(name)));
 }
 
-function buildOptions(
-  seed: bigint,
-  width: number | undefined,
-  { standardDropout, frozenTensors }: Regularizers = {},
-): BuildOptions {
+function buildOptions(seed: bigint, { standardDropout, frozenTensors }: Regularizers = {}): BuildOptions {
   return {
     seed,
-    width,
     ...(standardDropout === undefined ? {} : { standardDropout }),
     ...(frozenTensors === undefined ? {} : { frozenTensors }),
   };
 }
 
-/** Trains and leaves a run folder. Everything that can be wrong with the call is found before the folder is made. */
+/** Looks whether the file is there, so that a wrong name is found before a backend starts. */
+function checkInit(path: string): void {
+  if (!existsSync(path)) throw new JobError(`--init ${path}: no such file`);
+}
+
+/**
+ * Trains and leaves a run folder. Everything that can be wrong with the call is found before the folder is made: first the arguments,
+ * then the data, then the backend.
+ */
 export async function runTraining(asked: TrainingRequest, controls: RunControls = {}): Promise<Run> {
   const request = resolveRequest(asked);
   const { regularizers, width, limit, seed } = request;
   const init = request.init === undefined ? undefined : resolve(request.init);
+  checkBackendName(request.backend);
   await loadEngine(request.engine);
   const optimizer = createOptimizer(request.optimizer, {
     learningRate: request.learningRate,
@@ -176,18 +181,22 @@ export async function runTraining(asked: TrainingRequest, controls: RunControls 
   });
   const folder = request.out ?? defaultFolder(request);
   checkFree(folder);
-  const backend = await useBackend(request.backend);
+  if (init !== undefined) checkInit(init);
   const { data, dataDir, augment, crop, evaluation } = request;
-  const selection = { data, dataDir, limit, augment, crop, evaluation };
-  const workload = await loadWorkload(request.recipe, selection, buildOptions(seed, width, regularizers));
-  const { net, remark } = workload;
+  const { noisyLabels } = regularizers;
+  const selection = { data, dataDir, limit, augment, crop, evaluation, width, noisyLabels };
+  const loaded = await loadWorkload(request.recipe, selection);
+  const backend = await useBackend(request.backend);
+  const workload = loaded.build(buildOptions(seed, regularizers));
+  const { net } = workload;
+  const { remark, examples } = loaded;
   if (remark !== undefined) controls.progress?.line(`${data}: ${remark}`);
   if (init !== undefined) workload.initialise(init);
   optimizer.bind(net.parameters.map(({ variable }) => variable));
   const config: RunConfig = {
     recipe: request.recipe,
     data: request.data,
-    dataSource: workload.source,
+    dataSource: loaded.source,
     optimizer: request.optimizer,
     hyper: optimizer.getConfig(),
     keepProbability: optimizer.keepProbability,
@@ -201,9 +210,9 @@ export async function runTraining(asked: TrainingRequest, controls: RunControls 
     ...(limit === undefined ? {} : { limit }),
     ...(crop === undefined ? {} : { crop }),
     ...(evaluation === undefined ? {} : { evaluation }),
-    augmentation: workload.augmentation,
+    augmentation: loaded.augmentation,
     ...(remark === undefined ? {} : { dataRemark: remark }),
-    examples: workload.examples,
+    examples,
     ...(init === undefined ? {} : { init }),
     ...(Object.keys(regularizers).length === 0 ? {} : { regularizers }),
     ...(Object.keys(request.schedules).length === 0
@@ -211,9 +220,9 @@ export async function runTraining(asked: TrainingRequest, controls: RunControls 
       : { schedules: resolveSchedules(request.schedules, request.epochs) }),
     ...(request.tensorBoard ? { tensorBoard: true } : {}),
   };
-  const beforeStep = schedulesOf(optimizer, config, workload);
+  const beforeStep = schedulesOf(optimizer, config, loaded);
   createRunFolder(folder, config, describeEnvironment(backend));
-  return carryOut({ folder, config, workload, optimizer, beforeStep }, controls);
+  return carryOut({ folder, config, examples, workload, optimizer, beforeStep }, controls);
 }
 
 /**
@@ -229,7 +238,8 @@ export async function resumeTraining(request: ResumeRequest, controls: RunContro
   if (epoch > config.epochs) {
     throw new UsageError(`--resume ${folder}: the run has done its ${config.epochs} epochs; give --epochs for more`);
   }
-  await useBackend(request.backend ?? config.backend);
+  const backend = request.backend ?? config.backend;
+  checkBackendName(backend);
   const selection = {
     data: config.data,
     dataDir: request.dataDir ?? config.dataSource,
@@ -237,17 +247,20 @@ export async function resumeTraining(request: ResumeRequest, controls: RunContro
     augment: config.augmentation,
     crop: config.crop,
     evaluation: config.evaluation,
+    width: config.width,
+    noisyLabels: config.regularizers?.noisyLabels,
   };
-  const build = buildOptions(BigInt(config.seed), config.width, config.regularizers);
-  const workload = await loadWorkload(config.recipe, selection, build);
-  const { net } = workload;
-  const { examples } = config;
-  if (examples !== undefined && examples.train !== workload.examples.train) {
+  await loadEngine(config.hyper['engine']);
+  const loaded = await loadWorkload(config.recipe, selection);
+  const { examples } = loaded;
+  if (config.examples !== undefined && config.examples.train !== examples.train) {
     throw new JobError(
-      `${workload.source}: ${workload.examples.train} training images, the run in ${folder} began with ${examples.train}`,
+      `${loaded.source}: ${examples.train} training images, the run in ${folder} began with ${config.examples.train}`,
     );
   }
-  await loadEngine(config.hyper['engine']);
+  await useBackend(backend);
+  const workload = loaded.build(buildOptions(BigInt(config.seed), config.regularizers));
+  const { net } = workload;
   const optimizer = restoreOptimizer(config.optimizer, checkpoint?.optimizer ?? config.hyper);
   try {
     if (checkpoint !== undefined) await checkpoint.restore(net, optimizer);
@@ -265,9 +278,9 @@ export async function resumeTraining(request: ResumeRequest, controls: RunContro
   rewriteMetrics(folder, config, kept);
   const from = checkpoint?.position;
   controls.progress?.line(`${folder}: goes on in epoch ${epoch} after ${from?.batch ?? 0} batches`);
-  const beforeStep = schedulesOf(optimizer, config, workload);
+  const beforeStep = schedulesOf(optimizer, config, loaded);
   return carryOut(
-    { folder, config, workload, optimizer, beforeStep, ...(from === undefined ? {} : { from }) },
+    { folder, config, examples, workload, optimizer, beforeStep, ...(from === undefined ? {} : { from }) },
     controls,
   );
 }

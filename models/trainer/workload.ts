@@ -11,8 +11,8 @@ import { freezeHalf } from '../nets/freeze.ts';
 import { initialise } from '../nets/initialise.ts';
 import type { Net, NetOptions, TrainedNet } from '../nets/net.ts';
 import { initialisePspNet, initialiseSsd300 } from '../nets/pretrained.ts';
-import { pspnet } from '../nets/pspnet.ts';
-import { ssd300 } from '../nets/ssd300.ts';
+import { checkPspNetWidth, pspnet } from '../nets/pspnet.ts';
+import { checkSsd300Width, ssd300 } from '../nets/ssd300.ts';
 import { findRecipe } from '../recipes.ts';
 import type { Recipe, RecipeOptions } from '../recipes.ts';
 import type { Drawing } from '../report/predictions.ts';
@@ -30,23 +30,32 @@ export interface Selection {
   readonly augment: string | undefined;
   readonly crop: number | undefined;
   readonly evaluation: Evaluation | undefined;
+  /** Of the network, which must fit the data: undefined for the paper's. */
+  readonly width: number | undefined;
+  /** The probability that a training label is one of the others (NL). */
+  readonly noisyLabels: number | undefined;
 }
 
 export interface TaskOptions {
   readonly optimizer: Updater;
   readonly seed: bigint;
-  readonly noisyLabels?: number;
 }
 
-/** Data and network of a run, whatever it learns. */
-export interface Workload {
-  readonly net: TrainedNet;
+/** The data of a run, loaded and found to fit its recipe; no tensor has been made yet, so no backend is needed so far. */
+export interface WorkloadData {
   /** The folder that the data came from. */
   readonly source: string;
   /** What must be known of the data. */
   readonly remark?: string;
   readonly augmentation: string;
   readonly examples: { readonly train: number; readonly test: number };
+  /** Builds the network on the backend that runs. */
+  build(options: BuildOptions): Workload;
+}
+
+/** A network and what it is to learn, whatever that is. */
+export interface Workload {
+  readonly net: TrainedNet;
   task(options: TaskOptions): Task<unknown>;
   /** Gives the network the values of a file (`--init`). */
   initialise(path: string): void;
@@ -54,7 +63,7 @@ export interface Workload {
   draw(): Promise<readonly Drawing[]>;
 }
 
-export interface BuildOptions extends RecipeOptions {
+export interface BuildOptions extends Omit<RecipeOptions, 'width'> {
   /** Half of the parameters, by whole tensors, keep their first values (TNNLS Fig. 1). Default false. */
   readonly frozenTensors?: boolean;
 }
@@ -68,24 +77,28 @@ const DRAWN = 6;
 
 async function loadImages(
   recipe: Recipe,
-  { data, dataDir, limit, augment }: Selection,
-  options: BuildOptions,
-): Promise<Workload> {
+  { data, dataDir, limit, augment, width, noisyLabels }: Selection,
+): Promise<WorkloadData> {
   const loaded = await loadImageSet(data, dataDir);
   const augmented: ImageSet = augment === undefined ? loaded : withAugmentation(loaded, augment);
   const set = limit === undefined ? augmented : limitSet(augmented, limit, limit);
-  const net = ofRun(recipe.build(set, options), options);
+  recipe.check(set, width);
   return {
-    net,
     source: set.source,
     ...(set.remark === undefined ? {} : { remark: set.remark }),
     augmentation: set.augmentation,
     examples: { train: set.train.count, test: set.test.count },
-    task: (task) => classification({ net, set, ...task }),
-    initialise: (path) => {
-      initialise(net, path);
+    build: (options) => {
+      const net = ofRun(recipe.build(set, { ...options, width }), options);
+      return {
+        net,
+        task: (task) => classification({ net, set, ...task, ...(noisyLabels === undefined ? {} : { noisyLabels }) }),
+        initialise: (path) => {
+          initialise(net, path);
+        },
+        draw: async () => [],
+      };
     },
-    draw: async () => [],
   };
 }
 
@@ -94,7 +107,7 @@ function describeVoc<E>(
   recipe: string,
   set: VocSet<E>,
   augment: string | undefined,
-): Pick<Workload, 'source' | 'remark' | 'augmentation' | 'examples'> & { readonly plain: boolean } {
+): Omit<WorkloadData, 'build'> & { readonly plain: boolean } {
   const own = `${recipe}'s`;
   if (augment !== undefined && augment !== 'none' && augment !== own) {
     throw new UsageError(`--augment must be none or left out for ${recipe}, got ${JSON.stringify(augment)}`);
@@ -108,7 +121,7 @@ function describeVoc<E>(
   };
 }
 
-function refuseNoise(recipe: string, { noisyLabels }: TaskOptions): void {
+function refuseNoise(recipe: string, { noisyLabels }: Selection): void {
   if (noisyLabels !== undefined) {
     throw new UsageError(`--regularizer noisy-labels is for recipes that classify images, got ${recipe}`);
   }
@@ -123,7 +136,7 @@ function drawSome<E>(set: VocSet<E>, draw: (example: E, path: string) => Promise
   );
 }
 
-function ofWidth({ width, seed, standardDropout }: RecipeOptions): NetOptions & { width?: number } {
+function ofWidth(width: number | undefined, { seed, standardDropout }: BuildOptions): NetOptions & { width?: number } {
   return {
     seed,
     ...(standardDropout === undefined ? {} : { standardDropout }),
@@ -131,29 +144,32 @@ function ofWidth({ width, seed, standardDropout }: RecipeOptions): NetOptions & 
   };
 }
 
-async function loadSegmentation(recipe: string, selection: Selection, options: BuildOptions): Promise<Workload> {
-  const { dataDir, limit, augment, crop = PSPNET_CROP, evaluation = 'whole' } = selection;
+async function loadSegmentation(recipe: string, selection: Selection): Promise<WorkloadData> {
+  const { dataDir, limit, augment, width, crop = PSPNET_CROP, evaluation = 'whole' } = selection;
+  refuseNoise(recipe, selection);
+  if (width !== undefined) checkPspNetWidth(width);
   const set = limitVoc(await loadVocSegmentation(dataFolders(dataDir)), limit);
   const { plain, ...described } = describeVoc(recipe, set, augment);
-  const classes = set.classes.length;
-  const net = ofRun(pspnet({ classes, ...ofWidth(options) }), options);
+  const { train, test, classes: names } = set;
+  const classes = names.length;
   return {
     ...described,
-    net,
-    task: (task) => {
-      refuseNoise(recipe, task);
-      const { train, test } = set;
-      return segmentation({ net, classes, train, test, optimizer: task.optimizer, crop, plain, evaluation });
+    build: (options) => {
+      const net = ofRun(pspnet({ classes, ...ofWidth(width, options) }), options);
+      return {
+        net,
+        task: ({ optimizer }) => segmentation({ net, classes, train, test, optimizer, crop, plain, evaluation }),
+        initialise: (path) => initialisePspNet(net, path),
+        draw: () =>
+          drawSome(set, (example, path) =>
+            drawSegmentation(shrink(example, crop), {
+              path,
+              classes: names,
+              predict: (picture) => segment(net, picture, { crop, plain, evaluation }),
+            }),
+          ),
+      };
     },
-    initialise: (path) => initialisePspNet(net, path),
-    draw: () =>
-      drawSome(set, (example, path) =>
-        drawSegmentation(shrink(example, crop), {
-          path,
-          classes: set.classes,
-          predict: (picture) => segment(net, picture, { crop, plain, evaluation }),
-        }),
-      ),
   };
 }
 
@@ -162,23 +178,26 @@ function refuseSegmentationOptions(recipe: string, { crop, evaluation }: Selecti
   if (evaluation !== undefined) throw new UsageError(`--evaluate is for pspnet, got ${recipe}`);
 }
 
-async function loadDetection(recipe: string, selection: Selection, options: BuildOptions): Promise<Workload> {
-  const { dataDir, limit, augment } = selection;
+async function loadDetection(recipe: string, selection: Selection): Promise<WorkloadData> {
+  const { dataDir, limit, augment, width } = selection;
   refuseSegmentationOptions(recipe, selection);
+  refuseNoise(recipe, selection);
+  if (width !== undefined) checkSsd300Width(width);
   const set = limitVoc(await loadVocDetection(dataFolders(dataDir)), limit);
   const { plain, ...described } = describeVoc(recipe, set, augment);
-  const classes = set.classes.length;
-  const net = ofRun(ssd300({ classes, ...ofWidth(options) }), options);
+  const { train, test, classes: names } = set;
+  const classes = names.length;
   return {
     ...described,
-    net,
-    task: (task) => {
-      refuseNoise(recipe, task);
-      const { train, test } = set;
-      return detection({ net, classes, train, test, optimizer: task.optimizer, plain });
+    build: (options) => {
+      const net = ofRun(ssd300({ classes, ...ofWidth(width, options) }), options);
+      return {
+        net,
+        task: ({ optimizer }) => detection({ net, classes, train, test, optimizer, plain }),
+        initialise: (path) => initialiseSsd300(net, path),
+        draw: () => drawSome(set, (example, path) => drawDetections(net, example, { path, classes: names })),
+      };
     },
-    initialise: (path) => initialiseSsd300(net, path),
-    draw: () => drawSome(set, (example, path) => drawDetections(net, example, { path, classes: set.classes })),
   };
 }
 
@@ -198,15 +217,13 @@ function checkVoc(name: string, data: string): void {
   if (data !== 'voc') throw new UsageError(`--data must be voc for ${name}, got ${data}`);
 }
 
-/** Loads the data and builds the network of a recipe. Throws a `UsageError` where the two do not fit each other. */
-export async function loadWorkload(name: string, selection: Selection, options: BuildOptions): Promise<Workload> {
+/** Loads the data of a recipe. Throws a `UsageError` where the two do not fit each other. */
+export async function loadWorkload(name: string, selection: Selection): Promise<WorkloadData> {
   const recipe = findRecipe(name);
   if ('build' in recipe) {
     refuseSegmentationOptions(name, selection);
-    return loadImages(recipe, selection, options);
+    return loadImages(recipe, selection);
   }
   checkVoc(name, selection.data);
-  return recipe.learns === 'segmentation'
-    ? loadSegmentation(name, selection, options)
-    : loadDetection(name, selection, options);
+  return recipe.learns === 'segmentation' ? loadSegmentation(name, selection) : loadDetection(name, selection);
 }
