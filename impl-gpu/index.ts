@@ -3,6 +3,7 @@ export type { Engine, Kernel, ScalarName, Scalars, StepPlan, TensorBuffers, Tens
 export { KEEP_ALL, SCALARS, kernelName, kernelState } from './engines/engine.ts';
 export type { StepRequest, TensorRequest } from './engines/plan.ts';
 export { planStep, thresholdOf } from './engines/plan.ts';
+export { createArrayEngine } from './engines/arrays.ts';
 export { createJsEngine } from './engines/js.ts';
 export { createWasmEngine } from './engines/wasm.ts';
 export type { WasmPool } from './engines/wasmPool.ts';

@@ -10,11 +10,19 @@ import { openGpu } from '../device/gpu.ts';
 import { layOut } from '../random.ts';
 import type { HyperValues } from '../validate.ts';
 import { resolveHyper, stateNames } from '../validate.ts';
+import { createArrayEngine } from './arrays.ts';
 import type { StepPlan, TensorBuffers } from './engine.ts';
 import { createJsEngine } from './js.ts';
 import { planStep } from './plan.ts';
 import type { HostTensors, Runner, Subject } from './testing/runners.ts';
-import { jsSubject, wasmPlainSubject, wasmSubject, webGpuFlatSubject, webGpuSubject } from './testing/runners.ts';
+import {
+  arraySubject,
+  jsSubject,
+  wasmPlainSubject,
+  wasmSubject,
+  webGpuFlatSubject,
+  webGpuSubject,
+} from './testing/runners.ts';
 import { createWasmEngine } from './wasm.ts';
 import { createWasmPool } from './wasmPool.ts';
 import { DeviceLostError, createWebGpuEngine, flatBufferBytes } from './webgpu.ts';
@@ -262,6 +270,7 @@ function testEngine(test: Suite, subject: Subject): void {
 const test = suite('impl-gpu/engines');
 
 testEngine(test, jsSubject);
+testEngine(test, arraySubject);
 testEngine(test, wasmPlainSubject);
 testEngine(test, wasmSubject('wasm on shared memory', true, createWasmEngine));
 
@@ -275,27 +284,32 @@ const plan = planStep({
   ],
 });
 
-test('[LRD-ERROR-003] [LRD-ERROR-004] js: wrong arrays are refused before anything moves', () => {
-  const tensor = (length: number): TensorBuffers<Float32Array> => ({
-    parameter: new Float32Array(4),
-    gradient: new Float32Array(4).fill(1),
-    state: { m: new Float32Array(4), v: new Float32Array(length) },
+for (const [name, createEngine] of [
+  ['js', createJsEngine],
+  ['arrays', createArrayEngine],
+] as const) {
+  test(`[LRD-ERROR-003] [LRD-ERROR-004] ${name}: wrong arrays are refused before anything moves`, () => {
+    const tensor = (length: number): TensorBuffers<Float32Array> => ({
+      parameter: new Float32Array(4),
+      gradient: new Float32Array(4).fill(1),
+      state: { m: new Float32Array(4), v: new Float32Array(length) },
+    });
+    const good = tensor(4);
+    const engine = createEngine();
+    const refuse = (second: TensorBuffers<Float32Array> | null, message: string): void => {
+      assert.throws(
+        () => engine.step(plan, [good, second]),
+        (error: Error) => error.message === message && !error.message.includes('\n'),
+      );
+    };
+    refuse(tensor(3), 'v of tensor 1 must have 4 elements, got 3');
+    refuse({ ...tensor(4), state: { m: new Float32Array(4) } }, 'v of tensor 1 must be a Float32Array, got undefined');
+    refuse(null, 'tensor 1 must have buffers: it has a part in this step');
+    assert.throws(() => engine.step(plan, [good]), /tensors must be 2 as planned, got 1/);
+    assert.equal(good.parameter, new Float32Array(4));
+    assert.equal(good.state['m'], new Float32Array(4));
   });
-  const good = tensor(4);
-  const engine = createJsEngine();
-  const refuse = (second: TensorBuffers<Float32Array> | null, message: string): void => {
-    assert.throws(
-      () => engine.step(plan, [good, second]),
-      (error: Error) => error.message === message && !error.message.includes('\n'),
-    );
-  };
-  refuse(tensor(3), 'v of tensor 1 must have 4 elements, got 3');
-  refuse({ ...tensor(4), state: { m: new Float32Array(4) } }, 'v of tensor 1 must be a Float32Array, got undefined');
-  refuse(null, 'tensor 1 must have buffers: it has a part in this step');
-  assert.throws(() => engine.step(plan, [good]), /tensors must be 2 as planned, got 1/);
-  assert.equal(good.parameter, new Float32Array(4));
-  assert.equal(good.state['m'], new Float32Array(4));
-});
+}
 
 test('[LRD-ERROR-003] [LRD-ERROR-004] wasm: pointers outside the memory are refused before anything moves', () => {
   const memory = new WebAssembly.Memory({ initial: 1 });

@@ -170,7 +170,8 @@ function checkArray(name: string, index: number, array: Float32Array | undefined
   }
 }
 
-function checkBuffers(plan: StepPlan, tensors: readonly (TensorBuffers<Float32Array> | null)[]): void {
+/** Checks all arrays of a step. Throws `InvalidArgumentError` on a missing one or a wrong length. */
+export function checkArrays(plan: StepPlan, tensors: readonly (TensorBuffers<Float32Array> | null)[]): void {
   if (tensors.length !== plan.tensors.length) {
     throw new InvalidArgumentError(`tensors must be ${plan.tensors.length} as planned, got ${tensors.length}`);
   }
@@ -196,7 +197,7 @@ export function createJsEngine(): Engine<Float32Array> {
   const nextBits = new Int32Array(next.buffer);
   return {
     step(plan, tensors) {
-      checkBuffers(plan, tensors);
+      checkArrays(plan, tensors);
       plan.tensors.forEach((tensor, index) => {
         if (tensor === null) return;
         const { parameter, gradient, state } = tensors[index] as TensorBuffers<Float32Array>;

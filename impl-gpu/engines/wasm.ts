@@ -9,7 +9,7 @@ import type { StepFunction } from './wasmModule.ts';
 import { assembleModule } from './wasmModule.ts';
 
 /** A kernel's functions on one memory. */
-interface Instance {
+export interface Instance {
   readonly masked: StepFunction;
   readonly all: StepFunction;
 }
@@ -124,17 +124,33 @@ export function isShared(memory: WebAssembly.Memory): boolean {
   return typeof SharedArrayBuffer !== 'undefined' && memory.buffer instanceof SharedArrayBuffer;
 }
 
-/** Makes calls on a memory; kernels are instantiated as they are first needed. */
-export function createCaller(memory: WebAssembly.Memory): (call: Call) => void {
+/**
+ * Finds a kernel's functions on a memory; kernels are instantiated as they are first needed. Throws `UnsupportedError` without
+ * WebAssembly SIMD.
+ */
+export function createInstances(memory: WebAssembly.Memory): (kernel: Kernel) => Instance {
   const shared = isShared(memory);
   const instances = new Map<string, Instance>();
-  return ({ kernel, masked, values }) => {
+  // Tensors of one step mostly share their planned kernel, and a name is slow to write.
+  let last: { readonly kernel: Kernel; readonly instance: Instance } | undefined;
+  return (kernel) => {
+    if (last?.kernel === kernel) return last.instance;
     const key = kernelName(kernel);
     let instance = instances.get(key);
     if (instance === undefined) {
       const { exports } = new WebAssembly.Instance(moduleOf(kernel, shared), { env: { memory } });
       instances.set(key, (instance = exports as unknown as Instance));
     }
+    last = { kernel, instance };
+    return instance;
+  };
+}
+
+/** Makes calls on a memory. */
+export function createCaller(memory: WebAssembly.Memory): (call: Call) => void {
+  const instanceOf = createInstances(memory);
+  return ({ kernel, masked, values }) => {
+    const instance = instanceOf(kernel);
     (masked ? instance.masked : instance.all)(...values);
   };
 }

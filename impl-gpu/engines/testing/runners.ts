@@ -1,5 +1,6 @@
 /** The engines behind one face for tests: tensors in, one step, tensors out. */
-import type { StepPlan, TensorBuffers } from '../engine.ts';
+import { createArrayEngine } from '../arrays.ts';
+import type { Engine, StepPlan, TensorBuffers } from '../engine.ts';
 import { createJsEngine } from '../js.ts';
 import { createWasmEngine } from '../wasm.ts';
 import { createWebGpuEngine, flatBufferBytes } from '../webgpu.ts';
@@ -31,12 +32,12 @@ const copyOf = ({ parameter, gradient, state }: TensorBuffers<Float32Array>): Te
   state: Object.fromEntries(Object.entries(state).map(([name, values]) => [name, values.slice()])),
 });
 
-export const jsSubject: Subject = {
-  name: 'js',
+const hostSubject = (name: string, createEngine: () => Engine<Float32Array>): Subject => ({
+  name,
   relaxed: false,
   start(initial) {
     const tensors = initial.map(copyOf);
-    const engine = createJsEngine();
+    const engine = createEngine();
     return {
       setGradients: (gradients) => gradients.forEach((values, i) => tensors[i]?.gradient.set(values)),
       step: (plan) => engine.step(plan, tensors),
@@ -44,7 +45,10 @@ export const jsSubject: Subject = {
       dispose: () => undefined,
     };
   },
-};
+});
+
+export const jsSubject = hostSubject('js', createJsEngine);
+export const arraySubject = hostSubject('arrays', createArrayEngine);
 
 /** Every tensor at an odd multiple of four bytes, with a guard word behind it: an engine may not need more, nor touch more. */
 const GUARD = 12345.678;

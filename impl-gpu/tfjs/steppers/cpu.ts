@@ -1,16 +1,16 @@
 import * as tf from '@tensorflow/tfjs';
+import { createArrayEngine } from '../../engines/arrays.ts';
 import type { TensorBuffers } from '../../engines/engine.ts';
-import { createJsEngine } from '../../engines/js.ts';
 import { cpuStorage } from '../bridges/cpu.ts';
 import { bringHome } from '../bridges/residence.ts';
 import type { Stepper } from './stepper.ts';
 
 /**
- * The JavaScript engine on the cpu backend's arrays. `data()` hands those arrays out uncopied, so a step writes into copies
+ * The engine for arrays on the cpu backend's own. `data()` hands those arrays out uncopied, so a step writes into copies
  * and puts them in place: an array that was read before keeps its values.
  */
 export function cpuStepper(): Stepper {
-  const engine = createJsEngine();
+  const engine = createArrayEngine();
   const storage = cpuStorage();
 
   const fresh = (variable: tf.Variable): Float32Array => {

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
+import { createArrayEngine } from '../../engines/arrays.ts';
 import type { Engine, TensorBuffers } from '../../engines/engine.ts';
-import { createJsEngine } from '../../engines/js.ts';
 import type { AveragePlan } from '../../gpujs/index.ts';
 import type { StepEntry, Stepper } from './stepper.ts';
 
@@ -11,13 +11,13 @@ interface HostEngine extends Engine<Float32Array> {
 }
 
 /**
- * An engine, by default the JavaScript one, for a backend whose memory cannot be reached: values are read, stepped on the host and assigned.
+ * An engine, by default the fastest one for arrays, for a backend whose memory cannot be reached: values are read, stepped on the host and assigned.
  * Works wherever `dataSync` does; the masks are the same as everywhere.
  *
  * What a step assigned is kept here too. As long as a variable still holds it, it is not read back: that spares the slowest part, and
  * a dropped coordinate keeps its exact bits where the backend's memory does not (WebGL's textures may flush subnormals).
  */
-export function hostStepper(engine: HostEngine = createJsEngine()): Stepper {
+export function hostStepper(engine: HostEngine = createArrayEngine()): Stepper {
   /** By a tensor's data: the values that were put there. tfjs shares these arrays with whoever reads the tensor: never written. */
   const known = new WeakMap<object, Float32Array>();
   const read = (tensor: tf.Tensor): Float32Array => (known.get(tensor.dataId) ?? tensor.dataSync<'float32'>()).slice();

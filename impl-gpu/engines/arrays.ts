@@ -1,0 +1,98 @@
+/**
+ * The fused step on `Float32Array`s by the WASM kernels: a stretch of each array is copied into a small WebAssembly memory,
+ * stepped there while it is in the processor's caches, and copied out. The copies cost less than a tenth of what the same
+ * arithmetic costs in JavaScript.
+ */
+import { UnsupportedError } from '../validate.ts';
+import type { Engine, StepPlan, TensorBuffers, TensorPlan } from './engine.ts';
+import { KEEP_ALL, SCALARS, kernelState } from './engine.ts';
+import { checkArrays, createJsEngine } from './js.ts';
+import type { Instance } from './wasm.ts';
+import { createInstances } from './wasm.ts';
+import { LANES } from './wasmModule.ts';
+
+/** Elements that are stepped at once, a multiple of the kernels' lanes: five arrays of 32 KiB stay in a second-level cache. */
+const CHUNK = 8192;
+
+/** Parameter, gradient, and the most state that a kernel has. */
+const SLOTS = 5;
+const GRADIENT = 1;
+
+/** Bytes from one slot to the next: not a power of two, so that the slots fall into different sets of a cache. */
+const STRIDE = 4 * CHUNK + 192;
+const POINTERS = [0, STRIDE, 2 * STRIDE, 3 * STRIDE, 4 * STRIDE] as const;
+
+/** Where arrays are stepped. */
+interface Stage {
+  readonly slots: readonly Float32Array[];
+  instanceOf(this: void, kernel: TensorPlan['kernel']): Instance;
+}
+
+let shared: Stage | undefined;
+
+/** One for the whole process: a step has left it when it returns, and every WebAssembly memory reserves gigabytes of address space. */
+function openStage(): Stage {
+  if (typeof WebAssembly === 'undefined') throw new UnsupportedError('WebAssembly is not here');
+  if (shared === undefined) {
+    const memory = new WebAssembly.Memory({ initial: Math.ceil((SLOTS * STRIDE) / 65536) });
+    shared = {
+      slots: POINTERS.map((pointer) => new Float32Array(memory.buffer, pointer, CHUNK)),
+      instanceOf: createInstances(memory),
+    };
+  }
+  return shared;
+}
+
+/** Steps one tensor, stretch by stretch. */
+function stepTensor(
+  { slots, instanceOf }: Stage,
+  { key, step }: StepPlan,
+  { kernel, scalars, base, size, threshold }: TensorPlan,
+  { parameter, gradient, state }: TensorBuffers<Float32Array>,
+): void {
+  const arrays = [parameter, gradient, ...kernelState(kernel).map((name) => state[name] as Float32Array)];
+  const { masked, all } = instanceOf(kernel);
+  const run = threshold < KEEP_ALL ? masked : all;
+  const values = SCALARS.map((name) => scalars[name]);
+  for (let first = 0; first < size; first += CHUNK) {
+    const count = Math.min(CHUNK, size - first);
+    arrays.forEach((array, i) => slots[i]?.set(count === size ? array : array.subarray(first, first + count)));
+    // Whole turns of the main loop: what it does behind the stretch stays on the stage.
+    const whole = Math.ceil(count / LANES) * LANES;
+    run(whole, (base + first) / 8, step, key[0], key[1], threshold, ...POINTERS, ...values);
+    arrays.forEach((array, i) => {
+      const slot = slots[i] as Float32Array;
+      if (i !== GRADIENT) array.set(count === CHUNK ? slot : slot.subarray(0, count), first);
+    });
+  }
+}
+
+/**
+ * The fastest engine for `Float32Array`s that runs here: the WASM kernels, with the WASM engine's bits, or the JavaScript engine where
+ * they cannot be compiled (no WebAssembly SIMD, or a page whose content security policy lacks 'wasm-unsafe-eval'), which it does not tell.
+ * `step` throws `InvalidArgumentError` on a missing array or a wrong length, before it writes anything.
+ */
+export function createArrayEngine(): Engine<Float32Array> {
+  let fallback: Engine<Float32Array> | undefined;
+  /** The stage with all kernels of a step in place; undefined where it cannot be. */
+  const prepare = (plan: StepPlan): Stage | undefined => {
+    try {
+      const stage = openStage();
+      for (const tensor of plan.tensors) if (tensor !== null) stage.instanceOf(tensor.kernel);
+      return stage;
+    } catch (error) {
+      if (error instanceof UnsupportedError) return undefined;
+      throw error;
+    }
+  };
+  return {
+    step(plan, tensors) {
+      checkArrays(plan, tensors);
+      const stage = fallback === undefined ? prepare(plan) : undefined;
+      if (stage === undefined) return (fallback ??= createJsEngine()).step(plan, tensors);
+      plan.tensors.forEach((tensor, index) => {
+        if (tensor !== null) stepTensor(stage, plan, tensor, tensors[index] as TensorBuffers<Float32Array>);
+      });
+    },
+  };
+}
