@@ -65,7 +65,7 @@ test('lanes take turns; times are a step of their own clock, ratios and shares a
   const turns = order.slice(-12).join(' ');
   assert.match(turns, /b copy a/);
   assert.match(turns, /copy a b/);
-  assert.match(groupText(result), /a over b +0\.25 .* at most 0\.2: MISSED/);
+  assert.match(groupText(result), /a over b +0\.25 .* at most 0\.20: MISSED/);
 });
 
 test('a lane that cannot run is left out with its reason, one that fails ends the run', async () => {

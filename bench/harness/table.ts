@@ -37,7 +37,7 @@ export const spreadText = ({ median, low, high }: Spread): string =>
 /** A bound and whether it was kept. */
 export function limitText(limit: Limit | undefined, median: number): string {
   if (limit === undefined) return '';
-  return `${limit.kind} ${limit.value}: ${keeps(limit, median) ? 'kept' : 'MISSED'}`;
+  return `${limit.kind} ${figure(limit.value)}: ${keeps(limit, median) ? 'kept' : 'MISSED'}`;
 }
 
 function columns(rows: readonly (readonly string[])[]): string[] {
@@ -113,6 +113,9 @@ export function groupText(group: GroupResult): string {
   const rows = [...ratios, ...figures];
   if (rows.length > 0) lines.push(...columns(rows).map((line) => `  ${line}`));
   lines.push(...ratioMatrix(group));
-  for (const { name, reason } of group.skipped) lines.push(`  left out: ${name}: ${reason}`);
+  // What all lanes have in common is said once.
+  const reasons = new Set(group.skipped.map(({ reason }) => reason));
+  if (group.lanes.length === 0 && reasons.size === 1) lines.push(`  left out: ${[...reasons].join()}`);
+  else for (const { name, reason } of group.skipped) lines.push(`  left out: ${name}: ${reason}`);
   return `${lines.join('\n')}\n`;
 }

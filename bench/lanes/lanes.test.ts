@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import { suite } from '../../conformance/harness/suite.ts';
 import type { Budget } from '../harness/measure.ts';
 import { runGroup } from '../harness/measure.ts';
+import { groupText } from '../harness/table.ts';
 import { stepGroup } from '../suites/families.ts';
 import { SUITES } from '../suites/index.ts';
 import { maskCostGroup } from '../suites/engines.ts';
@@ -90,8 +91,46 @@ test.when(torch === '', torch)(
   },
 );
 
-test('the program of the peer is where it is looked for', () => {
-  assert.ok(existsSync(new URL('../peers/torch_peer.py', import.meta.url)));
+test.when(torch === '', torch)('PyTorch trains each network of the epochs, with and without a mask', async () => {
+  const peer = await torchPeer();
+  for (const [net, keep] of [
+    ['fcnet', 1],
+    ['fcnet', 0.5],
+    ['resnet34', 0.5],
+    ['densenet121', 1],
+  ] as const) {
+    const { ms, loss } = await peer.ask({ op: 'train', net, rule: 'adam', keep, batch: 2, steps: 1 });
+    assert.ok((ms as number) > 0);
+    // Ten classes guessed at random: ln 10, give or take what two images do.
+    assert.ok((loss as number) > 0.5 && (loss as number) < 6, `${net}: ${String(loss)}`);
+  }
+});
+
+test.when(torch === '', torch)('PyTorch without a GPU leaves the lanes on CUDA out, and says why', async () => {
+  const { description } = await torchPeer();
+  const opened = torchPeer('cuda').then(
+    () => '',
+    (error: Error) => `${error.name}: ${error.message}`,
+  );
+  assert.is(await opened, description['cuda'] === null ? 'Unavailable: PyTorch has no CUDA device here' : '');
+});
+
+test('a group of which no lane runs says why once', () => {
+  const reason = 'for hardware: the adapter here is software';
+  const skipped = ['a', 'b'].map((name) => ({ name, reason }));
+  const base = { name: 'group', lanes: [], ratios: [], figures: [], noise: 0 };
+  assert.is(groupText({ ...base, skipped }), `group\n  left out: ${reason}\n`);
+  const two = [...skipped, { name: 'c', reason: 'slow' }];
+  assert.match(
+    groupText({ ...base, skipped: two }),
+    /left out: a: for hardware.*\n {2}left out: b: .*\n {2}left out: c: slow/,
+  );
+});
+
+test('the programs of the peer are where they are looked for', () => {
+  for (const program of ['torch_peer.py', 'torch_nets.py']) {
+    assert.ok(existsSync(new URL(`../peers/${program}`, import.meta.url)), program);
+  }
 });
 
 test.run();

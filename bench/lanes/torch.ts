@@ -29,7 +29,7 @@ function program(): string {
 
 async function start(): Promise<Peer> {
   const python = process.env['LRD_PYTHON'] ?? (existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3');
-  const child: ChildProcess = spawn(python, [program(), '1'], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const child: ChildProcess = spawn(python, ['-B', program(), '1'], { stdio: ['pipe', 'pipe', 'pipe'] });
   let complaint = '';
   child.stderr?.on('data', (chunk: Buffer) => (complaint += chunk.toString()));
   const failed = new Promise<never>((_, reject) => {
@@ -62,9 +62,17 @@ async function start(): Promise<Peer> {
 
 let started: Promise<Peer> | undefined;
 
-/** The one PyTorch process. Throws `Unavailable`, with what to install, where there is none. */
-export function torchPeer(): Promise<Peer> {
-  return (started ??= start());
+/** What PyTorch works on: one thread of the processor, or an NVIDIA GPU. */
+export type TorchDevice = 'cpu' | 'cuda';
+
+/** PyTorch on a device, for names of lanes. */
+export const torchName = (device: TorchDevice): string => (device === 'cpu' ? 'PyTorch' : 'PyTorch on CUDA');
+
+/** The one PyTorch process. Throws `Unavailable`, with what to install, where there is none, or no such device. */
+export async function torchPeer(device: TorchDevice = 'cpu'): Promise<Peer> {
+  const peer = await (started ??= start());
+  if (device === 'cuda' && peer.description['cuda'] === null) throw new Unavailable('PyTorch has no CUDA device here');
+  return peer;
 }
 
 /** Ends the process if it was started. */
@@ -89,21 +97,26 @@ export async function describeTorch(): Promise<Readonly<Record<string, unknown>>
 
 let opened = 0;
 
-/** PyTorch's optimizer on one thread: as it is at p = 1, with a `torch.bernoulli` mask below. */
-export function torchLane({ rule, workload, keepProbability }: StepSettings): LaneSource {
-  const name = keepProbability === 1 ? `PyTorch: ${rule}, no LRD` : `PyTorch: LRD-${rule}, torch.bernoulli`;
+/** Steps of a sample on a GPU: the wait for it is shared, as on WebGPU. */
+const CUDA_STEPS = 50;
+
+/** PyTorch's optimizer: as it is at p = 1, with a `torch.bernoulli` mask below. */
+export function torchLane({ rule, workload, keepProbability }: StepSettings, device: TorchDevice = 'cpu'): LaneSource {
+  const name = `${torchName(device)}: ${keepProbability === 1 ? `${rule}, no LRD` : `LRD-${rule}, torch.bernoulli`}`;
+  const steps = device === 'cpu' ? 1 : CUDA_STEPS;
   return {
     name,
     open: async () => {
-      const peer = await torchPeer();
+      const peer = await torchPeer(device);
       const id = String(opened++);
-      await peer.ask({ op: 'open', id, rule, keep: keepProbability, shapes: workload.shapes });
+      await peer.ask({ op: 'open', id, rule, keep: keepProbability, shapes: workload.shapes, device });
       return {
         name,
-        sample: async () => (await peer.ask({ op: 'step', id, steps: 1 }))['ms'] as number,
+        steps,
+        sample: async () => (await peer.ask({ op: 'step', id, steps }))['ms'] as number,
         bytesMoved: bytesMoved(rule, workload.elements),
         // Small blocks come from what malloc kept: the resident size says nothing of them.
-        ...(workload.elements < 1e6
+        ...(device === 'cpu' && workload.elements < 1e6
           ? {}
           : { extraBytes: async () => (await peer.ask({ op: 'extra', id }))['bytes'] as number }),
         close: async () => void (await peer.ask({ op: 'close', id })),

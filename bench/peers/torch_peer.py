@@ -1,16 +1,16 @@
 """PyTorch as a peer of the benchmarks: one process that answers a JSON line with a JSON line.
 
-    {"op": "open", "id": "a", "rule": "adam", "keep": 0.5, "shapes": [[1000]]}   -> {"ok": true}
-    {"op": "step", "id": "a", "steps": 1}                                        -> {"ms": milliseconds of all steps}
-    {"op": "extra", "id": "a"}                                                   -> {"bytes": peak of resident memory during a step}
-    {"op": "mask", "elements": 1000, "keep": 0.5}                                -> {"ms": ...}
-    {"op": "fcnet", "rule": "adam", "keep": 0.5, "steps": 47}                    -> {"ms": ..., "loss": ...}
-    {"op": "resnet34", "rule": "adam", "keep": 0.5, "batch": 32, "steps": 1}     -> {"ms": ..., "loss": ...}
-    {"op": "close", "id": "a"}                                                   -> {"ok": true}
+    {"op": "open", "id": "a", "rule": "adam", "keep": 0.5, "shapes": [[1000]]}                      -> {"ok": true}
+    {"op": "step", "id": "a", "steps": 1}                                                           -> {"ms": milliseconds of all steps}
+    {"op": "extra", "id": "a"}                                                                      -> {"bytes": a step's peak of memory}
+    {"op": "mask", "elements": 1000, "keep": 0.5}                                                   -> {"ms": ...}
+    {"op": "train", "net": "resnet34", "rule": "adam", "keep": 0.5, "batch": 32, "steps": 1}        -> {"ms": ..., "loss": ...}
+    {"op": "close", "id": "a"}                                                                      -> {"ok": true}
 
 keep 1: torch.optim as it is. keep below 1: LRD as its authors write it, a mask from torch.bernoulli for every parameter,
 multiplied into the update. Times are those of this process's own clock, so that the pipe does not count; with "clock": "processor" in a
-request for a network, the processor's time instead of the wall's. Gradients are fixed.
+request to train, the processor's time instead of the wall's. Gradients of "open" are fixed. With "device": "cuda" in "open", "mask" or "train" the
+work is done there, and a time ends when the device has done it.
 """
 import gc
 import json
@@ -19,6 +19,8 @@ import sys
 import time
 
 import torch
+
+from torch_nets import DenseNet, ResNet, fcnet
 
 torch.set_num_threads(int(sys.argv[1]) if len(sys.argv) > 1 else 1)
 torch.manual_seed(1)
@@ -86,135 +88,110 @@ def status(field):
         return next(int(line.split()[1]) * 1024 for line in file if line.startswith(field))
 
 
-class Fcnet:
-    """784-1000-1000-10 on 60,000 random images, batches of 128; the time includes slicing the batch."""
+NETS = {
+    "fcnet": (fcnet, [784]),
+    "resnet34": (lambda: ResNet(10, 64, [3, 4, 6, 3]), [3, 32, 32]),
+    "densenet121": (lambda: DenseNet(10, 32), [3, 32, 32]),
+}
 
-    images = None
 
-    def __init__(self, rule, keep):
-        if Fcnet.images is None:
-            Fcnet.images = torch.rand(60000, 784)
-            Fcnet.labels = torch.randint(0, 10, (60000,))
-        linear, relu = torch.nn.Linear, torch.nn.ReLU
-        self.net = torch.nn.Sequential(linear(784, 1000), relu(), linear(1000, 1000), relu(), linear(1000, 10))
+class Training:
+    """A network on random images in batches; the time includes slicing the batch and bringing it to the device."""
+
+    def __init__(self, net, rule, keep, batch, device):
+        create_net, shape = NETS[net]
+        self.batch, self.device, self.net = batch, device, create_net().to(device)
+        # All of MNIST for the network whose input counts; one batch for those whose does not.
+        count = 60000 if net == "fcnet" else batch
+        self.images, self.labels = torch.rand(count, *shape), torch.randint(0, 10, (count,))
         self.optimizer = create(self.net.parameters(), rule, keep)
 
     def run(self, steps):
-        order = torch.randperm(60000)
-        loss = torch.zeros(())
+        count = len(self.labels)
+        order = torch.randperm(count)
         for step in range(steps):
-            index = order[128 * step : 128 * (step + 1)]
+            at = self.batch * step % count
+            index = order[at : at + self.batch]
+            images, labels = self.images[index].to(self.device), self.labels[index].to(self.device)
             self.optimizer.zero_grad()
-            loss = torch.nn.functional.cross_entropy(self.net(self.images[index]), self.labels[index])
+            loss = torch.nn.functional.cross_entropy(self.net(images), labels)
             loss.backward()
             self.optimizer.step()
-            loss.item()
-        return loss.item()
+            value = loss.item()
+        return value
 
 
-class Block(torch.nn.Module):
-    """Two 3 x 3 convolutions with a shortcut."""
-
-    def __init__(self, inputs, outputs, stride):
-        super().__init__()
-        conv, norm = torch.nn.Conv2d, torch.nn.BatchNorm2d
-        self.body = torch.nn.Sequential(
-            conv(inputs, outputs, 3, stride, 1, bias=False),
-            norm(outputs),
-            torch.nn.ReLU(),
-            conv(outputs, outputs, 3, 1, 1, bias=False),
-            norm(outputs),
-        )
-        same = stride == 1 and inputs == outputs
-        self.shortcut = (
-            torch.nn.Identity()
-            if same
-            else torch.nn.Sequential(conv(inputs, outputs, 1, stride, bias=False), norm(outputs))
-        )
-
-    def forward(self, x):
-        return torch.relu(self.body(x) + self.shortcut(x))
-
-
-class ResNet34:
-    """ResNet-34 with a 3 x 3 stem on one batch of random images."""
-
-    def __init__(self, rule, keep, batch):
-        layers, inputs = [torch.nn.Conv2d(3, 64, 3, 1, 1, bias=False), torch.nn.BatchNorm2d(64), torch.nn.ReLU()], 64
-        for stage, blocks in enumerate((3, 4, 6, 3)):
-            for block in range(blocks):
-                layers.append(Block(inputs, 64 << stage, 2 if stage > 0 and block == 0 else 1))
-                inputs = 64 << stage
-        layers += [torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(512, 10)]
-        self.net = torch.nn.Sequential(*layers)
-        self.images, self.labels = torch.rand(batch, 3, 32, 32), torch.randint(0, 10, (batch,))
-        self.optimizer = create(self.net.parameters(), rule, keep)
-
-    def run(self, steps):
-        loss = torch.zeros(())
-        for _ in range(steps):
-            self.optimizer.zero_grad()
-            loss = torch.nn.functional.cross_entropy(self.net(self.images), self.labels)
-            loss.backward()
-            self.optimizer.step()
-        return loss.item()
-
-
-lanes, nets = {}, {}
+lanes, trainings = {}, {}
 
 CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 
 
-def timed(work, clock=time.perf_counter):
+def timed(work, device="cpu", clock=time.perf_counter):
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
+    wait()
     start = clock()
     result = work()
+    wait()
     return 1000 * (clock() - start), result
 
 
+def peak(lane, device):
+    """Bytes that a step needs at its peak beyond what is there before it."""
+    if device == "cuda":
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        lane.step()
+        return torch.cuda.max_memory_allocated() - before
+    before = status("VmRSS")
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")  # sets the high-water mark back
+    lane.step()
+    return max(0, status("VmHWM") - before)
+
+
 def answer(request):
-    op = request["op"]
+    op, device = request["op"], request.get("device", "cpu")
     if op == "open":
-        parameters = [torch.nn.Parameter(torch.zeros(shape)) for shape in request["shapes"]]
+        parameters = [torch.nn.Parameter(torch.zeros(shape, device=device)) for shape in request["shapes"]]
         for p in parameters:
             p.grad = torch.randn_like(p).mul_(0.01)
-        lanes[request["id"]] = create(parameters, request["rule"], request["keep"])
+        lanes[request["id"]] = create(parameters, request["rule"], request["keep"]), device
         return {"ok": True}
     if op == "step":
-        lane = lanes[request["id"]]
-        return {"ms": timed(lambda: [lane.step() for _ in range(request["steps"])])[0]}
+        lane, device = lanes[request["id"]]
+        return {"ms": timed(lambda: [lane.step() for _ in range(request["steps"])], device)[0]}
     if op == "extra":
-        before = status("VmRSS")
-        with open("/proc/self/clear_refs", "w") as file:
-            file.write("5")  # sets the high-water mark back
-        lanes[request["id"]].step()
-        return {"bytes": max(0, status("VmHWM") - before)}
+        return {"bytes": peak(*lanes[request["id"]])}
     if op == "mask":
         shape = [request["elements"]]
-        return {"ms": timed(lambda: torch.bernoulli(torch.full(shape, request["keep"])))[0]}
-    if op == "fcnet":
-        key = request["rule"], request["keep"]
-        if key not in nets:
-            nets[key] = Fcnet(*key)
-        ms, loss = timed(lambda: nets[key].run(request["steps"]), CLOCKS[request.get("clock", "wall")])
-        return {"ms": ms, "loss": loss}
-    if op == "resnet34":
-        key = "resnet34", request["rule"], request["keep"], request["batch"]
-        if key not in nets:
-            nets[key] = ResNet34(*key[1:])
-        ms, loss = timed(lambda: nets[key].run(request["steps"]), CLOCKS[request.get("clock", "wall")])
+        return {"ms": timed(lambda: torch.bernoulli(torch.full(shape, request["keep"], device=device)), device)[0]}
+    if op == "train":
+        key = request["net"], request["rule"], request["keep"], request["batch"], device
+        if key not in trainings:
+            trainings[key] = Training(*key)
+        ms, loss = timed(lambda: trainings[key].run(request["steps"]), device, CLOCKS[request.get("clock", "wall")])
         return {"ms": ms, "loss": loss}
     if op == "close":
         del lanes[request["id"]]
         gc.collect()
         return {"ok": True}
-    raise ValueError(f"op must be open, step, extra, mask, fcnet, resnet34 or close, got {op!r}")
+    raise ValueError(f"op must be open, step, extra, mask, train or close, got {op!r}")
 
 
 def say(message):
     print(json.dumps(message), flush=True)
 
 
-say({"torch": torch.__version__, "threads": torch.get_num_threads(), "blas": torch.__config__.show().count("OpenBLAS") > 0})
+def describe():
+    return {
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "blas": torch.__config__.show().count("OpenBLAS") > 0,
+        "cuda": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
+    }
+
+
+say(describe())
 for line in sys.stdin:
     try:
         say(answer(json.loads(line)))

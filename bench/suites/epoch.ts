@@ -1,66 +1,82 @@
 import type { FigureResult } from '../harness/results.ts';
 import { scale, spread } from '../harness/statistics.ts';
-import type { Group, Pair, Rounds } from '../harness/measure.ts';
+import type { Group, LaneSource, Pair, Rounds } from '../harness/measure.ts';
 import { onHardware } from '../lanes/deviceTime.ts';
-import type { FcnetRule } from '../lanes/fcnet.ts';
-import { EPOCH_STEPS, fcnetLane, fcnetNames, torchFcnetLane } from '../lanes/fcnet.ts';
+import type { TorchDevice } from '../lanes/torch.ts';
+import type { Training } from '../lanes/training.ts';
+import { epochSteps, titleOf, torchTrainingLane, trainingLane, trainingNames } from '../lanes/training.ts';
 import type { Suite } from './suite.ts';
 
-/** Seconds that an epoch takes at a lane's pace. */
-function epochSeconds(rounds: Rounds): readonly FigureResult[] {
-  return [...rounds].map(([name, ms]) => ({
-    name: `an epoch, ${name}`,
-    unit: 's',
-    value: scale(spread(ms), EPOCH_STEPS / 1000),
-  }));
-}
+type EpochBackend = 'wasm' | 'webgpu' | 'node';
 
-/** FCNet with LRD, at p = 1, with tfjs's own optimizer, and in PyTorch. */
-export function fcnetGroup(backend: 'wasm' | 'webgpu' | 'node', rule: FcnetRule): Group {
-  const lrd = fcnetNames.lrd(backend, rule, 0.5);
+/** Seconds that an epoch takes at a lane's pace. */
+const epochSeconds =
+  (steps: number) =>
+  (rounds: Rounds): readonly FigureResult[] =>
+    [...rounds].map(([name, ms]) => ({
+      name: `an epoch, ${name}`,
+      unit: 's',
+      value: scale(spread(ms), steps / 1000),
+    }));
+
+/** A network with LRD, at p = 1, with tfjs's own optimizer, and in PyTorch: on the GPU where tfjs is. */
+export function epochGroup(backend: EpochBackend, training: Training): Group {
+  const device: TorchDevice = backend === 'webgpu' ? 'cuda' : 'cpu';
+  const { net, rule } = training;
+  const lrd = trainingNames.lrd(backend, training, 0.5);
+  const torch = (keep: number): string => trainingNames.torch(training, keep, device);
+  const bounded = net === 'fcnet' && rule === 'adam' && backend === 'wasm';
   const pairs: Pair[] = [
     {
       lane: lrd,
-      over: fcnetNames.lrd(backend, rule, 1),
+      over: trainingNames.lrd(backend, training, 1),
       // TensorFlow's operations store the mask: there it has a price.
       ...(backend === 'node' ? {} : { limit: { kind: 'at most', value: 1.04 } as const }),
     },
     {
       lane: lrd,
-      over: fcnetNames.own(backend, rule),
-      ...(rule === 'adam' && backend === 'wasm' ? { limit: { kind: 'at most', value: 0.9 } as const } : {}),
+      over: trainingNames.own(backend, training),
+      ...(bounded ? { limit: { kind: 'at most', value: 0.9 } as const } : {}),
     },
-    { lane: lrd, over: fcnetNames.torch(rule, 1) },
-    { lane: lrd, over: fcnetNames.torch(rule, 0.5) },
-    { lane: fcnetNames.torch(rule, 0.5), over: fcnetNames.torch(rule, 1) },
-    ...(backend === 'node' ? [{ lane: lrd, over: fcnetNames.lrd('wasm', rule, 0.5) }] : []),
+    { lane: lrd, over: torch(1) },
+    { lane: lrd, over: torch(0.5) },
+    { lane: torch(0.5), over: torch(1) },
+    ...(backend === 'node' ? [{ lane: lrd, over: trainingNames.lrd('wasm', training, 0.5) }] : []),
   ];
-  const lanes = [
-    fcnetLane(backend, rule, 0.5),
-    fcnetLane(backend, rule, 1),
-    fcnetLane(backend, rule, undefined),
-    torchFcnetLane(rule, 1),
-    torchFcnetLane(rule, 0.5),
-    ...(backend === 'node' ? [fcnetLane('wasm', rule, 0.5)] : []),
+  const lanes: LaneSource[] = [
+    trainingLane(backend, training, 0.5),
+    trainingLane(backend, training, 1),
+    trainingLane(backend, training, undefined),
+    torchTrainingLane(training, 1, { device }),
+    torchTrainingLane(training, 0.5, { device }),
+    ...(backend === 'node' ? [trainingLane('wasm', training, 0.5)] : []),
   ];
   return {
-    name: `FCNet, ${rule}, ${backend}`,
+    name: `${titleOf(training)}, ${rule}, ${backend}`,
     // On a software adapter a step takes seconds, and peers alone say nothing.
     lanes: backend === 'webgpu' ? lanes.map(onHardware) : lanes,
     pairs,
-    figures: epochSeconds,
+    figures: epochSeconds(epochSteps(training)),
   };
 }
+
+const BATCH = 128;
 
 /** A whole training step, optimizer and all, as in section IV-A.6 of the paper. */
 export const epoch: Suite = {
   name: 'epoch',
-  title: 'Epoch of FCNet',
+  title: 'An epoch',
   about:
-    'Training steps of the 784-1000-1000-10 network, batch 128, at the size of MNIST (469 steps an epoch); the paper reports 1.038 for LRD over none (TNNLS IV-A.6). PyTorch runs on one thread.',
-  groups: () =>
-    (['wasm', 'webgpu', 'node'] as const).flatMap((backend) =>
-      (['adam', 'sgdm'] as const).map((rule) => fcnetGroup(backend, rule)),
+    'Training steps with batch 128: the 784-1000-1000-10 network at the size of MNIST (469 steps an epoch), on a GPU also ResNet-34 and DenseNet-121 at the size of CIFAR-10 (391 steps). The paper reports 1.038 for LRD over none (TNNLS IV-A.6). PyTorch runs on one thread, or on the GPU where tfjs does.',
+  groups: ({ full }) => [
+    ...(['wasm', 'webgpu', 'node'] as const).flatMap((backend) =>
+      (['adam', 'sgdm'] as const).map((rule) => epochGroup(backend, { net: 'fcnet', rule, batch: BATCH })),
     ),
+    ...(['resnet34', 'densenet121'] as const).flatMap((net) =>
+      (full ? (['adam', 'sgdm'] as const) : (['adam'] as const)).map((rule) =>
+        epochGroup('webgpu', { net, rule, batch: BATCH }),
+      ),
+    ),
+  ],
   budget: ({ full }) => ({ groupMs: full ? 120_000 : 30_000, turnMs: 1, slowMs: 20_000, maxRounds: 60 }),
 };

@@ -16,12 +16,12 @@ import type { TfjsBackend } from '../lanes/tfjs.ts';
 import { tfjsHas, tfjsLane } from '../lanes/tfjs.ts';
 import { torchLane } from '../lanes/torch.ts';
 
-/** A family and the tfjs backend that works on the same memory. */
 /** Those with an engine of this package. */
 export const ENGINE_FAMILIES = ['js', 'wasm', 'webgpu'] as const;
 export const FAMILIES = [...ENGINE_FAMILIES, 'node'] as const;
 export type Family = (typeof FAMILIES)[number];
 
+/** The tfjs backend that works on the same memory. */
 const BACKENDS: Readonly<Record<Family, TfjsBackend>> = {
   js: 'cpu',
   wasm: 'wasm',
@@ -74,6 +74,7 @@ export function stepGroup(family: Family, settings: StepSettings): Group {
     ...(rule === 'sgdm' || rule === 'adam' ? [tfjsLane(backend, 'operations', settings)] : []),
     torchLane(base),
     torchLane(settings),
+    ...(family === 'webgpu' ? [base, settings].map((each) => onHardware(torchLane(each, 'cuda'))) : []),
   ];
   const pairs = [...engines, lrd].flatMap((lane): Pair[] =>
     peers.map((peer) => ({ lane: lane.name, over: peer.name })),

@@ -4,7 +4,9 @@ import { streamMask } from '../../impl-ref/index.ts';
 import type { Group, LaneSource } from '../harness/measure.ts';
 import type { TfjsBackend } from '../lanes/tfjs.ts';
 import { drain, selectBackend } from '../lanes/tfjs.ts';
-import { torchPeer } from '../lanes/torch.ts';
+import { onHardware } from '../lanes/deviceTime.ts';
+import type { TorchDevice } from '../lanes/torch.ts';
+import { torchName, torchPeer } from '../lanes/torch.ts';
 import { single } from '../lanes/workload.ts';
 import { maskCostGroup } from './engines.ts';
 import { ENGINE_FAMILIES } from './families.ts';
@@ -51,13 +53,16 @@ function tfjsLane(backend: TfjsBackend, elements: number): LaneSource {
   };
 }
 
-function torchMaskLane(elements: number): LaneSource {
-  const name = 'PyTorch: torch.bernoulli';
+function torchMaskLane(elements: number, device: TorchDevice): LaneSource {
+  const name = `${torchName(device)}: torch.bernoulli`;
   return {
     name,
     open: async () => {
-      const peer = await torchPeer();
-      return { name, sample: async () => (await peer.ask({ op: 'mask', elements, keep: KEEP }))['ms'] as number };
+      const peer = await torchPeer(device);
+      return {
+        name,
+        sample: async () => (await peer.ask({ op: 'mask', elements, keep: KEEP, device }))['ms'] as number,
+      };
     },
   };
 }
@@ -85,7 +90,8 @@ function storedGroup(elements: number): Group {
       tfjsLane('cpu', elements),
       tfjsLane('wasm', elements),
       tfjsLane('webgpu', elements),
-      torchMaskLane(elements),
+      torchMaskLane(elements, 'cpu'),
+      onHardware(torchMaskLane(elements, 'cuda')),
     ],
     pairs: [],
   };

@@ -1,5 +1,9 @@
-import { resNetLane, resNetNames, torchResNetLane } from '../lanes/resnet34.ts';
+import type { Training } from '../lanes/training.ts';
+import { torchTrainingLane, trainingLane, trainingNames } from '../lanes/training.ts';
 import type { Suite } from './suite.ts';
+
+const TRAINING: Training = { net: 'resnet34', rule: 'adam', batch: 32 };
+const [node, wasm] = [trainingLane('node', TRAINING, 0.5), trainingLane('wasm', TRAINING, 0.5)];
 
 /** A whole training step of a network of convolutions: what a processor spends its time on. */
 export const resnet34: Suite = {
@@ -10,12 +14,12 @@ export const resnet34: Suite = {
   groups: () => [
     {
       name: 'ResNet-34, batch 32',
-      lanes: [resNetLane('node'), resNetLane('wasm'), torchResNetLane(1), torchResNetLane(0.5)],
+      lanes: [node, wasm, torchTrainingLane(TRAINING, 1), torchTrainingLane(TRAINING, 0.5)],
       pairs: [
-        { lane: resNetNames.lrd('node'), over: resNetNames.lrd('wasm') },
-        { lane: resNetNames.lrd('node'), over: resNetNames.torch(1) },
-        { lane: resNetNames.lrd('node'), over: resNetNames.torch(0.5) },
-        { lane: resNetNames.lrd('wasm'), over: resNetNames.torch(1) },
+        { lane: node.name, over: wasm.name },
+        { lane: node.name, over: trainingNames.torch(TRAINING, 1) },
+        { lane: node.name, over: trainingNames.torch(TRAINING, 0.5) },
+        { lane: wasm.name, over: trainingNames.torch(TRAINING, 1) },
       ],
     },
   ],

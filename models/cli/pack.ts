@@ -103,8 +103,10 @@ function stageProgram(root: string, app: string, fromSources: boolean): void {
     run(compiler, ['-p', join(root, 'tsconfig.build.json'), '--outDir', join(app, 'dist'), '--declaration', 'false'], 'the build'); // prettier-ignore
   } else cpSync(join(root, 'dist'), join(app, 'dist'), { recursive: true, filter: (path) => !path.endsWith('.d.ts') });
   copy(join(root, 'package.json'), join(app, 'package.json'));
-  const peer = join('bench', 'peers', 'torch_peer.py');
-  if (existsSync(join(root, peer))) copy(join(root, peer), join(app, peer));
+  for (const program of ['torch_peer.py', 'torch_nets.py']) {
+    const peer = join('bench', 'peers', program);
+    if (existsSync(join(root, peer))) copy(join(root, peer), join(app, peer));
+  }
   for (const file of ['LICENSE', 'CITATION.cff'])
     if (existsSync(join(root, file))) copy(join(root, file), join(app, file));
 }

@@ -22,14 +22,14 @@ const scratch = mkdtempSync(join(tmpdir(), 'lrd-nets-'));
 test.after(() => rmSync(scratch, { recursive: true, force: true }));
 
 const python = process.env['LRD_PYTHON'] ?? (existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3');
-const script = fileURLToPath(new URL('scripts/torch_nets.py', import.meta.url));
+const script = fileURLToPath(new URL('scripts/torch_expectations.py', import.meta.url));
 
 /** Writes the expectations once. Returns why there are none. */
 function prepare(): string | undefined {
   if (spawnSync(python, ['-c', 'import torch']).status !== 0) {
     return `${python} has no torch: apt-get install --no-install-recommends python3-torch, or name another in LRD_PYTHON`;
   }
-  const { status, stderr } = spawnSync(python, [script, scratch], { encoding: 'utf8' });
+  const { status, stderr } = spawnSync(python, ['-B', script, scratch], { encoding: 'utf8' });
   if (status !== 0) throw new Error(stderr);
   return undefined;
 }
