@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { JobError } from '../errors.ts';
 import type { EpochMetrics, RunConfig } from '../trainer/runFolder.ts';
 import { readRun, writeWhole } from '../trainer/runFolder.ts';
-import { holding } from './claim.ts';
+import { holding } from '../trainer/claim.ts';
 import type { Settings } from './settings.ts';
 import { cellName } from './settings.ts';
 

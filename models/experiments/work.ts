@@ -3,7 +3,7 @@ import type { Progress } from '../trainer/progress.ts';
 import { setTimeout as pause } from 'node:timers/promises';
 import { InvalidArgumentError } from '../../impl-gpu/validate.ts';
 import { JobError, UsageError } from '../errors.ts';
-import { takeClaim } from './claim.ts';
+import { takeClaim } from '../trainer/claim.ts';
 import type { PlannedCell } from './plan.ts';
 import { cellLabel } from './plan.ts';
 import type { CellPlace } from './runCell.ts';
@@ -69,6 +69,8 @@ export async function work(options: WorkOptions): Promise<WorkSummary> {
         if (error instanceof StoppedError && !lost.signal.aborted) throw error;
         if (error instanceof StoppedError) continue;
         if (!isOfCell(error)) throw error;
+        // Whoever has taken the cell over says what becomes of it.
+        if (!claim.stillHeld()) continue;
         failed.push(`${label}: ${error.message}`);
         store.writeFailure(cell, error.message);
         progress.line(`${label}: failed: ${error.message}`);

@@ -83,14 +83,18 @@ export function checkFree(folder: string): void {
   }
 }
 
-/** Makes the folder with `config.json`, `environment.json` and an empty `metrics.jsonl`. */
-export function createRunFolder(folder: string, config: RunConfig, environment: unknown): void {
-  checkFree(folder);
+/** Makes the folder of a run to come. */
+export function makeFolder(folder: string): void {
   try {
     mkdirSync(folder, { recursive: true });
   } catch (error) {
     throw new JobError(`--out ${folder}: cannot be made (${(error as Error).message})`);
   }
+}
+
+/** Writes `environment.json`, an empty `metrics.jsonl` and `config.json` into the folder, which must not hold a run. */
+export function beginRun(folder: string, config: RunConfig, environment: unknown): void {
+  checkFree(folder);
   writeWhole(join(folder, 'environment.json'), `${JSON.stringify(environment, null, 2)}\n`);
   writeWhole(join(folder, 'metrics.jsonl'), '');
   writeWhole(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);

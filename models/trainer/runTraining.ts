@@ -16,7 +16,17 @@ import type { Regularizers } from './regularizers.ts';
 import type { ResolvedRequest, TrainingRequest } from './request.ts';
 import { resolveRequest } from './request.ts';
 import type { Run, RunConfig } from './runFolder.ts';
-import { appendMetrics, checkFree, createRunFolder, readRun, rewriteMetrics, writePredictions } from './runFolder.ts';
+import {
+  appendMetrics,
+  beginRun,
+  checkFree,
+  makeFolder,
+  readRun,
+  rewriteMetrics,
+  writePredictions,
+} from './runFolder.ts';
+import type { RunLock } from './runLock.ts';
+import { LockedError, checkUnlocked, lockRun } from './runLock.ts';
 import { resolveSchedules } from './schedules/schedule.ts';
 import { logToTensorBoard } from './tensorboard/logger.ts';
 import type { TensorBoardLogger } from './tensorboard/logger.ts';
@@ -53,6 +63,7 @@ export function defaultFolder(request: ResolvedRequest): string {
 
 interface Work {
   readonly folder: string;
+  readonly lock: RunLock;
   readonly config: RunConfig;
   readonly examples: WorkloadData['examples'];
   readonly workload: Workload;
@@ -71,7 +82,7 @@ function schedulesOf(
 
 /** What is kept when a run fails, and how to go on. */
 function withWayOn(error: unknown, folder: string, kept: TrainingPosition | undefined): unknown {
-  if (!(error instanceof JobError)) return error;
+  if (!(error instanceof JobError) || error instanceof LockedError) return error;
   const what =
     kept === undefined
       ? 'there was no checkpoint yet'
@@ -84,7 +95,7 @@ function withWayOn(error: unknown, folder: string, kept: TrainingPosition | unde
 }
 
 async function carryOut(work: Work, controls: RunControls): Promise<Run> {
-  const { folder, config, examples, workload, optimizer, beforeStep, from } = work;
+  const { folder, lock, config, examples, workload, optimizer, beforeStep, from } = work;
   const { net } = workload;
   const stepsPerEpoch = Math.ceil(examples.train / config.batchSize);
   let kept = from;
@@ -111,10 +122,12 @@ async function carryOut(work: Work, controls: RunControls): Promise<Run> {
       beforeStep,
       onStep: (report) => log?.step(report),
       onEpoch: (line, step) => {
+        lock.checkHeld();
         appendMetrics(folder, line);
         log?.epoch(line, step);
       },
       onCheckpoint: async (position, step) => {
+        lock.checkHeld();
         await saveCheckpoint(folder, net, optimizer, { config, position, step });
         kept = position;
       },
@@ -181,6 +194,7 @@ export async function runTraining(asked: TrainingRequest, controls: RunControls 
   });
   const folder = request.out ?? defaultFolder(request);
   checkFree(folder);
+  if (existsSync(folder)) checkUnlocked(folder);
   if (init !== undefined) checkInit(init);
   const { data, dataDir, augment, crop, evaluation } = request;
   const { noisyLabels } = regularizers;
@@ -221,8 +235,14 @@ export async function runTraining(asked: TrainingRequest, controls: RunControls 
     ...(request.tensorBoard ? { tensorBoard: true } : {}),
   };
   const beforeStep = schedulesOf(optimizer, config, loaded);
-  createRunFolder(folder, config, describeEnvironment(backend));
-  return carryOut({ folder, config, examples, workload, optimizer, beforeStep }, controls);
+  makeFolder(folder);
+  const lock = lockRun(folder);
+  try {
+    beginRun(folder, config, describeEnvironment(backend));
+    return await carryOut({ folder, lock, config, examples, workload, optimizer, beforeStep }, controls);
+  } finally {
+    await lock.release();
+  }
 }
 
 /**
@@ -230,6 +250,18 @@ export async function runTraining(asked: TrainingRequest, controls: RunControls 
  * masks, on a deterministic backend the same bits.
  */
 export async function resumeTraining(request: ResumeRequest, controls: RunControls = {}): Promise<Run> {
+  const { folder } = request;
+  // A folder that is not a run is left as it is.
+  readRun(folder);
+  const lock = lockRun(folder);
+  try {
+    return await resumeLocked(request, lock, controls);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function resumeLocked(request: ResumeRequest, lock: RunLock, controls: RunControls): Promise<Run> {
   const { folder } = request;
   const { config: recorded, metrics } = readRun(folder);
   const config: RunConfig = { ...recorded, epochs: request.epochs ?? recorded.epochs };
@@ -280,7 +312,7 @@ export async function resumeTraining(request: ResumeRequest, controls: RunContro
   controls.progress?.line(`${folder}: goes on in epoch ${epoch} after ${from?.batch ?? 0} batches`);
   const beforeStep = schedulesOf(optimizer, config, loaded);
   return carryOut(
-    { folder, config, examples, workload, optimizer, beforeStep, ...(from === undefined ? {} : { from }) },
+    { folder, lock, config, examples, workload, optimizer, beforeStep, ...(from === undefined ? {} : { from }) },
     controls,
   );
 }

@@ -129,6 +129,7 @@ test(
     child.kill('SIGINT');
     assert.is(await ended, 1);
     assert.match(stderr(), /stopping after this step/);
+    assert.not.ok(existsSync(join(run, 'lock-0001.json')));
     assert.match(stderr(), /lrd: stopped in epoch \d+ after \d+ batches; go on with: lrd train --resume/);
     const done = readRun(run).metrics.length;
     const [, batches] = /after (\d+) batches/.exec(stderr()) as unknown as [string, string];

@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { suite } from '../../conformance/harness/suite.ts';
 import { holding, takeClaim } from './claim.ts';
 
-const test = suite('models/experiments/claim');
+const test = suite('models/trainer/claim');
 const scratch = mkdtempSync(join(tmpdir(), 'lrd-claim-'));
 test.after(() => rmSync(scratch, { recursive: true, force: true }));
 
