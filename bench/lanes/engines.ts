@@ -1,6 +1,7 @@
 /** The fused engines on buffers of their own, and copies of as many bytes on the same processor. */
 import type { TensorBuffers } from '../../impl-gpu/index.ts';
 import {
+  createArrayEngine,
   createJsEngine,
   createWasmEngine,
   createWasmPool,
@@ -31,13 +32,13 @@ export const copyName = (kind: 'js' | 'wasm' | 'webgpu'): string => `${kind}: co
 
 const PAGE = 65536;
 
-/** The engine on typed arrays. */
-export function jsLane(settings: StepSettings, name = `js, ${maskName(settings.keepProbability)}`): LaneSource {
+/** An engine on typed arrays. */
+function typedArrayLane(name: string, createEngine: typeof createJsEngine, settings: StepSettings): LaneSource {
   const { rule, workload, keepProbability } = settings;
   return {
     name,
     open: () => {
-      const engine = createJsEngine();
+      const engine = createEngine();
       const tensors = workload.sizes.map((size): TensorBuffers<Float32Array> => ({
         parameter: new Float32Array(size),
         gradient: gradientValues(size),
@@ -61,6 +62,16 @@ export function jsLane(settings: StepSettings, name = `js, ${maskName(settings.k
       };
     },
   };
+}
+
+/** The engine in plain JavaScript. */
+export function jsLane(settings: StepSettings, name = `js, ${maskName(settings.keepProbability)}`): LaneSource {
+  return typedArrayLane(name, createJsEngine, settings);
+}
+
+/** The WASM kernels on typed arrays, which pass through a small memory. */
+export function arrayLane(settings: StepSettings): LaneSource {
+  return typedArrayLane(`wasm on arrays, ${maskName(settings.keepProbability)}`, createArrayEngine, settings);
 }
 
 /** Copies half of a step's bytes from one typed array to another: as many bytes read and written. */

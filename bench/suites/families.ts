@@ -3,6 +3,7 @@ import type { Group, LaneSource, Pair } from '../harness/measure.ts';
 import { deviceBufferCopyLane, deviceStepLane, onHardware } from '../lanes/deviceTime.ts';
 import type { StepSettings } from '../lanes/engines.ts';
 import {
+  arrayLane,
   jsCopyLane,
   jsLane,
   wasmCopyLane,
@@ -34,7 +35,7 @@ const GPUJS_MODES = { js: 'cpu', wasm: 'webasm', webgpu: 'webgpu' } as const;
 function engineLanes(family: Family, settings: StepSettings): readonly LaneSource[] {
   switch (family) {
     case 'js':
-      return [jsLane(settings)];
+      return [jsLane(settings), arrayLane(settings)];
     case 'wasm':
       return [wasmLane(settings), wasmLane(settings, 2)];
     case 'webgpu':
