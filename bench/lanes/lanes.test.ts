@@ -106,6 +106,19 @@ test.when(torch === '', torch)('PyTorch trains each network of the epochs, with 
   }
 });
 
+test.when(torch === '', torch)('PyTorch trains on one thread, its backward pass too', async () => {
+  const peer = await torchPeer();
+  const ms = async (clock: string): Promise<number> => {
+    const request = { op: 'train', net: 'fcnet', rule: 'sgdm', keep: 1, batch: 128, steps: 10, clock };
+    return (await peer.ask(request))['ms'] as number;
+  };
+  await ms('wall');
+  // Each pair is of different steps; on a second thread the processor's time would be half as much again in all of them.
+  const shares: number[] = [];
+  for (let i = 0; i < 3; i++) shares.push((await ms('processor')) / (await ms('wall')));
+  assert.ok(Math.min(...shares) < 1.3, `processor time over the clock's: ${shares.join(', ')}`);
+});
+
 test.when(torch === '', torch)('PyTorch without a GPU leaves the lanes on CUDA out, and says why', async () => {
   const { description } = await torchPeer();
   const opened = torchPeer('cuda').then(

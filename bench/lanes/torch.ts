@@ -27,9 +27,15 @@ function program(): string {
   return found;
 }
 
+/** `torch.set_num_threads` does not reach the products of the backward pass, which run on a thread of autograd's own. */
+const ONE_THREAD = { OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1', MKL_NUM_THREADS: '1' };
+
 async function start(): Promise<Peer> {
   const python = process.env['LRD_PYTHON'] ?? (existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3');
-  const child: ChildProcess = spawn(python, ['-B', program(), '1'], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const child: ChildProcess = spawn(python, ['-B', program(), '1'], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: { ...process.env, ...ONE_THREAD },
+  });
   let complaint = '';
   child.stderr?.on('data', (chunk: Buffer) => (complaint += chunk.toString()));
   const failed = new Promise<never>((_, reject) => {
