@@ -129,6 +129,31 @@ for (const backend of ['cpu', 'wasm', 'webgpu', 'node'] as const) {
     optimizer.dispose();
   });
 
+  test('state that was read or cloned between steps keeps its values', async () => {
+    const variable = tf.tidy(() => tf.variable(tf.zeros([3])));
+    const optimizer = lrd.sgdm({ keepProbability: 1, learningRate: 1, momentum: 0.5 });
+    const gradient = tf.ones([3]);
+    const step = (): void => optimizer.applyGradients([{ name: variable.name, tensor: gradient }]);
+    step();
+    step();
+    const state = async (): Promise<tf.Tensor> => {
+      const { tensor } = (await optimizer.getWeights()).find(({ name }) => name.includes('buf')) as {
+        tensor: tf.Tensor;
+      };
+      return tensor;
+    };
+    const array = await (await state()).data();
+    step();
+    assert.equal([...array], [1.5, 1.5, 1.5]);
+    const clone = (await state()).clone();
+    step();
+    assert.equal([...(await clone.data())], [1.75, 1.75, 1.75]);
+    assert.equal([...(await (await state()).data())], [1.875, 1.875, 1.875]);
+    assert.equal([...(await variable.data())], [-6.125, -6.125, -6.125]);
+    dispose([variable, clone, gradient]);
+    optimizer.dispose();
+  });
+
   test("an array that made a variable is the caller's and stays as it is", async () => {
     const values = Float32Array.of(1, 2);
     const variable = tf.tidy(() => tf.variable(tf.tensor1d(values)));

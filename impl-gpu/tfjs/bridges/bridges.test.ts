@@ -66,6 +66,41 @@ test('cpu: the array is the storage, and replacing it leaves the old one alone',
   assert.throws(() => storage.values(tensor), /disposed or foreign/);
 });
 
+test('cpu: a writable array is the storage until someone reads the tensor, who keeps what he read', async () => {
+  await useBackend('cpu');
+  const storage = cpuStorage();
+  const given = Float32Array.of(1, 2);
+  const tensor = tf.tensor1d(given);
+  const first = storage.writable(tensor);
+  assert.is.not(first, given);
+  first[0] = 5;
+  assert.is(storage.writable(tensor), first);
+  // Another optimizer's storage knows of it too.
+  assert.is(cpuStorage().writable(tensor), first);
+  assert.is(storage.refCount(tensor), 1);
+  for (const read of [
+    () => tensor.data(),
+    () => Promise.resolve(tensor.dataSync()),
+    () => Promise.resolve(tensor.bufferSync().values),
+  ]) {
+    const before = storage.writable(tensor);
+    const values = [...before];
+    const array = await read();
+    assert.equal([...array], values);
+    const next = storage.writable(tensor);
+    assert.is.not(next, before);
+    next[0] = (values[0] as number) + 1;
+    assert.equal([...array], values);
+  }
+  assert.equal([...(await tf.tidy(() => tf.add(tensor, 1)).data())], [9, 3]);
+  storage.writable(tensor)[1] = 7;
+  storage.replace(tensor, Float32Array.of(3, 4));
+  assert.equal([...(await tensor.data())], [3, 4]);
+  assert.equal([...given], [1, 2]);
+  tensor.dispose();
+  assert.throws(() => storage.writable(tensor), /disposed or foreign/);
+});
+
 test('webgpu: a variable in a flat buffer is read, sliced into products and copied like any other', async () => {
   await useBackend('webgpu');
   const storage = webGpuStorage();

@@ -21,8 +21,34 @@ export interface CpuStorage {
   values(tensor: tf.TensorInfo): Float32Array;
   /** Puts another array in its place. Arrays that were handed out before keep the old values. */
   replace(tensor: tf.TensorInfo, values: Float32Array): void;
+  /**
+   * An array to be written in place, of the tensor's values: its own as long as nobody has read the tensor since this was called
+   * before, else a copy, which takes its place. Tensors that share the data see what is written.
+   */
+  writable(tensor: tf.TensorInfo): Float32Array;
   /** How many tensors share the data. */
   refCount(tensor: tf.TensorInfo): number;
+}
+
+/** Arrays that nobody else holds, by the record that has them. */
+const unread = new WeakMap<TensorRecord, Float32Array>();
+
+/** Puts an array in place and forgets it once anybody reads it (a kernel, or `data()` for someone who may keep it). */
+function putUnread(record: TensorRecord, array: Float32Array): void {
+  const settle = (value: unknown): void => {
+    unread.delete(record);
+    Object.defineProperty(record, 'values', { value, configurable: true, enumerable: true, writable: true });
+  };
+  unread.set(record, array);
+  Object.defineProperty(record, 'values', {
+    configurable: true,
+    enumerable: true,
+    get: () => {
+      settle(array);
+      return array;
+    },
+    set: settle,
+  });
 }
 
 /** Storage of the registered cpu backend. Throws when tfjs is another version or its internals are not as expected. */
@@ -31,7 +57,7 @@ export function cpuStorage(): CpuStorage {
   const backend = tf.findBackend('cpu') as CpuBackend;
   const record = (tensor: tf.TensorInfo): TensorRecord => {
     const found = backend.data.has(tensor.dataId) ? backend.data.get(tensor.dataId) : undefined;
-    if (found === undefined || !(found.values instanceof Float32Array)) {
+    if (found === undefined || !(unread.has(found) || found.values instanceof Float32Array)) {
       throw new Error('a float32 tensor of the cpu backend was expected; this one is disposed or foreign');
     }
     return found;
@@ -40,6 +66,14 @@ export function cpuStorage(): CpuStorage {
     values: (tensor) => record(tensor).values as Float32Array,
     replace: (tensor, values) => {
       record(tensor).values = values;
+    },
+    writable: (tensor) => {
+      const found = record(tensor);
+      const own = unread.get(found);
+      if (own !== undefined) return own;
+      const copy = (found.values as Float32Array).slice();
+      putUnread(found, copy);
+      return copy;
     },
     refCount: (tensor) => record(tensor).refCount,
   };
