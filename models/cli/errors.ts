@@ -1,8 +1,18 @@
 import { InvalidArgumentError } from '../../impl-gpu/validate.ts';
 import { JobError, UsageError } from '../errors.ts';
 
+/** The reader has gone: a pager that was left, a terminal that was closed. No reason to give up work that goes on without it. */
+function outliveReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
+    });
+  }
+}
+
 /** Runs a command: a user's mistake is one line on stderr and exit code 2, a job that failed one line and 1. */
 export async function reportErrors(command: () => void | Promise<void>): Promise<void> {
+  outliveReaders();
   try {
     await command();
   } catch (error) {

@@ -1,15 +1,23 @@
-/** Runs a job whose signal is aborted by Ctrl-C or SIGTERM: it stops behind the step under way. */
+/**
+ * Runs a job whose signal is aborted by Ctrl-C, SIGTERM or SIGHUP (the end of the terminal that the command was started from): it
+ * stops behind the step under way. A second Ctrl-C or SIGTERM ends the process at once, a second SIGHUP never does: a shell that hangs
+ * up sends one, and the terminal another.
+ */
 export async function stoppable<T>(job: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const stop = new AbortController();
+  let over = false;
   const onSignal = (): void => {
+    if (over || stop.signal.aborted) return;
     process.stderr.write('\nstopping after this step\n');
     stop.abort();
   };
   process.once('SIGINT', onSignal);
   process.once('SIGTERM', onSignal);
+  process.on('SIGHUP', onSignal);
   try {
     return await job(stop.signal);
   } finally {
+    over = true;
     process.removeListener('SIGINT', onSignal);
     process.removeListener('SIGTERM', onSignal);
   }

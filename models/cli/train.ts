@@ -145,7 +145,7 @@ export function parseResume(args: readonly string[]): ResumeRequest & { checkpoi
 
 /**
  * `lrd train RECIPE ...`: trains one network and leaves a run folder. `lrd train --resume DIR` goes on from its checkpoint.
- * Ctrl-C stops behind a checkpoint.
+ * Ctrl-C, SIGTERM and the end of the terminal stop it behind a checkpoint.
  */
 export async function trainCommand(args: readonly string[]): Promise<void> {
   const resumes = args.some((argument) => argument === '--resume' || argument.startsWith('--resume='));

@@ -100,6 +100,29 @@ test.when(process.platform === 'linux', 'finds worker processes through /proc')(
   { timeout: 540 },
 );
 
+test.when(process.platform !== 'win32', 'Windows ends a process by any signal')(
+  'the end of its terminal stops a crew, each worker behind a checkpoint',
+  async () => {
+    const out = join(scratch, 'hung-up');
+    const args = ['--import', loader, program, 'experiment', ...call(out), '--epochs', '4000', '--workers', '2'];
+    const crew = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    let stderr = '';
+    crew.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    const ended = new Promise<number | null>((resolve) => crew.on('close', resolve));
+    while (cellsOf(out).filter(({ metrics }) => metrics.length > 0).length < 2 && crew.exitCode === null) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    crew.kill('SIGHUP');
+    assert.is(await ended, 1, stderr);
+    assert.match(stderr, /stopped with 2 cells to do; the same command goes on/);
+    // One that is ended at once leaves its lock.
+    assert.is(stderr.match(/] lrd: stopped in epoch/g)?.length, 2, stderr);
+    const left = readdirSync(out, { recursive: true }).filter((name) => String(name).includes('lock-'));
+    assert.equal(left, []);
+  },
+  { timeout: 120 },
+);
+
 test('wrong calls are one line that names the argument', async () => {
   const refuse = async (args: readonly string[], pattern: RegExp): Promise<void> => {
     let message = 'no error';

@@ -62,16 +62,18 @@ export async function runCrew(workers: number, args: readonly string[], store: S
       });
     });
   const onSignal = (signal: NodeJS.Signals): void => {
+    // A terminal's Ctrl-C reaches the workers by itself too, and a second one would end them at once: the first time they get what
+    // may come twice.
+    const passedOn = stopping ? signal : 'SIGHUP';
     stopping = true;
-    for (const child of children) child.kill(signal);
+    for (const child of children) child.kill(passedOn);
   };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.on(signal, onSignal);
   try {
     await Promise.all(Array.from({ length: Math.min(workers, plan.cells.length) }, (_, k) => member(k + 1)));
   } finally {
-    process.removeListener('SIGINT', onSignal);
-    process.removeListener('SIGTERM', onSignal);
+    for (const signal of signals) process.removeListener(signal, onSignal);
   }
   if (trouble !== undefined) throw new JobError(trouble);
   const failed = failures();

@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { suite } from '../../conformance/harness/suite.ts';
 import { JobError } from '../errors.ts';
+import { readCheckpoint } from './checkpoint.ts';
 import { readRun } from './runFolder.ts';
 import { resumeTraining, runTraining } from './runTraining.ts';
 import type { HostTensor } from './safetensors.ts';
@@ -137,6 +138,31 @@ test(
     assert.match(resumed, new RegExp(`interrupted: goes on in epoch ${done + 1} after ${batches} batches\\n`));
     assert.is(readRun(run).metrics.length, done + 2);
     assert.match(await complete(['--resume', run], 2), /has done its \d+ epochs; give --epochs for more/);
+  },
+  { timeout: 120 },
+);
+
+test(
+  'a terminal that is closed stops behind a checkpoint too, though nothing more can be written to it',
+  async () => {
+    const run = join(scratch, 'hung-up');
+    const { child, ended } = start(smallRun(run, 4000));
+    while (!existsSync(latest(run))) await new Promise((resolve) => setTimeout(resolve, 50));
+    child.stderr?.destroy();
+    // One comes from the shell, another from the terminal.
+    const again = setInterval(() => child.kill('SIGHUP'), 3);
+    const status = await ended;
+    clearInterval(again);
+    // Null: it came when all was done, and Node had given up its signals.
+    assert.ok(status === 1 || status === null, `exit code ${status}`);
+    assert.not.ok(existsSync(join(run, 'lock-0001.json')));
+    const done = readRun(run).metrics.length;
+    const { epoch, batch } = readCheckpoint(run, readRun(run).config).position;
+    assert.is(epoch, done + 1);
+    assert.match(
+      await complete(['--resume', run, '--epochs', String(done + 1)]),
+      new RegExp(`hung-up: goes on in epoch ${epoch} after ${batch} batches\\n`),
+    );
   },
   { timeout: 120 },
 );
