@@ -34,7 +34,7 @@ export function hostStepper(engine: HostEngine = createArrayEngine()): Stepper {
     const buffers = entries.map((entry): TensorBuffers<Float32Array> | null => {
       if (entry === null) return null;
       const state = Object.fromEntries(Object.entries(entry.state).map(([name, slot]) => [name, read(slot)]));
-      return { parameter: read(entry.variable), gradient: read(entry.gradient), state };
+      return { parameter: read(entry.variable), gradient: entry.gradient.dataSync<'float32'>(), state };
     });
     step(buffers);
     entries.forEach((entry, index) => {
