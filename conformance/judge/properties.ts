@@ -48,6 +48,12 @@ function someRule(implementation: Implementation): RuleName {
   return RULE_NAMES.find((rule) => implementation.rules.includes(rule)) ?? 'sgdm';
 }
 
+/** Cases of any rule that the implementation has; rules of its own, which the kit does not know, are left out. */
+const casesOfAnyRule = ({ implementation }: Context, options: Omit<CaseOptions, 'rule'>): fc.Arbitrary<Case> =>
+  fc
+    .constantFrom(...implementation.rules.filter((name): name is RuleName => name in RULES))
+    .chain((rule) => caseOf({ ...options, rule }));
+
 /** Draws cases and holds each answer against its intervals. */
 async function judged(
   context: Context,
@@ -722,16 +728,11 @@ function sharedProperties(): Property[] {
       run: (context) =>
         context.check(
           fc.tuple(
-            fc
-              .constantFrom(...context.implementation.rules.filter((name): name is RuleName => name in RULES))
-              .chain((rule) =>
-                caseOf({
-                  rule,
-                  masks: 'given',
-                  maximumTensors: 1,
-                  shape: fc.integer({ min: 2, max: 12 }).map((n) => [n]),
-                }),
-              ),
+            casesOfAnyRule(context, {
+              masks: 'given',
+              maximumTensors: 1,
+              shape: fc.integer({ min: 2, max: 12 }).map((n) => [n]),
+            }),
             fc.integer({ min: 1, max: 11 }),
           ),
           async ([example, at]) => {
@@ -805,17 +806,12 @@ function sharedProperties(): Property[] {
       run: (context) =>
         context.check(
           fc.tuple(
-            fc
-              .constantFrom(...context.implementation.rules.filter((name): name is RuleName => name in RULES))
-              .chain((rule) =>
-                caseOf({
-                  rule,
-                  masks: semanticMasks(context.implementation),
-                  minimumSteps: 2,
-                  maximumSteps: 6,
-                  maximumTensors: 2,
-                }),
-              ),
+            casesOfAnyRule(context, {
+              masks: semanticMasks(context.implementation),
+              minimumSteps: 2,
+              maximumSteps: 6,
+              maximumTensors: 2,
+            }),
             fc.array(fc.boolean(), { minLength: 12, maxLength: 12 }),
           ),
           async ([drawn, absent]) => {
@@ -840,11 +836,7 @@ function sharedProperties(): Property[] {
       run: (context) =>
         context.check(
           fc.tuple(
-            fc
-              .constantFrom(...context.implementation.rules.filter((name): name is RuleName => name in RULES))
-              .chain((rule) =>
-                caseOf({ rule, masks: drawnMasks(context.implementation), minimumSteps: 2, maximumSteps: 5 }),
-              ),
+            casesOfAnyRule(context, { masks: drawnMasks(context.implementation), minimumSteps: 2, maximumSteps: 5 }),
             fc.array(fc.constantFrom(0.1, 0.01, 0.5, 0), { minLength: 5, maxLength: 5 }),
             fc.array(fc.constantFrom(0.5, 0.1, 0.9, 1), { minLength: 5, maxLength: 5 }),
             fc.array(fc.constantFrom(0, 0.1, 0.01), { minLength: 5, maxLength: 5 }),
@@ -871,9 +863,7 @@ function sharedProperties(): Property[] {
       skip: lacks('groups'),
       run: (context) =>
         context.check(
-          fc
-            .constantFrom(...context.implementation.rules.filter((name): name is RuleName => name in RULES))
-            .chain((rule) => caseOf({ rule, masks: drawnMasks(context.implementation), maximumSteps: 4 })),
+          casesOfAnyRule(context, { masks: drawnMasks(context.implementation), maximumSteps: 4 }),
           async (drawn) => {
             const groups = [{ hyper: { learningRate: 0.25, weightDecay: 0.05 } }, { keepProbability: 0.2 }, {}];
             const example: Case = {
@@ -893,19 +883,14 @@ function sharedProperties(): Property[] {
       skip: () => undefined,
       run: (context) =>
         context.check(
-          fc
-            .constantFrom(...context.implementation.rules.filter((name): name is RuleName => name in RULES))
-            .chain((rule) =>
-              caseOf({
-                rule,
-                hyper: { weightDecay: 0, centered: false, epsilon: 1e-3 },
-                masks: semanticMasks(context.implementation),
-                minimumSteps: 50,
-                maximumSteps: 50,
-                maximumTensors: 1,
-                shape: fc.constant([4]),
-              }),
-            ),
+          casesOfAnyRule(context, {
+            hyper: { weightDecay: 0, centered: false, epsilon: 1e-3 },
+            masks: semanticMasks(context.implementation),
+            minimumSteps: 50,
+            maximumSteps: 50,
+            maximumTensors: 1,
+            shape: fc.constant([4]),
+          }),
           async (example) => {
             const asked: Case = { ...example, report: ['parameters', 'masks'] };
             judgeSteps(asked, await context.ask(asked), context.implementation, {
