@@ -22,6 +22,8 @@ export type { EpochMetrics, Run, RunConfig } from './trainer/runFolder.ts';
 export { parseRegularizers } from './trainer/regularizers.ts';
 export type { Regularizers } from './trainer/regularizers.ts';
 export type { TrainingRequest } from './trainer/request.ts';
+export { evaluateRun } from './trainer/evaluateRun.ts';
+export type { EvaluationRequest, RunEvaluation } from './trainer/evaluateRun.ts';
 export { resumeTraining, runTraining } from './trainer/runTraining.ts';
 export type { ResumeRequest, RunControls } from './trainer/runTraining.ts';
 export { parseSchedules } from './trainer/schedules/parse.ts';

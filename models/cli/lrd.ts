@@ -8,6 +8,7 @@ type Command = (args: readonly string[]) => void | Promise<void>;
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   doctor: async () => (await import('./doctor.ts')).doctorCommand,
   train: async () => (await import('./train.ts')).trainCommand,
+  evaluate: async () => (await import('./evaluate.ts')).evaluateCommand,
   experiment: async () => (await import('./experiment.ts')).experimentCommand,
   report: async () => (await import('./report.ts')).reportCommand,
   pack: async () => (await import('./pack.ts')).packCommand,
@@ -34,6 +35,8 @@ const USAGE = `usage: lrd COMMAND ...
                                        windows of that side
   lrd train --resume DIR [--epochs N] [--data-dir DIR] [--backend B]
                                        go on from a run's checkpoint
+  lrd evaluate RUN [--data-dir DIR] [--backend B] [--json]
+                                       test the network of a run's last checkpoint again
   lrd experiment [NAME] [--only PATTERN] [--seeds N] [--scale small|full] [--workers N] [--out DIR] [--list]
                  [--data-dir DIR] [--backend B] [--epochs N] [--recipe R] [--width W] [--limit N]
                  [--crop N]

@@ -122,6 +122,8 @@ export interface Checkpoint {
   /** The optimizer's configuration at that moment: keep probability, learning rate and decay as they were. */
   readonly optimizer: tf.serialization.ConfigDict;
   restore(net: TrainedNet, optimizer: LrdOptimizer): Promise<void>;
+  /** The network's parameters and statistics alone. */
+  restoreNet(net: TrainedNet): void;
 }
 
 /** Reads a run's checkpoint. Throws a `JobError` when it is missing, corrupt, of an earlier format or of another run. */
@@ -157,24 +159,31 @@ export function readCheckpoint(folder: string, config: RunConfig): Checkpoint {
     const [there, here] = [written[field], config[field]].map((value) => JSON.stringify(value) ?? 'none');
     if (there !== here) throw new JobError(`${path}: of another run: its ${field} is ${there}, config.json's ${here}`);
   }
+  const valuesFor = (net: TrainedNet): { readonly variable: tf.Variable; readonly saved: HostTensor }[] => {
+    if (net.name !== netName) throw new JobError(`${path}: of ${netName}, not of ${net.name}`);
+    return tensorsOf(net).map(({ kind, name, key, variable }) => {
+      const saved = tensors.get(key);
+      if (saved === undefined || saved.shape.join() !== variable.shape.join()) {
+        throw new JobError(
+          `${path}: ${kind} ${name} must be of shape [${variable.shape.join(', ')}], ` +
+            `got ${saved === undefined ? 'none' : `[${saved.shape.join(', ')}]`}`,
+        );
+      }
+      return { variable, saved };
+    });
+  };
+  const assign = (values: ReturnType<typeof valuesFor>): void => {
+    tf.tidy(() => {
+      for (const { variable, saved } of values) variable.assign(tf.tensor(saved.values, [...saved.shape]));
+    });
+  };
   return {
     position: JSON.parse(position) as TrainingPosition,
     optimizer: JSON.parse(optimizerConfig) as tf.serialization.ConfigDict,
     restore: async (net, optimizer) => {
-      if (net.name !== netName || optimizer.rule !== rule) {
-        throw new JobError(`${path}: of ${netName} with ${rule}, not of ${net.name} with ${optimizer.rule}`);
-      }
-      const own = tensorsOf(net);
-      const saved = own.map(({ kind, name, key, variable }) => {
-        const tensor = tensors.get(key);
-        if (tensor === undefined || tensor.shape.join() !== variable.shape.join()) {
-          throw new JobError(
-            `${path}: ${kind} ${name} must be of shape [${variable.shape.join(', ')}], ` +
-              `got ${tensor === undefined ? 'none' : `[${tensor.shape.join(', ')}]`}`,
-          );
-        }
-        return tensor;
-      });
+      if (optimizer.rule !== rule) throw new JobError(`${path}: of ${rule}, not of ${optimizer.rule}`);
+      // Nothing changes unless everything fits.
+      const values = valuesFor(net);
       const weights = (JSON.parse(optimizerKeys) as string[]).map((key) => {
         const tensor = tensors.get(key);
         if (tensor === undefined) throw new JobError(`${path}: ${key} is missing`);
@@ -183,12 +192,10 @@ export function readCheckpoint(folder: string, config: RunConfig): Checkpoint {
       });
       await optimizer.setWeights(weights);
       for (const { tensor } of weights) tensor.dispose();
-      tf.tidy(() => {
-        own.forEach(({ variable }, k) => {
-          const { values, shape } = saved[k] as HostTensor;
-          variable.assign(tf.tensor(values, [...shape]));
-        });
-      });
+      assign(values);
+    },
+    restoreNet: (net) => {
+      assign(valuesFor(net));
     },
   };
 }

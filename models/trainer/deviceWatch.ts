@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { JobError } from '../errors.ts';
+import { StoppedError, outOfMemory } from './failures.ts';
 
 /** Waits on a device that may go away. */
 export interface DeviceWatch {
@@ -20,7 +21,7 @@ const UNWATCHED: DeviceWatch = {
 const GRACE = 500;
 
 /** Watches the current backend's GPU device, where it has one. */
-export function watchDevice(): DeviceWatch {
+function watchDevice(): DeviceWatch {
   if (tf.getBackend() !== 'webgpu') return UNWATCHED;
   const { device } = tf.backend() as unknown as { readonly device: GPUDevice };
   let failure: JobError | undefined;
@@ -71,4 +72,17 @@ export function watchDevice(): DeviceWatch {
       device.removeEventListener('uncapturederror', onError);
     },
   };
+}
+
+/** Runs work on the current backend; where the device is lost or memory runs out, the `JobError` that says so is thrown. */
+export async function underWatch<T>(work: (watch: DeviceWatch) => Promise<T>): Promise<T> {
+  const watch = watchDevice();
+  try {
+    return await work(watch);
+  } catch (error) {
+    if (error instanceof JobError || error instanceof StoppedError) throw error;
+    throw (await watch.fault()) ?? outOfMemory(error) ?? error;
+  } finally {
+    watch.close();
+  }
 }

@@ -12,6 +12,7 @@ import type { TrainingPosition } from './checkpoint.ts';
 import type { Progress } from './progress.ts';
 import { DivergedError } from './failures.ts';
 import { followSchedules } from './rates.ts';
+import { buildOptions, selectionOf } from './rebuild.ts';
 import type { Regularizers } from './regularizers.ts';
 import type { ResolvedRequest, TrainingRequest } from './request.ts';
 import { resolveRequest } from './request.ts';
@@ -31,7 +32,7 @@ import { resolveSchedules } from './schedules/schedule.ts';
 import { logToTensorBoard } from './tensorboard/logger.ts';
 import type { TensorBoardLogger } from './tensorboard/logger.ts';
 import { train } from './train.ts';
-import type { BuildOptions, Workload, WorkloadData } from './workload.ts';
+import type { Workload, WorkloadData } from './workload.ts';
 import { loadWorkload } from './workload.ts';
 
 export type { TrainingRequest };
@@ -162,14 +163,6 @@ function ofOptimizer(regularizers: Regularizers): Record<string, unknown> {
   return Object.fromEntries(Object.entries(regularizers).filter(([name]) => !elsewhere.includes(name)));
 }
 
-function buildOptions(seed: bigint, { standardDropout, frozenTensors }: Regularizers = {}): BuildOptions {
-  return {
-    seed,
-    ...(standardDropout === undefined ? {} : { standardDropout }),
-    ...(frozenTensors === undefined ? {} : { frozenTensors }),
-  };
-}
-
 /** Looks whether the file is there, so that a wrong name is found before a backend starts. */
 function checkInit(path: string): void {
   if (!existsSync(path)) throw new JobError(`--init ${path}: no such file`);
@@ -272,18 +265,8 @@ async function resumeLocked(request: ResumeRequest, lock: RunLock, controls: Run
   }
   const backend = request.backend ?? config.backend;
   checkBackendName(backend);
-  const selection = {
-    data: config.data,
-    dataDir: request.dataDir ?? config.dataSource,
-    limit: config.limit,
-    augment: config.augmentation,
-    crop: config.crop,
-    evaluation: config.evaluation,
-    width: config.width,
-    noisyLabels: config.regularizers?.noisyLabels,
-  };
   await loadEngine(config.hyper['engine']);
-  const loaded = await loadWorkload(config.recipe, selection);
+  const loaded = await loadWorkload(config.recipe, selectionOf(config, request.dataDir));
   const { examples } = loaded;
   if (config.examples !== undefined && config.examples.train !== examples.train) {
     throw new JobError(

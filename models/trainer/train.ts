@@ -1,9 +1,8 @@
-import { JobError } from '../errors.ts';
 import { timed } from './batches.ts';
 import type { TrainingPosition } from './checkpoint.ts';
-import { watchDevice } from './deviceWatch.ts';
+import { underWatch } from './deviceWatch.ts';
 import type { DeviceWatch } from './deviceWatch.ts';
-import { StoppedError, diverged, outOfMemory } from './failures.ts';
+import { StoppedError, diverged } from './failures.ts';
 import type { ClassificationSums } from './metrics.ts';
 import { RunningMean } from './metrics.ts';
 import { silentProgress } from './progress.ts';
@@ -86,15 +85,7 @@ function nextTask(): Promise<void> {
  * lost, and a `StoppedError` behind a checkpoint when the signal is aborted.
  */
 export async function train<B>(options: TrainOptions<B>): Promise<EpochMetrics[]> {
-  const watch = watchDevice();
-  try {
-    return await trainEpochs(options, watch);
-  } catch (error) {
-    if (error instanceof JobError || error instanceof StoppedError) throw error;
-    throw (await watch.fault()) ?? outOfMemory(error) ?? error;
-  } finally {
-    watch.close();
-  }
+  return underWatch((watch) => trainEpochs(options, watch));
 }
 
 async function trainEpochs<B>(options: TrainOptions<B>, watch: DeviceWatch): Promise<EpochMetrics[]> {

@@ -12,11 +12,14 @@ import { ssd300 } from '../nets/ssd300.ts';
 import { createOptimizer } from '../recipes.ts';
 import { predictionsSection } from '../report/predictions.ts';
 import type { Drawing } from '../report/predictions.ts';
+import { evaluateRun } from './evaluateRun.ts';
 import { exampleBatches } from './exampleBatches.ts';
 import { renderRunReport } from '../report/runReport.ts';
 import { silentProgress } from './progress.ts';
+import type { EpochMetrics } from './runFolder.ts';
 import { readPredictions, readRun } from './runFolder.ts';
 import { resumeTraining, runTraining } from './runTraining.ts';
+import type { TestMetrics } from './task.ts';
 import { StoppedError } from './train.ts';
 
 const test = suite('models/trainer/workload');
@@ -79,6 +82,13 @@ const SEGMENTATION = {
   augment: 'none',
 } as const;
 
+/** Tests a finished run again: its last line says the same, of these figures. */
+async function sameAgain(folder: string, names: readonly (keyof TestMetrics)[]): Promise<void> {
+  const last = readRun(folder).metrics.at(-1) as EpochMetrics;
+  const { metrics } = await evaluateRun({ folder });
+  assert.equal(metrics, Object.fromEntries(names.map((name) => [name, last[name]])));
+}
+
 /** The lines without their times. */
 function measured(folder: string): unknown[] {
   return readRun(folder).metrics.map((line) => ({ ...line, seconds: 0, inputSeconds: 0 }));
@@ -101,6 +111,7 @@ test(
     await runTraining({ ...SEGMENTATION, epochs: 2, out: cut }, controls);
     await resumeTraining({ folder: cut, epochs: 4, dataDir: undefined, backend: undefined }, controls);
     assert.equal(measured(cut), measured(whole));
+    await sameAgain(whole, ['testLoss', 'testAccuracy', 'meanIoU', 'pixelAccuracy']);
 
     const html = renderRunReport([readRun(whole)]);
     assert.match(html, /<th>mean IoU %<\/th><\/tr>/);
@@ -140,6 +151,7 @@ test(
       { ...asked, epochs: 2, evaluation: 'whole', out: join(scratch, 'at-once') },
       controls,
     );
+    await sameAgain(folder, ['testLoss', 'testAccuracy', 'meanIoU', 'pixelAccuracy']);
     const [slid, once] = [readRun(folder), whole].map(({ metrics }) => metrics[1]);
     // The same training, judged in another way.
     assert.is(slid?.trainLoss, once?.trainLoss);
@@ -200,6 +212,18 @@ test(
     for (const value of [after.mAP, after.mAPArea]) assert.ok((value as number) >= 0 && (value as number) <= 100);
     net.dispose();
     optimizer.dispose();
+  },
+  { timeout: 240 },
+);
+
+test(
+  'SSD300 trains through a run folder, and its average precision is measured again',
+  async () => {
+    await draw();
+    const folder = join(scratch, 'boxes');
+    const { crop: _, ...others } = SEGMENTATION;
+    await runTraining({ ...others, recipe: 'ssd300', width: 4, epochs: 1, out: folder }, { progress: silentProgress });
+    await sameAgain(folder, ['testLoss', 'testAccuracy', 'mAP', 'mAPArea']);
   },
   { timeout: 240 },
 );
