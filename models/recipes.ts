@@ -1,5 +1,6 @@
 import * as lrd from '../impl-gpu/tfjs/index.ts';
 import { sizeOf } from '../impl-gpu/shape.ts';
+import type { RuleName } from '../spec/rules.ts';
 import type { LrdOptimizer } from '../impl-gpu/tfjs/index.ts';
 import type { ImageSet } from './data/dataSet.ts';
 import { UsageError, unknownName } from './errors.ts';
@@ -194,7 +195,8 @@ export interface OptimizerSettings {
 
 type Factory = (options: Record<string, unknown>) => LrdOptimizer;
 
-const FACTORIES: Readonly<Record<string, Factory>> = {
+/** What makes the optimizer of each rule. */
+export const FACTORIES: Readonly<Record<RuleName, Factory>> = {
   sgdm: lrd.sgdm,
   'sgdm-avg': lrd.sgdmAvg,
   rmsprop: lrd.rmsprop,
@@ -208,7 +210,7 @@ const FACTORIES: Readonly<Record<string, Factory>> = {
 export const OPTIMIZERS: readonly string[] = Object.keys(FACTORIES);
 
 function findFactory(name: string): Factory {
-  const factory = Object.hasOwn(FACTORIES, name) ? FACTORIES[name] : undefined;
+  const factory = Object.hasOwn(FACTORIES, name) ? FACTORIES[name as RuleName] : undefined;
   if (factory === undefined) throw unknownName('--optimizer', name, OPTIMIZERS);
   return factory;
 }

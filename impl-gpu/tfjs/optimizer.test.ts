@@ -4,6 +4,7 @@ import { suite } from '../../conformance/harness/suite.ts';
 import { createOptimizer, parseSeed, streamMask } from '../../impl-ref/index.ts';
 import type { OptimizerState } from '../../impl-ref/index.ts';
 import { useBackend } from '../../models/backend.ts';
+import { FACTORIES } from '../../models/recipes.ts';
 import type { RuleName } from '../../spec/rules.ts';
 import { tensorflowMissing } from '../tensorflow/load.ts';
 import { drawWords, layOut, uniform } from '../random.ts';
@@ -12,15 +13,6 @@ import type { LrdOptimizer } from './index.ts';
 
 const SEED = 0x0123456789abcdefn;
 const SHAPES = [[3, 5], [1], [65], [2, 3, 4]];
-const FACTORIES: Readonly<Record<RuleName, (options: object) => LrdOptimizer>> = {
-  sgdm: lrd.sgdm,
-  'sgdm-avg': lrd.sgdmAvg,
-  rmsprop: lrd.rmsprop,
-  adam: lrd.adam,
-  amsgrad: lrd.amsgrad,
-  radam: lrd.radam,
-  adamw: lrd.adamw,
-};
 
 const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 
@@ -67,6 +59,7 @@ for (const backend of ['cpu', 'wasm', 'webgpu', 'node'] as const) {
     test(`[LRD-MASK-001] ${rule}: masks are the stream's and kept coordinates follow the reference, 20 steps`, async () => {
       const variables = makeVariables();
       const optimizer = create({ keepProbability: 0.5, seed: SEED });
+      assert.is(optimizer.rule, rule);
       const bases = layOut(SHAPES.map(sizeOf));
       const start = await read(variables);
       const reference = createOptimizer(
