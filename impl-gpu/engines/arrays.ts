@@ -14,13 +14,11 @@ import { LANES } from './wasmModule.ts';
 /** Elements that are stepped at once, a multiple of the kernels' lanes: five arrays of 32 KiB stay in a second-level cache. */
 const CHUNK = 8192;
 
-/** Parameter, gradient, and the most state that a kernel has. */
-const SLOTS = 5;
-const GRADIENT = 1;
-
 /** Bytes from one slot to the next: not a power of two, so that the slots fall into different sets of a cache. */
 const STRIDE = 4 * CHUNK + 192;
+/** Slots for parameter, gradient, and the most state that a kernel has. */
 const POINTERS = [0, STRIDE, 2 * STRIDE, 3 * STRIDE, 4 * STRIDE] as const;
+const GRADIENT = 1;
 
 /** Where arrays are stepped. */
 interface Stage {
@@ -34,7 +32,7 @@ let shared: Stage | undefined;
 function openStage(): Stage {
   if (typeof WebAssembly === 'undefined') throw new UnsupportedError('WebAssembly is not here');
   if (shared === undefined) {
-    const memory = new WebAssembly.Memory({ initial: Math.ceil((SLOTS * STRIDE) / 65536) });
+    const memory = new WebAssembly.Memory({ initial: Math.ceil((POINTERS.length * STRIDE) / 65536) });
     shared = {
       slots: POINTERS.map((pointer) => new Float32Array(memory.buffer, pointer, CHUNK)),
       instanceOf: createInstances(memory),
@@ -68,8 +66,8 @@ function stepTensor(
 }
 
 /**
- * The fastest engine for `Float32Array`s that runs here: the WASM kernels, with the WASM engine's bits, or the JavaScript engine where
- * they cannot be compiled (no WebAssembly SIMD, or a page whose content security policy lacks 'wasm-unsafe-eval'), which it does not tell.
+ * The fastest engine for `Float32Array`s that runs here: the WASM kernels, with the WASM engine's bits. Where they cannot be compiled
+ * (no WebAssembly SIMD, a page whose content security policy lacks 'wasm-unsafe-eval') it silently is the JavaScript engine.
  * `step` throws `InvalidArgumentError` on a missing array or a wrong length, before it writes anything.
  */
 export function createArrayEngine(): Engine<Float32Array> {
