@@ -1,5 +1,5 @@
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { UsageError, unknownName } from '../errors.ts';
 import { loadCifar10, loadCifar100 } from './cifar.ts';
 import type { ImageSet } from './dataSet.ts';
@@ -25,13 +25,13 @@ export const DATA_SETS: readonly string[] = Object.keys(LOADERS);
 
 /**
  * Where data is looked for, in order: `--data-dir` alone when it is given; else `LRD_DATA`, the user's cache, and the
- * system's own packages (Debian's `dataset-fashion-mnist`).
+ * system's own packages (Debian's `dataset-fashion-mnist`). Absolute: a run records where its data came from, and goes on from anywhere.
  */
 export function dataFolders(dataDir: string | undefined): string[] {
-  if (dataDir !== undefined) return [dataDir];
+  if (dataDir !== undefined) return [resolve(dataDir)];
   const { LRD_DATA, XDG_CACHE_HOME } = process.env;
   const cache = join(XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'learning-rate-dropout', 'data');
-  return [...(LRD_DATA === undefined ? [] : [LRD_DATA]), cache, '/usr/share/datasets'];
+  return [...(LRD_DATA === undefined ? [] : [resolve(LRD_DATA)]), cache, '/usr/share/datasets'];
 }
 
 /** Sets of pictures with masks and boxes, of which `models/data/voc.ts` reads the examples. */

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { isAbsolute, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs';
 import * as assert from 'uvu/assert';
@@ -12,6 +12,7 @@ import { evaluateRun } from './evaluateRun.ts';
 import type { Run } from './runFolder.ts';
 import { readRun } from './runFolder.ts';
 import { runTraining } from './runTraining.ts';
+import { drawCifar10 } from './testing/cifar.ts';
 import { latest } from './testing/command.ts';
 
 const test = suite('models/trainer/evaluateRun');
@@ -69,6 +70,30 @@ test('a run that was stopped within an epoch is tested as it stands', async () =
   const { epochs, batches, metrics } = await evaluateRun({ folder: out });
   assert.equal([epochs, batches, readRun(out).metrics], [0, 1, []]);
   assert.ok(metrics.testLoss > (run.metrics[1]?.testLoss as number) && metrics.testLoss < 3);
+});
+
+test('data that was named from the folder at hand is found again from any other', async () => {
+  const data = join(scratch, 'data');
+  drawCifar10(data, 40, 10);
+  const out = join(scratch, 'elsewhere');
+  const settings = {
+    recipe: 'resnet14',
+    data: 'cifar10',
+    width: 2,
+    batchSize: 20,
+    epochs: 1,
+    seed: 1n,
+    backend: 'wasm',
+  };
+  const { metrics, config } = await runTraining({ ...settings, dataDir: relative('.', data), out });
+  assert.ok(isAbsolute(config.dataSource), config.dataSource);
+  const there = process.cwd();
+  process.chdir(scratch);
+  try {
+    assert.is((await evaluateRun({ folder: out })).metrics.testLoss, metrics[0]?.testLoss);
+  } finally {
+    process.chdir(there);
+  }
 });
 
 test('mistakes are one line that says what is missing', () => {
