@@ -1,8 +1,10 @@
 import * as assert from 'uvu/assert';
 import { suite } from '../conformance/harness/suite.ts';
-import { PHILOX_VECTORS } from '../spec/stream.ts';
+import { streamMask } from '../impl-ref/index.ts';
+import { PHILOX_VECTORS, STREAMS } from '../spec/stream.ts';
+import type { StreamName } from '../spec/stream.ts';
 import { philox4x32 } from './philox.ts';
-import { drawWords, layOut, parseSeed, permutation, randomSeed } from './random.ts';
+import { drawKept, drawWords, keyOf, layOut, parseSeed, permutation, randomSeed } from './random.ts';
 
 const test = suite('impl-gpu/random');
 
@@ -34,6 +36,24 @@ test('streams, steps and seeds give different words', () => {
   assert.not.equal([...drawWords({ ...base, stream: 'augmentation' }, 0, 4)], first);
   assert.not.equal([...drawWords({ ...base, step: 2 }, 0, 4)], first);
   assert.not.equal([...drawWords({ ...base, seed: 1n << 32n }, 0, 4)], first);
+});
+
+test('[LRD-MASK-001] stored draws are those of the reference in every stream, at odd sizes, far bases and extreme thresholds', () => {
+  const seed = 0xfedcba9876543210n;
+  const check = (stream: StreamName, step: number, base: number, count: number, threshold: number): void => {
+    const drawn = drawKept({ seed, stream, step }, base, count, threshold);
+    const position = { key: keyOf(seed), step, stream, base };
+    const expected = Uint8Array.from(streamMask(position, count, threshold / 65536));
+    assert.is(Buffer.compare(drawn, expected), 0, `${stream}, step ${step}, ${count} from ${base}, ${threshold}`);
+  };
+  for (const stream of Object.keys(STREAMS) as StreamName[]) check(stream, 3, 128, 200, 32768);
+  for (const count of [1, 63, 64, 65, 96, 127, 65535, 65536, 65537, 131_072 + 33]) check('mask', 1, 64, count, 32768);
+  for (const threshold of [1, 2, 32767, 65535, 65536]) check('mask', 2, 0, 640, threshold);
+  for (const step of [2 ** 31 + 7, 2 ** 32 - 1]) check('gradientDropout', step, 64, 99, 1000);
+  // Up to the last block that one counter word reaches, and over it.
+  for (const base of [2 ** 35 - 2048, 2 ** 35 - 256, 2 ** 35 - 64, 2 ** 35, 2 ** 40])
+    check('mask', 9, base, 300, 40000);
+  assert.is(drawKept({ seed, stream: 'mask', step: 1 }, 0, 100, 0).indexOf(1), -1);
 });
 
 test('a permutation holds each index once, and moves most', () => {

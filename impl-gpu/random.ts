@@ -3,7 +3,8 @@
  * word n mod 4 of block floor(n / 4); a tensor's elements start at its base in the layout of `spec/stream.ts`.
  */
 import type { StreamName } from '../spec/stream.ts';
-import { LAYOUT, STREAMS } from '../spec/stream.ts';
+import { LAYOUT, STREAMS, THRESHOLD } from '../spec/stream.ts';
+import { fillKept } from './engines/draw.ts';
 import type { Key } from './philox.ts';
 import { philox4x32 } from './philox.ts';
 
@@ -79,11 +80,19 @@ export function permutation(position: Position, n: number): Uint32Array {
   return order;
 }
 
+/** Below so many elements a call into WebAssembly gains nothing. */
+const FEW = 64;
+
 /**
  * Bernoulli draws of `count` elements from global index `base` (a multiple of 64): 1 where the element's 16-bit half is below
  * `threshold`, else 0. Element n has half n mod 8 of block floor(n / 8), the low half of a word first.
  */
 export function drawKept(position: Position, base: number, count: number, threshold: number): Uint8Array {
+  if (count >= FEW && threshold > 0 && threshold < THRESHOLD.scale) {
+    const { seed, stream, step } = position;
+    const drawn = new Uint8Array(count);
+    if (fillKept({ key: keyOf(seed), stream: STREAMS[stream], step, threshold }, base, drawn)) return drawn;
+  }
   const words = drawWords(position, base / 2, Math.ceil(count / 2));
   const kept = new Uint8Array(count);
   for (let i = 0; i < count; i++) {

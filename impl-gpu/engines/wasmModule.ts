@@ -45,14 +45,17 @@ const SIMD = {
   const: 0x0c,
   store: 0x0b,
   shuffle: 0x0d,
+  i8x16Splat: 0x0f,
   i16x8Splat: 0x10,
   i32x4Splat: 0x11,
   f32x4Splat: 0x13,
   i16x8LeU: 0x34,
+  and: 0x4e,
   xor: 0x51,
   bitselect: 0x52,
   load32Zero: 0x5c,
   store32Lane: 0x5a,
+  i8x16NarrowI16x8S: 0x65,
   i32x4ExtendLowS: 0xa7,
   i32x4ExtendHighS: 0xa8,
   i32x4Add: 0xae,
@@ -208,10 +211,21 @@ function emitUpdate(
   updated.state.forEach((value, i) => f.emit(f.get(pointers[i + 2] as number), f.get(value), access.store));
 }
 
-/** The keys of the ten rounds. */
-interface KeySchedule {
+/** What is the same for all blocks of a call, in all lanes. */
+interface Prologue {
+  /** The keys of the ten rounds; the stream is in the first `key1`. */
   readonly key0: readonly number[];
   readonly key1: readonly number[];
+  readonly m0: number;
+  readonly m1: number;
+  /** threshold - 1 in each half. */
+  readonly limit: number;
+  /** Words behind round 1 and 2 that do not depend on the block. */
+  readonly low1: number;
+  readonly round2: number;
+  readonly low2: number;
+  /** Blocks of a turn. */
+  readonly four: number;
 }
 
 /** a * constant on four lanes: high and low words. */
@@ -222,42 +236,45 @@ function emitMultiply(f: Assembler, a: number, constant: number): { high: number
 }
 
 /**
- * The masks of 32 elements, from the four blocks in the lanes of `blocks`: eight vectors of four lanes, all ones where kept.
+ * The bits of 32 elements, from the four blocks in the lanes of `blocks`: vectors of eight halves, all ones where kept. Two belong
+ * together: elements 0 to 3 of two blocks, and elements 4 to 7 of the same two.
  * The other counter words are the same in all lanes, so half of the first two rounds is done once, in the prologue.
  */
-function emitMasks(
+function emitKept(
   f: Assembler,
   blocks: number,
-  keys: KeySchedule,
-  constants: { m0: number; m1: number; limit: number; low1: number; round2: number; low2: number },
-): readonly number[] {
+  { key0, key1, m0, m1, limit, low1, round2, low2 }: Prologue,
+): readonly (readonly [front: number, back: number])[] {
   const xor = (a: number, b: number): number => f.v128(SIMD.xor, a, b);
-  const { m0, m1, limit, low1, round2, low2 } = constants;
-  // Round 1 on (block, 0, step, STREAMS.mask = 0): c1 = low1 in all lanes, and c0 is inside round2 and low2.
+  // Round 1 on (block, 0, step, stream), the stream inside the key: c1 = low1 in all lanes, and c0 is inside round2 and low2.
   const product0 = emitMultiply(f, blocks, m0);
-  let c2 = xor(product0.high, keys.key1[0] as number);
+  let c2 = xor(product0.high, key1[0] as number);
   // Round 2.
   const product1 = emitMultiply(f, c2, m1);
-  let c0 = xor(xor(product1.high, low1), keys.key0[1] as number);
+  let c0 = xor(xor(product1.high, low1), key0[1] as number);
   let c1 = product1.low;
   c2 = xor(product0.low, round2);
   let c3 = low2;
   for (let round = 2; round < PHILOX.rounds; round++) {
     const a = emitMultiply(f, c0, m0);
     const b = emitMultiply(f, c2, m1);
-    c0 = xor(xor(b.high, c1), keys.key0[round] as number);
-    c2 = xor(xor(a.high, c3), keys.key1[round] as number);
+    c0 = xor(xor(b.high, c1), key0[round] as number);
+    c2 = xor(xor(a.high, c3), key1[round] as number);
     c1 = b.low;
     c3 = a.low;
   }
-  // half < T as half <= T - 1, which x86 has; then words of one block side by side, and halves widened to lanes.
+  // half < T as half <= T - 1, which x86 has; then words of one block side by side.
   const kept = [c0, c1, c2, c3].map((word) => f.v128(SIMD.i16x8LeU, word, limit)) as [number, number, number, number];
   const [k0, k1, k2, k3] = kept;
-  const pairs = [
+  return [
     [f.shuffle(k0, k1, 0, 4, 1, 5), f.shuffle(k2, k3, 0, 4, 1, 5)],
     [f.shuffle(k0, k1, 2, 6, 3, 7), f.shuffle(k2, k3, 2, 6, 3, 7)],
-  ] as const;
-  return pairs.flatMap(([front, back]) => [
+  ];
+}
+
+/** The masks of 32 elements as eight vectors of four lanes. */
+function emitMasks(f: Assembler, blocks: number, prologue: Prologue): readonly number[] {
+  return emitKept(f, blocks, prologue).flatMap(([front, back]) => [
     f.v128(SIMD.i32x4ExtendLowS, front),
     f.v128(SIMD.i32x4ExtendLowS, back),
     f.v128(SIMD.i32x4ExtendHighS, front),
@@ -310,7 +327,8 @@ function emitAdd(f: Assembler, local: number, amount: number): void {
   f.set(local);
 }
 
-function emitPrologue(f: Assembler): { keys: KeySchedule; constants: Parameters<typeof emitMasks>[3]; four: number } {
+/** `stream`: a parameter with the stream's number; undefined: the masks', which is 0. */
+function emitPrologue(f: Assembler, stream?: number): Prologue {
   const splat32 = (i32: number): number => f.v128(SIMD.i32x4Splat, i32);
   const i32 = (parts: readonly (readonly number[])[]): number => {
     const result = f.local(I32);
@@ -322,27 +340,34 @@ function emitPrologue(f: Assembler): { keys: KeySchedule; constants: Parameters<
     Array.from({ length: PHILOX.rounds }, (_, round) =>
       splat32(i32([f.get(indexOf(parameter)), f.i32(Math.imul(round, increment)), OP.i32Add])),
     );
-  const keys = { key0: key('key0', PHILOX.weyl[0]), key1: key('key1', PHILOX.weyl[1]) };
-  const [m0, m1] = [f.splat(PHILOX.multipliers[0]), f.splat(PHILOX.multipliers[1])];
   const xor = (a: number, b: number): number => f.v128(SIMD.xor, a, b);
+  const [key0, plain1] = [key('key0', PHILOX.weyl[0]), key('key1', PHILOX.weyl[1])];
+  const [first1 = 0, ...later1] = plain1;
+  const key1 = [stream === undefined ? first1 : xor(first1, splat32(stream)), ...later1];
+  const [m0, m1] = [f.splat(PHILOX.multipliers[0]), f.splat(PHILOX.multipliers[1])];
   const step = emitMultiply(f, splat32(indexOf('step')), m1);
-  const round1 = xor(step.high, keys.key0[0] as number);
+  const round1 = xor(step.high, key0[0] as number);
   const next = emitMultiply(f, round1, m0);
   const limit = f.local(V128);
   f.emit(f.get(indexOf('threshold')), f.i32(1), OP.i32Sub, f.simd(SIMD.i16x8Splat));
   f.set(limit);
-  return {
-    keys,
-    constants: {
-      m0,
-      m1,
-      limit,
-      low1: step.low,
-      round2: xor(next.high, keys.key1[1] as number),
-      low2: next.low,
-    },
-    four: f.splat(4),
-  };
+  const round2 = xor(next.high, key1[1] as number);
+  return { key0, key1, m0, m1, limit, low1: step.low, round2, low2: next.low, four: f.splat(4) };
+}
+
+/** A local with the blocks of the first turn. */
+function emitFirstBlocks(f: Assembler): number {
+  const blocks = f.local(V128);
+  // v128.const 0, 1, 2, 3 plus the first block.
+  f.emit(f.get(indexOf('block')), f.simd(SIMD.i32x4Splat), f.simd(SIMD.const, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0)); // prettier-ignore
+  f.emit(f.simd(SIMD.i32x4Add));
+  f.set(blocks);
+  return blocks;
+}
+
+function emitNextBlocks(f: Assembler, blocks: number, { four }: Prologue): void {
+  f.emit(f.get(blocks), f.get(four), f.simd(SIMD.i32x4Add));
+  f.set(blocks);
 }
 
 function assembleStep(kernel: Kernel, masked: boolean): number[] {
@@ -361,15 +386,9 @@ function assembleStep(kernel: Kernel, masked: boolean): number[] {
   // Main loop: 32 elements a turn.
   f.emit(f.get(count), f.i32(LANES), OP.i32GeU, OP.if);
   const prologue = masked ? emitPrologue(f) : undefined;
-  const blocks = f.local(V128);
-  if (masked) {
-    // v128.const 0, 1, 2, 3 plus the first block.
-    f.emit(f.get(block), f.simd(SIMD.i32x4Splat), f.simd(SIMD.const, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0));
-    f.emit(f.simd(SIMD.i32x4Add));
-    f.set(blocks);
-  }
+  const blocks = masked ? emitFirstBlocks(f) : 0;
   f.emit(OP.loop);
-  const masks = prologue === undefined ? undefined : emitMasks(f, blocks, prologue.keys, prologue.constants);
+  const masks = prologue === undefined ? undefined : emitMasks(f, blocks, prologue);
   for (let group = 0; group < LANES / 4; group++) {
     const offset = unsigned(16 * group);
     emitUpdate(f, kernel, scalars, zero, masks?.[group], {
@@ -379,8 +398,7 @@ function assembleStep(kernel: Kernel, masked: boolean): number[] {
   }
   emitAdvance(f, kernel, 4 * LANES);
   if (prologue !== undefined) {
-    f.emit(f.get(blocks), f.get(prologue.four), f.simd(SIMD.i32x4Add));
-    f.set(blocks);
+    emitNextBlocks(f, blocks, prologue);
     emitAdd(f, block, LANES / 8);
   }
   emitAdd(f, count, -LANES);
@@ -421,29 +439,80 @@ function assembleStep(kernel: Kernel, masked: boolean): number[] {
   return f.body();
 }
 
+/** A module that imports `env.memory` and exports functions of one type, by name. */
+function assemble(
+  parameterTypes: readonly number[],
+  functions: Readonly<Record<string, readonly number[]>>,
+  shared: boolean,
+): Uint8Array<ArrayBuffer> {
+  const type = [0x60, ...vector(parameterTypes.map((parameter) => [parameter])), 0];
+  // Limits: any size. A shared memory needs a maximum, and the widest one takes every memory.
+  const limits = shared ? [0x03, 0, ...unsigned(65536)] : [0x00, 0];
+  const names = Object.keys(functions);
+  return new Uint8Array([
+    ...MAGIC,
+    ...section(1, vector([type])),
+    ...section(2, vector([[...name('env'), ...name('memory'), 0x02, ...limits]])),
+    ...section(3, vector(names.map(() => [0]))),
+    ...section(7, vector(names.map((exported, index) => [...name(exported), 0x00, index]))),
+    ...section(10, vector(Object.values(functions))),
+  ]);
+}
+
 /**
  * A module that imports `env.memory` (declared shared if `shared`) and exports `masked` and `all`: the step on `count`
  * elements from the given byte pointers on, with masks from block `block` on, and with everything kept.
  */
 export function assembleModule(kernel: Kernel, shared: boolean): Uint8Array<ArrayBuffer> {
-  const type = [0x60, ...vector(PARAMETER_TYPES.map((parameter) => [parameter])), 0];
-  // Limits: any size. A shared memory needs a maximum, and the widest one takes every memory.
-  const limits = shared ? [0x03, 0, ...unsigned(65536)] : [0x00, 0];
-  return new Uint8Array([
-    ...MAGIC,
-    ...section(1, vector([type])),
-    ...section(2, vector([[...name('env'), ...name('memory'), 0x02, ...limits]])),
-    ...section(3, vector([[0], [0]])),
-    ...section(
-      7,
-      vector([
-        [...name('masked'), 0x00, 0],
-        [...name('all'), 0x00, 1],
-      ]),
-    ),
-    ...section(10, vector([assembleStep(kernel, true), assembleStep(kernel, false)])),
-  ]);
+  return assemble(PARAMETER_TYPES, { masked: assembleStep(kernel, true), all: assembleStep(kernel, false) }, shared);
 }
+
+/** The parameters of `kept`: those of a step up to the threshold, then its own. */
+const DRAW_PARAMETERS = [...PARAMETERS.slice(0, PARAMETERS.indexOf('threshold') + 1), 'stream', 'out'];
+
+/** Bytes of 32 elements a turn: 1 where kept, else 0. */
+function assembleKept(): number[] {
+  const f = new Assembler(DRAW_PARAMETERS.map(() => I32));
+  const [stream, out, count] = [DRAW_PARAMETERS.indexOf('stream'), DRAW_PARAMETERS.indexOf('out'), indexOf('count')];
+  const prologue = emitPrologue(f, stream);
+  const blocks = emitFirstBlocks(f);
+  const one = f.local(V128);
+  f.emit(f.i32(1), f.simd(SIMD.i8x16Splat));
+  f.set(one);
+  f.emit(OP.loop);
+  emitKept(f, blocks, prologue).forEach(([front, back], half) => {
+    // As bytes: elements 0 to 3 of the first block, of the second, then 4 to 7 of both.
+    const bytes = f.v128(SIMD.i8x16NarrowI16x8S, front, back);
+    const kept = f.v128(SIMD.and, f.shuffle(bytes, bytes, 0, 2, 1, 3), one);
+    f.emit(f.get(out), f.get(kept), f.simd(SIMD.store, 0, ...unsigned(16 * half)));
+  });
+  emitNextBlocks(f, blocks, prologue);
+  emitAdd(f, out, LANES);
+  emitAdd(f, count, -LANES);
+  f.emit(f.get(count), OP.brIf0, OP.end);
+  return f.body();
+}
+
+/** A module that imports `env.memory` and exports `kept`, a `DrawFunction`. */
+export function assembleDraw(): Uint8Array<ArrayBuffer> {
+  return assemble(
+    DRAW_PARAMETERS.map(() => I32),
+    { kept: assembleKept() },
+    false,
+  );
+}
+
+/** Writes `count` bytes (a multiple of 32, not 0) from the byte pointer `out` on: 1 where an element of the stream is kept, from block `block` on. */
+export type DrawFunction = (
+  count: number,
+  block: number,
+  step: number,
+  key0: number,
+  key1: number,
+  threshold: number,
+  stream: number,
+  out: number,
+) => void;
 
 /** An exported function of an assembled module: `PARAMETERS`, then the ten `SCALARS`. */
 export type StepFunction = (
