@@ -25,6 +25,11 @@ export function keyOf(seed: bigint): Key {
   return [Number(seed & 0xffffffffn), Number(seed >> 32n)];
 }
 
+/** The seed of a key. */
+export function seedOf([low, high]: Key): bigint {
+  return BigInt(low) | (BigInt(high) << 32n);
+}
+
 /** A fresh 53-bit seed, for when none is given: small enough to be typed again as a number. */
 export function randomSeed(): bigint {
   const words = crypto.getRandomValues(new Uint32Array(2));

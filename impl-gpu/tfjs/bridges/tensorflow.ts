@@ -58,6 +58,8 @@ interface Binding {
 
 interface TensorflowBackend extends tf.KernelBackend {
   readonly binding: Binding;
+  /** Asked of the binding once, when the backend starts. */
+  readonly isUsingGpuDevice: boolean;
   /** `get` of an unknown id asks tfjs to move it here and fails oddly: ask `has` first. */
   readonly tensorMap: {
     has(dataId: object): boolean;
@@ -68,6 +70,8 @@ interface TensorflowBackend extends tf.KernelBackend {
 
 /** TensorFlow below tfjs. Every handle that `tensor` and `run` give is the caller's to free, or to hand over with `replace`. */
 export interface Tensorflow {
+  /** Whether its memory is a GPU's. */
+  readonly gpu: boolean;
   tensor(shape: readonly number[], type: TypeNumber, values: Float32Array | Int32Array | Uint8Array): Handle;
   /** Runs an operation with one output. */
   run(operation: string, attributes: readonly Attribute[], ...inputs: readonly Handle[]): Handle;
@@ -121,6 +125,7 @@ export function tensorflow(backend = tf.findBackend('tensorflow') as TensorflowB
     return tf.engine().makeTensorFromTensorInfo({ dataId, shape: [...shape], dtype: type }, backend);
   };
   const bridge: Tensorflow = {
+    gpu: backend.isUsingGpuDevice,
     tensor: (shape, type, values) => binding.createTensor(shape, type, values),
     run: (operation, attributes, ...inputs) => {
       const [output] = binding.executeOp(operation, attributes, inputs, 1);

@@ -42,36 +42,44 @@ function read(below: Tensorflow, shape: readonly number[], handle: number): Uint
   return values.slice();
 }
 
-test('[LRD-MASK-001] masks drawn by TensorFlow are the stream, at odd sizes, far positions and several thresholds', () => {
-  const below = tensorflow();
-  const alive = below.alive();
-  const masks = new MaskSource(below);
-  const at = (base: number, size: number, threshold: number): MaskRequest => ({ base, size, shape: [size], threshold });
-  const far = 2 ** 34 + 640;
-  const lists: readonly (readonly MaskRequest[])[] = [
-    [1, 2, 3, 8, 63, 64, 65, 129, 1000].map((size, k, sizes) => at(layOut(sizes)[k] as number, size, 32768)),
-    [at(0, 7, 1), at(64, 7, 65535), at(128, 65, 65535), at(64 * 40, 9, 65535)],
-    [at(far, 77, 12345), at(far + 128, 31, 12345)],
-    [at(0, 2 ** 20 + 5, 32768), at(2 ** 20 + 64, 3, 32768)],
-  ];
-  for (const stream of ['mask', 'gradientDropout'] as const) {
-    for (const step of [1, 2 ** 31 + 7]) {
-      for (const requests of lists) {
-        const found: Uint8Array[] = [];
-        masks.each({ key: keyOf(SEED), stream, step }, requests, (index, mask) => {
-          assert.is(index, found.length);
-          const float = [below.attribute.type('T', TYPES.bool)];
-          found.push(read(below, requests[index]?.shape ?? [], below.run('Identity', float, mask)));
-        });
-        requests.forEach(({ base, size, threshold }, k) => {
-          const expected = drawKept({ seed: SEED, stream, step }, base, size, threshold);
-          assert.is(Buffer.compare(found[k] as Uint8Array, expected), 0, `${stream} ${step} ${base} ${size}`);
-        });
+for (const onDevice of [true, false]) {
+  test(`[LRD-MASK-001] masks drawn ${onDevice ? 'by TensorFlow' : 'for it'} are the stream, at odd sizes, far positions and several thresholds`, () => {
+    const below = tensorflow();
+    assert.is(below.gpu, false);
+    const alive = below.alive();
+    const masks = new MaskSource(below, onDevice);
+    const at = (base: number, size: number, threshold: number): MaskRequest => ({
+      base,
+      size,
+      shape: [size],
+      threshold,
+    });
+    const far = 2 ** 34 + 640;
+    const lists: readonly (readonly MaskRequest[])[] = [
+      [1, 2, 3, 8, 63, 64, 65, 129, 1000].map((size, k, sizes) => at(layOut(sizes)[k] as number, size, 32768)),
+      [at(0, 7, 1), at(64, 7, 65535), at(128, 65, 65535), at(64 * 40, 9, 65535)],
+      [at(far, 77, 12345), at(far + 128, 31, 12345)],
+      [at(0, 2 ** 20 + 5, 32768), at(2 ** 20 + 64, 3, 32768)],
+    ];
+    for (const stream of ['mask', 'gradientDropout'] as const) {
+      for (const step of [1, 2 ** 31 + 7]) {
+        for (const requests of lists) {
+          const found: Uint8Array[] = [];
+          masks.each({ key: keyOf(SEED), stream, step }, requests, (index, mask) => {
+            assert.is(index, found.length);
+            const float = [below.attribute.type('T', TYPES.bool)];
+            found.push(read(below, requests[index]?.shape ?? [], below.run('Identity', float, mask)));
+          });
+          requests.forEach(({ base, size, threshold }, k) => {
+            const expected = drawKept({ seed: SEED, stream, step }, base, size, threshold);
+            assert.is(Buffer.compare(found[k] as Uint8Array, expected), 0, `${stream} ${step} ${base} ${size}`);
+          });
+        }
       }
     }
-  }
-  assert.is(below.alive(), alive);
-});
+    assert.is(below.alive(), alive);
+  });
+}
 
 interface Variant {
   readonly rule: Exclude<RuleName, 'sgdm-avg'>;
