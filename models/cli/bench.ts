@@ -45,6 +45,9 @@ function printComparison(path: string, before: BenchResult, after: BenchResult):
   }
 }
 
+/** As a shell takes it. */
+const quoted = (word: string): string => (/^[\w./:=,+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
+
 /** `lrd bench [SUITE]...`: measures, prints, and writes what was asked for. */
 export async function benchCommand(args: readonly string[]): Promise<void> {
   const options = parse(args, {
@@ -70,7 +73,7 @@ export async function benchCommand(args: readonly string[]): Promise<void> {
     full: options.flag('full'),
     only,
     groupMs: seconds === undefined ? undefined : 1000 * seconds,
-    command: `lrd bench ${args.join(' ')}`.trimEnd(),
+    command: ['lrd', 'bench', ...args.map(quoted)].join(' '),
     onSuite: ({ title, about }) => console.log(`# ${title}\n${about}\n`),
     onGroup: (group) => console.log(groupText(group)),
   });
