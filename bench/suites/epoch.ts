@@ -78,5 +78,5 @@ export const epoch: Suite = {
       ),
     ),
   ],
-  budget: ({ full }) => ({ groupMs: full ? 120_000 : 30_000, turnMs: 1, slowMs: 20_000, maxRounds: 60 }),
+  budget: ({ full }) => ({ groupMs: full ? 120_000 : 20_000, turnMs: 1, slowMs: 20_000, maxRounds: 60 }),
 };
