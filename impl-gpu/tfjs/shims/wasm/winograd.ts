@@ -65,6 +65,9 @@ interface Task {
   readonly relu: boolean;
 }
 
+/** Where a part's arrays lie in its own memory, in bytes. */
+type Inside = Readonly<Record<'x' | 'filter' | 'bias' | 'y' | 'scratch', number>>;
+
 /** Copies `rows` rows of `columns` floats, `fromLead` and `toLead` floats apart; places are float indices. */
 function copyRows(
   [from, fromAt, fromLead]: readonly [Float32Array, number, number],
@@ -90,6 +93,12 @@ export function createWinograd(runtime: Runtime): Winograd {
     const flags = [Number(turned), Number(task.relu)] as const;
     const multiplications = MULTIPLICATIONS * task.tiles * inputs * outputs;
 
+    /** A part on a memory of its own: `part` channels of `count` images, with nothing between them. */
+    const valuesOf = (inside: Inside, count: number, part: number): readonly number[] => [
+      inside.x, inside.filter, inside.y, count, height, width, inputs, part, pad, flags[0],
+      0, part, part, bias === 0 ? 0 : inside.bias, flags[1], inside.scratch,
+    ]; // prettier-ignore
+
     const imagesOwn = (from: number, to: number): void =>
       kernels.winograd(
         x + 4 * from * xImage, filter, y + 4 * from * yImage, to - from, height, width, inputs, outputs, pad, flags[0],
@@ -110,10 +119,7 @@ export function createWinograd(runtime: Runtime): Winograd {
       return {
         bytes: layout.bytes,
         call: 'winograd',
-        values: [
-          inside.x, inside.filter, inside.y, count, height, width, inputs, outputs, pad, flags[0],
-          0, outputs, outputs, bias === 0 ? 0 : inside.bias, flags[1], inside.scratch,
-        ], // prettier-ignore
+        values: valuesOf(inside, count, outputs),
         load: (memory, again) => {
           const all = floats();
           if (!again) {
@@ -147,10 +153,7 @@ export function createWinograd(runtime: Runtime): Winograd {
       return {
         bytes: layout.bytes,
         call: 'winograd',
-        values: [
-          inside.x, inside.filter, inside.y, images, height, width, inputs, part, pad, flags[0],
-          0, part, part, bias === 0 ? 0 : inside.bias, flags[1], inside.scratch,
-        ], // prettier-ignore
+        values: valuesOf(inside, images, part),
         load: (memory, again) => {
           const all = floats();
           if (!again) memory.set(all.subarray(x / 4, x / 4 + images * xImage), inside.x / 4);
