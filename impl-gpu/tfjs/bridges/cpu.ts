@@ -3,6 +3,7 @@
  * typed array in `data.get(dataId).values`, which `data()` and `dataSync()` hand out without copying.
  */
 import * as tf from '@tensorflow/tfjs';
+import { putUnread, unreadOf } from './unread.ts';
 import { requireTfjsVersion } from './version.ts';
 
 interface TensorRecord {
@@ -12,7 +13,10 @@ interface TensorRecord {
 
 interface CpuBackend extends tf.KernelBackend {
   /** `get` of an unknown id asks tfjs to move it here and fails oddly: ask `has` first. */
-  readonly data: { has(dataId: object): boolean; get(dataId: object): TensorRecord };
+  readonly data: {
+    has(dataId: object): boolean;
+    get(dataId: object): TensorRecord;
+  };
 }
 
 /** The cpu backend's storage. */
@@ -30,34 +34,13 @@ export interface CpuStorage {
   refCount(tensor: tf.TensorInfo): number;
 }
 
-/** Arrays that nobody else holds, by the record that has them. */
-const unread = new WeakMap<TensorRecord, Float32Array>();
-
-/** Puts an array in place and forgets it once anybody reads it (a kernel, or `data()` for someone who may keep it). */
-function putUnread(record: TensorRecord, array: Float32Array): void {
-  const settle = (value: unknown): void => {
-    unread.delete(record);
-    Object.defineProperty(record, 'values', { value, configurable: true, enumerable: true, writable: true });
-  };
-  unread.set(record, array);
-  Object.defineProperty(record, 'values', {
-    configurable: true,
-    enumerable: true,
-    get: () => {
-      settle(array);
-      return array;
-    },
-    set: settle,
-  });
-}
-
 /** Storage of the registered cpu backend. Throws when tfjs is another version or its internals are not as expected. */
 export function cpuStorage(): CpuStorage {
   requireTfjsVersion();
   const backend = tf.findBackend('cpu') as CpuBackend;
   const record = (tensor: tf.TensorInfo): TensorRecord => {
     const found = backend.data.has(tensor.dataId) ? backend.data.get(tensor.dataId) : undefined;
-    if (found === undefined || !(unread.has(found) || found.values instanceof Float32Array)) {
+    if (found === undefined || !(unreadOf(found) !== undefined || found.values instanceof Float32Array)) {
       throw new Error('a float32 tensor of the cpu backend was expected; this one is disposed or foreign');
     }
     return found;
@@ -69,7 +52,7 @@ export function cpuStorage(): CpuStorage {
     },
     writable: (tensor) => {
       const found = record(tensor);
-      const own = unread.get(found);
+      const own = unreadOf(found);
       if (own !== undefined) return own;
       const copy = (found.values as Float32Array).slice();
       putUnread(found, copy);

@@ -5,6 +5,7 @@
  * the methods above it refuse types that tfjs lacks. Handles made here are freed by hand: no `tidy` knows of them.
  */
 import * as tf from '@tensorflow/tfjs';
+import { putUnread, unreadOf } from './unread.ts';
 import { requireTfjsVersion } from './version.ts';
 
 /** TensorFlow's numbers for types (`tf_datatype.h`), as far as they are used here. */
@@ -15,6 +16,7 @@ export const TYPES = {
   int64: 9,
   bool: 10,
   uint16: 17,
+  complex128: 18,
   uint32: 22,
   uint64: 23,
 } as const;
@@ -88,6 +90,11 @@ export interface Tensorflow {
   adopt(shape: readonly number[], type: 'float32' | 'bool', handle: Handle): tf.Tensor;
   /** Frees a variable's handle and leaves it without one: `replace` must follow. */
   withdraw(variable: tf.Variable): void;
+  /**
+   * Moves a variable's values into an array of the caller's, who may write them there until tfjs or TensorFlow asks for them, which
+   * leaves them with a copy: to be called before each writing. Tensors that share data with the variable keep the values.
+   */
+  lend(variable: tf.Variable, array: Float32Array): void;
   /** Handles that are alive, for tests of leaks. */
   alive(): number;
   readonly attribute: {
@@ -97,6 +104,9 @@ export interface Tensorflow {
     shape(name: string, value: readonly number[]): Attribute;
   };
 }
+
+/** Whose values an array had last. */
+const borrowers = new WeakMap<Float32Array, TensorRecord>();
 
 const known = new WeakMap<object, Tensorflow>();
 
@@ -121,7 +131,13 @@ export function tensorflow(backend = tf.findBackend('tensorflow') as TensorflowB
   const { TF_ATTR_TYPE, TF_ATTR_BOOL, TF_ATTR_STRING, TF_ATTR_SHAPE } = binding;
   const adopt: Tensorflow['adopt'] = (shape, type, id) => {
     const dataId = {};
-    tensorMap.set(dataId, { shape, dtype: TYPES[type], values: null, id, refCount: 1 });
+    tensorMap.set(dataId, {
+      shape,
+      dtype: TYPES[type],
+      values: null,
+      id,
+      refCount: 1,
+    });
     return tf.engine().makeTensorFromTensorInfo({ dataId, shape: [...shape], dtype: type }, backend);
   };
   const bridge: Tensorflow = {
@@ -159,6 +175,24 @@ export function tensorflow(backend = tf.findBackend('tensorflow') as TensorflowB
       const data = record(variable);
       binding.deleteTensor(data.id);
       data.id = -1;
+    },
+    lend: (variable, array) => {
+      let data = record(variable);
+      if (unreadOf(data) === array && data.refCount === 1) return;
+      // A clone, or data that the variable had before, may still show what is in the array.
+      void borrowers.get(array)?.values;
+      array.set(variable.dataSync<'float32'>());
+      if (data.refCount > 1) {
+        const tensor = adopt(variable.shape, 'float32', -1);
+        variable.assign(tensor);
+        tensor.dispose();
+        data = record(variable);
+      } else if (data.id >= 0) {
+        binding.deleteTensor(data.id);
+        data.id = -1;
+      }
+      putUnread(data, array, () => array.slice());
+      borrowers.set(array, data);
     },
     alive: () => binding.getNumOfTensors(),
     attribute: {

@@ -112,50 +112,88 @@ const wave = (size: number, pace: number): Float32Array =>
 const SHAPES = [[5, 13], [1], [], [128]];
 const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 
-for (const keepProbability of [0.5, 1]) {
-  test(`every rule and form steps as the JavaScript engine does, 8 steps at p = ${keepProbability}`, () => {
+/** How a step may run: masked as on the processor, masked as on a GPU, and unmasked. */
+const WAYS = [
+  { way: 'at p = .5', keepProbability: 0.5, onDevice: false },
+  { way: 'at p = .5 as on a GPU', keepProbability: 0.5, onDevice: true },
+  { way: 'at p = 1', keepProbability: 1, onDevice: false },
+] as const;
+
+interface Twin {
+  readonly keepProbability: number;
+  readonly variable: tf.Variable;
+  readonly state: Readonly<Record<string, tf.Variable>>;
+}
+
+const variableOf = (values: Float32Array, shape?: readonly number[]): tf.Variable =>
+  tf.tidy(() => tf.variable(tf.tensor(values, shape === undefined ? undefined : [...shape]), false));
+
+for (const { way, keepProbability, onDevice } of WAYS) {
+  test(`every rule and form steps as the JavaScript engine does, 8 steps ${way}`, () => {
     const engine = createJsEngine();
+    const sizes = SHAPES.map(sizeOf);
+    const bases = layOut(sizes);
+    const extent = Math.max(...sizes.map((size, k) => (bases[k] as number) + size));
     for (const { rule, hyper } of VARIANTS) {
       const title = `${rule} ${JSON.stringify(hyper)}`;
-      const optimizer = (RULES[rule] as (options: object) => LrdOptimizer)({ ...hyper, keepProbability, seed: SEED });
-      const names = stateNames(rule, { ...hyper, momentum: hyper['momentum'] ?? (rule === 'sgdm' ? 0.9 : 0) });
-      const variables = SHAPES.map((shape) => tf.tidy(() => tf.variable(tf.tensor(wave(sizeOf(shape), 0.9), shape))));
-      const bases = layOut(SHAPES.map(sizeOf));
-      const own = SHAPES.map((shape) => ({
-        parameter: wave(sizeOf(shape), 0.9),
-        gradient: new Float32Array(sizeOf(shape)),
-        state: Object.fromEntries(names.map((name) => [name, new Float32Array(sizeOf(shape))])),
+      const stepper = tensorflowStepper(onDevice);
+      const names = stateNames(rule, {
+        ...hyper,
+        momentum: hyper['momentum'] ?? (rule === 'sgdm' ? 0.9 : 0),
+      });
+      const own = sizes.map((size) => ({
+        parameter: wave(size, 0.9),
+        gradient: new Float32Array(size),
+        state: Object.fromEntries(names.map((name) => [name, new Float32Array(size)])),
+      }));
+      const entries = own.map(({ parameter, state }, k) => ({
+        variable: variableOf(parameter.slice(), SHAPES[k]),
+        state: Object.fromEntries(
+          names.map((name) => [name, variableOf((state[name] as Float32Array).slice(), SHAPES[k])]),
+        ),
       }));
       for (let step = 1; step <= 8; step++) {
         const gradients = own.map(({ gradient }, k) => {
           gradient.set(wave(gradient.length, 0.3 * step).map((value) => value - 1.2));
           return tf.tensor(gradient.slice(), SHAPES[k]);
         });
-        optimizer.applyGradients(variables.map(({ name }, k) => ({ name, tensor: gradients[k] as tf.Tensor })));
-        const request = { rule, key: keyOf(SEED), step };
-        const tensors = own.map(({ parameter }, k) => ({
+        const tensors = sizes.map((size, k) => ({
           base: bases[k] as number,
-          size: parameter.length,
+          size,
           count: step,
           hyper,
           keepProbability,
         }));
-        engine.step(planStep({ ...request, tensors }), own);
+        const plan = planStep({ rule, key: keyOf(SEED), step, tensors });
+        stepper.step(
+          plan,
+          entries.map((entry, k) => ({
+            ...entry,
+            gradient: gradients[k] as tf.Tensor,
+          })),
+          extent,
+        );
+        engine.step(plan, own);
         tf.dispose(gradients);
       }
-      variables.forEach((variable, k) => {
-        const expected = own[k]?.parameter as Float32Array;
-        const found = variable.dataSync<'float32'>();
-        expected.forEach((value, i) => {
-          const gap = Math.abs(value - (found[i] as number));
-          assert.ok(
-            gap <= 2e-5 * Math.max(1, Math.abs(value)),
-            `${title}, tensor ${k}[${i}]: ${found[i]}, not ${value}`,
-          );
-        });
+      entries.forEach(({ variable, state }, k) => {
+        const expected = own[k] as (typeof own)[number];
+        for (const [name, found, values] of [
+          ['parameter', variable, expected.parameter] as const,
+          ...names.map((each) => [each, state[each] as tf.Variable, expected.state[each] as Float32Array] as const),
+        ]) {
+          found.dataSync<'float32'>().forEach((value, i) => {
+            const right = values[i] as number;
+            const gap = Math.abs(right - value);
+            assert.ok(
+              gap <= 2e-5 * Math.max(1, Math.abs(right)),
+              `${title}, ${name} ${k}[${i}]: ${value}, not ${right}`,
+            );
+          });
+        }
       });
-      optimizer.dispose();
-      tf.dispose(variables);
+      stepper.dispose();
+      tf.dispose(entries);
     }
   });
 }
@@ -178,7 +216,12 @@ test('no handle and no tensor is left over, step by step and after dispose, with
     for (let step = 1; step <= 40; step++) {
       // The last one has a gradient at every other step.
       const present = step % 2 === 0 ? variables : variables.slice(0, 2);
-      optimizer.applyGradients(present.map(({ name }, k) => ({ name, tensor: gradients[k] as tf.Tensor })));
+      optimizer.applyGradients(
+        present.map(({ name }, k) => ({
+          name,
+          tensor: gradients[k] as tf.Tensor,
+        })),
+      );
       // RAdam's first steps are by the formula; then TensorFlow's own variables come once.
       if (step === 20) steady = below.alive();
       if (step > 20) assert.is(below.alive(), steady, `${rule} step ${step}`);
@@ -219,36 +262,94 @@ test("a step never writes into a caller's array, a clone or what was read before
   }
 });
 
-test('[LRD-MASK-004] a dropped coordinate keeps its bits: NaN, subnormals, -0', () => {
-  const bits = Uint32Array.from({ length: 256 }, (_, i) => [0x7fc00001, 1, 0x80000000, 0xff800000][i % 4] as number);
-  for (const rule of ['adam', 'sgdm', 'rmsprop', 'adamw'] as const) {
-    const variable = tf.variable(tf.tensor1d(new Float32Array(bits.buffer)));
-    const gradient = tf.fill([256], Infinity);
-    const optimizer = RULES[rule]({ keepProbability: 0.5, seed: SEED, weightDecay: 0.1 });
-    optimizer.applyGradients([{ name: variable.name, tensor: gradient }]);
-    const after = new Uint32Array(variable.dataSync<'float32'>().slice().buffer);
-    const kept = drawKept({ seed: SEED, stream: 'mask', step: 1 }, 0, 256, 32768);
-    kept.forEach((bit, i) => {
-      if (bit === 0) assert.is(after[i], bits[i], `${rule} ${i}`);
-    });
-    optimizer.dispose();
-    tf.dispose([variable, gradient]);
-  }
-});
+for (const { way, onDevice } of WAYS.slice(0, 2)) {
+  test(`[LRD-MASK-004] the state has the same bits ${way} and 1, over 40 steps`, () => {
+    for (const { rule, hyper } of VARIANTS) {
+      const names = stateNames(rule, { ...hyper, momentum: hyper['momentum'] ?? (rule === 'sgdm' ? 0.9 : 0) });
+      const stepper = tensorflowStepper(onDevice);
+      const [masked, unmasked] = [0.5, 1].map((keepProbability) => ({
+        keepProbability,
+        variable: variableOf(wave(1000, 0.9)),
+        state: Object.fromEntries(names.map((name) => [name, variableOf(new Float32Array(1000))])),
+      })) as [Twin, Twin];
+      for (let step = 1; step <= 40; step++) {
+        const gradient = tf.tensor(wave(1000, 0.3 * step).map((value) => (value - 1.2) * 10 ** -(step / 3)));
+        for (const [base, { keepProbability, variable, state }] of [masked, unmasked].entries()) {
+          const tensors = [
+            { base: 1024 * base, size: 1000, count: step, hyper: { ...hyper, weightDecay: 0 }, keepProbability },
+          ];
+          stepper.step(planStep({ rule, key: keyOf(SEED), step, tensors }), [{ variable, gradient, state }], 2048);
+        }
+        gradient.dispose();
+        for (const name of names) {
+          const [found, expected] = [masked, unmasked].map(({ state }) =>
+            bytesOf((state[name] as tf.Variable).dataSync()),
+          );
+          assert.is(
+            Buffer.compare(found as Buffer, expected as Buffer),
+            0,
+            `${rule} ${JSON.stringify(hyper)} ${name} ${step}`,
+          );
+        }
+      }
+      stepper.dispose();
+      for (const { variable, state } of [masked, unmasked]) tf.dispose([variable, ...Object.values(state)]);
+    }
+  });
+
+  test(`[LRD-MASK-004] a dropped coordinate keeps its bits ${way}: NaN, subnormals, -0`, () => {
+    const bits = Uint32Array.from({ length: 256 }, (_, i) => [0x7fc00001, 1, 0x80000000, 0xff800000][i % 4] as number);
+    for (const rule of ['adam', 'sgdm', 'rmsprop', 'adamw'] as const) {
+      const stepper = tensorflowStepper(onDevice);
+      const variable = variableOf(new Float32Array(bits.slice().buffer));
+      const names = stateNames(rule, rule === 'sgdm' ? { momentum: 0.9 } : { momentum: 0 });
+      const state = Object.fromEntries(names.map((name) => [name, variableOf(new Float32Array(256))]));
+      const gradient = tf.fill([256], Infinity);
+      for (let step = 1; step <= 2; step++) {
+        const before = new Uint32Array(variable.dataSync<'float32'>().slice().buffer);
+        const tensors = [
+          {
+            base: 0,
+            size: 256,
+            count: step,
+            hyper: { weightDecay: 0.1 },
+            keepProbability: 0.5,
+          },
+        ];
+        stepper.step(planStep({ rule, key: keyOf(SEED), step, tensors }), [{ variable, gradient, state }], 256);
+        const after = new Uint32Array(variable.dataSync<'float32'>().slice().buffer);
+        const kept = drawKept({ seed: SEED, stream: 'mask', step }, 0, 256, 32768);
+        kept.forEach((bit, i) => {
+          if (bit === 0) assert.is(after[i], before[i], `${rule} ${i}`);
+        });
+      }
+      stepper.dispose();
+      tf.dispose([variable, gradient, ...Object.values(state)]);
+    }
+  });
+}
 
 test('an operation that fails leaves parameters and state as they were, and the next step is right', () => {
   const below = tensorflow();
   for (const rule of ['adam', 'adamw', 'sgdm', 'amsgrad', 'rmsprop'] as const) {
-    for (const keepProbability of [0.5, 1]) {
+    for (const { way, keepProbability, onDevice } of WAYS) {
       const before = below.alive();
-      const stepper = tensorflowStepper();
+      const stepper = tensorflowStepper(onDevice);
       const names = stateNames(rule, rule === 'sgdm' ? { momentum: 0.9 } : { momentum: 0 });
       const make = (): tf.Variable => tf.tidy(() => tf.variable(tf.ones([100]), false));
       const variable = make();
       const state = Object.fromEntries(names.map((name) => [name, make()]));
       const [right, wrong] = [tf.ones([100]), tf.ones([7])];
       const attempt = (count: number, gradient: tf.Tensor): void => {
-        const tensors = [{ base: 0, size: 100, count, hyper: { weightDecay: 0.1 }, keepProbability }];
+        const tensors = [
+          {
+            base: 0,
+            size: 100,
+            count,
+            hyper: { weightDecay: 0.1 },
+            keepProbability,
+          },
+        ];
         stepper.step(planStep({ rule, key: keyOf(SEED), step: count, tensors }), [{ variable, gradient, state }], 100);
       };
       attempt(2, right);
@@ -259,7 +360,9 @@ test('an operation that fails leaves parameters and state as they were, and the 
       const alive = below.alive();
       for (let i = 0; i < 3; i++) assert.throws(() => attempt(3, wrong));
       assert.is(below.alive(), alive);
-      all.forEach((tensor, k) => assert.is(Buffer.compare(bytesOf(tensor.dataSync()), bytesOf(values[k])), 0, rule));
+      all.forEach((tensor, k) =>
+        assert.is(Buffer.compare(bytesOf(tensor.dataSync()), bytesOf(values[k])), 0, `${rule} ${way}`),
+      );
       attempt(3, right);
       assert.not(bytesOf(variable.dataSync()).equals(bytesOf(values[0])));
       stepper.dispose();
@@ -267,6 +370,170 @@ test('an operation that fails leaves parameters and state as they were, and the 
       assert.is(below.alive(), before);
     }
   }
+});
+
+/** What a step may find changed. */
+interface World {
+  readonly optimizer: lrd.LrdOptimizer;
+  readonly variable: tf.Variable;
+  readonly state: () => Promise<tf.Variable>;
+  /** The model that everything is held against: a parameter, its momentum buffer and the settings. */
+  readonly own: {
+    readonly parameter: Float32Array;
+    readonly buf: Float32Array;
+    rate: number;
+    keepProbability: number;
+  };
+}
+
+const same = (found: unknown, expected: Float32Array, message: string): void =>
+  assert.is(Buffer.compare(bytesOf(found), bytesOf(expected)), 0, message);
+
+/** Whatever was taken of a tensor now shows the same values later. */
+function holds(message: string, now: Float32Array, ...taken: readonly tf.Tensor[]): () => void {
+  const values = now.slice();
+  return () => {
+    for (const tensor of taken) same(tensor.dataSync(), values, message);
+    tf.dispose([...taken]);
+  };
+}
+
+const reassign = (variable: tf.Variable, model: Float32Array, value: number): void => {
+  tf.tidy(() => variable.assign(tf.fill(variable.shape, value)));
+  model.fill(value);
+};
+
+/** What happens between steps, and how to see two steps later that what was taken before still is what it was. */
+const EVENTS: Readonly<Record<string, (world: World) => (() => void) | Promise<(() => void) | void> | void>> = {
+  nothing: () => undefined,
+  'state is read, and the array kept': async ({ state, own }) => {
+    const array = (await state()).dataSync<'float32'>();
+    const values = own.buf.slice();
+    return () => same(array, values, 'an array of state');
+  },
+  'state is cloned': async ({ state, own }) => holds('a clone of state', own.buf, (await state()).clone()),
+  'state is cloned and read, twice': async ({ state, own }) => {
+    const slot = await state();
+    same(slot.dataSync(), own.buf, 'state');
+    same(slot.dataSync(), own.buf, 'state');
+    return holds('clones of state', own.buf, slot.clone(), slot.clone());
+  },
+  'state is cloned, then assigned from outside': async ({ state, own }) => {
+    const slot = await state();
+    const later = holds('a clone of state that was replaced', own.buf, slot.clone());
+    reassign(slot, own.buf, 3);
+    return later;
+  },
+  'state is an input of operations': async ({ state, own }) => {
+    const slot = await state();
+    return holds('a sum and a view of state', own.buf, tf.add(slot, 0), tf.reshape(slot, slot.shape));
+  },
+  'state is cloned and an input': async ({ state, own }) => {
+    const slot = await state();
+    const clone = slot.clone();
+    return holds('a clone and its sum', own.buf, clone, tf.add(clone, 0));
+  },
+  'the parameter is cloned, read and reshaped': ({ variable, own }) => {
+    const array = variable.dataSync<'float32'>();
+    const [values, later] = [
+      own.parameter.slice(),
+      holds('a clone', own.parameter, variable.clone(), tf.reshape(variable, variable.shape)),
+    ];
+    return () => {
+      same(array, values, 'an array of the parameter');
+      later();
+    };
+  },
+  'the parameter is assigned from outside': ({ variable, own }) => {
+    const later = holds('a clone of what was replaced', own.parameter, variable.clone());
+    reassign(variable, own.parameter, 5);
+    return later;
+  },
+  'p becomes 1': ({ optimizer, own }) => {
+    optimizer.keepProbability = own.keepProbability = 1;
+  },
+  'p becomes .5': ({ optimizer, own }) => {
+    optimizer.keepProbability = own.keepProbability = 0.5;
+  },
+  'the rate changes': ({ optimizer, own }) => {
+    optimizer.learningRate = own.rate = own.rate === 0.5 ? 0.25 : 0.5;
+  },
+  'weights are saved and restored': async ({ optimizer }) => {
+    const weights = await optimizer.getWeights();
+    await optimizer.setWeights(weights);
+    weights.slice(0, 2).forEach(({ tensor }) => tensor.dispose());
+  },
+  'another backend steps': async () => {
+    await tf.setBackend('cpu');
+  },
+  'TensorFlow steps again': async () => {
+    await tf.setBackend('tensorflow');
+  },
+};
+
+test('values are right whatever comes between masked steps: bit for bit, at the time and later', async () => {
+  const below = tensorflow();
+  const before = [below.alive(), tf.memory().numTensors];
+  // The last two are large enough to be copied in place, but that one of them is not a multiple of four.
+  for (const shape of [[], [5, 13], [4096], [128, 160], [16393]]) {
+    const size = sizeOf(shape);
+    const own = {
+      parameter: new Float32Array(size).fill(1),
+      buf: new Float32Array(size),
+      rate: 0.5,
+      keepProbability: 0.5,
+    };
+    const variable = variableOf(own.parameter.slice(), shape);
+    const optimizer = lrd.sgdm({
+      learningRate: own.rate,
+      momentum: 0.5,
+      seed: SEED,
+    });
+    const state = async (): Promise<tf.Variable> => {
+      const [iterations, counts, buf] = await optimizer.getWeights();
+      iterations?.tensor.dispose();
+      counts?.tensor.dispose();
+      return buf?.tensor as tf.Variable;
+    };
+    let number = 0;
+    /** Few bits everywhere, so that every order of operations gives the same ones. */
+    const step = (): void => {
+      number += 1;
+      const values = Float32Array.from({ length: size }, (_, i) => ((i * 7 + number * 3) % 5) - 2);
+      const kept = drawKept({ seed: SEED, stream: 'mask', step: number }, 0, size, 32768);
+      const gradient = tf.tensor(values, [...shape]);
+      optimizer.applyGradients([{ name: variable.name, tensor: gradient }]);
+      gradient.dispose();
+      values.forEach((g, i) => {
+        const buf = number === 1 ? g : 0.5 * (own.buf[i] as number) + g;
+        own.buf[i] = buf;
+        if (own.keepProbability === 1 || kept[i] === 1)
+          own.parameter[i] = (own.parameter[i] as number) - own.rate * buf;
+      });
+    };
+    const check = async (title: string): Promise<void> => {
+      same(variable.dataSync(), own.parameter, `parameter, ${title}`);
+      same((await state()).dataSync(), own.buf, `state, ${title}`);
+    };
+    step();
+    await check('the first step');
+    for (const [title, event] of Object.entries(EVENTS)) {
+      // The magnitudes stay small, so that sums stay exact.
+      reassign(variable, own.parameter, 1);
+      reassign(await state(), own.buf, 0);
+      step();
+      step();
+      const later = await event({ optimizer, variable, state, own });
+      step();
+      // Reading the state is an event of its own: it is looked at after the steps that must not have needed it.
+      step();
+      if (later !== undefined) later();
+      await check(title);
+    }
+    optimizer.dispose();
+    variable.dispose();
+  }
+  assert.equal([below.alive(), tf.memory().numTensors], before);
 });
 
 suiteOfAll.run();

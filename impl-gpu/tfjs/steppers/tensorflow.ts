@@ -7,6 +7,7 @@ import { bringHome } from '../bridges/residence.ts';
 import type { Attribute, Handle, Tensorflow } from '../bridges/tensorflow.ts';
 import { TYPES, tensorflow as openTensorflow } from '../bridges/tensorflow.ts';
 import type { StepEntry, Stepper } from './stepper.ts';
+import { HOST_ELEMENTS, HostSteps, stepsOnHost } from './tensorflowHost.ts';
 import { TrainingOperations } from './tensorflowTraining.ts';
 import { MaskSource } from './tensorflowMasks.ts';
 
@@ -62,15 +63,17 @@ function algebraOf(tensorflow: Tensorflow, made: Set<Handle>): Algebra<Handle> {
 
 /**
  * Steps on TensorFlow's own operations: its fused training operations where they compute the same formula, else the formula of
- * `engines/formulas.ts` an operation at a time. A mask is drawn on the device, and a dropped coordinate selected, so that it
- * keeps its bits. TensorFlow's kernels flush subnormal numbers in arithmetic; selecting does not.
+ * `engines/formulas.ts` an operation at a time. A dropped coordinate is selected, so that it keeps its bits: TensorFlow's kernels flush
+ * subnormal numbers in arithmetic, but not in selecting. On the processor masked steps of SGD are the WASM engine's.
+ * @param onDevice - whether all is drawn and stepped by TensorFlow
  */
-export function tensorflowStepper(): Stepper {
+export function tensorflowStepper(onDevice = openTensorflow().gpu): Stepper {
   const tensorflow = openTensorflow();
   const float: readonly Attribute[] = [tensorflow.attribute.type('T', TYPES.float32)];
-  const masks = new MaskSource(tensorflow);
+  const masks = new MaskSource(tensorflow, onDevice);
   const training = new TrainingOperations(tensorflow);
   const scalars = new ScalarPool(tensorflow);
+  let host: HostSteps | undefined;
 
   /** The new parameter where it is kept, and the new state in place; `mask` undefined keeps all. */
   const byFormula = ({ plan, entry }: Part, mask: Handle | undefined): void => {
@@ -88,7 +91,7 @@ export function tensorflowStepper(): Stepper {
       });
       let parameter = next.parameter;
       if (mask !== undefined) {
-        parameter = tensorflow.run('SelectV2', float, mask, next.parameter, old);
+        parameter = tensorflow.run('Select', float, mask, next.parameter, old);
         made.add(parameter);
       }
       const results: (readonly [tf.Variable, Handle])[] = [
@@ -110,7 +113,7 @@ export function tensorflowStepper(): Stepper {
   };
 
   return {
-    step: (plan: StepPlan, entries) => {
+    step: (plan: StepPlan, entries, extent) => {
       const parts = plan.tensors.flatMap((tensor, index): Part[] => {
         const entry = entries[index];
         return tensor === null || entry === null || entry === undefined || tensor.size === 0
@@ -120,7 +123,12 @@ export function tensorflowStepper(): Stepper {
       for (const { entry } of parts) {
         [entry.variable, entry.gradient, ...Object.values(entry.state)].forEach(bringHome);
       }
-      const masked = parts.filter((part) => part.plan.threshold < KEEP_ALL);
+      const onHost = ({ plan: each }: Part): boolean => !onDevice && extent <= HOST_ELEMENTS && stepsOnHost(each);
+      const masked = parts.filter((part) => part.plan.threshold < KEEP_ALL && !onHost(part));
+      for (const part of parts.filter(onHost)) {
+        host ??= new HostSteps(tensorflow, extent);
+        host.step(plan, part.plan, part.entry);
+      }
       try {
         masks.each(
           { key: plan.key, stream: 'mask', step: plan.step },
@@ -137,6 +145,10 @@ export function tensorflowStepper(): Stepper {
         scalars.clear();
       }
     },
-    dispose: () => training.dispose(),
+    dispose: () => {
+      training.dispose();
+      host?.dispose();
+      host = undefined;
+    },
   };
 }

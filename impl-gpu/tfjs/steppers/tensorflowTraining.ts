@@ -152,7 +152,7 @@ export class TrainingOperations {
       if (mask !== undefined) {
         const stepped = tensorflow.run('ReadVariableOp', this.#dtype, parameter.handle);
         owned.push(stepped);
-        const selected = tensorflow.run('SelectV2', this.#float, mask, stepped, tensorflow.handle(variable));
+        const selected = tensorflow.run('Select', this.#float, mask, stepped, tensorflow.handle(variable));
         tensorflow.replace(variable, selected);
         this.#write(parameter, selected);
       }

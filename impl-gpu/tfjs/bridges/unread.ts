@@ -1,0 +1,39 @@
+/** A tensor's record in a backend of tfjs, as far as it holds values. */
+interface Holder {
+  values?: unknown;
+}
+
+/** Arrays that nobody else holds, by the record that has them. */
+const unread = new WeakMap<Holder, Float32Array>();
+
+/** The array behind a record's values as long as nobody has asked for them. */
+export function unreadOf(record: Holder): Float32Array | undefined {
+  return unread.get(record);
+}
+
+/**
+ * Puts an array in place and forgets it once anybody reads it (a kernel, or `data()` for someone who may keep it), who gets
+ * `shown` of it: the array itself unless told otherwise.
+ */
+export function putUnread(record: Holder, array: Float32Array, shown: () => Float32Array = () => array): void {
+  const settle = (value: unknown): void => {
+    unread.delete(record);
+    Object.defineProperty(record, 'values', {
+      value,
+      configurable: true,
+      enumerable: true,
+      writable: true,
+    });
+  };
+  unread.set(record, array);
+  Object.defineProperty(record, 'values', {
+    configurable: true,
+    enumerable: true,
+    get: () => {
+      const value = shown();
+      settle(value);
+      return value;
+    },
+    set: settle,
+  });
+}
