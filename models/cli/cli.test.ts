@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as assert from 'uvu/assert';
+import { SUITES } from '../../bench/suites/index.ts';
 import { suite } from '../../conformance/harness/suite.ts';
 import { UsageError } from '../errors.ts';
 import { parseTraining } from './train.ts';
@@ -205,6 +206,43 @@ test('a metrics file that is not one is named', () => {
   const folder = join(scratch, 'run-1');
   writeFileSync(join(folder, 'metrics.jsonl'), 'nonsense\n');
   refuses(['report', folder, '--out', join(scratch, 'y.html')], /metrics.jsonl: line 1 is not JSON/, 1);
+});
+
+test('help is there for the program and for each command, and changes nothing', () => {
+  const whole = lrd('--help');
+  assert.is(whole.status, 0);
+  const commands = new Set([...whole.stdout.matchAll(/^ {2}lrd (\S+)/gm)].map(([, name]) => name as string));
+  for (const name of [
+    'doctor',
+    'train',
+    'evaluate',
+    'experiment',
+    'report',
+    'pack',
+    'bench',
+    'conformance',
+    'data',
+    'setup',
+    'toy',
+  ]) {
+    assert.ok(commands.has(name), name);
+  }
+  for (const call of [
+    ['train', '--help'],
+    ['train', 'fcnet', '-h'],
+    ['help', 'train'],
+  ]) {
+    const { stdout, status } = lrd(...call);
+    assert.is(status, 0);
+    assert.match(stdout, /^usage:\n\n {2}lrd train RECIPE/);
+    assert.match(stdout, /lrd train --resume DIR/);
+    assert.not.match(stdout, /lrd evaluate|lrd doctor/);
+  }
+  const suites = /suites: ([^]*)/.exec(lrd('bench', '--help').stdout)?.[1]?.split(/[\s,;]+/) ?? [];
+  for (const { name } of SUITES) assert.ok(suites.includes(name), name);
+  refuses(['help', 'trian'], /COMMAND must be one of .*; got "trian"/);
+  assert.match(lrd('--version').stdout, /^\d+\.\d+\.\d+\n$/);
+  assert.not.ok(existsSync(join(scratch, 'runs')));
 });
 
 test.run();
