@@ -53,9 +53,7 @@ export class HostSteps {
   constructor(tensorflow: Tensorflow, extent: number) {
     this.#tensorflow = tensorflow;
     this.#stride = Math.ceil(extent / 16) * 64 + GAP;
-    const memory = new WebAssembly.Memory({
-      initial: Math.ceil((AREAS * this.#stride) / PAGE),
-    });
+    const memory = new WebAssembly.Memory({ initial: Math.ceil((AREAS * this.#stride) / PAGE) });
     this.#buffer = memory.buffer;
     this.#engine = createWasmEngine(memory);
     this.#gradients = new GradientIntake(tensorflow, new Float32Array(memory.buffer, 0, this.#stride / 4));
@@ -72,6 +70,7 @@ export class HostSteps {
       tensorflow.lend(state[name] as tf.Variable, place.state[name] as Float32Array);
     }
     if (tensorflow.handle(variable) !== place.given) place.parameter.set(variable.dataSync<'float32'>());
+    place.given = undefined;
     this.#engine.step({ key, step, tensors: [plan] }, [
       {
         parameter: place.parameter.byteOffset,
