@@ -11,11 +11,15 @@ import { TYPES } from '../bridges/tensorflow.ts';
 const LARGE = 16384;
 /** `InplaceUpdate` goes element by element: four floats at once, as if they were complex numbers of 16 bytes. */
 const WIDTH = 4;
+/** Rows are faster than one long one. More than that are not faster still. */
+const ROWS = 64;
 
 /** The beginning of the array as TensorFlow knows it. */
 interface Target {
-  /** [1, size / WIDTH] complex numbers. */
+  /** [rows, size / rows / WIDTH] complex numbers. */
   readonly memory: Handle;
+  /** The number of each row. */
+  readonly rows: Handle;
   /** What a gradient of the size is reshaped to. */
   readonly shape: Handle;
 }
@@ -27,7 +31,6 @@ export class GradientIntake {
   readonly #reshape: readonly Attribute[];
   readonly #widen: readonly Attribute[];
   readonly #wide: readonly Attribute[];
-  readonly #row: Handle;
   readonly #targets = new Map<number, Target>();
   /** Whether TensorFlow writes into the array itself. */
   readonly #shares: boolean;
@@ -40,7 +43,6 @@ export class GradientIntake {
     this.#reshape = [attribute.type('T', TYPES.float32), attribute.type('Tshape', TYPES.int32)];
     this.#widen = [attribute.type('T', TYPES.float32), attribute.type('type', TYPES.complex128)];
     this.#wide = [attribute.type('T', TYPES.complex128)];
-    this.#row = tensorflow.tensor([1], TYPES.int32, Int32Array.of(0));
     const trial = Float32Array.of(1, 2, 3, 4);
     const handle = tensorflow.tensor([WIDTH], TYPES.float32, trial);
     this.#update(this.#target(WIDTH), handle);
@@ -56,19 +58,27 @@ export class GradientIntake {
   }
 
   dispose(): void {
-    for (const { memory, shape } of this.#targets.values())
-      [memory, shape].forEach((each) => this.#tensorflow.free(each));
-    this.#tensorflow.free(this.#row);
+    for (const target of this.#targets.values()) {
+      for (const handle of Object.values<Handle>({ ...target })) this.#tensorflow.free(handle);
+    }
   }
 
   #target(size: number): Target {
     let target = this.#targets.get(size);
     if (target === undefined) {
       const tensorflow = this.#tensorflow;
-      const shape = [1, size / WIDTH, WIDTH];
+      const wide = size / WIDTH;
+      // The greatest power of two that divides it.
+      const rows = Math.min(ROWS, wide & -wide);
+      const shape = [rows, wide / rows, WIDTH];
       const floats = tensorflow.tensor(shape, TYPES.float32, this.#array.subarray(0, size));
       target = {
         memory: tensorflow.run('Bitcast', this.#widen, floats),
+        rows: tensorflow.tensor(
+          [rows],
+          TYPES.int32,
+          Int32Array.from({ length: rows }, (_, row) => row),
+        ),
         shape: tensorflow.tensor([shape.length], TYPES.int32, Int32Array.from(shape)),
       };
       tensorflow.free(floats);
@@ -77,7 +87,7 @@ export class GradientIntake {
     return target;
   }
 
-  #update({ memory, shape }: Target, handle: Handle): void {
+  #update({ memory, rows, shape }: Target, handle: Handle): void {
     const tensorflow = this.#tensorflow;
     const made: Handle[] = [];
     const run = (operation: string, attributes: readonly Attribute[], ...inputs: readonly Handle[]): Handle => {
@@ -87,7 +97,7 @@ export class GradientIntake {
     };
     try {
       const values = run('Bitcast', this.#widen, run('Reshape', this.#reshape, handle, shape));
-      run('InplaceUpdate', this.#wide, memory, this.#row, values);
+      run('InplaceUpdate', this.#wide, memory, rows, values);
     } finally {
       for (const each of made) tensorflow.free(each);
     }
