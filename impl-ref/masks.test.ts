@@ -67,6 +67,17 @@ test('[LRD-STREAM-004] a coordinate is kept iff its half is below the threshold'
   );
 });
 
+test('[LRD-STREAM-004] a half that equals the threshold is dropped, and kept at the next one', () => {
+  fc.assert(
+    fc.property(position, fc.nat(200), (at, i) => {
+      const half = halves(at, i + 1)[i] as number;
+      if (half > 0) assert.is(streamMask(at, i + 1, half / 2 ** 16)[i], 0);
+      assert.is(streamMask(at, i + 1, (half + 1) / 2 ** 16)[i], 1);
+    }),
+    runs(100),
+  );
+});
+
 test('[LRD-STREAM-005] a mask does not depend on how the tensor is cut, nor on what was drawn before', () => {
   fc.assert(
     fc.property(position, keepProbability, fc.nat(200), fc.nat(200), (at, p, length, cut) => {
