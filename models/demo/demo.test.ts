@@ -147,24 +147,9 @@ inBrowser(
       await page.waitForFunction(() => document.querySelector<HTMLButtonElement>('#train-start')?.disabled === false);
       assert.match(await textOf(page, 'train-using'), /^The CPU, with SIMD.*because WebGPU is only a software adapter/);
       assert.is(await page.getByLabel('Runs on').inputValue(), 'wasm');
-      const framesInASecond = (): Promise<number> =>
-        page.evaluate(
-          () =>
-            new Promise<number>((resolve) => {
-              let count = 0;
-              const start = performance.now();
-              requestAnimationFrame(function next() {
-                count += 1;
-                if (performance.now() - start < 1000) requestAnimationFrame(next);
-                else resolve(count);
-              });
-            }),
-        );
-      const idle = await framesInASecond();
       await train(page);
-      // The worker takes a core of its own; on the page's own thread a slice of training would leave no room between two.
-      const busy = await framesInASecond();
-      assert.ok(busy >= idle / 5, `${busy} frames in a second of training, ${idle} before`);
+      // On the page's own thread a slice of training would leave no room for anything else.
+      assert.is(page.workers().length, 1);
       await reachEpoch(page, 2);
       assert.ok((await numberOf(page, 'train-speed')) > 0);
       assert.ok((await numberOf(page, 'plain-score')) > 5);
