@@ -9,7 +9,7 @@ import { KEEP_ALL, SCALARS, kernelState } from './engine.ts';
 import { checkArrays, createJsEngine } from './js.ts';
 import type { Instance } from './wasm.ts';
 import { createInstances } from './wasm.ts';
-import { LANES } from './wasmModule.ts';
+import { LANES, PAGE } from './wasmModule.ts';
 
 /** Elements that are stepped at once, a multiple of the kernels' lanes: five arrays of 32 KiB stay in a second-level cache. */
 const CHUNK = 8192;
@@ -32,7 +32,7 @@ let shared: Stage | undefined;
 function openStage(): Stage {
   if (typeof WebAssembly === 'undefined') throw new UnsupportedError('WebAssembly is not here');
   if (shared === undefined) {
-    const memory = new WebAssembly.Memory({ initial: Math.ceil((POINTERS.length * STRIDE) / 65536) });
+    const memory = new WebAssembly.Memory({ initial: Math.ceil((POINTERS.length * STRIDE) / PAGE) });
     shared = {
       slots: POINTERS.map((pointer) => new Float32Array(memory.buffer, pointer, CHUNK)),
       instanceOf: createInstances(memory),

@@ -1,16 +1,14 @@
 /** Bernoulli draws of the streams in WebAssembly SIMD, as bytes: for masks that have to be stored. */
 import type { Key } from '../philox.ts';
 import type { DrawFunction } from './wasmModule.ts';
-import { LANES, assembleDraw } from './wasmModule.ts';
-
-/** Bytes of one call: a page. */
-const PAGE = 65536;
+import { LANES, PAGE, assembleDraw } from './wasmModule.ts';
 
 /** Blocks that a 32-bit counter reaches. */
 const BLOCKS = 2 ** 32;
 
 interface Drawer {
   readonly kept: DrawFunction;
+  /** What one call fills at most. */
   readonly page: Uint8Array;
 }
 

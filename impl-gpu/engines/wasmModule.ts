@@ -8,6 +8,9 @@ import type { Kernel, ScalarName } from './engine.ts';
 import { SCALARS, kernelState } from './engine.ts';
 import { update, usedScalars } from './formulas.ts';
 
+/** Bytes of a page of a WebAssembly memory. */
+export const PAGE = 65536;
+
 /** Elements of one turn of the main loop: four blocks of the mask stream. */
 export const LANES = 32;
 
@@ -168,8 +171,12 @@ class Assembler {
   }
 }
 
-/** The parameters of an exported function, in order. */
-const PARAMETERS = ['count', 'block', 'step', 'key0', 'key1', 'threshold', 'parameter', 'gradient', 's0', 's1', 's2'];
+/** What all exported functions take first: how many elements, from which block of the streams on, and what is drawn. */
+const PLACE = ['count', 'block', 'step', 'key0', 'key1', 'threshold'];
+type Place = readonly [count: number, block: number, step: number, key0: number, key1: number, threshold: number];
+
+/** The parameters of a step, in order; its scalars follow. */
+const PARAMETERS = [...PLACE, 'parameter', 'gradient', 's0', 's1', 's2'];
 const PARAMETER_TYPES = [...PARAMETERS.map(() => I32), ...SCALARS.map(() => F32)];
 const indexOf = (parameter: string): number => PARAMETERS.indexOf(parameter);
 
@@ -467,8 +474,8 @@ export function assembleModule(kernel: Kernel, shared: boolean): Uint8Array<Arra
   return assemble(PARAMETER_TYPES, { masked: assembleStep(kernel, true), all: assembleStep(kernel, false) }, shared);
 }
 
-/** The parameters of `kept`: those of a step up to the threshold, then its own. */
-const DRAW_PARAMETERS = [...PARAMETERS.slice(0, PARAMETERS.indexOf('threshold') + 1), 'stream', 'out'];
+/** The parameters of `kept`. */
+const DRAW_PARAMETERS = [...PLACE, 'stream', 'out'];
 
 /** Bytes of 32 elements a turn: 1 where kept, else 0. */
 function assembleKept(): number[] {
@@ -503,29 +510,17 @@ export function assembleDraw(): Uint8Array<ArrayBuffer> {
 }
 
 /** Writes `count` bytes (a multiple of 32, not 0) from the byte pointer `out` on: 1 where an element of the stream is kept, from block `block` on. */
-export type DrawFunction = (
-  count: number,
-  block: number,
-  step: number,
-  key0: number,
-  key1: number,
-  threshold: number,
-  stream: number,
-  out: number,
-) => void;
+export type DrawFunction = (...values: readonly [...Place, stream: number, out: number]) => void;
 
 /** An exported function of an assembled module: `PARAMETERS`, then the ten `SCALARS`. */
 export type StepFunction = (
-  count: number,
-  block: number,
-  step: number,
-  key0: number,
-  key1: number,
-  threshold: number,
-  parameter: number,
-  gradient: number,
-  s0: number,
-  s1: number,
-  s2: number,
-  ...scalars: readonly number[]
+  ...values: readonly [
+    ...Place,
+    parameter: number,
+    gradient: number,
+    s0: number,
+    s1: number,
+    s2: number,
+    ...scalars: readonly number[],
+  ]
 ) => void;

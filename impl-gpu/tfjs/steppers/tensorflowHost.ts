@@ -7,6 +7,7 @@ import type * as tf from '@tensorflow/tfjs';
 import type { Engine, StepPlan, TensorPlan } from '../../engines/engine.ts';
 import { KEEP_ALL, kernelState } from '../../engines/engine.ts';
 import { createWasmEngine } from '../../engines/wasm.ts';
+import { PAGE } from '../../engines/wasmModule.ts';
 import { InvalidArgumentError } from '../../validate.ts';
 import type { Handle, Tensorflow } from '../bridges/tensorflow.ts';
 import { TYPES } from '../bridges/tensorflow.ts';
@@ -22,7 +23,6 @@ const AREAS = 3;
 const GAP = 192;
 /** Bytes by which parameters miss the alignment at which TensorFlow shares an array instead of copying it. */
 const SKEW = 16;
-const PAGE = 65536;
 
 /**
  * Whether a step is taken here: masked, and of a rule whose unmasked step on TensorFlow leaves the same bits in the state, since that must not

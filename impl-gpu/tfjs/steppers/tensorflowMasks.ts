@@ -103,9 +103,9 @@ export class MaskSource {
     };
     if (!this.#onDevice) {
       const { key, stream, step } = position;
+      const seeded = { seed: seedOf(key), stream, step };
       for (const { base, size, shape, threshold } of requests) {
-        const kept = drawKept({ seed: seedOf(key), stream, step }, base, size, threshold);
-        lend(tensorflow.tensor(shape, TYPES.bool, kept));
+        lend(tensorflow.tensor(shape, TYPES.bool, drawKept(seeded, base, size, threshold)));
       }
       return;
     }
