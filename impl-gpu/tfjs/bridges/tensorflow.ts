@@ -105,6 +105,19 @@ export interface Tensorflow {
   };
 }
 
+/** Frees what `work` has owned when it is over, well or not. */
+export function withOwned<T>({ free }: Pick<Tensorflow, 'free'>, work: (own: (handle: Handle) => Handle) => T): T {
+  const owned: Handle[] = [];
+  try {
+    return work((handle) => {
+      owned.push(handle);
+      return handle;
+    });
+  } finally {
+    owned.forEach((handle) => free(handle));
+  }
+}
+
 /** Whose values an array had last. */
 const borrowers = new WeakMap<Float32Array, TensorRecord>();
 

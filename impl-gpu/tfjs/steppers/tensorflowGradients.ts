@@ -5,7 +5,7 @@
  */
 import type * as tf from '@tensorflow/tfjs';
 import type { Attribute, Handle, Tensorflow } from '../bridges/tensorflow.ts';
-import { TYPES } from '../bridges/tensorflow.ts';
+import { TYPES, withOwned } from '../bridges/tensorflow.ts';
 
 /** Below, calls cost more than a new array. */
 const LARGE = 16384;
@@ -89,17 +89,10 @@ export class GradientIntake {
 
   #update({ memory, rows, shape }: Target, handle: Handle): void {
     const tensorflow = this.#tensorflow;
-    const made: Handle[] = [];
-    const run = (operation: string, attributes: readonly Attribute[], ...inputs: readonly Handle[]): Handle => {
-      const result = tensorflow.run(operation, attributes, ...inputs);
-      made.push(result);
-      return result;
-    };
-    try {
-      const values = run('Bitcast', this.#widen, run('Reshape', this.#reshape, handle, shape));
-      run('InplaceUpdate', this.#wide, memory, rows, values);
-    } finally {
-      for (const each of made) tensorflow.free(each);
-    }
+    withOwned(tensorflow, (own) => {
+      const shaped = own(tensorflow.run('Reshape', this.#reshape, handle, shape));
+      const values = own(tensorflow.run('Bitcast', this.#widen, shaped));
+      own(tensorflow.run('InplaceUpdate', this.#wide, memory, rows, values));
+    });
   }
 }

@@ -8,7 +8,7 @@ import type { StreamName } from '../../../spec/stream.ts';
 import type { Key } from '../../philox.ts';
 import { drawKept, seedOf } from '../../random.ts';
 import type { Attribute, Handle, Tensorflow, TypeNumber } from '../bridges/tensorflow.ts';
-import { TYPES } from '../bridges/tensorflow.ts';
+import { TYPES, withOwned } from '../bridges/tensorflow.ts';
 
 /** Of `StatelessRandomUniformFullIntV2`. */
 const PHILOX_ALGORITHM = 1;
@@ -123,26 +123,21 @@ export class MaskSource {
   #keptOf({ key, stream, step }: DrawPosition, { first, end, requests }: Run): Handle {
     const tensorflow = this.#tensorflow;
     const block = first / LAYOUT.halvesPerBlock;
-    const owned: Handle[] = [];
-    const own = (handle: Handle): Handle => {
-      owned.push(handle);
-      return handle;
-    };
-    const words64 = (...words: readonly number[]): Handle =>
-      own(
-        tensorflow.run(
-          'Bitcast',
-          this.#toUnsigned,
-          own(
-            tensorflow.tensor(
-              [words.length / 2],
-              TYPES.int64,
-              Int32Array.from(words, (word) => word | 0),
+    return withOwned(tensorflow, (own) => {
+      const words64 = (...words: readonly number[]): Handle =>
+        own(
+          tensorflow.run(
+            'Bitcast',
+            this.#toUnsigned,
+            own(
+              tensorflow.tensor(
+                [words.length / 2],
+                TYPES.int64,
+                Int32Array.from(words, (word) => word | 0),
+              ),
             ),
           ),
-        ),
-      );
-    try {
+        );
       const words = own(
         tensorflow.run(
           'StatelessRandomUniformFullIntV2',
@@ -161,9 +156,7 @@ export class MaskSource {
         own(tensorflow.run('Bitcast', this.#toHalves, words)),
         own(tensorflow.run('Bitcast', this.#toHalf, bytes)),
       );
-    } finally {
-      owned.forEach((handle) => tensorflow.free(handle));
-    }
+    });
   }
 
   #cut(kept: Handle, { first, end }: Run, { base, size, shape }: MaskRequest): Handle {
