@@ -1,6 +1,6 @@
 /** Runs suites and puts their results together. */
 import { loadavg } from 'node:os';
-import { describeEnvironment } from '../models/environment.ts';
+import { describeEnvironment } from '../models/runs/environment.ts';
 import type { Budget } from './harness/measure.ts';
 import { runGroup } from './harness/measure.ts';
 import type { BenchResult, GroupResult, SuiteResult } from './harness/results.ts';

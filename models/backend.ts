@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { tensorflowMissing } from '../impl-gpu/tensorflow/load.ts';
-import { enableTraining } from '../impl-gpu/tfjs/shims/index.ts';
+import { enableTraining } from '../impl-gpu/trainingKernels/index.ts';
 import { useTensorflow } from '../impl-gpu/tfjs/tensorflowBackend.ts';
 import { useWebGpu } from '../impl-gpu/tfjs/webgpuBackend.ts';
 import { UnsupportedError } from '../impl-gpu/validate.ts';

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import { webGpuStorage } from '../../impl-gpu/tfjs/bridges/webgpu.ts';
 import { BACKENDS, useBackend } from '../../models/backend.ts';
 import { JobError } from '../../models/errors.ts';
-import { createOptimizer } from '../../models/recipes.ts';
+import { createOptimizer } from '../../models/recipes/recipes.ts';
 import type { RuleName } from '../../spec/rules.ts';
 import type { Lane, LaneSource } from '../harness/measure.ts';
 import { Unavailable } from '../harness/measure.ts';

@@ -6,10 +6,10 @@ import { denseNet } from '../../models/nets/densenet.ts';
 import { fcNet } from '../../models/nets/fcnet.ts';
 import type { Net } from '../../models/nets/net.ts';
 import { resNet } from '../../models/nets/resnet.ts';
-import { createOptimizer } from '../../models/recipes.ts';
-import type { Batch } from '../../models/trainer/batches.ts';
-import { trainingBatches } from '../../models/trainer/batches.ts';
-import { trainBatch } from '../../models/trainer/classification.ts';
+import { createOptimizer } from '../../models/recipes/recipes.ts';
+import type { Batch } from '../../models/tasks/classification/batches.ts';
+import { trainingBatches } from '../../models/tasks/classification/batches.ts';
+import { trainBatch } from '../../models/tasks/classification/task.ts';
 import type { Lane, LaneSource } from '../harness/measure.ts';
 import type { Clock } from './processorTime.ts';
 import type { TfjsBackend } from './tfjs.ts';
@@ -113,7 +113,7 @@ export const trainingNames = {
     `${torchName(device)}: ${keep === 1 ? rule : `LRD-${rule}, torch.bernoulli`}`,
 } as const;
 
-/** A network in tfjs; `keep` undefined: tfjs's own optimizer. The shims of `enableTraining` are on in both. */
+/** A network in tfjs; `keep` undefined: tfjs's own optimizer. The kernels of `enableTraining` are on in both. */
 export function trainingLane(backend: TfjsBackend, training: Training, keep: number | undefined): LaneSource {
   const { net: netName, rule, batch } = training;
   const name = keep === undefined ? trainingNames.own(backend, training) : trainingNames.lrd(backend, training, keep);

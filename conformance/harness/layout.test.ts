@@ -1,21 +1,13 @@
-import { readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as assert from 'uvu/assert';
+import { ARROWS, FLOORS } from './floors.ts';
 import { suite } from './suite.ts';
 
 const test = suite('layout');
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
-/** Which folder may import from which. `models/cli` is the one place that may import everything. */
-const ARROWS: Readonly<Record<string, readonly string[]>> = {
-  spec: [],
-  'impl-ref': ['spec'],
-  'impl-gpu': ['spec'],
-  conformance: ['spec', 'impl-ref', 'impl-gpu'],
-  bench: ['spec', 'impl-ref', 'impl-gpu', 'conformance', 'models'],
-  models: ['spec', 'impl-gpu'],
-};
 /** Folders that stand below another layer: plain engines know nothing of tfjs. */
 const WITHOUT_TFJS = ['spec/', 'impl-ref/', 'impl-gpu/engines/', 'impl-gpu/gpujs/', 'impl-gpu/device/'];
 
@@ -59,6 +51,48 @@ test('imports follow the arrows between the folders', () => {
 test('an import against the arrows is seen', () => {
   assert.equal(violations([{ from: 'impl-gpu/a.ts', to: 'impl-ref/b.ts' }]), ['impl-gpu/a.ts -> impl-ref/b.ts']);
   assert.equal(violations([{ from: 'spec/a.ts', to: 'models/b.ts' }]), ['spec/a.ts -> models/b.ts']);
+});
+
+/** The room of a file of `models/`: its folder there, or its name. */
+function roomOf(path: string): string {
+  return (path.split('/')[1] as string).replace(/\.ts$/, '');
+}
+
+const floorOf: ReadonlyMap<string, number> = new Map(
+  FLOORS.flatMap((rooms, floor) => rooms.map((room) => [room, floor] as const)),
+);
+
+/** Imports that do not lead to a lower floor. */
+function upwards(imported: readonly Import[]): string[] {
+  return imported
+    .filter(({ from, to }) => from.startsWith('models/') && to.startsWith('models/') && roomOf(from) !== roomOf(to))
+    .filter(({ from, to }) => !((floorOf.get(roomOf(to)) as number) < (floorOf.get(roomOf(from)) as number)))
+    .map(({ from, to }) => `${from} -> ${to}`);
+}
+
+test('every room of models/ has a floor, and every floor its rooms', () => {
+  const rooms = new Set(all.filter(({ from }) => from.startsWith('models/')).map(({ from }) => roomOf(from)));
+  const nameless = [...rooms].filter((room) => !floorOf.has(room));
+  assert.equal(nameless, []);
+  const empty = [...floorOf.keys()].filter(
+    (room) => !existsSync(join(root, 'models', room)) && !existsSync(join(root, 'models', `${room}.ts`)),
+  );
+  assert.equal(empty, []);
+});
+
+test('no import in models/ leads up', () => {
+  assert.equal(upwards(all), []);
+});
+
+test('an import that leads up, or across a floor, is seen', () => {
+  for (const [from, to] of [
+    ['models/nets/a.ts', 'models/tasks/b.ts'],
+    ['models/storage/a.ts', 'models/tensorboard/b.ts'],
+    ['models/errors.ts', 'models/raster/b.ts'],
+  ] as const) {
+    assert.equal(upwards([{ from, to }]), [`${from} -> ${to}`]);
+  }
+  assert.equal(upwards([{ from: 'models/cli/a.ts', to: 'models/errors.ts' }]), []);
 });
 
 test('models/cli is imported by nothing outside it', () => {

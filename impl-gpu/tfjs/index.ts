@@ -14,12 +14,12 @@ import type {
 } from './rules.ts';
 import { LrdAdam, LrdAdamw, LrdAmsgrad, LrdRadam, LrdRmsprop, LrdSgdm, LrdSgdmAvg } from './rules.ts';
 
-export { enableTraining } from './shims/index.ts';
-export { batchNormTraining } from './shims/batchNorm.ts';
-export type { BatchNormOptions } from './shims/batchNorm.ts';
-export { groupedConv2d } from './shims/grouped.ts';
-export type { GroupedForm } from './shims/grouped.ts';
-export type { TrainingOptions } from './shims/index.ts';
+export { enableTraining } from '../trainingKernels/index.ts';
+export { batchNormTraining } from '../trainingKernels/batchNorm.ts';
+export type { BatchNormOptions } from '../trainingKernels/batchNorm.ts';
+export { groupedConv2d } from '../trainingKernels/grouped.ts';
+export type { GroupedForm } from '../trainingKernels/grouped.ts';
+export type { TrainingOptions } from '../trainingKernels/index.ts';
 export { noisyLabels } from './noisyLabels.ts';
 export type { NoisyLabelOptions } from './noisyLabels.ts';
 export { DropoutStream, StandardDropout, attachDropout } from './standardDropout.ts';

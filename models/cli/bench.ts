@@ -7,7 +7,7 @@ import { renderBenchReport } from '../../bench/report/html.ts';
 import { runBench } from '../../bench/run.ts';
 import { SUITES } from '../../bench/suites/index.ts';
 import { JobError, UsageError, unknownName } from '../errors.ts';
-import { writeWhole } from '../trainer/runFolder.ts';
+import { writeWhole } from '../runs/runFolder.ts';
 import { parse } from './options.ts';
 
 /** A result that was written before. Throws a `JobError` naming the file. */

@@ -9,7 +9,7 @@ import {
   serve,
 } from '../../conformance/index.ts';
 import { JobError, UsageError } from '../errors.ts';
-import { writeWhole } from '../trainer/runFolder.ts';
+import { writeWhole } from '../runs/runFolder.ts';
 import type { Arguments } from './options.ts';
 import { parse } from './options.ts';
 

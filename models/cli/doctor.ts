@@ -5,7 +5,7 @@ import { installationFolder } from '../../impl-gpu/tensorflow/installation.ts';
 import { tensorflowAdvice, tensorflowMissing } from '../../impl-gpu/tensorflow/load.ts';
 import { BACKENDS, useBackend } from '../backend.ts';
 import type { BackendName } from '../backend.ts';
-import { describeEnvironment } from '../environment.ts';
+import { describeEnvironment } from '../runs/environment.ts';
 import { probeGpuJs } from './doctorGpuJs.ts';
 import { parse } from './options.ts';
 import { verifyApart } from './setup.ts';

@@ -1,7 +1,7 @@
 import { BACKENDS } from '../backend.ts';
 import { UsageError } from '../errors.ts';
-import { evaluateRun } from '../trainer/evaluateRun.ts';
-import type { TestMetrics } from '../trainer/task.ts';
+import { evaluateRun } from '../runs/evaluateRun.ts';
+import type { TestMetrics } from '../tasks/task.ts';
 import { parse } from './options.ts';
 
 const percent = (value: number): string => `${value.toFixed(2)} %`;

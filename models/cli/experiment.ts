@@ -10,10 +10,10 @@ import { SCALES, cellLabel, makePlan, recordPlan } from '../experiments/plan.ts'
 import type { Overlay } from '../experiments/settings.ts';
 import { Store } from '../experiments/store.ts';
 import { work } from '../experiments/work.ts';
-import { findRecipe } from '../recipes.ts';
+import { findRecipe } from '../recipes/recipes.ts';
 import { consoleProgress } from '../trainer/progress.ts';
 import { StoppedError } from '../trainer/train.ts';
-import { checkWorkloadData } from '../trainer/workload.ts';
+import { checkWorkloadData } from '../recipes/workload.ts';
 import type { Arguments } from './options.ts';
 import { parse, readCheckpointSeconds, readCrop } from './options.ts';
 import { stoppable } from './stop.ts';

@@ -9,8 +9,8 @@ import type { Section } from '../report/page.ts';
 import { sectionsPage } from '../report/page.ts';
 import { predictionsSection } from '../report/predictions.ts';
 import { runSection } from '../report/runReport.ts';
-import type { Run } from '../trainer/runFolder.ts';
-import { readPredictions, readRun, writeWhole } from '../trainer/runFolder.ts';
+import type { Run } from '../runs/runFolder.ts';
+import { readPredictions, readRun, writeWhole } from '../runs/runFolder.ts';
 import { parse } from './options.ts';
 
 const INTRODUCTION = `<p>Learning rate dropout (LRD) keeps the update of each scalar parameter with probability p at every step and skips it otherwise, while

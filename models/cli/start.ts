@@ -3,9 +3,9 @@
 import { join } from 'node:path';
 import { renderRunReport } from '../report/runReport.ts';
 import { consoleProgress } from '../trainer/progress.ts';
-import type { Run } from '../trainer/runFolder.ts';
-import { writeWhole } from '../trainer/runFolder.ts';
-import { runTraining } from '../trainer/runTraining.ts';
+import type { Run } from '../runs/runFolder.ts';
+import { writeWhole } from '../runs/runFolder.ts';
+import { runTraining } from '../runs/runTraining.ts';
 import { reportErrors } from './errors.ts';
 
 const EPOCHS = 30;

@@ -3,7 +3,7 @@ import { RULES } from '../../spec/rules.ts';
 import type { RuleName } from '../../spec/rules.ts';
 import { UsageError, unknownName } from '../errors.ts';
 import { renderToy } from '../report/toy.ts';
-import { writeWhole } from '../trainer/runFolder.ts';
+import { writeWhole } from '../runs/runFolder.ts';
 import { parse, readSeed } from './options.ts';
 
 function readStart(text: string): { x: number; y: number } {

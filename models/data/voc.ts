@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { readFile, readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import type { LabelledPicture } from '../detection/augment.ts';
-import type { GroundTruth } from '../detection/boxes.ts';
+import type { LabelledPicture } from './vocExamples.ts';
+import type { GroundTruth } from '../raster/boxes.ts';
 import { JobError } from '../errors.ts';
 import type { Mask, Picture } from '../raster/raster.ts';
-import type { SegmentedPicture } from '../segmentation/augment.ts';
+import type { SegmentedPicture } from './vocExamples.ts';
 import { partRemark } from './dataSet.ts';
 import { decodeWhole, imageSize } from './decode.ts';
 import { findPlace, notFound } from './locate.ts';

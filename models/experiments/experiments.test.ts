@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { suite } from '../../conformance/harness/suite.ts';
 import { checkDataSetName } from '../data/catalogue.ts';
-import { OPTIMIZERS, RECIPE_NAMES, createOptimizer } from '../recipes.ts';
+import { OPTIMIZERS, RECIPE_NAMES, createOptimizer } from '../recipes/recipes.ts';
 import { silentProgress } from '../trainer/progress.ts';
 import { EXPERIMENTS, findExperiment } from './catalogue.ts';
 import { differences } from './analysis/differences.ts';
@@ -19,7 +19,7 @@ import type { Settings } from './settings.ts';
 import { cellName } from './settings.ts';
 import { Store } from './store.ts';
 import { work } from './work.ts';
-import { writeWhole } from '../trainer/runFolder.ts';
+import { writeWhole } from '../runs/runFolder.ts';
 
 const test = suite('models/experiments');
 const scratch = mkdtempSync(join(tmpdir(), 'lrd-experiments-'));

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { JobError, UsageError } from '../errors.ts';
-import { writeWhole } from '../trainer/runFolder.ts';
+import { writeWhole } from '../runs/runFolder.ts';
 import type { Arm, Experiment } from './experiment.ts';
 import type { Overlay, Settings } from './settings.ts';
 import { overlaid } from './settings.ts';

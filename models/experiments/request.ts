@@ -1,5 +1,5 @@
 import type { Regularizers as TrainerRegularizers } from '../trainer/regularizers.ts';
-import type { TrainingRequest } from '../trainer/request.ts';
+import type { TrainingRequest } from '../runs/request.ts';
 import type { Schedule, ScheduleTarget, Schedules } from '../trainer/schedules/schedule.ts';
 import type { Phase, Regularizers } from './settings.ts';
 import type { Cell } from './store.ts';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { JobError } from '../errors.ts';
-import type { EpochMetrics } from '../trainer/runFolder.ts';
+import type { EpochMetrics } from '../trainer/train.ts';
 import type { Plan, Scale } from './plan.ts';
 import { readPlan } from './plan.ts';
 import type { Overlay, Settings } from './settings.ts';

@@ -1,9 +1,9 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DivergedError } from '../trainer/failures.ts';
-import { readRun } from '../trainer/runFolder.ts';
-import type { RunControls } from '../trainer/runTraining.ts';
-import { resumeTraining, runTraining } from '../trainer/runTraining.ts';
+import { readRun } from '../runs/runFolder.ts';
+import type { RunControls } from '../runs/runTraining.ts';
+import { resumeTraining, runTraining } from '../runs/runTraining.ts';
 import { toRequest } from './request.ts';
 import type { Cell, CellResult } from './store.ts';
 

@@ -1,9 +1,10 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { JobError } from '../errors.ts';
-import type { EpochMetrics, RunConfig } from '../trainer/runFolder.ts';
-import { readRun, writeWhole } from '../trainer/runFolder.ts';
-import { holding } from '../trainer/claim.ts';
+import type { RunConfig } from '../runs/runFolder.ts';
+import type { EpochMetrics } from '../trainer/train.ts';
+import { readRun, writeWhole } from '../runs/runFolder.ts';
+import { holding } from '../runs/claim.ts';
 import type { Settings } from './settings.ts';
 import { cellName } from './settings.ts';
 

@@ -3,7 +3,7 @@ import type { Progress } from '../trainer/progress.ts';
 import { setTimeout as pause } from 'node:timers/promises';
 import { InvalidArgumentError } from '../../impl-gpu/validate.ts';
 import { JobError, UsageError } from '../errors.ts';
-import { takeClaim } from '../trainer/claim.ts';
+import { takeClaim } from '../runs/claim.ts';
 import type { PlannedCell } from './plan.ts';
 import { cellLabel } from './plan.ts';
 import type { CellPlace } from './runCell.ts';

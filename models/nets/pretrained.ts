@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { JobError } from '../errors.ts';
-import type { HostTensor } from '../trainer/safetensors.ts';
-import { readArchive } from '../trainer/safetensors.ts';
+import type { HostTensor } from '../storage/safetensors.ts';
+import { readArchive } from '../storage/safetensors.ts';
 import { fromTorch, initialise, torchvisionName, vgg16Name } from './initialise.ts';
 import type { Net, Parameter } from './net.ts';
 

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import * as assert from 'uvu/assert';
 import { suite } from '../../conformance/harness/suite.ts';
 import { useBackend } from '../backend.ts';
-import { labelBatch, segmentationLoss } from '../segmentation/loss.ts';
+import { labelBatch, segmentationLoss } from '../tasks/segmentation/loss.ts';
 import { countParameters } from './net.ts';
 import { pspnet } from './pspnet.ts';
 

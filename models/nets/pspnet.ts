@@ -1,12 +1,17 @@
 import * as tf from '@tensorflow/tfjs';
 import { UsageError } from '../errors.ts';
-import type { SegmentationLogits } from '../segmentation/loss.ts';
-import { adaptiveAveragePool, resizeAligned } from '../segmentation/resample.ts';
+import { adaptiveAveragePool, resizeAligned } from './resample.ts';
 import { NetBuilder } from './builder.ts';
 import type { Layer } from './layers.ts';
 import { batchNorm, convolution, heFanOut } from './layers.ts';
 import type { Net, NetOptions } from './net.ts';
 import { resNetBackbone } from './resnet.ts';
+
+/** What PSPNet says, [batch, height, width, classes] at an eighth of the input's size; `auxiliary` in training only. */
+export interface SegmentationLogits {
+  readonly main: tf.Tensor4D;
+  readonly auxiliary?: tf.Tensor4D;
+}
 
 export interface PspNetOptions extends NetOptions {
   /** The background counts: 21 for VOC. */

@@ -1,12 +1,17 @@
 import * as tf from '@tensorflow/tfjs';
-import { SSD300_MAPS, boxesPerCell } from '../detection/defaultBoxes.ts';
-import type { Predictions } from '../detection/multiboxLoss.ts';
+import { SSD300_MAPS, boxesPerCell } from './defaultBoxes.ts';
 import { UsageError } from '../errors.ts';
 import { NetBuilder } from './builder.ts';
 import type { Layer } from './layers.ts';
 import { convolution } from './layers.ts';
 import type { Net, NetOptions } from './net.ts';
 import { glorot, vgg16 } from './vgg16.ts';
+
+/** What SSD says about a batch: offsets `[batch, boxes, 4]` and class scores `[batch, boxes, classes]`, before the softmax. */
+export interface Predictions {
+  readonly offsets: tf.Tensor3D;
+  readonly logits: tf.Tensor3D;
+}
 
 export interface Ssd300Options extends NetOptions {
   /** The background counts: 21 for VOC. */

@@ -4,7 +4,7 @@ import { findExperiment } from '../experiments/catalogue.ts';
 import type { Experiment } from '../experiments/experiment.ts';
 import { settingsOf } from '../experiments/plan.ts';
 import type { CellOutcome } from '../experiments/results.ts';
-import type { EpochMetrics } from '../trainer/runFolder.ts';
+import type { EpochMetrics } from '../trainer/train.ts';
 import { experimentSection } from './experimentSection.ts';
 import { sectionsPage } from './page.ts';
 

@@ -1,4 +1,5 @@
-import type { EpochMetrics, Run } from '../trainer/runFolder.ts';
+import type { Run } from '../runs/runFolder.ts';
+import type { EpochMetrics } from '../trainer/train.ts';
 import type { Section } from './page.ts';
 import { sectionsPage } from './page.ts';
 import type { Series } from './svg.ts';

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 import { diagnoseGpu } from '../../../impl-gpu/device/gpu.ts';
 import type { GpuDiagnosis } from '../../../impl-gpu/device/gpu.ts';
-import { enableTraining } from '../../../impl-gpu/tfjs/shims/index.ts';
+import { enableTraining } from '../../../impl-gpu/trainingKernels/index.ts';
 import { useWebGpu } from '../../../impl-gpu/tfjs/webgpuBackend.ts';
 import type { Backend, BackendReport } from './messages.ts';
 import { BACKENDS } from './messages.ts';

@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert';
 import { suite } from '../../../conformance/harness/suite.ts';
-import type { EpochMetrics } from '../../trainer/runFolder.ts';
+import type { EpochMetrics } from '../../trainer/train.ts';
 import { bestEpoch, crossing, lossArea, valueOf } from './convergence.ts';
 import { describeSample, paired, welch } from './samples.ts';
 import { studentQuantile, studentTails } from './studentT.ts';

@@ -1,4 +1,4 @@
-import type { EpochMetrics } from '../../trainer/runFolder.ts';
+import type { EpochMetrics } from '../../trainer/train.ts';
 import type { Metric } from '../experiment.ts';
 import { METRICS } from '../experiment.ts';
 

@@ -1,0 +1,181 @@
+import * as tf from '@tensorflow/tfjs';
+import * as assert from 'uvu/assert';
+import { suite } from '../../conformance/harness/suite.ts';
+import { useBackend } from '../../models/backend.ts';
+import { drawNormals } from '../random.ts';
+import { batchNormTraining } from './batchNorm.ts';
+
+const test = suite('impl-gpu/trainingKernels/batchNorm');
+
+interface Case {
+  readonly shape: [number, number, number, number];
+  readonly relu: boolean;
+  readonly residual: boolean;
+  /** Added to x: a mean far from 0 must not cancel. */
+  readonly level?: number;
+}
+
+/** Channels that fill vectors and blocks, some that don't, and rows beyond a tile. */
+const CASES: readonly Case[] = [
+  { shape: [2, 5, 3, 16], relu: false, residual: false },
+  { shape: [3, 7, 5, 21], relu: true, residual: false },
+  { shape: [2, 8, 8, 12], relu: true, residual: true },
+  { shape: [1, 2, 1, 3], relu: false, residual: true },
+  { shape: [4, 6, 6, 37], relu: true, residual: true, level: 1000 },
+];
+
+const EPSILON = 1e-5;
+
+const normals = (count: number, step: number, level = 0): Float64Array =>
+  drawNormals({ seed: 8n, stream: 'augmentation', step }, 0, count).map((z) => Math.fround(z + level));
+
+interface Results {
+  readonly y: ArrayLike<number>;
+  readonly mean: ArrayLike<number>;
+  readonly variance: ArrayLike<number>;
+  /** Of x, scale, offset and, where there is one, the residual, for a random gradient of y. */
+  readonly gradients: readonly ArrayLike<number>[];
+}
+
+function operands({ shape, level }: Case): Record<'x' | 'scale' | 'offset' | 'residual' | 'dy', Float64Array> {
+  const size = tf.util.sizeFromShape(shape);
+  const [, , , channels] = shape;
+  return {
+    x: normals(size, 1, level),
+    scale: normals(channels, 2),
+    offset: normals(channels, 3),
+    residual: normals(size, 4),
+    dy: normals(size, 5),
+  };
+}
+
+/** Straight from Ioffe and Szegedy 2015, algorithm 1 and the equations of section 3, in float64. */
+function definition(c: Case): Results {
+  const { x, scale, offset, residual, dy } = operands(c);
+  const [, , , channels] = c.shape;
+  const rows = x.length / channels;
+  const sums = (value: (i: number, channel: number) => number): Float64Array => {
+    const total = new Float64Array(channels);
+    for (let i = 0; i < x.length; i++) total[i % channels] = (total[i % channels] as number) + value(i, i % channels);
+    return total;
+  };
+  const at = (list: Float64Array, i: number): number => list[i] as number;
+  const mean = sums((i) => at(x, i)).map((s) => s / rows);
+  const variance = sums((i, k) => (at(x, i) - at(mean, k)) ** 2).map((s) => s / rows);
+  const sigma = variance.map((v) => Math.sqrt(v + EPSILON));
+  const normal = x.map((value, i) => (value - at(mean, i % channels)) / at(sigma, i % channels));
+  const sum = normal.map(
+    (value, i) => value * at(scale, i % channels) + at(offset, i % channels) + (c.residual ? at(residual, i) : 0),
+  );
+  const dz = dy.map((value, i) => (c.relu && !(at(sum, i) > 0) ? 0 : value));
+  const dVariance = sums(
+    (i, k) => at(dz, i) * at(scale, k) * (at(x, i) - at(mean, k)) * -0.5 * (at(variance, k) + EPSILON) ** -1.5,
+  );
+  const dMean = sums((i, k) => (-at(dz, i) * at(scale, k)) / at(sigma, k));
+  const dx = x.map((value, i) => {
+    const k = i % channels;
+    const direct = (at(dz, i) * at(scale, k)) / at(sigma, k);
+    return direct + (at(dVariance, k) * 2 * (value - at(mean, k))) / rows + at(dMean, k) / rows;
+  });
+  const dScale = sums((i) => at(dz, i) * at(normal, i));
+  const dOffset = sums((i) => at(dz, i));
+  return {
+    y: c.relu ? sum.map((value) => Math.max(0, value)) : sum,
+    mean,
+    variance,
+    gradients: [dx, dScale, dOffset, ...(c.residual ? [dz] : [])],
+  };
+}
+
+async function compute(c: Case): Promise<Results> {
+  const { x, scale, offset, residual, dy } = operands(c);
+  const statistics: tf.Tensor[] = [];
+  const tensors = tf.tidy(() => {
+    const input = tf.tensor4d(Float32Array.from(x), c.shape);
+    const [gamma, beta] = [scale, offset].map((values) => tf.tensor1d(Float32Array.from(values))) as [
+      tf.Tensor1D,
+      tf.Tensor1D,
+    ];
+    const other = tf.tensor4d(Float32Array.from(residual), c.shape);
+    const normalise = (...args: tf.Tensor[]): tf.Tensor => {
+      const [a, b, d, e] = args as [tf.Tensor, tf.Tensor1D, tf.Tensor1D, tf.Tensor | undefined];
+      return batchNormTraining(a, b, d, {
+        relu: c.relu,
+        ...(e === undefined ? {} : { residual: e }),
+        observe: (...both) => void statistics.splice(0, 2, ...both.map((tensor) => tf.keep(tensor.clone()))),
+      });
+    };
+    const inputs = [input, gamma, beta, ...(c.residual ? [other] : [])];
+    const gradients = tf.grads(normalise)(inputs, tf.tensor4d(Float32Array.from(dy), c.shape));
+    tf.dispose(statistics);
+    return [normalise(...inputs), ...gradients];
+  });
+  const [mean, variance] = await Promise.all(statistics.map((tensor) => tensor.data()));
+  const [y, ...gradients] = await Promise.all(tensors.map((tensor) => tensor.data()));
+  const results = {
+    y: y as Float32Array,
+    mean: mean as Float32Array,
+    variance: variance as Float32Array,
+    gradients: gradients as Float32Array[],
+  };
+  tf.dispose([...tensors, ...statistics]);
+  return results;
+}
+
+function assertClose(got: ArrayLike<number>, want: ArrayLike<number>, bound: number, what: string): void {
+  assert.is(got.length, want.length, what);
+  let scale = 0;
+  for (let i = 0; i < want.length; i++) scale = Math.max(scale, Math.abs(want[i] as number));
+  for (let i = 0; i < want.length; i++) {
+    const error = Math.abs((got[i] as number) - (want[i] as number)) / scale;
+    assert.ok(error <= bound, `${what}, element ${i}: ${got[i]} instead of ${want[i]}`);
+  }
+}
+
+async function check(c: Case): Promise<void> {
+  const [got, want] = [await compute(c), definition(c)];
+  // x itself is rounded at 1000: what is left of it after the mean has lost ten bits.
+  const bound = c.level === undefined ? 2e-5 : 5e-4;
+  const what = JSON.stringify(c);
+  assertClose(got.y, want.y, bound, `${what} y`);
+  assertClose(got.mean, want.mean, 1e-6, `${what} mean`);
+  assertClose(got.variance, want.variance, bound, `${what} variance`);
+  const names = ['dx', 'dscale', 'doffset', 'dresidual'];
+  want.gradients.forEach((values, i) => {
+    assertClose(got.gradients[i] as ArrayLike<number>, values, bound, `${what} ${names[i]}`);
+  });
+}
+
+for (const backend of ['cpu', 'wasm', 'webgpu'] as const) {
+  test(`${backend}: values, statistics and gradients are those of the definition in float64`, async () => {
+    await useBackend(backend);
+    for (const c of backend === 'webgpu' ? CASES.slice(2, 3) : CASES) await check(c);
+  });
+}
+
+test('a NaN stays one, and nothing is left behind', async () => {
+  await useBackend('wasm');
+  const before = tf.memory();
+  const x = tf.tensor4d([1, 2, NaN, 4], [2, 1, 1, 2]);
+  const [scale, offset] = [tf.ones<tf.Rank.R1>([2]), tf.zeros<tf.Rank.R1>([2])];
+  const y = batchNormTraining(x, scale, offset);
+  assert.equal([...(await y.data())].map(Number.isNaN), [true, false, true, false]);
+  tf.dispose([x, scale, offset, y]);
+  const { numTensors, numBytes } = tf.memory();
+  assert.equal([numTensors, numBytes], [before.numTensors, before.numBytes]);
+});
+
+test('shapes that do not fit, and a single value a channel, are named', async () => {
+  await useBackend('wasm');
+  tf.tidy(() => {
+    const [two, three] = [tf.ones<tf.Rank.R1>([2]), tf.ones<tf.Rank.R1>([3])];
+    assert.throws(() => batchNormTraining(tf.ones([4, 3]), two, three), /the 3 channels of x, got 2 and 3/);
+    assert.throws(() => batchNormTraining(tf.ones([1, 1, 1, 2]), two, two), /more than one value a channel/);
+    assert.throws(
+      () => batchNormTraining(tf.ones([4, 2]), two, two, { residual: tf.ones([2, 2]) }),
+      /residual must be of x's shape \[4,2\], got \[2,2\]/,
+    );
+  });
+});
+
+test.run();

@@ -1,0 +1,110 @@
+import * as tf from '@tensorflow/tfjs';
+import { noisyLabels as disturb } from '../../../impl-gpu/tfjs/index.ts';
+import { sizeOf } from '../../../impl-gpu/shape.ts';
+import type { ImageSet } from '../../data/dataSet.ts';
+import type { Net } from '../../nets/net.ts';
+import type { Batch } from './batches.ts';
+import { testBatches, trainingBatches } from './batches.ts';
+import type { ClassificationSums } from '../metrics.ts';
+import { RunningMean, classificationSums, countTop5 } from '../metrics.ts';
+import type { Task, Updater } from '../task.ts';
+
+/** Images of a test batch: a thousand small ones, else a hundred, so that activations stay within memory. */
+function testBatchSize(set: ImageSet): number {
+  return sizeOf(set.shape) <= 1024 ? 1000 : 100;
+}
+
+function toTensor(batch: Batch, set: ImageSet): tf.Tensor4D {
+  return tf.tensor4d(batch.inputs, [batch.count, ...set.shape]);
+}
+
+/** Mean softmax cross-entropy over a batch, from logits and a one-hot matrix. */
+function crossEntropy(logits: tf.Tensor2D, target: tf.Tensor2D): tf.Scalar {
+  const total = tf.sum(tf.mul(target, tf.logSoftmax(logits)));
+  return tf.div(tf.neg(total), logits.shape[0]) as tf.Scalar;
+}
+
+/** A network, what it learns, and what moves it. */
+interface StepOptions {
+  readonly net: Net;
+  readonly set: ImageSet;
+  readonly optimizer: Updater;
+}
+
+/** One optimizer step. Returns the logits that the step was computed from; the caller disposes them. */
+function trainStep({ net, set, optimizer }: StepOptions, batch: Batch, step: number): tf.Tensor2D {
+  const variables = net.parameters.map(({ variable }) => variable);
+  let logits: tf.Tensor2D | undefined;
+  tf.tidy(() => {
+    const inputs = toTensor(batch, set);
+    const target = tf.oneHot(tf.tensor1d(batch.labels, 'int32'), set.classes.length).toFloat() as tf.Tensor2D;
+    const { grads } = tf.variableGrads(() => {
+      logits = tf.keep(net.forward(inputs, { training: true, step }));
+      return crossEntropy(logits, target);
+    }, variables);
+    optimizer.applyGradients(grads);
+  });
+  return logits as tf.Tensor2D;
+}
+
+async function readLogits(logits: tf.Tensor2D): Promise<Float32Array> {
+  const values = (await logits.data()) as Float32Array;
+  logits.dispose();
+  return values;
+}
+
+/** One optimizer step on a batch, the run's `step`th, and the sums of what the network said before it. */
+export async function trainBatch(options: StepOptions, batch: Batch, step: number): Promise<ClassificationSums> {
+  const logits = await readLogits(trainStep(options, batch, step));
+  return classificationSums(logits, batch.labels, options.set.classes.length);
+}
+
+/** What a test measured. */
+export interface TestResult {
+  /** Mean cross-entropy, in nats. */
+  readonly loss: number;
+  /** Percent. */
+  readonly accuracy: number;
+  /** Percent with the label among the five largest logits; for a hundred classes and more. */
+  readonly top5?: number;
+}
+
+/** Loss and accuracy on the test set, in evaluation mode. */
+export async function evaluate(net: Net, set: ImageSet): Promise<TestResult> {
+  const classes = set.classes.length;
+  const mean = new RunningMean();
+  let hits = 0;
+  for await (const batch of testBatches(set, testBatchSize(set))) {
+    const logits = tf.tidy(() => net.forward(toTensor(batch, set), { training: false, step: 0 }));
+    const values = await readLogits(logits);
+    mean.add(classificationSums(values, batch.labels, classes));
+    if (classes >= 100) hits += countTop5(values, batch.labels, classes);
+  }
+  const { loss, accuracy } = mean;
+  return { loss, accuracy, ...(classes >= 100 ? { top5: (100 * hits) / mean.count } : {}) };
+}
+
+export interface ClassificationOptions extends StepOptions {
+  /** Decides the noisy labels. */
+  readonly seed: bigint;
+  /** The probability that a training label is one of the others (NL); losses and accuracies of training are of these labels. */
+  readonly noisyLabels?: number;
+}
+
+/** Training and testing a network on images with one label each. */
+export function classification(options: ClassificationOptions): Task<Batch> {
+  const { net, set, seed, noisyLabels: rate } = options;
+  const disturbed = (batch: Batch, step: number): Batch =>
+    rate === undefined
+      ? batch
+      : { ...batch, labels: disturb(batch.labels, { seed, step, classes: set.classes.length, rate }) };
+  return {
+    examples: set.train.count,
+    batches: (request) => trainingBatches(set, request.batchSize, request.seed, request.epoch, request.first),
+    step: (batch, step) => trainBatch(options, disturbed(batch, step), step),
+    evaluate: async () => {
+      const { loss, accuracy, top5 } = await evaluate(net, set);
+      return { testLoss: loss, testAccuracy: accuracy, ...(top5 === undefined ? {} : { top5 }) };
+    },
+  };
+}

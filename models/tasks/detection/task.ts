@@ -1,0 +1,143 @@
+import * as tf from '@tensorflow/tfjs';
+import type { Net } from '../../nets/net.ts';
+import { toInputs } from '../../raster/normalize.ts';
+import { resizePicture } from '../../raster/raster.ts';
+import type { Examples } from '../exampleBatches.ts';
+import { exampleBatches, trainingExamples } from '../exampleBatches.ts';
+import type { Task, Updater } from '../task.ts';
+import type { LabelledPicture } from '../../data/vocExamples.ts';
+import { augment } from './augment.ts';
+import type { JudgedPicture } from './averagePrecision.ts';
+import { meanAveragePrecision } from './averagePrecision.ts';
+import type { GroundTruth } from '../../raster/boxes.ts';
+import { SSD300_SIDE, defaultBoxes } from '../../nets/defaultBoxes.ts';
+import type { Detection } from './detect.ts';
+import { detect } from './detect.ts';
+import type { TargetBatch } from './multiboxLoss.ts';
+import type { Predictions } from '../../nets/ssd300.ts';
+import { multiboxLoss, targetBatch } from './multiboxLoss.ts';
+import { targetsOf } from './targets.ts';
+
+export interface DetectionTaskOptions {
+  readonly net: Net<Predictions>;
+  /** The background counts. */
+  readonly classes: number;
+  readonly train: Examples<LabelledPicture>;
+  readonly test: Examples<LabelledPicture>;
+  readonly optimizer: Updater;
+  /** Take each picture whole, without augmentation. Default false. */
+  readonly plain?: boolean;
+  /** Pictures that are tested at a time; the loss is normalised by their matches. Default 8. */
+  readonly testBatch?: number;
+}
+
+const priors = defaultBoxes();
+
+function targetsFor(batch: readonly LabelledPicture[]): TargetBatch {
+  return targetBatch(batch.map(({ truths }) => targetsOf(truths, priors)));
+}
+
+function lossOf(predictions: Predictions, targets: TargetBatch): tf.Scalar {
+  const { localisation, confidence } = multiboxLoss(predictions, targets);
+  return tf.add(localisation, confidence);
+}
+
+/** Share of the default boxes matched to an object whose largest score is that of its class; 0 where none is matched. */
+function accuracyOf({ logits }: Pick<Predictions, 'logits'>, { labels, positive, matches }: TargetBatch): tf.Scalar {
+  const right = tf.cast(tf.equal(tf.cast(tf.argMax(logits, -1), 'int32'), labels), 'float32');
+  return tf.div(tf.sum(tf.mul(right, positive)), Math.max(1, matches));
+}
+
+/** A picture as the network sees it in tests: resized regardless of its shape; normalised boxes stay as they are. */
+function toSide({ picture, truths }: LabelledPicture): LabelledPicture {
+  return { picture: resizePicture(picture, SSD300_SIDE, SSD300_SIDE), truths };
+}
+
+interface Said {
+  readonly detections: readonly (readonly Detection[])[];
+  readonly loss: number;
+  readonly accuracy: number;
+}
+
+async function look(net: Pick<Net<Predictions>, 'forward'>, batch: readonly LabelledPicture[]): Promise<Said> {
+  const sized = batch.map(toSide);
+  const tensors = tf.tidy(() => {
+    const predictions = net.forward(toInputs(sized.map(({ picture }) => picture)), { training: false, step: 0 });
+    const targets = targetsFor(sized);
+    const figures = tf.stack([lossOf(predictions, targets), accuracyOf(predictions, targets)]);
+    return [predictions.offsets, tf.softmax(predictions.logits), figures];
+  });
+  const [offsets, scores, figures] = (await Promise.all(tensors.map((tensor) => tensor.data()))) as [
+    Float32Array,
+    Float32Array,
+    Float32Array,
+  ];
+  tf.dispose(tensors);
+  const perPicture = scores.length / batch.length;
+  const boxes = priors.length * 4;
+  const detections = batch.map((_, i) =>
+    detect(offsets.subarray(i * boxes, (i + 1) * boxes), scores.subarray(i * perPicture, (i + 1) * perPicture), priors),
+  );
+  const [loss, accuracy] = figures as unknown as [number, number];
+  return { detections, loss, accuracy };
+}
+
+/** The objects that a network sees in a picture of any size; boxes normalised. */
+export async function detectIn(
+  net: Pick<Net<Predictions>, 'forward'>,
+  example: LabelledPicture,
+): Promise<readonly Detection[]> {
+  return (await look(net, [example])).detections[0] as readonly Detection[];
+}
+
+/** Training and testing SSD300 on pictures with boxes. */
+export function detection(options: DetectionTaskOptions): Task<LabelledPicture[]> {
+  const { net, classes, train, test, optimizer, plain = false, testBatch = 8 } = options;
+  const variables = net.parameters.map(({ variable }) => variable);
+  return {
+    examples: train.count,
+    batches: (request) =>
+      trainingExamples(train, request, (example, draws) =>
+        plain ? toSide(example) : augment(example, SSD300_SIDE, draws),
+      ),
+    step: async (batch, step) => {
+      const figures = tf.tidy(() => {
+        const inputs = toInputs(batch.map(({ picture }) => picture));
+        const targets = targetsFor(batch);
+        let logits: tf.Tensor3D | undefined;
+        const { value, grads } = tf.variableGrads(() => {
+          const predictions = net.forward(inputs, { training: true, step });
+          logits = tf.keep(predictions.logits);
+          return lossOf(predictions, targets);
+        }, variables);
+        optimizer.applyGradients(grads);
+        const said = logits as tf.Tensor3D;
+        const accuracy = accuracyOf({ logits: said }, targets);
+        said.dispose();
+        return tf.stack([value, accuracy]);
+      });
+      const [loss, accuracy] = (await figures.data()) as unknown as [number, number];
+      figures.dispose();
+      return { count: batch.length, loss: loss * batch.length, correct: accuracy * batch.length };
+    },
+    evaluate: async () => {
+      const judged: JudgedPicture[] = [];
+      let [total, right] = [0, 0];
+      const order = Array.from({ length: test.count }, (_, i) => i);
+      for await (const batch of exampleBatches(order, { batchSize: testBatch }, (index) => test.read(index))) {
+        const { detections, loss, accuracy } = await look(net, batch);
+        total += loss * batch.length;
+        right += accuracy * batch.length;
+        detections.forEach((found, i) =>
+          judged.push({ truths: (batch[i] as { truths: readonly GroundTruth[] }).truths, detections: found }),
+        );
+      }
+      return {
+        testLoss: total / test.count,
+        testAccuracy: (100 * right) / test.count,
+        mAP: 100 * meanAveragePrecision(judged, classes, '11-point').mean,
+        mAPArea: 100 * meanAveragePrecision(judged, classes, 'area').mean,
+      };
+    },
+  };
+}
