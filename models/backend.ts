@@ -1,11 +1,9 @@
 import * as tf from '@tensorflow/tfjs';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
-import { tensorflowMissing } from '../impl-gpu/tensorflow/load.ts';
-import { enableTraining } from '../impl-gpu/trainingKernels/index.ts';
-import { useTensorflow } from '../impl-gpu/tfjs/tensorflowBackend.ts';
-import { useWebGpu } from '../impl-gpu/tfjs/webgpuBackend.ts';
-import { UnsupportedError } from '../impl-gpu/validate.ts';
+import { tensorflowMissing } from 'learning-rate-dropout/tensorflow';
+import { enableTraining, useTensorflow, useWebGpu } from 'learning-rate-dropout';
+import { UnsupportedError } from 'learning-rate-dropout/internal';
 import { JobError, unknownName } from './errors.ts';
 
 /** Names that `--backend` takes. */

@@ -75,7 +75,7 @@ test('every default satisfies its own range', () => {
   }
 });
 
-test('the rendered specification is what the registry says: node --import tsx spec/scripts/writeSpecification.ts', () => {
+test('the rendered specification is what the registry says: npm run ts -- spec/scripts/writeSpecification.ts', () => {
   assert.is(readFileSync(join(root, 'spec/SPECIFICATION.md'), 'utf8'), renderSpecification(referenceEvidence()));
 });
 

@@ -2,8 +2,8 @@
  * The device's own clock: many dispatches between two timestamps (Dawn rounds a timestamp to 100 microseconds), so that neither
  * the host nor the queue's round trip counts.
  */
-import { createWebGpuEngine } from '../../impl-gpu/index.ts';
-import type { WebGpuInUse } from '../../impl-gpu/tfjs/webgpuBackend.ts';
+import { createWebGpuEngine } from 'learning-rate-dropout/gpu';
+import type { WebGpuInUse } from 'learning-rate-dropout';
 import type { Lane, LaneSource } from '../harness/measure.ts';
 import { Unavailable } from '../harness/measure.ts';
 import type { StepSettings } from './engines.ts';

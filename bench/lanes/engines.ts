@@ -1,5 +1,5 @@
 /** The fused engines on buffers of their own, and copies of as many bytes on the same processor. */
-import type { TensorBuffers } from '../../impl-gpu/index.ts';
+import type { TensorBuffers } from 'learning-rate-dropout/gpu';
 import {
   createArrayEngine,
   createJsEngine,
@@ -8,11 +8,11 @@ import {
   createWebGpuEngine,
   flatBufferBytes,
   UnsupportedError,
-} from '../../impl-gpu/index.ts';
-import { layOut } from '../../impl-gpu/random.ts';
-import type { WebGpuInUse } from '../../impl-gpu/tfjs/webgpuBackend.ts';
-import { useWebGpu } from '../../impl-gpu/tfjs/webgpuBackend.ts';
-import type { RuleName } from '../../spec/rules.ts';
+} from 'learning-rate-dropout/gpu';
+import { layOut } from 'learning-rate-dropout/stream';
+import type { WebGpuInUse } from 'learning-rate-dropout';
+import { useWebGpu } from 'learning-rate-dropout';
+import type { RuleName } from 'learning-rate-dropout/spec';
 import type { Lane, LaneSource } from '../harness/measure.ts';
 import { Unavailable } from '../harness/measure.ts';
 import type { Workload } from './workload.ts';

@@ -1,6 +1,6 @@
 /** The same step as gpu.js kernels, in gpu.js's modes: one kernel for the mask, one for each state and one for the parameter. */
-import type { GpuJsArray, GpuJsEngine, TensorBuffers } from '../../impl-gpu/index.ts';
-import { UnsupportedError, createGpuJsEngine } from '../../impl-gpu/index.ts';
+import type { GpuJsArray, GpuJsEngine, TensorBuffers } from 'learning-rate-dropout/gpu';
+import { UnsupportedError, createGpuJsEngine } from 'learning-rate-dropout/gpu';
 import type { Lane, LaneSource } from '../harness/measure.ts';
 import { Unavailable } from '../harness/measure.ts';
 import type { StepSettings } from './engines.ts';

@@ -1,10 +1,10 @@
 /** Optimizer steps in TensorFlow.js: LRD's optimizers, tfjs's own without LRD, and LRD written with tfjs's operations. */
 import * as tf from '@tensorflow/tfjs';
-import { webGpuStorage } from '../../impl-gpu/tfjs/bridges/webgpu.ts';
+import { webGpuStorage } from 'learning-rate-dropout/internal/tfjs';
 import { BACKENDS, useBackend } from '../../models/backend.ts';
 import { JobError } from '../../models/errors.ts';
 import { createOptimizer } from '../../models/recipes/recipes.ts';
-import type { RuleName } from '../../spec/rules.ts';
+import type { RuleName } from 'learning-rate-dropout/spec';
 import type { Lane, LaneSource } from '../harness/measure.ts';
 import { Unavailable } from '../harness/measure.ts';
 import type { StepSettings } from './engines.ts';

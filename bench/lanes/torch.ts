@@ -19,20 +19,14 @@ interface Peer {
   close(): void;
 }
 
-/** The Python program, from the sources or from the built package. */
-function program(): string {
-  const places = ['../peers/torch_peer.py', '../../../bench/peers/torch_peer.py'];
-  const found = places.map((place) => fileURLToPath(new URL(place, import.meta.url))).find((path) => existsSync(path));
-  if (found === undefined) throw new Unavailable('bench/peers/torch_peer.py is not in this package');
-  return found;
-}
+const PROGRAM = fileURLToPath(new URL('../peers/torch_peer.py', import.meta.url));
 
 /** `torch.set_num_threads` does not reach the products of the backward pass, which run on a thread of autograd's own. */
 const ONE_THREAD = { OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1', MKL_NUM_THREADS: '1' };
 
 async function start(): Promise<Peer> {
   const python = process.env['LRD_PYTHON'] ?? (existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3');
-  const child: ChildProcess = spawn(python, ['-B', program(), '1'], {
+  const child: ChildProcess = spawn(python, ['-B', PROGRAM, '1'], {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, ...ONE_THREAD },
   });

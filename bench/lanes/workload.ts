@@ -1,9 +1,9 @@
 /** What an optimizer step is measured on: lists of tensor sizes, and values that stay finite over thousands of steps. */
-import type { RuleName } from '../../spec/rules.ts';
-import { keyOf, layOut } from '../../impl-gpu/random.ts';
-import { sizeOf } from '../../impl-gpu/shape.ts';
-import type { StepPlan } from '../../impl-gpu/index.ts';
-import { planStep } from '../../impl-gpu/index.ts';
+import type { RuleName } from 'learning-rate-dropout/spec';
+import { keyOf, layOut } from 'learning-rate-dropout/stream';
+import { sizeOf } from 'learning-rate-dropout/internal';
+import type { StepPlan } from 'learning-rate-dropout/gpu';
+import { planStep } from 'learning-rate-dropout/gpu';
 
 /** A list of tensors by shape. */
 export interface Workload {

@@ -1,4 +1,4 @@
-import type { RuleName } from '../../spec/rules.ts';
+import type { RuleName } from 'learning-rate-dropout/spec';
 import type { Group, LaneSource } from '../harness/measure.ts';
 import type { StepSettings } from '../lanes/engines.ts';
 import { jsLane, wasmLane, webGpuFlatLane } from '../lanes/engines.ts';

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
-import { drawWords } from '../../impl-gpu/random.ts';
-import { streamMask } from '../../impl-ref/index.ts';
+import { drawWords } from 'learning-rate-dropout/stream';
+import { streamMask } from 'learning-rate-dropout/ref';
 import type { Group, LaneSource } from '../harness/measure.ts';
 import type { TfjsBackend } from '../lanes/tfjs.ts';
 import { drain, selectBackend } from '../lanes/tfjs.ts';

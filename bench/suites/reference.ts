@@ -1,9 +1,9 @@
-import { createOptimizer } from '../../impl-ref/index.ts';
+import { createOptimizer } from 'learning-rate-dropout/ref';
 import { judge, openAdapter } from '../../conformance/index.ts';
-import { UnsupportedError } from '../../impl-gpu/index.ts';
+import { UnsupportedError } from 'learning-rate-dropout/gpu';
 import { UnavailableAdapterError } from '../../conformance/index.ts';
-import { RULES } from '../../spec/rules.ts';
-import type { RuleName } from '../../spec/rules.ts';
+import { RULES } from 'learning-rate-dropout/spec';
+import type { RuleName } from 'learning-rate-dropout/spec';
 import type { Group, LaneSource } from '../harness/measure.ts';
 import type { FigureResult } from '../harness/results.ts';
 import { spread } from '../harness/statistics.ts';

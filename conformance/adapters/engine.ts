@@ -1,9 +1,9 @@
 /** The fused engines as implementations to be judged: buffers in, buffers out, nothing of TensorFlow.js. */
-import { createJsEngine, createWasmEngine, createWebGpuEngine, openGpu, planStep } from '../../impl-gpu/index.ts';
-import type { Engine, StepRequest, TensorBuffers } from '../../impl-gpu/index.ts';
-import { keyOf, layOut, parseSeed } from '../../impl-gpu/random.ts';
-import { RULES } from '../../spec/rules.ts';
-import type { RuleName } from '../../spec/rules.ts';
+import { createJsEngine, createWasmEngine, createWebGpuEngine, openGpu, planStep } from 'learning-rate-dropout/gpu';
+import type { Engine, StepRequest, TensorBuffers } from 'learning-rate-dropout/gpu';
+import { keyOf, layOut, parseSeed } from 'learning-rate-dropout/stream';
+import { RULES } from 'learning-rate-dropout/spec';
+import type { RuleName } from 'learning-rate-dropout/spec';
 import { expandCase, sizeFault, stateNames } from '../protocol/expand.ts';
 import type { Adapter, Case, Implementation, Outcome, StepRecord } from '../protocol/types.ts';
 import { outcomeOf, select } from './outcome.ts';

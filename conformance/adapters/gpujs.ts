@@ -1,8 +1,7 @@
 /** The steps as gpu.js kernels, in each of gpu.js's modes that this machine has. */
-import type { GpuJsArray, GpuJsEngine, GpuJsMode } from '../../impl-gpu/gpujs/index.ts';
-import { createGpuJsEngine, planAverage } from '../../impl-gpu/gpujs/index.ts';
-import { openGpu, planStep } from '../../impl-gpu/index.ts';
-import { RULES } from '../../spec/rules.ts';
+import type { GpuJsArray, GpuJsEngine, GpuJsMode } from 'learning-rate-dropout/gpu';
+import { createGpuJsEngine, planAverage, openGpu, planStep } from 'learning-rate-dropout/gpu';
+import { RULES } from 'learning-rate-dropout/spec';
 import type { Adapter } from '../protocol/types.ts';
 import type { Store } from './engine.ts';
 import { adapterOf, readBuffers } from './engine.ts';

@@ -1,4 +1,4 @@
-import { InvalidArgumentError, UnsupportedError } from '../../impl-gpu/index.ts';
+import { InvalidArgumentError, UnsupportedError } from 'learning-rate-dropout/gpu';
 import type { Case, Outcome, StepRecord } from '../protocol/types.ts';
 
 /** Leaves out what the case did not ask for. */

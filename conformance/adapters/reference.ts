@@ -1,7 +1,7 @@
-import { RULES } from '../../spec/rules.ts';
-import type { RuleName } from '../../spec/rules.ts';
-import { createOptimizer } from '../../impl-ref/index.ts';
-import type { Masks, OptimizerState, Parameter, Scheduled, ScheduledHyper } from '../../impl-ref/index.ts';
+import { RULES } from 'learning-rate-dropout/spec';
+import type { RuleName } from 'learning-rate-dropout/spec';
+import { createOptimizer } from 'learning-rate-dropout/ref';
+import type { Masks, OptimizerState, Parameter, Scheduled, ScheduledHyper } from 'learning-rate-dropout/ref';
 import { expandCase } from '../protocol/expand.ts';
 import { select } from './outcome.ts';
 import type { Adapter, Case, CaseHyper, HyperValue, Outcome, StepRecord } from '../protocol/types.ts';

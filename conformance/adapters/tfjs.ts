@@ -1,8 +1,8 @@
 /** The `tf.Optimizer` subclasses as implementations to be judged, on the TensorFlow.js backends that this machine has. */
 import type * as Tf from '@tensorflow/tfjs';
-import type { LrdOptimizer, ParameterGroup } from '../../impl-gpu/tfjs/index.ts';
-import type { RuleName } from '../../spec/rules.ts';
-import { RULES } from '../../spec/rules.ts';
+import type { LrdOptimizer, ParameterGroup } from 'learning-rate-dropout';
+import type { RuleName } from 'learning-rate-dropout/spec';
+import { RULES } from 'learning-rate-dropout/spec';
 import { defaultsOf, expandCase, sizeFault, stateNames } from '../protocol/expand.ts';
 import type { Adapter, Case, CaseHyper, HyperValue, Outcome, StepRecord } from '../protocol/types.ts';
 import { outcomeOf, select } from './outcome.ts';
@@ -193,9 +193,9 @@ async function startBackend(tf: typeof Tf, backend: TfjsBackend): Promise<void> 
   // Without this, tfjs checks every value and prints an advertisement for another backend.
   tf.enableProdMode();
   if (backend === 'wasm') await loadWasm();
-  if (backend === 'webgpu') await (await import('../../impl-gpu/tfjs/index.ts')).useWebGpu();
+  if (backend === 'webgpu') await (await import('learning-rate-dropout')).useWebGpu();
   else if (backend === 'node' || backend === 'node-gpu') {
-    await (await import('../../impl-gpu/tfjs/index.ts')).useTensorflow(backend);
+    await (await import('learning-rate-dropout')).useTensorflow(backend);
   } else await tf.setBackend(backend);
   await tf.ready();
   // tfjs falls back to another backend without a word.
@@ -205,7 +205,7 @@ async function startBackend(tf: typeof Tf, backend: TfjsBackend): Promise<void> 
 /** @throws Error when the backend does not start here */
 export async function openTfjs(backend: TfjsBackend): Promise<Adapter> {
   const tf = await import('@tensorflow/tfjs');
-  const lrd = await import('../../impl-gpu/tfjs/index.ts');
+  const lrd = await import('learning-rate-dropout');
   const make = (rule: RuleName, options: object): LrdOptimizer => {
     const factory = (rule === 'sgdm-avg' ? lrd.sgdmAvg : lrd[rule]) as ((options: object) => LrdOptimizer) | undefined;
     if (factory === undefined)

@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert';
-import { tensorflowMissing } from '../../impl-gpu/tensorflow/load.ts';
+import { tensorflowMissing } from 'learning-rate-dropout/tensorflow';
 import { suite } from '../harness/suite.ts';
 import { reportToText, runConformance } from '../index.ts';
 

@@ -16,18 +16,40 @@ interface Import {
   readonly to: string;
 }
 
-function imports(folder: string): Import[] {
-  const files = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+const LIBRARY = 'learning-rate-dropout';
+const { exports: subpaths } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+  readonly exports: Readonly<Record<string, string | Readonly<Record<string, string>>>>;
+};
+
+/** The path in this tree that an import leads to; a package's name where it is none of ours. */
+function placeOf(from: string, specifier: string): string {
+  if (specifier.startsWith('.')) return normalize(join(dirname(from), specifier));
+  if (specifier !== LIBRARY && !specifier.startsWith(`${LIBRARY}/`)) return specifier;
+  const target = subpaths[`.${specifier.slice(LIBRARY.length)}`];
+  if (target === undefined || typeof target === 'string')
+    throw new Error(`${from}: ${specifier} is no subpath of ours`);
+  return normalize(target[`@${LIBRARY}/source`] as string);
+}
+
+function sources(folder: string): string[] {
+  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
     .map((file) => `${folder}/${file}`)
     .filter(
-      (file) => file.endsWith('.ts') && !file.endsWith('.test.ts') && !/\/(assembly|planted|testing)\//.test(file),
+      (file) =>
+        file.endsWith('.ts') &&
+        !/\.(test|d)\.ts$/.test(file) &&
+        !/\/(assembly|planted|testing|dist|node_modules)\//.test(file),
     );
-  return files.flatMap((from) =>
-    [...readFileSync(join(root, from), 'utf8').matchAll(/(?:from|import\()\s*'([^']+)'/g)].map((match) => {
-      const specifier = match[1] as string;
-      return { from, to: specifier.startsWith('.') ? normalize(join(dirname(from), specifier)) : specifier };
-    }),
+}
+
+function specifiers(file: string): string[] {
+  return [...readFileSync(join(root, file), 'utf8').matchAll(/(?:from|import\()\s*'([^']+)'/g)].map(
+    (match) => match[1] as string,
   );
+}
+
+function imports(folder: string): Import[] {
+  return sources(folder).flatMap((from) => specifiers(from).map((to) => ({ from, to: placeOf(from, to) })));
 }
 
 /** Imports that go against the arrows. */
@@ -46,6 +68,17 @@ const all = Object.keys(ARROWS).flatMap(imports);
 test('imports follow the arrows between the folders', () => {
   assert.ok(all.length > 100);
   assert.equal(violations(all), []);
+});
+
+test('code above the library imports it by its name: a path would make a second copy of it', () => {
+  const library = /^(spec|impl-ref|impl-gpu)\//;
+  const above = Object.keys(ARROWS).filter((folder) => !library.test(`${folder}/`));
+  const byPath = above.flatMap((folder) =>
+    sources(folder).flatMap((from) =>
+      specifiers(from).filter((to) => to.startsWith('.') && library.test(normalize(join(dirname(from), to)))),
+    ),
+  );
+  assert.equal(byPath, []);
 });
 
 test('an import against the arrows is seen', () => {

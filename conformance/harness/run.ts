@@ -1,7 +1,7 @@
 /**
  * Runs every `*.test.ts` below the repository's root, each in a process of its own, two at a time.
  *
- *     node --import tsx conformance/harness/run.ts [PATTERN...]
+ *     npm run ts -- conformance/harness/run.ts [PATTERN...]
  *
  * A PATTERN is a regular expression on the file's path; several are alternatives. The last line reads
  * `N passed, N failed, N skipped`; the exit code is 1 when a test failed, a process died, or nothing ran.
@@ -12,6 +12,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TestRecord } from './suite.ts';
+import { FROM_SOURCE } from './fromSource.ts';
 
 /** Seconds that one file may take. */
 const FILE_LIMIT = 600;
@@ -39,7 +40,7 @@ interface FileResult {
 function runFile(file: string, report: string): Promise<FileResult> {
   const start = performance.now();
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, ['--import', 'tsx', join(root, file)], {
+    const child = spawn(process.execPath, [...FROM_SOURCE, join(root, file)], {
       cwd: root,
       env: { ...process.env, LRD_TEST_REPORT: report, FORCE_COLOR: '0' },
       stdio: ['ignore', 'pipe', 'pipe'],

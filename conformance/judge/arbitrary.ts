@@ -1,8 +1,8 @@
 /** Generators of cases. All numbers are float32 values, so that every implementation holds them exactly. */
 import fc from 'fast-check';
 import type { Arbitrary } from 'fast-check';
-import { RULES } from '../../spec/rules.ts';
-import type { RuleName } from '../../spec/rules.ts';
+import { RULES } from 'learning-rate-dropout/spec';
+import type { RuleName } from 'learning-rate-dropout/spec';
 import { defaultsOf, sizeOf, stateNames } from '../protocol/expand.ts';
 import type { Hyper } from '../protocol/expand.ts';
 import type { Case, Implementation } from '../protocol/types.ts';

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import * as assert from 'uvu/assert';
 import { suite } from '../harness/suite.ts';
-import { BASE_RULES } from '../../impl-ref/index.ts';
-import type { HyperOf } from '../../impl-ref/index.ts';
-import { RULES } from '../../spec/rules.ts';
-import type { RuleName } from '../../spec/rules.ts';
+import { BASE_RULES } from 'learning-rate-dropout/ref';
+import type { HyperOf } from 'learning-rate-dropout/ref';
+import { RULES } from 'learning-rate-dropout/spec';
+import type { RuleName } from 'learning-rate-dropout/spec';
 import { defaultsOf } from '../protocol/expand.ts';
 import { hyperOf, ordinary } from './arbitrary.ts';
 import { expectedStep, machineOf, scalarsOf } from './expected.ts';

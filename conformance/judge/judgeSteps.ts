@@ -1,8 +1,8 @@
 /** Holds the answer to a case against what each step may give, from the implementation's own numbers of the step before. */
-import type { RuleName } from '../../spec/rules.ts';
-import { RULES } from '../../spec/rules.ts';
-import { BASE_RULES, layout, parseSeed, streamMask } from '../../impl-ref/index.ts';
-import type { HyperOf } from '../../impl-ref/index.ts';
+import type { RuleName } from 'learning-rate-dropout/spec';
+import { RULES } from 'learning-rate-dropout/spec';
+import { BASE_RULES, layout, parseSeed, streamMask } from 'learning-rate-dropout/ref';
+import type { HyperOf } from 'learning-rate-dropout/ref';
 import { expandCase, stateNames } from '../protocol/expand.ts';
 import type { ExpandedCase, Hyper } from '../protocol/expand.ts';
 import type { Case, Implementation, StepRecord } from '../protocol/types.ts';

@@ -1,7 +1,7 @@
 /** The properties, requirement by requirement. Statistics of an implementation's own masks are in `conformance/statistics/`. */
 import fc from 'fast-check';
-import { RULES } from '../../spec/rules.ts';
-import type { HyperParameter, RuleName } from '../../spec/rules.ts';
+import { RULES } from 'learning-rate-dropout/spec';
+import type { HyperParameter, RuleName } from 'learning-rate-dropout/spec';
 import { defaultsOf, expandCase, stateNames } from '../protocol/expand.ts';
 import type { Hyper } from '../protocol/expand.ts';
 import type { Case, Feature, Implementation, StepRecord } from '../protocol/types.ts';

@@ -1,5 +1,5 @@
 /** Judges one implementation: every property, every statistical test, one verdict a requirement. */
-import { REQUIREMENTS } from '../../spec/requirements.ts';
+import { REQUIREMENTS } from 'learning-rate-dropout/spec';
 import type { Adapter, Case, Implementation } from '../protocol/types.ts';
 import { measureMasks } from '../statistics/measure.ts';
 import { Finding } from './finding.ts';

@@ -4,9 +4,9 @@
  *
  * It shares no arithmetic with the reference or the kit's intervals: element by element, in plain float64.
  */
-import { halves, layout } from '../../impl-ref/index.ts';
-import type { HyperParameter, RuleName } from '../../spec/rules.ts';
-import { KEEP_PROBABILITY, RULES } from '../../spec/rules.ts';
+import { halves, layout } from 'learning-rate-dropout/ref';
+import type { HyperParameter, RuleName } from 'learning-rate-dropout/spec';
+import { KEEP_PROBABILITY, RULES } from 'learning-rate-dropout/spec';
 import { expandCase, sizeFault, stateNames } from '../protocol/expand.ts';
 import type { ExpandedTensor, Hyper } from '../protocol/expand.ts';
 import type { Adapter, Case, Feature, MaskSource, Outcome, StepRecord } from '../protocol/types.ts';

@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert';
-import { REQUIREMENTS } from '../../spec/requirements.ts';
+import { REQUIREMENTS } from 'learning-rate-dropout/spec';
 import { suite } from '../harness/suite.ts';
 import { judge } from '../judge/run.ts';
 import { HONEST_VARIANTS, PLANTED_FAULTS } from './faults.ts';

@@ -1,6 +1,6 @@
 /** A case with everything that it leaves out or abbreviates written out, as an implementation in TypeScript wants it. */
-import { RULES } from '../../spec/rules.ts';
-import type { HyperParameter, RuleName } from '../../spec/rules.ts';
+import { RULES } from 'learning-rate-dropout/spec';
+import type { HyperParameter, RuleName } from 'learning-rate-dropout/spec';
 import type { Case, CaseHyper, Fill, HyperValue } from './types.ts';
 
 export type Hyper = Readonly<Record<string, HyperValue>>;

@@ -1,5 +1,5 @@
 /** The report of a run, as data. Its schema is `REPORT_SCHEMA`. */
-import { REQUIREMENTS } from '../../spec/requirements.ts';
+import { REQUIREMENTS } from 'learning-rate-dropout/spec';
 import type { Judgement } from '../judge/run.ts';
 import { stringify } from '../protocol/numbers.ts';
 import { PROTOCOL_VERSION } from '../protocol/types.ts';

@@ -1,7 +1,7 @@
 /**
  * The long proof that the kit judges rightly: correct implementations never fail, planted faults are always caught.
  *
- *     node --import tsx conformance/scripts/prove.ts [--scale F] [--only PATTERN]
+ *     npm run ts -- conformance/scripts/prove.ts [--scale F] [--only PATTERN]
  *
  * 200 seeds for the reference and the JavaScript engine, 10 for the other built-in adapters, 5 for the Python example over
  * the protocol (with the stream and with its own masks), 20 for each planted fault. `--scale .1` takes a tenth of each.

@@ -1,5 +1,5 @@
 /** Statistical properties: what an implementation's own masks must be like. All share one sample a keep probability. */
-import { effectiveKeepProbability } from '../../impl-ref/index.ts';
+import { effectiveKeepProbability } from 'learning-rate-dropout/ref';
 import { Finding } from '../judge/finding.ts';
 import type { Context, Property } from '../judge/property.ts';
 import { defaultsOf } from '../protocol/expand.ts';

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import * as assert from 'uvu/assert';
+import { FROM_SOURCE } from '../../conformance/harness/fromSource.ts';
 import { suite } from '../../conformance/harness/suite.ts';
 import { UnsupportedError } from '../validate.ts';
 import { describeAdapter, diagnoseGpu, openGpu } from './gpu.ts';
@@ -18,7 +19,7 @@ const module = fileURLToPath(new URL('gpu.ts', import.meta.url));
 /** Runs a module in a process of its own and returns what it printed. */
 function inNode(code: string, environment: Record<string, string> = {}): string {
   const source = `import { diagnoseGpu, openGpu } from ${JSON.stringify(module)};\n${code}`;
-  return execFileSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', source], {
+  return execFileSync(process.execPath, [...FROM_SOURCE, '--input-type=module', '-e', source], {
     encoding: 'utf8',
     env: { ...process.env, ...environment },
     cwd: fileURLToPath(new URL('../..', import.meta.url)),

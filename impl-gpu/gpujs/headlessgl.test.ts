@@ -2,7 +2,7 @@
  * gpu.js's mode headlessgl: given masks only. It needs the package `gl`, which compiles for minutes and which this checkout leaves out,
  * and a display. `LRD_GPUJS` names the folder of another installation of gpu.js that has it:
  *
- *     LRD_GPUJS=/somewhere/node_modules/gpu.js xvfb-run node --import tsx impl-gpu/gpujs/headlessgl.test.ts
+ *     LRD_GPUJS=/somewhere/node_modules/gpu.js xvfb-run npm run ts -- impl-gpu/gpujs/headlessgl.test.ts
  */
 import { createRequire } from 'node:module';
 import { build } from 'esbuild';

@@ -4,7 +4,7 @@
  * its thread's own and one for a shared memory, which WebAssembly tells apart in a module's imports. The results are committed,
  * so that neither users nor bundlers need the compiler or a loader.
  *
- *     node --import tsx impl-gpu/scripts/buildWasm.ts [--check]
+ *     npm run ts -- impl-gpu/scripts/buildWasm.ts [--check]
  *
  * With `--check` nothing is written; the exit code is 1 when a committed file differs from what its source gives.
  */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as assert from 'uvu/assert';
 import { SUITES } from '../../bench/suites/index.ts';
+import { FROM_SOURCE } from '../../conformance/harness/fromSource.ts';
 import { suite } from '../../conformance/harness/suite.ts';
 import { UsageError } from '../errors.ts';
 import { parseTraining } from './train.ts';
@@ -14,7 +15,6 @@ const scratch = mkdtempSync(join(tmpdir(), 'lrd-cli-'));
 test.after(() => rmSync(scratch, { recursive: true, force: true }));
 
 const program = fileURLToPath(new URL('./lrd.ts', import.meta.url));
-const loader = import.meta.resolve('tsx');
 
 interface Result {
   readonly status: number | null;
@@ -23,7 +23,7 @@ interface Result {
 }
 
 function lrd(...args: readonly string[]): Result {
-  return spawnSync(process.execPath, ['--import', loader, program, ...args], { cwd: scratch, encoding: 'utf8' });
+  return spawnSync(process.execPath, [...FROM_SOURCE, program, ...args], { cwd: scratch, encoding: 'utf8' });
 }
 
 /** A mistake: exit code 2, one line on stderr that matches, nothing on stdout. */

@@ -1,8 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
-import { diagnoseGpu } from '../../impl-gpu/device/gpu.ts';
-import type { GpuDiagnosis } from '../../impl-gpu/device/gpu.ts';
-import { installationFolder } from '../../impl-gpu/tensorflow/installation.ts';
-import { tensorflowAdvice, tensorflowMissing } from '../../impl-gpu/tensorflow/load.ts';
+import { diagnoseGpu } from 'learning-rate-dropout/gpu';
+import type { GpuDiagnosis } from 'learning-rate-dropout/gpu';
+import { installationFolder, tensorflowAdvice, tensorflowMissing } from 'learning-rate-dropout/tensorflow';
 import { BACKENDS, useBackend } from '../backend.ts';
 import type { BackendName } from '../backend.ts';
 import { describeEnvironment } from '../runs/environment.ts';

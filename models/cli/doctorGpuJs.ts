@@ -1,6 +1,6 @@
-import { createGpuJsEngine, planStep } from '../../impl-gpu/index.ts';
-import type { GpuJsEngine } from '../../impl-gpu/index.ts';
-import { useWebGpu } from '../../impl-gpu/tfjs/index.ts';
+import { createGpuJsEngine, planStep } from 'learning-rate-dropout/gpu';
+import type { GpuJsEngine } from 'learning-rate-dropout/gpu';
+import { useWebGpu } from 'learning-rate-dropout';
 
 /** What gpu.js does here, in its own modes. */
 export interface GpuJsFinding {

@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from '../../impl-gpu/validate.ts';
+import { InvalidArgumentError } from 'learning-rate-dropout/internal';
 import { JobError, UsageError } from '../errors.ts';
 
 /** The reader has gone: a pager that was left, a terminal that was closed. No reason to give up work that goes on without it. */

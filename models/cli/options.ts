@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import type { ParseArgsConfig } from 'node:util';
-import { parseSeed } from '../../impl-gpu/random.ts';
+import { parseSeed } from 'learning-rate-dropout/stream';
 import { UsageError, unknownName } from '../errors.ts';
 
 type Options = NonNullable<ParseArgsConfig['options']>;

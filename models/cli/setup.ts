@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
-import { installationFolder } from '../../impl-gpu/tensorflow/installation.ts';
-import type { TensorflowLane } from '../../impl-gpu/tensorflow/installation.ts';
+import { installationFolder } from 'learning-rate-dropout/tensorflow';
+import type { TensorflowLane } from 'learning-rate-dropout/tensorflow';
 import { JobError, UsageError, unknownName } from '../errors.ts';
 import { complaint, runProgram } from '../setup/programs.ts';
 import { setUpTensorflow } from '../setup/tensorflow.ts';

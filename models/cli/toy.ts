@@ -1,6 +1,6 @@
-import { runToy } from '../../impl-ref/toy/runToy.ts';
-import { RULES } from '../../spec/rules.ts';
-import type { RuleName } from '../../spec/rules.ts';
+import { runToy } from 'learning-rate-dropout/ref';
+import { RULES } from 'learning-rate-dropout/spec';
+import type { RuleName } from 'learning-rate-dropout/spec';
 import { UsageError, unknownName } from '../errors.ts';
 import { renderToy } from '../report/toy.ts';
 import { writeWhole } from '../runs/runFolder.ts';

@@ -1,5 +1,5 @@
-import { RULES } from '../../spec/rules.ts';
-import type { HyperParameter } from '../../spec/rules.ts';
+import { RULES } from 'learning-rate-dropout/spec';
+import type { HyperParameter } from 'learning-rate-dropout/spec';
 import { AUGMENTATIONS } from '../data/augmentation.ts';
 import { checkDataSetName } from '../data/catalogue.ts';
 import { JobError, UsageError, unknownName } from '../errors.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import * as assert from 'uvu/assert';
 import { suite } from '../../conformance/harness/suite.ts';
-import { drawWords } from '../../impl-gpu/random.ts';
+import { drawWords } from 'learning-rate-dropout/stream';
 import { Draws } from '../raster/draws.ts';
 import type { CropFlip } from './augmentation.ts';
 import { PADDING, drawCropFlip, drawResizedCrop, withAugmentation } from './augmentation.ts';

@@ -1,4 +1,4 @@
-import { decodeBase64 } from '../../impl-gpu/base64.ts';
+import { decodeBase64 } from 'learning-rate-dropout/internal';
 import type { ImageSet, ImageShape, Split } from './dataSet.ts';
 import { digitsBase64 } from './digits.data.ts';
 import { MEMORY_AUGMENTATIONS, memorySplit } from './memoryImages.ts';

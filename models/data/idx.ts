@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
-import { sizeOf } from '../../impl-gpu/shape.ts';
+import { sizeOf } from 'learning-rate-dropout/internal';
 import { JobError } from '../errors.ts';
 
 const inflate = promisify(gunzip);

@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as assert from 'uvu/assert';
+import { FROM_SOURCE } from '../../conformance/harness/fromSource.ts';
 import { suite } from '../../conformance/harness/suite.ts';
 import { experimentCommand } from '../cli/experiment.ts';
 import type { CellOutcome } from './results.ts';
 import { collectResults } from './results.ts';
 
-/** How many workers are killed: `LRD_KILLS=20 node --import tsx models/experiments/crew.test.ts` is the long proof. */
+/** How many workers are killed: `LRD_KILLS=20 npm run ts -- models/experiments/crew.test.ts` is the long proof. */
 const KILLS = Number(process.env['LRD_KILLS'] ?? 2);
 
 const test = suite('models/experiments/crew');
@@ -17,7 +18,6 @@ const scratch = mkdtempSync(join(tmpdir(), 'lrd-crew-'));
 test.after(() => rmSync(scratch, { recursive: true, force: true }));
 
 const program = fileURLToPath(new URL('../cli/lrd.ts', import.meta.url));
-const loader = import.meta.resolve('tsx');
 const EPOCHS = 8 * KILLS;
 /** Two arms of Table I on the embedded digits. */
 const call = (out: string): string[] =>
@@ -65,7 +65,7 @@ test.when(process.platform === 'linux', 'finds worker processes through /proc')(
   async () => {
     const [whole, broken] = [join(scratch, 'whole'), join(scratch, 'broken')];
     assert.match(await inProcess(call(whole)), /2 of 2 cells done/);
-    const args = ['--import', loader, program, 'experiment', ...call(broken), '--workers', '2'];
+    const args = [...FROM_SOURCE, program, 'experiment', ...call(broken), '--workers', '2'];
     const crew = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     let [stdout, stderr] = ['', ''];
     crew.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
@@ -104,7 +104,7 @@ test.when(process.platform !== 'win32', 'Windows ends a process by any signal')(
   'the end of its terminal stops a crew, each worker behind a checkpoint',
   async () => {
     const out = join(scratch, 'hung-up');
-    const args = ['--import', loader, program, 'experiment', ...call(out), '--epochs', '4000', '--workers', '2'];
+    const args = [...FROM_SOURCE, program, 'experiment', ...call(out), '--epochs', '4000', '--workers', '2'];
     const crew = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
     let stderr = '';
     crew.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));

@@ -1,7 +1,7 @@
 import { StoppedError } from '../trainer/train.ts';
 import type { Progress } from '../trainer/progress.ts';
 import { setTimeout as pause } from 'node:timers/promises';
-import { InvalidArgumentError } from '../../impl-gpu/validate.ts';
+import { InvalidArgumentError } from 'learning-rate-dropout/internal';
 import { JobError, UsageError } from '../errors.ts';
 import { takeClaim } from '../runs/claim.ts';
 import type { PlannedCell } from './plan.ts';

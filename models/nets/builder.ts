@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
-import { drawNormals, drawWords, layOut, uniform } from '../../impl-gpu/random.ts';
-import { sizeOf } from '../../impl-gpu/shape.ts';
-import { DropoutStream } from '../../impl-gpu/tfjs/index.ts';
+import { drawNormals, drawWords, layOut, uniform } from 'learning-rate-dropout/stream';
+import { sizeOf } from 'learning-rate-dropout/internal';
+import { DropoutStream } from 'learning-rate-dropout';
 import type { ForwardOptions, Net, NetOptions, Parameter } from './net.ts';
 
 /** How a tensor starts. */

@@ -1,6 +1,6 @@
 /** The layers that the papers' networks are made of, NHWC, with PyTorch's names, padding and defaults. */
 import * as tf from '@tensorflow/tfjs';
-import { batchNormTraining, groupedConv2d } from '../../impl-gpu/tfjs/index.ts';
+import { batchNormTraining, groupedConv2d } from 'learning-rate-dropout';
 import { JobError } from '../errors.ts';
 import type { Initial, NetBuilder, Pass } from './builder.ts';
 

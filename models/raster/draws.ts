@@ -1,4 +1,4 @@
-import { drawWords, uniform } from '../../impl-gpu/random.ts';
+import { drawWords, uniform } from 'learning-rate-dropout/stream';
 
 /** Which example of which epoch is augmented. */
 export interface ExamplePosition {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import * as assert from 'uvu/assert';
 import { suite } from '../../conformance/harness/suite.ts';
-import { drawWords } from '../../impl-gpu/random.ts';
+import { drawWords } from 'learning-rate-dropout/stream';
 import { Draws } from './draws.ts';
 import type { Mask, Picture } from './raster.ts';
 import { cropMask, cropPicture, flipMask, flipPicture, resizeMask, resizePicture, resizeWindow } from './raster.ts';

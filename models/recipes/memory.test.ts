@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
 import * as assert from 'uvu/assert';
 import { suite } from '../../conformance/harness/suite.ts';
-import { drawNormals } from '../../impl-gpu/random.ts';
-import { wasmHeap } from '../../impl-gpu/tfjs/bridges/wasm.ts';
+import { drawNormals } from 'learning-rate-dropout/stream';
+import { wasmHeap } from 'learning-rate-dropout/internal/tfjs';
 import { useBackend } from '../backend.ts';
 import type { ImageSet } from '../data/dataSet.ts';
 import { memorySplit } from '../data/memoryImages.ts';

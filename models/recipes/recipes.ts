@@ -1,7 +1,7 @@
-import * as lrd from '../../impl-gpu/tfjs/index.ts';
-import { sizeOf } from '../../impl-gpu/shape.ts';
-import type { RuleName } from '../../spec/rules.ts';
-import type { LrdOptimizer } from '../../impl-gpu/tfjs/index.ts';
+import * as lrd from 'learning-rate-dropout';
+import { sizeOf } from 'learning-rate-dropout/internal';
+import type { RuleName } from 'learning-rate-dropout/spec';
+import type { LrdOptimizer } from 'learning-rate-dropout';
 import type { ImageSet } from '../data/dataSet.ts';
 import { UsageError, unknownName } from '../errors.ts';
 import { denseNet } from '../nets/densenet.ts';

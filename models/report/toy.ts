@@ -1,4 +1,4 @@
-import type { RuleName } from '../../spec/rules.ts';
+import type { RuleName } from 'learning-rate-dropout/spec';
 import { htmlPage } from './page.ts';
 import { escapeHtml } from './svg.ts';
 

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import type { TrainingPosition } from '../trainer/train.ts';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
-import type { LrdOptimizer } from '../../impl-gpu/tfjs/index.ts';
+import type { LrdOptimizer } from 'learning-rate-dropout';
 import { JobError } from '../errors.ts';
 import type { Parameter, TrainedNet } from '../nets/net.ts';
 import { diverged } from '../trainer/failures.ts';

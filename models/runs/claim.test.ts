@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, wr
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
+import { FROM_SOURCE } from '../../conformance/harness/fromSource.ts';
 import { suite } from '../../conformance/harness/suite.ts';
 import { holding, takeClaim } from './claim.ts';
 
@@ -16,12 +17,11 @@ const fresh = (): string => {
   mkdirSync(folder);
   return folder;
 };
-const loader = import.meta.resolve('tsx');
 const claimModule = new URL('./claim.ts', import.meta.url).href;
 
 /** Another process that runs `code` with `takeClaim` at hand. */
 function other(code: string): { ended: Promise<string>; kill: () => void } {
-  const child = spawn(process.execPath, ['--import', loader, '--input-type=module', '-e', `import { takeClaim } from ${JSON.stringify(claimModule)};\n${code}`], { stdio: ['ignore', 'pipe', 'inherit'] }); // prettier-ignore
+  const child = spawn(process.execPath, [...FROM_SOURCE, '--input-type=module', '-e', `import { takeClaim } from ${JSON.stringify(claimModule)};\n${code}`], { stdio: ['ignore', 'pipe', 'inherit'] }); // prettier-ignore
   let output = '';
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
   return {

@@ -5,6 +5,7 @@ import { isAbsolute, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs';
 import * as assert from 'uvu/assert';
+import { FROM_SOURCE } from '../../conformance/harness/fromSource.ts';
 import { suite } from '../../conformance/harness/suite.ts';
 import { useBackend } from '../backend.ts';
 import { StoppedError } from '../trainer/failures.ts';
@@ -29,7 +30,7 @@ test.before(async () => {
 
 const program = fileURLToPath(new URL('../cli/lrd.ts', import.meta.url));
 const lrd = (...args: string[]): { status: number | null; stdout: string; stderr: string } =>
-  spawnSync(process.execPath, ['--import', import.meta.resolve('tsx'), program, 'evaluate', ...args], { encoding: 'utf8' }); // prettier-ignore
+  spawnSync(process.execPath, [...FROM_SOURCE, program, 'evaluate', ...args], { encoding: 'utf8' }); // prettier-ignore
 
 test('a finished run gives the test figures of its last line again, to the bit, and nothing in its folder changes', async () => {
   const files = (): string[] =>

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import * as assert from 'uvu/assert';
+import { FROM_SOURCE } from '../../conformance/harness/fromSource.ts';
 import { suite } from '../../conformance/harness/suite.ts';
-import { sgdm } from '../../impl-gpu/tfjs/index.ts';
+import { sgdm } from 'learning-rate-dropout';
 import { useBackend } from '../backend.ts';
 import { JobError } from '../errors.ts';
 import { fcNet } from '../nets/fcnet.ts';
@@ -100,8 +101,7 @@ withMounts(
     console.log(JSON.stringify({ lines, messages, bytes: readFileSync(folder + '/lines').length, whole: readFileSync(folder + '/whole', 'utf8'), files: readdirSync(folder) }));`;
     const words = [
       process.execPath,
-      '--import',
-      import.meta.resolve('tsx'),
+      ...FROM_SOURCE,
       '--input-type=module',
       '-e',
       program,

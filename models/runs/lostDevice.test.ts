@@ -2,8 +2,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
+import { FROM_SOURCE } from '../../conformance/harness/fromSource.ts';
 import { suite } from '../../conformance/harness/suite.ts';
-import { diagnoseGpu } from '../../impl-gpu/device/gpu.ts';
+import { diagnoseGpu } from 'learning-rate-dropout/gpu';
 import { readRun } from './runFolder.ts';
 import { complete, completeProgram, lastLine, latest } from './testing/command.ts';
 
@@ -20,7 +21,7 @@ function losingWords(args: readonly string[], checkpoint: string): string[] {
     import { existsSync } from 'node:fs';
     import { trainCommand } from ${url('../cli/train.ts')};
     import { reportErrors } from ${url('../cli/errors.ts')};
-    import { useWebGpu } from ${url('../../impl-gpu/tfjs/webgpuBackend.ts')};
+    import { useWebGpu } from 'learning-rate-dropout';
     const timer = setInterval(async () => {
       if (!existsSync(process.argv[1])) return;
       clearInterval(timer);
@@ -28,8 +29,7 @@ function losingWords(args: readonly string[], checkpoint: string): string[] {
     }, 20);
     await reportErrors(() => trainCommand(process.argv.slice(2)));
     clearInterval(timer);`;
-  const tsx = import.meta.resolve('tsx');
-  return [process.execPath, '--import', tsx, '--input-type=module', '-e', program, checkpoint, ...args];
+  return [process.execPath, ...FROM_SOURCE, '--input-type=module', '-e', program, checkpoint, ...args];
 }
 
 withAdapter(

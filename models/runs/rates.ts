@@ -1,4 +1,4 @@
-import type { LrdOptimizer } from '../../impl-gpu/tfjs/index.ts';
+import type { LrdOptimizer } from 'learning-rate-dropout';
 import type { RunConfig } from './runFolder.ts';
 import type { ScheduleTarget } from '../trainer/schedules/schedule.ts';
 import { compileSchedules } from '../trainer/schedules/schedule.ts';

@@ -1,6 +1,6 @@
-import { RULES } from '../../spec/rules.ts';
-import type { RuleName } from '../../spec/rules.ts';
-import { randomSeed } from '../../impl-gpu/random.ts';
+import { RULES } from 'learning-rate-dropout/spec';
+import type { RuleName } from 'learning-rate-dropout/spec';
+import { randomSeed } from 'learning-rate-dropout/stream';
 import { findRecipe } from '../recipes/recipes.ts';
 import type { Evaluation } from '../tasks/segmentation/task.ts';
 import type { Regularizers } from '../trainer/regularizers.ts';

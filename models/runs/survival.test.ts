@@ -26,7 +26,7 @@ import { eventFiles } from '../tensorboard/writer.ts';
 import { drawCifar10 } from './testing/cifar.ts';
 import { complete, latest, outcome, smallRun, start } from './testing/command.ts';
 
-/** How many kills each proof takes: `LRD_KILLS=30 node --import tsx models/runs/survival.test.ts` is the long one. */
+/** How many kills each proof takes: `LRD_KILLS=30 npm run ts -- models/runs/survival.test.ts` is the long one. */
 const KILLS = Number(process.env['LRD_KILLS'] ?? 3);
 
 const test = suite('models/runs/survival');

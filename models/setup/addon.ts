@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { extract } from 'tar';
-import { ADDON, TFJS_SYMBOL } from '../../impl-gpu/tensorflow/installation.ts';
+import { ADDON, TFJS_SYMBOL } from 'learning-rate-dropout/tensorflow';
 import { JobError } from '../errors.ts';
 import { complaint, firstThatRuns, runProgram } from './programs.ts';
 

@@ -14,9 +14,9 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { fileURLToPath } from 'node:url';
 import * as assert from 'uvu/assert';
+import { FROM_SOURCE } from '../../conformance/harness/fromSource.ts';
 import { suite } from '../../conformance/harness/suite.ts';
-import { MANIFEST, installationFolder, thisPlatform } from '../../impl-gpu/tensorflow/installation.ts';
-import { tensorflowMissing } from '../../impl-gpu/tensorflow/load.ts';
+import { MANIFEST, installationFolder, thisPlatform, tensorflowMissing } from 'learning-rate-dropout/tensorflow';
 import { JobError, UsageError } from '../errors.ts';
 import { setupCommand } from '../cli/setup.ts';
 import { checkRoom, setUpTensorflow } from './tensorflow.ts';
@@ -94,7 +94,7 @@ async function failure(work: Promise<unknown>): Promise<Error> {
 /** `lrd setup` in a process. */
 function lrd(args: readonly string[]): Promise<{ readonly code: number; readonly stdout: string }> {
   return new Promise((resolve) => {
-    const program = ['--import', 'tsx', 'models/cli/lrd.ts', 'setup', ...args];
+    const program = [...FROM_SOURCE, 'models/cli/lrd.ts', 'setup', ...args];
     execFile(process.execPath, program, { cwd: root }, (error, stdout) =>
       resolve({ code: error === null ? 0 : Number(error.code), stdout }),
     );

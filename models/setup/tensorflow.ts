@@ -1,8 +1,8 @@
 /** Builds tfjs-node's addon against the libtensorflow of TensorFlow's Python wheel. */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import type { Manifest, TensorflowLane } from '../../impl-gpu/tensorflow/installation.ts';
-import { MANIFEST, readInstallation, thisPlatform } from '../../impl-gpu/tensorflow/installation.ts';
+import type { Manifest, TensorflowLane } from 'learning-rate-dropout/tensorflow';
+import { MANIFEST, readInstallation, thisPlatform } from 'learning-rate-dropout/tensorflow';
 import { JobError, UsageError } from '../errors.ts';
 import { TFJS_NODE_VERSION, buildAddon, findCompiler, placePackages } from './addon.ts';
 import { WHEEL_PLATFORMS, describeWheel, findPip, obtainWheel, unpackCuda, unpackWheel } from './wheel.ts';

@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
-import { adam } from '../../impl-gpu/tfjs/index.ts';
-import { drawKept } from '../../impl-gpu/random.ts';
-import { loadTensorflow } from '../../impl-gpu/tensorflow/load.ts';
-import type { TensorflowLane } from '../../impl-gpu/tensorflow/installation.ts';
+import { adam } from 'learning-rate-dropout';
+import { drawKept } from 'learning-rate-dropout/stream';
+import { loadTensorflow } from 'learning-rate-dropout/tensorflow';
+import type { TensorflowLane } from 'learning-rate-dropout/tensorflow';
 import { JobError } from '../errors.ts';
 
 /** What a verified TensorFlow is. */

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
-import { sizeOf } from '../../impl-gpu/shape.ts';
+import { sizeOf } from 'learning-rate-dropout/internal';
 import { JobError } from '../errors.ts';
 import { writeWhole } from './files.ts';
 

@@ -1,4 +1,4 @@
-import { permutation } from '../../impl-gpu/random.ts';
+import { permutation } from 'learning-rate-dropout/stream';
 import { Draws } from '../raster/draws.ts';
 import { readAhead } from './readAhead.ts';
 import type { BatchRequest } from './task.ts';

@@ -1,4 +1,4 @@
-import type { GradientOptions, TrainedKeepProbability } from '../../impl-gpu/tfjs/index.ts';
+import type { GradientOptions, TrainedKeepProbability } from 'learning-rate-dropout';
 import { UsageError } from '../errors.ts';
 
 /** What a run may have beside LRD itself: the papers' comparators and their combinations. What is left out does nothing. */

@@ -1,4 +1,4 @@
-/** Writes spec/SPECIFICATION.md:  node --import tsx spec/scripts/writeSpecification.ts */
+/** Writes spec/SPECIFICATION.md:  npm run ts -- spec/scripts/writeSpecification.ts */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { renderSpecification } from '../render.ts';

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import * as assert from 'uvu/assert';
+import { FROM_SOURCE } from '../../../conformance/harness/fromSource.ts';
 import { suite } from '../../../conformance/harness/suite.ts';
 import { useBackend } from '../../../models/backend.ts';
 import { drawWords, uniform } from '../../random.ts';
@@ -176,7 +177,7 @@ test('helpers do not keep the process alive', () => {
   `;
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
-    ['--import', 'tsx', '--input-type=module', '--eval', program],
+    [...FROM_SOURCE, '--input-type=module', '--eval', program],
     { encoding: 'utf8', timeout: 30_000, cwd: new URL('../../../', import.meta.url) },
   );
   assert.is(stdout, 'ready\n', stderr);

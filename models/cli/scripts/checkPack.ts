@@ -2,7 +2,7 @@
  * Proves a bundle of `lrd pack`: unpacks it into a folder of its own and runs it with an empty environment (no PATH beyond the
  * system's, no npm, no HOME but a fresh one).
  *
- *     node --import tsx models/cli/scripts/checkPack.ts FILE.tar.xz
+ *     npm run ts -- models/cli/scripts/checkPack.ts FILE.tar.xz
  *
  * Exit code 1 when a command fails or says something else than expected.
  */

@@ -6,7 +6,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'vite';
+import { build, defaultClientConditions } from 'vite';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 
@@ -16,6 +16,7 @@ async function bundle(entry: string): Promise<string> {
     root,
     configFile: false,
     logLevel: 'error',
+    resolve: { conditions: ['@learning-rate-dropout/source', ...defaultClientConditions] },
     build: {
       write: false,
       target: 'es2022',

@@ -1,7 +1,7 @@
 /**
  * The demo's pictures for the README, `models/demo/*.png`: a desk in the light theme, a phone in the dark one.
  *
- *     node --import tsx models/cli/scripts/screenshots.ts
+ *     npm run ts -- models/cli/scripts/screenshots.ts
  */
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import sharp from 'sharp';

@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import * as assert from 'uvu/assert';
+import { FROM_SOURCE } from '../../../conformance/harness/fromSource.ts';
 import { suite } from '../../../conformance/harness/suite.ts';
 import { loadImageSet } from '../catalogue.ts';
 import { digest } from './download.ts';
@@ -254,7 +255,7 @@ function lrd(
   kill?: { path: string; bytes: number },
 ): Promise<Ended> {
   const program = fileURLToPath(new URL('../../cli/lrd.ts', import.meta.url));
-  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), program, 'data', ...args], {
+  const child = spawn(process.execPath, [...FROM_SOURCE, program, 'data', ...args], {
     env: { ...process.env, ...env },
   });
   let [stdout, stderr] = ['', ''];

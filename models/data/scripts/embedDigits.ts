@@ -1,7 +1,7 @@
 /**
  * Writes `models/data/digits.data.ts` from scikit-learn's `digits.csv.gz` (1,797 rows: 64 pixels of 0..16 and a label).
  *
- *     node --import tsx models/data/scripts/embedDigits.ts PATH/digits.csv.gz
+ *     npm run ts -- models/data/scripts/embedDigits.ts PATH/digits.csv.gz
  *
  * Before compression: 1,797 x 64 pixel bytes, then 1,797 label bytes.
  */

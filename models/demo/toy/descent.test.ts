@@ -1,7 +1,6 @@
 import * as assert from 'uvu/assert';
 import { suite } from '../../../conformance/harness/suite.ts';
-import { descend } from '../../../impl-ref/toy/descent.ts';
-import { BOX as REFERENCE_BOX, STATIONARY_POINTS, surface, surfaceGradient } from '../../../impl-ref/toy/surface.ts';
+import { descend, BOX as REFERENCE_BOX, STATIONARY_POINTS, surface, surfaceGradient } from 'learning-rate-dropout/ref';
 import { Descent } from './descent.ts';
 import { BOX, GLOBAL_MINIMUM, LOCAL_MINIMUM, evaluate, placeOf } from './surface.ts';
 

@@ -1,8 +1,6 @@
-import { createJsEngine } from '../../../impl-gpu/engines/js.ts';
-import { planStep } from '../../../impl-gpu/engines/plan.ts';
-import { keyOf, layOut } from '../../../impl-gpu/random.ts';
-import { stateNames } from '../../../impl-gpu/validate.ts';
-import type { RuleName } from '../../../spec/rules.ts';
+import { createJsEngine, planStep, stateNames } from 'learning-rate-dropout/gpu';
+import { keyOf, layOut } from 'learning-rate-dropout/stream';
+import type { RuleName } from 'learning-rate-dropout/spec';
 import type { Point } from './surface.ts';
 import { evaluate } from './surface.ts';
 

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
-import { adam, adamw, amsgrad, radam, rmsprop, sgdm } from '../../../impl-gpu/tfjs/index.ts';
-import type { LrdOptimizer } from '../../../impl-gpu/tfjs/index.ts';
+import { adam, adamw, amsgrad, radam, rmsprop, sgdm } from 'learning-rate-dropout';
+import type { LrdOptimizer } from 'learning-rate-dropout';
 import { fcNet } from '../../nets/fcnet.ts';
 import type { Net } from '../../nets/net.ts';
 import type { Digits, Samples } from './data.ts';

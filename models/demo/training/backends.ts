@@ -1,10 +1,9 @@
 /** Which of tfjs's backends this browser brings up, and which one is the best. */
 import * as tf from '@tensorflow/tfjs';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
-import { diagnoseGpu } from '../../../impl-gpu/device/gpu.ts';
-import type { GpuDiagnosis } from '../../../impl-gpu/device/gpu.ts';
-import { enableTraining } from '../../../impl-gpu/trainingKernels/index.ts';
-import { useWebGpu } from '../../../impl-gpu/tfjs/webgpuBackend.ts';
+import { diagnoseGpu } from 'learning-rate-dropout/gpu';
+import type { GpuDiagnosis } from 'learning-rate-dropout/gpu';
+import { enableTraining, useWebGpu } from 'learning-rate-dropout';
 import type { Backend, BackendReport } from './messages.ts';
 import { BACKENDS } from './messages.ts';
 

@@ -1,5 +1,5 @@
 /** What the page and the worker that trains say to each other. */
-import type { RuleName } from '../../../spec/rules.ts';
+import type { RuleName } from 'learning-rate-dropout/spec';
 
 export const BACKENDS = ['webgpu', 'wasm', 'webgl', 'cpu'] as const;
 export type Backend = (typeof BACKENDS)[number];

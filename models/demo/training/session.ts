@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import { permutation } from '../../../impl-gpu/random.ts';
+import { permutation } from 'learning-rate-dropout/stream';
 import type { ArmSnapshot } from './arm.ts';
 import { Arm } from './arm.ts';
 import type { Digits } from './data.ts';

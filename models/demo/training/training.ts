@@ -1,5 +1,5 @@
 /** The lower half of the page: FCNet on the embedded digits, trained in a worker with and without learning rate dropout. */
-import { RULES } from '../../../spec/rules.ts';
+import { RULES } from 'learning-rate-dropout/spec';
 import { element, slider } from '../dom.ts';
 import type { Series } from '../../report/svg.ts';
 import { lineChart } from '../../report/svg.ts';

@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { drawWords } from '../../../impl-gpu/random.ts';
+import { drawWords } from 'learning-rate-dropout/stream';
 
 const PIXELS = 32 * 32 * 3;
 

@@ -5,13 +5,13 @@ import { fileURLToPath } from 'node:url';
 import * as assert from 'uvu/assert';
 import { readRun } from '../runFolder.ts';
 import { readArchive } from '../../storage/safetensors.ts';
+import { FROM_SOURCE } from '../../../conformance/harness/fromSource.ts';
 
 const program = fileURLToPath(new URL('../../cli/lrd.ts', import.meta.url));
-const loader = import.meta.resolve('tsx');
 
 /** The words of `node ... lrd train ARGS`. */
 export function trainWords(args: readonly string[]): string[] {
-  return [process.execPath, '--import', loader, program, 'train', ...args];
+  return [process.execPath, ...FROM_SOURCE, program, 'train', ...args];
 }
 
 export interface Started {

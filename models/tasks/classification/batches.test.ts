@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import * as assert from 'uvu/assert';
+import { FROM_SOURCE } from '../../../conformance/harness/fromSource.ts';
 import { suite } from '../../../conformance/harness/suite.ts';
-import { permutation } from '../../../impl-gpu/random.ts';
+import { permutation } from 'learning-rate-dropout/stream';
 import { loadImageSet } from '../../data/catalogue.ts';
 import type { ImageSet, Images } from '../../data/dataSet.ts';
 import { limitSet } from '../../data/dataSet.ts';
@@ -234,7 +235,7 @@ test('however many threads decode, streamed batches are the same bytes, from the
   for (const threads of ['1', '3', '8']) {
     const { stdout, stderr } = spawnSync(
       process.execPath,
-      ['--import', import.meta.resolve('tsx'), '--input-type=module', '-e', program, root],
+      [...FROM_SOURCE, '--input-type=module', '-e', program, root],
       { env: { ...process.env, UV_THREADPOOL_SIZE: threads }, encoding: 'utf8' },
     );
     assert.is(stdout.trim(), fingerprint(here), `${threads} threads\n${stderr}`);

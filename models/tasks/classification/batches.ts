@@ -1,5 +1,5 @@
-import { permutation } from '../../../impl-gpu/random.ts';
-import { sizeOf } from '../../../impl-gpu/shape.ts';
+import { permutation } from 'learning-rate-dropout/stream';
+import { sizeOf } from 'learning-rate-dropout/internal';
 import type { View } from '../../data/augmentation.ts';
 import type { ImageSet, Split } from '../../data/dataSet.ts';
 import { Draws } from '../../raster/draws.ts';

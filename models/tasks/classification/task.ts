@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
-import { noisyLabels as disturb } from '../../../impl-gpu/tfjs/index.ts';
-import { sizeOf } from '../../../impl-gpu/shape.ts';
+import { noisyLabels as disturb } from 'learning-rate-dropout';
+import { sizeOf } from 'learning-rate-dropout/internal';
 import type { ImageSet } from '../../data/dataSet.ts';
 import type { Net } from '../../nets/net.ts';
 import type { Batch } from './batches.ts';

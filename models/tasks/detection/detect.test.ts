@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { readFileSync } from 'node:fs';
 import * as assert from 'uvu/assert';
 import { suite } from '../../../conformance/harness/suite.ts';
-import { drawWords, uniform } from '../../../impl-gpu/random.ts';
+import { drawWords, uniform } from 'learning-rate-dropout/stream';
 import type { Box, CentredBox, GroundTruth } from '../../raster/boxes.ts';
 import { toCentred } from '../../raster/boxes.ts';
 import { encode } from './coding.ts';

@@ -1,4 +1,4 @@
-import { KEEP_PROBABILITY, RULES } from '../../../spec/rules.ts';
+import { KEEP_PROBABILITY, RULES } from 'learning-rate-dropout/spec';
 import { UsageError } from '../../errors.ts';
 
 /** What a schedule can move. */

@@ -1,14 +1,15 @@
 import * as fc from 'fast-check';
 import * as assert from 'uvu/assert';
 import { suite } from '../../../conformance/harness/suite.ts';
-import { followLearningRate, linearKeepProbability } from '../../../impl-ref/schedules/keepProbability.ts';
 import {
+  followLearningRate,
+  linearKeepProbability,
   annealingWithRestarts,
   milestones,
   perEpoch,
   polynomialDecay,
-} from '../../../impl-ref/schedules/learningRate.ts';
-import { taper } from '../../../impl-ref/schedules/taper.ts';
+  taper,
+} from 'learning-rate-dropout/ref';
 import { UsageError } from '../../errors.ts';
 import { parseSchedules } from './parse.ts';
 import type { Schedule, TaperScheme } from './schedule.ts';

@@ -1,0 +1,5 @@
+/** TensorFlow under tfjs: where `lrd setup tensorflow` leaves what it builds, and how that is loaded. Node only. */
+export type { Manifest, TensorflowLane } from './installation.ts';
+export { ADDON, MANIFEST, TFJS_SYMBOL, installationFolder, readInstallation, thisPlatform } from './installation.ts';
+export type { LoadedTensorflow } from './load.ts';
+export { loadTensorflow, tensorflowAdvice, tensorflowMissing } from './load.ts';

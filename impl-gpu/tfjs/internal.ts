@@ -1,0 +1,7 @@
+/**
+ * What lies behind a tensor of tfjs, for tests and measurements of the command's package. No promise: a minor version may change any of it.
+ *
+ * @internal
+ */
+export { wasmHeap } from './bridges/wasm.ts';
+export { webGpuStorage } from './bridges/webgpu.ts';

@@ -1,0 +1,16 @@
+/** Puts what the built program reads beside its modules, in the places that the sources have them in. */
+import { copyFileSync, mkdirSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const dist = join(root, 'models', 'dist');
+
+for (const folder of ['bench/peers', 'conformance/examples/python']) {
+  for (const file of readdirSync(join(root, folder)).filter((name) => name.endsWith('.py'))) {
+    mkdirSync(join(dist, folder), { recursive: true });
+    copyFileSync(join(root, folder, file), join(dist, folder, file));
+  }
+}
+copyFileSync(join(root, 'conformance', 'GUIDE.md'), join(dist, 'conformance', 'GUIDE.md'));
+for (const file of ['LICENSE', 'CITATION.cff']) copyFileSync(join(root, file), join(dirname(dist), file));
