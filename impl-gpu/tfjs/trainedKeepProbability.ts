@@ -19,10 +19,11 @@ export interface TrainedKeepProbability {
   readonly scope?: 'global' | 'groups';
 }
 
-type Resolved = Required<TrainedKeepProbability>;
+/** With every option given. */
+export type ResolvedTrained = Required<TrainedKeepProbability>;
 
 /** With defaults filled in. Throws `InvalidArgumentError` naming option, value and rule. */
-export function resolveTrained(options: TrainedKeepProbability, initial: number): Resolved {
+export function resolveTrained(options: TrainedKeepProbability, initial: number): ResolvedTrained {
   const { rate, minimum = 0.05, maximum = 1, sign = 'descent', scope = 'global' } = options;
   const refuse = (name: string, rule: string, value: unknown): never => {
     throw new InvalidArgumentError(`trained.${name} ${rule}, got ${JSON.stringify(value) ?? String(value)}`);
@@ -41,7 +42,11 @@ export function resolveTrained(options: TrainedKeepProbability, initial: number)
 }
 
 /** The next p from the estimate -alpha <g_next, deltaW>. An estimate that is not a number leaves p where it is. */
-export function moveKeepProbability({ rate, minimum, maximum, sign }: Resolved, p: number, estimate: number): number {
+export function moveKeepProbability(
+  { rate, minimum, maximum, sign }: ResolvedTrained,
+  p: number,
+  estimate: number,
+): number {
   const moved = p + (sign === 'descent' ? -1 : 1) * rate * estimate;
   return Number.isNaN(moved) ? p : Math.min(maximum, Math.max(minimum, moved));
 }
