@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import { webGpuStorage } from 'learning-rate-dropout/internal/tfjs';
 import { BACKENDS, useBackend } from '../../models/backend.ts';
 import { JobError } from '../../models/errors.ts';
-import { createOptimizer } from '../../models/recipes/recipes.ts';
+import { createOptimizer } from '../../models/recipes/optimizers.ts';
 import type { RuleName } from 'learning-rate-dropout/spec';
 import type { Lane, LaneSource } from '../harness/measure.ts';
 import { Unavailable } from '../harness/measure.ts';

@@ -6,7 +6,7 @@ import { denseNet } from '../../models/nets/densenet.ts';
 import { fcNet } from '../../models/nets/fcnet.ts';
 import type { Net } from '../../models/nets/net.ts';
 import { resNet } from '../../models/nets/resnet.ts';
-import { createOptimizer } from '../../models/recipes/recipes.ts';
+import { createOptimizer } from '../../models/recipes/optimizers.ts';
 import type { Batch } from '../../models/tasks/classification/batches.ts';
 import { trainingBatches } from '../../models/tasks/classification/batches.ts';
 import { trainBatch } from '../../models/tasks/classification/task.ts';

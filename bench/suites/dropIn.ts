@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import { createOptimizer } from '../../models/recipes/recipes.ts';
+import { createOptimizer } from '../../models/recipes/optimizers.ts';
 import type { Group } from '../harness/measure.ts';
 import { Unavailable } from '../harness/measure.ts';
 import type { FigureResult } from '../harness/results.ts';

@@ -4,7 +4,7 @@ import { suite } from '../../conformance/harness/suite.ts';
 import { createOptimizer, parseSeed, streamMask } from '../../impl-ref/index.ts';
 import type { OptimizerState } from '../../impl-ref/index.ts';
 import { useBackend } from '../../models/backend.ts';
-import { FACTORIES } from '../../models/recipes/recipes.ts';
+import { FACTORIES } from '../../models/recipes/optimizers.ts';
 import type { RuleName } from '../../spec/rules.ts';
 import { tensorflowMissing } from '../tensorflow/load.ts';
 import { drawWords, layOut, uniform } from '../random.ts';

@@ -156,7 +156,10 @@ test('arguments are checked ahead of the data, and the data ahead of the backend
   );
   const voc = ['--data-dir', scratch, '--out', out];
   refuses(['train', 'pspnet', '--width', '3', ...voc], /--width must be a multiple of 2 for pspnet, got 3/);
-  refuses(['train', 'ssd300', '--regularizer', 'NL', ...voc], /noisy-labels is for recipes that classify images/);
+  refuses(
+    ['train', 'ssd300', '--regularizer', 'NL', ...voc],
+    /noisy-labels is for fcnet, resnet18, .*densenet121, got ssd300/,
+  );
   // The data is there and does not fit: the backend is not started either.
   refuses(['train', 'resnet18', '--data', 'digits', ...late, '--out', out], /--data must be RGB images/);
   assert.not.ok(existsSync(out));

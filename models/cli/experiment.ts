@@ -10,10 +10,9 @@ import { SCALES, cellLabel, makePlan, recordPlan } from '../experiments/plan.ts'
 import type { Overlay } from '../experiments/settings.ts';
 import { Store } from '../experiments/store.ts';
 import { work } from '../experiments/work.ts';
-import { findRecipe } from '../recipes/recipes.ts';
+import { findRecipe } from '../recipes/catalogue.ts';
 import { consoleProgress } from '../trainer/progress.ts';
 import { StoppedError } from '../trainer/train.ts';
-import { checkWorkloadData } from '../recipes/workload.ts';
 import type { Arguments } from './options.ts';
 import { parse, readCheckpointSeconds, readCrop } from './options.ts';
 import { stoppable } from './stop.ts';
@@ -65,12 +64,12 @@ async function checkData(
   const needed = new Map(wanted.cells.map(({ settings: { recipe, data } }) => [`${recipe} ${data}`, { recipe, data }]));
   const checked = new Set<string>();
   for (const { recipe, data: name } of needed.values()) {
-    // A set of labelled images is the same for every recipe.
-    const key = 'build' in findRecipe(recipe) ? name : recipe;
+    const found = findRecipe(recipe);
+    const key = `${found.reads} ${name}`;
     if (checked.has(key)) continue;
     checked.add(key);
     try {
-      await checkWorkloadData(recipe, name, dataDir);
+      await found.findData(name, dataDir);
     } catch (error) {
       const mayStandIn = scale === 'small' && name === 'mnist' && overlay.data === undefined;
       if (!(error instanceof JobError) || !mayStandIn) throw error;

@@ -10,7 +10,8 @@ import { useBackend } from '../backend.ts';
 import { loadImageSet } from '../data/catalogue.ts';
 import type { ImageSet, ImageShape } from '../data/dataSet.ts';
 import { memorySplit } from '../data/memoryImages.ts';
-import { RECIPES, createOptimizer } from '../recipes/recipes.ts';
+import { IMAGE_RECIPES } from '../recipes/catalogue.ts';
+import { createOptimizer } from '../recipes/optimizers.ts';
 import type { Batch } from '../tasks/classification/batches.ts';
 import { trainingBatches } from '../tasks/classification/batches.ts';
 import { silentProgress } from '../trainer/progress.ts';
@@ -108,7 +109,7 @@ const NETS: Readonly<Record<string, { parameters: number; shape: ImageShape; cla
 };
 
 function build(name: string, set: ImageSet, width: number | undefined, standardDropout = 1): Net {
-  const recipe = RECIPES[name];
+  const recipe = IMAGE_RECIPES[name];
   assert.ok(recipe, name);
   return recipe.build(set, { seed, width, standardDropout });
 }
@@ -154,7 +155,7 @@ async function trainThreeSteps(net: Net, set: ImageSet, batch: Batch): Promise<v
 for (const [name, { width }] of Object.entries(NETS)) {
   test(`${name} learns a batch of its data set, scaled down, on wasm`, async () => {
     const before = tf.memory().numTensors;
-    const set = await imagesOf(RECIPES[name]?.defaults.data ?? '');
+    const set = await imagesOf(IMAGE_RECIPES[name]?.defaults.data ?? '');
     const net = build(name, set, width);
     await trainThreeSteps(net, set, await batchOf(set, name === 'resnet50' ? 3 : 8));
     net.dispose();

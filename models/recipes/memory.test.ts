@@ -6,8 +6,9 @@ import { wasmHeap } from 'learning-rate-dropout/internal/tfjs';
 import { useBackend } from '../backend.ts';
 import type { ImageSet } from '../data/dataSet.ts';
 import { memorySplit } from '../data/memoryImages.ts';
-import { RECIPES, createOptimizer } from './recipes.ts';
-import type { Recipe } from './recipes.ts';
+import { IMAGE_RECIPES } from './catalogue.ts';
+import { createOptimizer } from './optimizers.ts';
+import type { ImageRecipe } from './images.ts';
 import type { Batch } from '../tasks/classification/batches.ts';
 import { trainBatch } from '../tasks/classification/task.ts';
 import { parseRegularizers } from '../trainer/regularizers.ts';
@@ -51,7 +52,11 @@ for (const [recipe, width] of [
         standardDropout,
         ...regularizers
       } = parseRegularizers('DG NG:1e-6 GC SD SG:0.3 clip-norm:5 clip-value:1'.split(' '));
-      const net = (RECIPES[recipe] as Recipe).build(set, { seed: 1n, width, standardDropout: standardDropout ?? 1 });
+      const net = (IMAGE_RECIPES[recipe] as ImageRecipe).build(set, {
+        seed: 1n,
+        width,
+        standardDropout: standardDropout ?? 1,
+      });
       const optimizer = createOptimizer('adam', { keepProbability: 0.5, seed: 1n, others: regularizers });
       const heapBytes = (): number => wasmHeap().memory.buffer.byteLength;
       let before: { tensors: number; bytes: number; heap: number } | undefined;

@@ -6,7 +6,7 @@ import { buildOptions, selectionOf } from './rebuild.ts';
 import { readRun } from './runFolder.ts';
 import type { RunConfig } from './runFolder.ts';
 import type { TestMetrics, Updater } from '../tasks/task.ts';
-import { loadWorkload } from '../recipes/workload.ts';
+import { loadWorkload } from '../recipes/catalogue.ts';
 
 export interface EvaluationRequest {
   readonly folder: string;

@@ -89,7 +89,7 @@ withMounts(
     const folder = join(scratch, 'lines');
     mkdirSync(folder);
     const program = `
-    import { appendLine, writeWhole } from ${JSON.stringify(new URL('files.ts', import.meta.url).href)};
+    import { appendLine, writeWhole } from ${JSON.stringify(new URL('../storage/files.ts', import.meta.url).href)};
     import { readFileSync, readdirSync } from 'node:fs';
     const [folder] = process.argv.slice(1);
     writeWhole(folder + '/whole', 'old');

@@ -9,7 +9,7 @@ import { vocColour } from '../data/vocClasses.ts';
 import { detection } from '../tasks/detection/task.ts';
 import type { LabelledPicture } from '../data/vocExamples.ts';
 import { ssd300 } from '../nets/ssd300.ts';
-import { createOptimizer } from '../recipes/recipes.ts';
+import { createOptimizer } from '../recipes/optimizers.ts';
 import { predictionsSection } from '../report/predictions.ts';
 import type { Drawing } from '../tasks/drawing.ts';
 import { evaluateRun } from './evaluateRun.ts';

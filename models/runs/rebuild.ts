@@ -1,6 +1,6 @@
 import type { Regularizers } from '../trainer/regularizers.ts';
 import type { RunConfig } from './runFolder.ts';
-import type { BuildOptions, Selection } from '../recipes/workload.ts';
+import type { BuildOptions, Selection } from '../recipes/recipe.ts';
 
 /** The data that a run is about; by default from the folder that it came from. */
 export function selectionOf(config: RunConfig, dataDir: string | undefined): Selection {

@@ -1,7 +1,7 @@
 import { RULES } from 'learning-rate-dropout/spec';
 import type { RuleName } from 'learning-rate-dropout/spec';
 import { randomSeed } from 'learning-rate-dropout/stream';
-import { findRecipe } from '../recipes/recipes.ts';
+import { findRecipe } from '../recipes/catalogue.ts';
 import type { Evaluation } from '../tasks/segmentation/task.ts';
 import type { Regularizers } from '../trainer/regularizers.ts';
 import type { Schedules } from '../trainer/schedules/schedule.ts';

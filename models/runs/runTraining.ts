@@ -4,7 +4,7 @@ import { checkBackendName, useBackend } from '../backend.ts';
 import { describeEnvironment } from './environment.ts';
 import { JobError, UsageError } from '../errors.ts';
 import { countParameters } from '../nets/net.ts';
-import { createOptimizer, restoreOptimizer } from '../recipes/recipes.ts';
+import { createOptimizer, restoreOptimizer } from '../recipes/optimizers.ts';
 import { UnsupportedError, loadGpuJs } from 'learning-rate-dropout';
 import type { LrdOptimizer } from 'learning-rate-dropout';
 import { hasCheckpoint, readCheckpoint, saveCheckpoint } from './checkpoint.ts';
@@ -32,8 +32,8 @@ import { resolveSchedules } from '../trainer/schedules/schedule.ts';
 import { logToTensorBoard } from './tensorboard.ts';
 import type { TensorBoardLogger } from './tensorboard.ts';
 import { train } from '../trainer/train.ts';
-import type { Workload, WorkloadData } from '../recipes/workload.ts';
-import { loadWorkload } from '../recipes/workload.ts';
+import type { Workload, WorkloadData } from '../recipes/recipe.ts';
+import { loadWorkload } from '../recipes/catalogue.ts';
 
 export type { TrainingRequest };
 

@@ -1,0 +1,111 @@
+import type { Net, NetOptions, TrainedNet } from '../nets/net.ts';
+import { freezeHalf } from '../nets/freeze.ts';
+import type { Drawing } from '../tasks/drawing.ts';
+import type { Evaluation } from '../tasks/segmentation/task.ts';
+import type { Task, Updater } from '../tasks/task.ts';
+import type { Schedules } from '../trainer/schedules/schedule.ts';
+
+/** What a paper trains a network with; the optimizer's rule has its own defaults beside these. */
+export interface RecipeDefaults {
+  readonly data: string;
+  readonly batchSize: number;
+  readonly epochs: number;
+  /** Default: the rule's. */
+  readonly weightDecay?: number;
+  /** Default: none. */
+  readonly schedules?: Schedules;
+}
+
+/** The data that a run is about, and what is asked of the task. */
+export interface Selection {
+  readonly data: string;
+  readonly dataDir: string | undefined;
+  readonly limit: number | undefined;
+  readonly augment: string | undefined;
+  readonly crop: number | undefined;
+  readonly evaluation: Evaluation | undefined;
+  /** Of the network, which must fit the data: undefined for the paper's. */
+  readonly width: number | undefined;
+  /** The probability that a training label is one of the others (NL). */
+  readonly noisyLabels: number | undefined;
+}
+
+/** What only some recipes take, by its field in `Selection`, with the option that asks for it. */
+export const SPECIAL_OPTIONS = {
+  crop: '--crop',
+  evaluation: '--evaluate',
+  noisyLabels: '--regularizer noisy-labels',
+} as const satisfies Partial<Record<keyof Selection, string>>;
+
+export type SpecialOption = keyof typeof SPECIAL_OPTIONS;
+
+export interface BuildOptions extends NetOptions {
+  /** Half of the parameters, by whole tensors, keep their first values (TNNLS Fig. 1). Default false. */
+  readonly frozenTensors?: boolean;
+}
+
+export interface TaskOptions {
+  readonly optimizer: Updater;
+  readonly seed: bigint;
+}
+
+/** A network and what it is to learn, whatever that is. */
+export interface Workload {
+  readonly net: TrainedNet;
+  task(options: TaskOptions): Task<unknown>;
+  /** Gives the network the values of a file (`--init`). */
+  initialise(path: string): void;
+  /** A few test pictures with what the network sees in them; none where there is nothing to draw. */
+  draw(): Promise<readonly Drawing[]>;
+}
+
+/** The data of a run, loaded and found to fit its recipe; no tensor has been made yet, so no backend is needed so far. */
+export interface WorkloadData {
+  /** The folder that the data came from. */
+  readonly source: string;
+  /** What must be known of the data. */
+  readonly remark?: string;
+  readonly augmentation: string;
+  readonly examples: { readonly train: number; readonly test: number };
+  /** Builds the network on the backend that runs. */
+  build(options: BuildOptions): Workload;
+}
+
+/** A network, a task and a data set, with the settings that a paper trains them with. */
+export interface Recipe {
+  /** As the command line takes it. */
+  readonly name: string;
+  readonly title: string;
+  /** What `--width` means for it. */
+  readonly width: string;
+  readonly defaults: RecipeDefaults;
+  /** What it takes of the options that only some recipes take. */
+  readonly takes: readonly SpecialOption[];
+  /** What it reads of a data set, in a word: of recipes that read the same, all find it where one does. */
+  readonly reads: string;
+  /** Looks whether a set is there and is of the recipe's kind. Throws as `load` does. */
+  findData(data: string, dataDir: string | undefined): Promise<void>;
+  /** Loads the data. Throws a `UsageError` where data, width and network do not fit each other, a `JobError` for files that are missing or broken. */
+  load(selection: Selection): Promise<WorkloadData>;
+}
+
+/** The network of a run: with half of its tensors frozen where that is asked for. */
+export function ofRun<Output>(net: Net<Output>, frozenTensors: boolean | undefined): Net<Output> {
+  return frozenTensors === true ? freezeHalf(net) : net;
+}
+
+/** "Reduced by ten times" at these epochs. */
+export function steps(...milestones: number[]): Schedules {
+  return { learningRate: { kind: 'step', milestones } };
+}
+
+/** TNNLS IV-A.2: "200 epochs with a mini-batch size 128 [...] reduced by ten times at the 100th and 150th epochs [...] 5e-4". */
+export const CIFAR_DEFAULTS = {
+  batchSize: 128,
+  epochs: 200,
+  weightDecay: 5e-4,
+  schedules: steps(100, 150),
+} as const;
+
+/** What `--width` means for the residual networks. */
+export const FILTERS = 'filters of the first stage, 64';
