@@ -18,7 +18,7 @@ interface Import {
 
 const LIBRARY = 'learning-rate-dropout';
 const { exports: subpaths } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
-  readonly exports: Readonly<Record<string, string | Readonly<Record<string, string>>>>;
+  readonly exports: Readonly<Record<string, string | Readonly<Record<string, string | { readonly default: string }>>>>;
 };
 
 /** The path in this tree that an import leads to; a package's name where it is none of ours. */
@@ -28,7 +28,8 @@ function placeOf(from: string, specifier: string): string {
   const target = subpaths[`.${specifier.slice(LIBRARY.length)}`];
   if (target === undefined || typeof target === 'string')
     throw new Error(`${from}: ${specifier} is no subpath of ours`);
-  return normalize(target[`@${LIBRARY}/source`] as string);
+  const source = target[`@${LIBRARY}/source`] as string | { readonly default: string };
+  return normalize(typeof source === 'string' ? source : source.default);
 }
 
 function sources(folder: string): string[] {

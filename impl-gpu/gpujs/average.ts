@@ -35,8 +35,11 @@ export interface AverageBuffers<Buffer> {
   readonly ring: Buffer;
 }
 
+/** A step to be planned; the rule goes without saying. */
+export type AverageRequest = Omit<StepRequest, 'rule'>;
+
 /** What `planStep` is for the other rules. Throws `InvalidArgumentError` on a value outside its range. */
-export function planAverage({ key, step, tensors }: Omit<StepRequest, 'rule'>): AveragePlan {
+export function planAverage({ key, step, tensors }: AverageRequest): AveragePlan {
   return {
     key,
     step,

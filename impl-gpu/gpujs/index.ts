@@ -7,7 +7,7 @@ import type { GpuJsModule } from './module.ts';
 import { loadGpuJs, loadedGpuJs } from './module.ts';
 import { createWebGpuGpuJsEngine } from './webgpu.ts';
 
-export type { AverageBuffers, AveragePlan, AverageTensorPlan } from './average.ts';
+export type { AverageBuffers, AveragePlan, AverageRequest, AverageTensorPlan } from './average.ts';
 export { planAverage } from './average.ts';
 export type { GivenMasks, GpuJsArray, GpuJsEngine, GpuJsMode } from './engine.ts';
 export { createHostEngine } from './host.ts';

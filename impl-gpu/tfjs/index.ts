@@ -32,7 +32,7 @@ export type { TensorflowLane } from '../tensorflow/installation.ts';
 export type { WebGpuInUse } from './webgpuBackend.ts';
 export type { LrdOptions } from './optimizer.ts';
 export type { NamedTensor } from './savedForm.ts';
-export { loadGpuJs } from '../gpujs/index.ts';
+export { loadGpuJs } from './gpuJsExtension.ts';
 export { ringBytes } from './steppers/average.ts';
 export type { GradientOptions } from './gradients.ts';
 export type { TrainedKeepProbability } from './trainedKeepProbability.ts';

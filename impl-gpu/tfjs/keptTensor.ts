@@ -1,8 +1,9 @@
 import * as tf from '@tensorflow/tfjs';
+import { THRESHOLD } from '../../spec/stream.ts';
 import type { Position } from '../random.ts';
-import { drawKept, keyOf } from '../random.ts';
-import { TYPES, tensorflow } from './bridges/tensorflow.ts';
-import { MaskSource } from './steppers/tensorflowMasks.ts';
+import { drawKept } from '../random.ts';
+import { isFused } from './bridges/version.ts';
+import { extension } from './steppers/extensions.ts';
 
 /**
  * Bernoulli draws of a variable as a bool tensor of its shape: true where the element's 16-bit half is below `threshold`. Drawn by
@@ -11,18 +12,13 @@ import { MaskSource } from './steppers/tensorflowMasks.ts';
 export function keptTensor(
   position: Position,
   base: number,
-  { shape, size }: Pick<tf.Tensor, 'shape' | 'size'>,
+  like: Pick<tf.Tensor, 'shape' | 'size'>,
   threshold: number,
 ): tf.Tensor {
-  if (tf.getBackend() !== 'tensorflow' || size === 0 || threshold > 0xffff) {
-    return tf.tensor(drawKept(position, base, size, threshold), shape, 'bool');
+  const { shape, size } = like;
+  if (tf.getBackend() === 'tensorflow' && size > 0 && threshold < THRESHOLD.scale && isFused()) {
+    const drawn = extension('tensorflow')?.keptTensor(position, base, like, threshold);
+    if (drawn !== undefined) return drawn;
   }
-  const below = tensorflow();
-  const bool = [below.attribute.type('T', TYPES.bool)];
-  const { seed, stream, step } = position;
-  let kept: tf.Tensor | undefined;
-  new MaskSource(below).each({ key: keyOf(seed), stream, step }, [{ base, size, shape, threshold }], (_, mask) => {
-    kept = below.adopt(shape, 'bool', below.run('Identity', bool, mask));
-  });
-  return kept as tf.Tensor;
+  return tf.tensor(drawKept(position, base, size, threshold), shape, 'bool');
 }

@@ -1,7 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { KEEP_PROBABILITY } from '../../spec/rules.ts';
 import type { RuleName } from '../../spec/rules.ts';
-import { requireGpuJs } from '../gpujs/index.ts';
 import type { Seed } from '../random.ts';
 import { parseSeed, randomSeed } from '../random.ts';
 import { sizeOf } from '../shape.ts';
@@ -18,7 +17,7 @@ import type { GroupHyper, SparsePattern, StepMemory } from './step.ts';
 import { takeStep } from './step.ts';
 import { checkRing } from './steppers/average.ts';
 import type { EngineName } from './steppers/choose.ts';
-import { ENGINES, createStepper } from './steppers/choose.ts';
+import { ENGINES, createStepper, requireGpuJs } from './steppers/choose.ts';
 import type { Stepper } from './steppers/stepper.ts';
 import { resolveTrained } from './trainedKeepProbability.ts';
 import type { ResolvedTrained, TrainedKeepProbability } from './trainedKeepProbability.ts';

@@ -4,7 +4,6 @@ import { RULES } from '../../spec/rules.ts';
 import type { RuleName } from '../../spec/rules.ts';
 import { THRESHOLD } from '../../spec/stream.ts';
 import { planStep, thresholdOf } from '../engines/plan.ts';
-import { planAverage } from '../gpujs/index.ts';
 import { keyOf } from '../random.ts';
 import { sizeOf } from '../shape.ts';
 import type { HyperValues } from '../validate.ts';
@@ -161,7 +160,6 @@ export function takeStep(
     })),
   };
   const plan = rule === 'sgdm-avg' ? undefined : planStep({ rule, ...request });
-  const average = plan === undefined && settings.stepsAverage ? planAverage(request) : undefined;
   tf.tidy(() => {
     const raw = slots.map(({ name, base }): GradientEntry | null => {
       const gradient = entries.get(name) ?? null;
@@ -180,8 +178,8 @@ export function takeStep(
       const { variable } = entry;
       return { variable, gradient: gradients[index] as tf.Tensor, state, base, count: count + 1, ...planned[index] };
     });
-    if (average !== undefined) {
-      settings.stepper().average?.(average, stepped);
+    if (plan === undefined && settings.stepsAverage) {
+      settings.stepper().average?.(request, stepped);
     } else if (plan === undefined) {
       const present = stepped.filter((entry) => entry !== null);
       averageStep(

@@ -10,6 +10,7 @@ import type { LoadedTensorflow } from '../tensorflow/load.ts';
 export async function useTensorflow(lane: TensorflowLane = 'node'): Promise<LoadedTensorflow> {
   // Imported only now: in browsers there is nothing that it could import.
   const { loadTensorflow } = await import('../tensorflow/load.ts');
+  const { extendByTensorflow } = await import('./tensorflowExtension.ts');
   const loaded = loadTensorflow(lane);
   if (lane === 'node-gpu' && !loaded.gpu) {
     throw new UnsupportedError(
@@ -17,5 +18,6 @@ export async function useTensorflow(lane: TensorflowLane = 'node'): Promise<Load
     );
   }
   if (!(await tf.setBackend('tensorflow'))) throw new Error('the tensorflow backend of tfjs did not start');
+  extendByTensorflow();
   return loaded;
 }

@@ -1,6 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
+import type * as webgpu from '@tensorflow/tfjs-backend-webgpu';
 import type { AdapterDescription, AdapterKind } from '../device/gpu.ts';
 import { openGpu, standIns } from '../device/gpu.ts';
+import { UnsupportedError } from '../validate.ts';
 
 /** What `useWebGpu` started. */
 export interface WebGpuInUse {
@@ -25,6 +27,21 @@ function provideNavigator(adapter: GPUAdapter): void {
 }
 
 /**
+ * Imported only when a device is open: at load it looks for the globals that opening one puts in place. Within `try`, so that bundlers
+ * take the optional peer for what it is where it is not installed.
+ */
+async function importBackend(): Promise<typeof webgpu> {
+  try {
+    return await import('@tensorflow/tfjs-backend-webgpu');
+  } catch (error) {
+    throw new UnsupportedError(
+      `@tensorflow/tfjs-backend-webgpu does not load: install it in the version of @tensorflow/tfjs, ${tf.version_core}`,
+      { cause: error },
+    );
+  }
+}
+
+/**
  * Makes WebGPU tfjs's backend, in browsers and in Node, on a device that the engines (and gpu.js) share. `kind` asks for a
  * `hardware` or `software` adapter; `auto` takes the best. Throws when there is none: tfjs itself would go on with its cpu
  * backend without a word. A second call returns the device of the first, if it is of that kind.
@@ -34,8 +51,7 @@ export async function useWebGpu(kind: AdapterKind = 'auto'): Promise<WebGpuInUse
   if (inUse === undefined || !fits) {
     const { device, adapter, description } = await openGpu(kind);
     provideNavigator(adapter);
-    // Imported only now: at load it looks for the globals that opening a device puts in place.
-    const { WebGPUBackend } = await import('@tensorflow/tfjs-backend-webgpu');
+    const { WebGPUBackend } = await importBackend();
     if (tf.findBackendFactory('webgpu') !== null) tf.removeBackend('webgpu');
     tf.registerBackend('webgpu', () => new WebGPUBackend(device, adapter.info), 3);
     inUse = { device, adapter: description };

@@ -1,8 +1,9 @@
+import { UnsupportedError } from '../../validate.ts';
+import { TFJS_VERSION, isFused, warnOfTfjsVersion } from '../bridges/version.ts';
 import { cpuStepper } from './cpu.ts';
-import { gpuJsStepper } from './gpujs.ts';
+import { extension } from './extensions.ts';
 import { hostStepper } from './host.ts';
 import type { Stepper } from './stepper.ts';
-import { tensorflowStepper } from './tensorflow.ts';
 import { wasmStepper } from './wasm.ts';
 import { webGpuStepper } from './webgpu.ts';
 
@@ -10,9 +11,28 @@ import { webGpuStepper } from './webgpu.ts';
 export const ENGINES = ['fused', 'gpujs'] as const;
 export type EngineName = (typeof ENGINES)[number];
 
-/** The stepper for a backend of tfjs, by its name there. */
+/** Throws `UnsupportedError` unless gpu.js has been loaded. */
+export function requireGpuJs(): (backend: string) => Stepper {
+  const gpujs = extension('gpujs');
+  if (gpujs === undefined) throw new UnsupportedError('gpu.js must be loaded before it is used: await loadGpuJs()');
+  return gpujs.stepper;
+}
+
+/**
+ * The stepper for a backend of tfjs, by its name there. Where the fused engines do not know the backend's memory, or this version of
+ * tfjs, the engine for arrays steps what it reads and writes back.
+ */
 export function createStepper(backend: string, engine: EngineName): Stepper {
-  if (engine === 'gpujs') return gpuJsStepper(backend);
+  if (engine === 'gpujs') return requireGpuJs()(backend);
+  if (!isFused()) {
+    if (backend === 'webgpu' && typeof OffscreenCanvas === 'undefined') {
+      throw new UnsupportedError(
+        `the webgpu backend can only be stepped here with @tensorflow/tfjs ${TFJS_VERSION}: others would be read, which it cannot do at once`,
+      );
+    }
+    warnOfTfjsVersion();
+    return hostStepper();
+  }
   switch (backend) {
     case 'wasm':
       return wasmStepper();
@@ -21,7 +41,7 @@ export function createStepper(backend: string, engine: EngineName): Stepper {
     case 'webgpu':
       return webGpuStepper();
     case 'tensorflow':
-      return tensorflowStepper();
+      return extension('tensorflow')?.stepper() ?? hostStepper();
     default:
       return hostStepper();
   }

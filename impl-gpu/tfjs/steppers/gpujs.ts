@@ -1,7 +1,7 @@
 import type * as tf from '@tensorflow/tfjs';
 import type { TensorBuffers } from '../../engines/engine.ts';
 import type { GpuJsArray, GpuJsEngine } from '../../gpujs/index.ts';
-import { createHostEngine, createWebGpuGpuJsEngine, requireGpuJs } from '../../gpujs/index.ts';
+import { createHostEngine, createWebGpuGpuJsEngine, planAverage, requireGpuJs } from '../../gpujs/index.ts';
 import { bringHome } from '../bridges/residence.ts';
 import { webGpuStorage } from '../bridges/webgpu.ts';
 import { hostStepper } from './host.ts';
@@ -30,9 +30,9 @@ function overHost(engine: GpuJsEngine<Float32Array>): Stepper {
     );
   const stepper = hostStepper({
     step: (plan, tensors) => engine.step(plan, wrapAll(tensors)),
-    average: (plan, tensors) =>
+    average: (request, tensors) =>
       engine.stepAverage(
-        plan,
+        planAverage(request),
         wrapAll(tensors).map((tensor) => (tensor === null ? null : withRing(tensor))),
       ),
   });
@@ -87,13 +87,15 @@ function onDevice(): Stepper {
   };
   return {
     step: (plan, entries) => run(entries, (buffers) => engine.step(plan, buffers)),
-    average: (plan, entries) =>
+    average: (request, entries) => {
+      const plan = planAverage(request);
       run(entries, (buffers) =>
         engine.stepAverage(
           plan,
           buffers.map((tensor) => (tensor === null ? null : withRing(tensor))),
         ),
-      ),
+      );
+    },
     dispose: () => {
       for (const [variable, { data }] of homes) if (!variable.isDisposed) storage.expel(variable, data);
       storage.flush();

@@ -1,13 +1,13 @@
 import * as tf from '@tensorflow/tfjs';
 import { createArrayEngine } from '../../engines/arrays.ts';
 import type { Engine, TensorBuffers } from '../../engines/engine.ts';
-import type { AveragePlan } from '../../gpujs/index.ts';
+import type { AverageRequest } from '../../gpujs/index.ts';
 import type { StepEntry, Stepper } from './stepper.ts';
 
 /** An engine on arrays, and what else it steps. */
 interface HostEngine extends Engine<Float32Array> {
   /** For `sgdm-avg`; the state is the `ring`. */
-  average?(plan: AveragePlan, tensors: readonly (TensorBuffers<Float32Array> | null)[]): void;
+  average?(request: AverageRequest, tensors: readonly (TensorBuffers<Float32Array> | null)[]): void;
 }
 
 /**
@@ -46,7 +46,7 @@ export function hostStepper(engine: HostEngine = createArrayEngine()): Stepper {
   };
   return {
     step: (plan, entries) => onHost(entries, (buffers) => engine.step(plan, buffers)),
-    average: (plan, entries) => onHost(entries, (buffers) => engine.average?.(plan, buffers)),
+    average: (request, entries) => onHost(entries, (buffers) => engine.average?.(request, buffers)),
     dispose: () => undefined,
   };
 }

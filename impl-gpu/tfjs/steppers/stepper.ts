@@ -1,6 +1,6 @@
 import type * as tf from '@tensorflow/tfjs';
 import type { StepPlan } from '../../engines/engine.ts';
-import type { AveragePlan } from '../../gpujs/index.ts';
+import type { AverageRequest } from '../../gpujs/index.ts';
 
 /** What one variable brings to a step. */
 export interface StepEntry {
@@ -18,7 +18,7 @@ export interface Stepper {
   /** @param extent - elements of the whole layout, variables that stand still included */
   step(plan: StepPlan, entries: readonly (StepEntry | null)[], extent: number): void;
   /** The step of `sgdm-avg`, where kernels run it; its state is the `ring`. */
-  average?(plan: AveragePlan, entries: readonly (StepEntry | null)[]): void;
+  average?(request: AverageRequest, entries: readonly (StepEntry | null)[]): void;
   /** Frees what the stepper holds; the variables stay usable. */
   dispose(): void;
 }
