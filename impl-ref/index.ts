@@ -1,4 +1,15 @@
 /** The float64 reference of Learning Rate Dropout. Reads like the paper; fast it is not. */
+export { agreementMask, cautious, meanFactor } from './family/cautious.ts';
+export type { CautiousInput } from './family/cautious.ts';
+export { cosine, magma, nextAlignment, ownMoment } from './family/magma.ts';
+export type { MagmaInput } from './family/magma.ts';
+export { maskedUpdate } from './family/maskedUpdate.ts';
+export type { MaskedUpdate } from './family/maskedUpdate.ts';
+export { resolveMask } from './family/resolveMask.ts';
+export type { Mask, MaskRequest } from './family/resolveMask.ts';
+export { inverseFactor, skipUpdate } from './family/skipUpdate.ts';
+export type { SkipUpdateInput } from './family/skipUpdate.ts';
+export { tensorMask } from './family/tensorMask.ts';
 export { learningRateDropout } from './learningRateDropout.ts';
 export type { Algorithm1Input, Algorithm1Output } from './learningRateDropout.ts';
 export { effectiveKeepProbability, keepThreshold, streamMask } from './masks.ts';

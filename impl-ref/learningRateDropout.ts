@@ -23,6 +23,8 @@ export interface Algorithm1Output {
   readonly slots: Slots;
   /** What the learning rate multiplies, decoupled decay included. */
   readonly deltaW: Float64Array;
+  /** d_t as it came in. */
+  readonly mask: Uint8Array;
 }
 
 /**
@@ -42,5 +44,5 @@ export function learningRateDropout(input: Algorithm1Input): Algorithm1Output {
   for (let i = 0; i < next.length; i++) {
     if (mask[i] === 1) next[i] = (values[i] as number) - alpha * (deltaW[i] as number);
   }
-  return { values: next, slots, deltaW };
+  return { values: next, slots, deltaW, mask };
 }

@@ -1,10 +1,19 @@
 import { KEEP_PROBABILITY, RULES } from '../spec/rules.ts';
 import type { RuleName } from '../spec/rules.ts';
+import { MASK_STATE } from '../spec/family.ts';
 import { elementwise } from './elementwise.ts';
+import { agreementMask, meanFactor } from './family/cautious.ts';
+import { nextAlignment, ownMoment } from './family/magma.ts';
+import { maskedUpdate } from './family/maskedUpdate.ts';
+import { resolveMask } from './family/resolveMask.ts';
+import type { Mask, MaskRequest } from './family/resolveMask.ts';
+import { inverseFactor } from './family/skipUpdate.ts';
+import { tensorMask } from './family/tensorMask.ts';
 import { learningRateDropout } from './learningRateDropout.ts';
+import type { Algorithm1Input, Algorithm1Output } from './learningRateDropout.ts';
 import { streamMask } from './masks.ts';
 import { BASE_RULES } from './rules/index.ts';
-import type { BaseRule, Slots } from './rules/rule.ts';
+import type { BaseRule, Direction, Slots } from './rules/rule.ts';
 import { parseSeed } from './seed.ts';
 import type { SeedLike } from './seed.ts';
 import { layout } from './stream.ts';
@@ -45,6 +54,8 @@ export interface OptimizerOptions {
   readonly hyper?: ScheduledHyper;
   /** p, in [2^-16, 1]; null: the base rule without learning rate dropout. Default .5, the paper's. */
   readonly keepProbability?: Scheduled<number> | null;
+  /** Another cell of the family than LRD's, by kind and options: `{ kind: 'magma', temperature: 2 }`. Default `{ kind: 'lrd' }`. */
+  readonly mask?: MaskRequest;
   /** Needed as soon as some parameter can be dropped: the reference has no hidden randomness. */
   readonly masks?: Masks;
   /** Applied in the order of their stages, and of this list within a stage. */
@@ -97,6 +108,8 @@ export interface StepReport {
   readonly deltaW: readonly Gradient[];
   /** 1 kept, 0 dropped; all 1 where nothing can be dropped. */
   readonly masks: readonly (Uint8Array | null)[];
+  /** What each tensor's kept step was multiplied by; null for a tensor without a gradient. 1 under LRD. */
+  readonly factors: readonly (number | null)[];
   readonly learningRates: readonly number[];
   /** As asked for; `effectiveKeepProbability` tells what holds. 1 for excluded tensors and without learning rate dropout. */
   readonly keepProbabilities: readonly number[];
@@ -142,6 +155,12 @@ function coupledL2(gradient: Gradient, values: Float64Array, weightDecay: number
 
 const allKept = (size: number): Uint8Array => new Uint8Array(size).fill(1);
 
+/** The rule's own first moment by its slot's name, where it has one. */
+function firstMomentOf(rule: RuleName, hyper: Readonly<Record<string, HyperValue>>): string | undefined {
+  if (rule === 'sgdm') return hyper['momentum'] === 0 ? undefined : 'buf';
+  return rule === 'sgdm-avg' || rule === 'rmsprop' ? undefined : 'm';
+}
+
 /** Line 10 of Algorithm 1 from the caller's mask, checked. */
 function givenMask(mask: ArrayLike<number>, name: string, size: number): Uint8Array {
   checkLength(`the mask of ${name}`, mask.length, size);
@@ -151,6 +170,48 @@ function givenMask(mask: ArrayLike<number>, name: string, size: number): Uint8Ar
     }
   }
   return Uint8Array.from(mask);
+}
+
+interface FamilyInput extends Omit<Algorithm1Input, 'mask'> {
+  /** Gradients that the tensor has had, this one included. */
+  readonly count: number;
+  /** The slot of the rule's own first moment, where it has one. */
+  readonly moment: string | undefined;
+}
+
+/** One tensor's step in another cell of the family than LRD's: direction from dense moments, then draw, factor and masked update. */
+function stepFamily(
+  mask: Mask,
+  input: FamilyInput,
+  keepProbability: number,
+  restrict: (bits: Uint8Array) => Uint8Array,
+  draw: () => Uint8Array,
+): Algorithm1Output & { readonly factor: number } {
+  const { values, gradient, learningRate, decoupledDecay } = input;
+  const { deltaW, slots } = input.direction(gradient, input.slots);
+  const bits = mask.draw === 'agreement' ? agreementMask(deltaW, gradient) : draw();
+  let factor = 1;
+  let next = slots;
+  if (mask.factor === 'inverse') factor = inverseFactor(keepProbability);
+  if (mask.factor === 'mean') factor = meanFactor(bits, mask);
+  if (mask.factor === 'alignment') {
+    const moment = mask.moment === 'own' ? undefined : input.moment;
+    if (moment === undefined) {
+      next = { ...next, [MASK_STATE.moment]: ownMoment(input.slots[MASK_STATE.moment], gradient, mask.momentDecay) };
+    }
+    const m = (mask.momentTime === 'after' ? next : input.slots)[moment ?? MASK_STATE.moment];
+    const previous = input.count === 1 ? undefined : input.slots[MASK_STATE.alignment]?.[0];
+    factor = nextAlignment(previous, m ?? new Float64Array(gradient.length), gradient, mask);
+    next = { ...next, [MASK_STATE.alignment]: Float64Array.of(factor) };
+  }
+  const kept = restrict(bits);
+  return {
+    values: maskedUpdate({ values, deltaW, mask: kept, factor, learningRate, decoupledDecay, decay: mask.decay }),
+    slots: next,
+    deltaW: decoupledDecay === 0 ? deltaW : elementwise((d, w) => d + decoupledDecay * w, deltaW, values),
+    mask: kept,
+    factor,
+  };
 }
 
 /**
@@ -173,6 +234,18 @@ export function createOptimizer(parameters: readonly Parameter[], options: Optim
   });
   const bases = layout(sizes);
   const key = masks?.kind === 'stream' ? parseSeed(masks.seed) : undefined;
+  const family = resolveMask(options.mask ?? { kind: 'lrd' });
+  if (family.draw === 'agreement') {
+    const given = [options.keepProbability, ...parameters.map((parameter) => parameter.keepProbability)].find(
+      (p) => p !== undefined && p !== null,
+    );
+    if (given !== undefined) {
+      throw new RangeError(`keepProbability must be left out with mask.kind ${family.kind}, got ${String(given)}`);
+    }
+    if (masks?.kind === 'given') {
+      throw new RangeError(`masks must not be given with mask.kind ${family.kind}: the signs decide`);
+    }
+  }
   const { transformations = [], updateMasks = [] } = options;
   const inStage = (stage: Stage): readonly GradientTransformation[] => transformations.filter((t) => t.stage === stage);
   checkDistinct([...transformations, ...updateMasks].map(({ name }) => name));
@@ -186,7 +259,8 @@ export function createOptimizer(parameters: readonly Parameter[], options: Optim
 
   const keepProbabilityAt = (parameter: Parameter, step: number, override: number | undefined): number => {
     const own = parameter.keepProbability;
-    const shared = options.keepProbability === undefined ? KEEP_PROBABILITY.default : options.keepProbability;
+    const preset = family.draw === 'agreement' ? 1 : KEEP_PROBABILITY.default;
+    const shared = options.keepProbability === undefined ? preset : options.keepProbability;
     let p = 1;
     if (own !== undefined) p = at(own, step);
     else if (override !== undefined) p = override;
@@ -199,14 +273,22 @@ export function createOptimizer(parameters: readonly Parameter[], options: Optim
     const { name, excluded } = parameters[k] as Parameter;
     const size = sizes[k] as number;
     if (excluded === true || options.keepProbability === null) return allKept(size);
-    if (masks?.kind === 'given') return givenMask(masks.mask(step, k), name, size);
+    if (masks?.kind === 'given') {
+      const bits = givenMask(masks.mask(step, k), name, size);
+      if (family.granularity === 'tensor' && bits.some((bit) => bit !== bits[0])) {
+        throw new RangeError(`the mask of ${name} must be all 0 or all 1 with granularity tensor, got both`);
+      }
+      return bits;
+    }
     if (key === undefined) {
       if (p === 1) return allKept(size);
       throw new RangeError(
         `masks must be a stream or given where keepProbability is below 1, got none with keepProbability ${p}`,
       );
     }
-    return streamMask({ key, step, stream: 'mask', base: bases[k] as number }, size, p);
+    const base = bases[k] as number;
+    if (family.granularity === 'tensor') return new Uint8Array(size).fill(tensorMask({ key, step, base }, p));
+    return streamMask({ key, step, stream: 'mask', base }, size, p);
   };
 
   return {
@@ -214,7 +296,10 @@ export function createOptimizer(parameters: readonly Parameter[], options: Optim
       if (!Number.isInteger(firstStep) || firstStep < 1 || firstStep >= 2 ** 32) {
         throw new RangeError(`firstStep must be a whole number in [1, 2^32), got ${firstStep}`);
       }
-      const names: readonly string[] = RULES[rule].state;
+      const names: readonly string[] = [
+        ...RULES[rule].state,
+        ...(family.factor === 'alignment' ? Object.values(MASK_STATE) : []),
+      ];
       for (const name of Object.keys(state ?? {})) {
         if (!names.includes(name)) throw new RangeError(`state must have only ${names.join(', ')}, got ${name}`);
       }
@@ -227,7 +312,8 @@ export function createOptimizer(parameters: readonly Parameter[], options: Optim
             Object.entries(state ?? {}).map(([slot, tensors]) => {
               const given = tensors[k];
               if (given === undefined) throw new RangeError(`state.${slot} must have an entry for ${name}, got none`);
-              if (slot !== 'ring') checkLength(`state.${slot} of ${name}`, given.length, sizes[k] as number);
+              const size = slot === MASK_STATE.alignment ? 1 : (sizes[k] as number);
+              if (slot !== 'ring') checkLength(`state.${slot} of ${name}`, given.length, size);
               return [slot, Float64Array.from(given)];
             }),
           ),
@@ -284,29 +370,42 @@ export function createOptimizer(parameters: readonly Parameter[], options: Optim
       });
       const deltaW: Gradient[] = [];
       const drawn: (Uint8Array | null)[] = [];
+      const factors: (number | null)[] = [];
       const tensors = state.tensors.map((tensor, k): TensorState => {
         const gradient = gradients[k] as Gradient;
         if (gradient === null) {
           deltaW.push(null);
           drawn.push(null);
+          factors.push(null);
           return tensor;
         }
         const resolved = hyper[k] as { learningRate: number; weightDecay: number };
         const count = tensor.count + 1;
-        const own = draw(step, k, keepProbabilities[k] as number);
-        const others = (parameters[k] as Parameter).excluded === true ? [] : updateDraws.map((mask) => mask(k));
-        const mask = own.map((bit, i) => (others.every((other) => other[i] === 1) ? bit : 0));
-        const output = learningRateDropout({
+        const { excluded } = parameters[k] as Parameter;
+        const direction = (g: Float64Array, slots: Slots): Direction =>
+          (BASE_RULES[rule] as BaseRule<RuleName>)(g, slots, count, resolved);
+        const input = {
           values: tensor.values,
           gradient,
           slots: tensor.slots,
           learningRate: resolved.learningRate,
-          direction: (g, slots) => (BASE_RULES[rule] as BaseRule<RuleName>)(g, slots, count, resolved),
+          direction,
           decoupledDecay: RULES[rule].decay === 'decoupled' ? resolved.weightDecay : 0,
-          mask,
-        });
+        };
+        const p = keepProbabilities[k] as number;
+        const others = excluded === true ? [] : updateDraws.map((mask) => mask(k));
+        const withOthers = (bits: Uint8Array): Uint8Array =>
+          bits.map((bit, i) => (others.every((other) => other[i] === 1) ? bit : 0));
+        const plain = excluded === true || options.keepProbability === null;
+        const output =
+          plain || (family.draw === 'bernoulli' && family.factor === 'one' && family.decay === 'scaled')
+            ? { ...learningRateDropout({ ...input, mask: withOthers(draw(step, k, p)) }), factor: 1 }
+            : stepFamily(family, { ...input, count, moment: firstMomentOf(rule, resolved) }, p, withOthers, () =>
+                draw(step, k, p),
+              );
         deltaW.push(output.deltaW);
-        drawn.push(mask);
+        drawn.push(output.mask);
+        factors.push(output.factor);
         return { values: output.values, count, slots: output.slots };
       });
       return {
@@ -316,6 +415,7 @@ export function createOptimizer(parameters: readonly Parameter[], options: Optim
           gradients,
           deltaW,
           masks: drawn,
+          factors,
           learningRates: hyper.map((h) => h['learningRate'] as number),
           keepProbabilities,
         },

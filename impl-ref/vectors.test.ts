@@ -19,7 +19,7 @@ import { readVectors, vectorsFolder } from './testing/vectors.ts';
 import { resolveHyper } from './validate.ts';
 
 const test = suite('impl-ref/vectors');
-const FILES = ['masks.json', 'draws.json', 'trajectories.json', 'errors.json', 'authors-2019.json'];
+const FILES = ['masks.json', 'draws.json', 'trajectories.json', 'family.json', 'errors.json', 'authors-2019.json'];
 
 interface Vector {
   readonly id: string;
@@ -119,9 +119,13 @@ function compare(got: readonly number[] | undefined, expected: readonly number[]
   });
 }
 
-for (const { id, requirements, case: example, steps } of (readVectors('trajectories.json') as { vectors: Vector[] })
-  .vectors) {
-  const title = `[${requirements.join('] [')}] trajectory ${id}: ${example.rule} ${JSON.stringify(example.hyper)}`;
+const vectorsOf = (file: string): Vector[] => (readVectors(file) as { vectors: Vector[] }).vectors;
+for (const { id, requirements, case: example, steps } of [
+  ...vectorsOf('trajectories.json'),
+  ...vectorsOf('family.json'),
+]) {
+  const mask = example.mask === undefined ? '' : `, ${JSON.stringify(example.mask)}`;
+  const title = `[${requirements.join('] [')}] trajectory ${id}: ${example.rule} ${JSON.stringify(example.hyper)}${mask}`;
   test(title, () => {
     const answer = runCase(example);
     assert.is(answer.length, steps.length);

@@ -1,3 +1,5 @@
+import type { MaskKind, MaskOption } from './family.ts';
+import { MASK_KINDS, MASK_OPTIONS } from './family.ts';
 import { OPEN_POINTS } from './openPoints.ts';
 import type { Requirement } from './requirements.ts';
 import { REQUIREMENTS } from './requirements.ts';
@@ -14,6 +16,7 @@ const AREAS: Readonly<Record<string, string>> = {
   STREAM: 'The mask stream and other draws',
   RULE: 'Base rules',
   STATE: 'State, groups, changes',
+  FAM: 'The family: SkipUpdate, Magma, Cautious',
   NUM: 'Long runs',
   PROTO: 'The conformance protocol',
   ERROR: 'Errors',
@@ -71,6 +74,30 @@ function ruleTable(): string {
   ].join('\n');
 }
 
+function familyTables(): string {
+  const kinds = Object.entries<MaskKind>(MASK_KINDS).map(
+    ([name, { title, granularity, draw, factor, decay, source }]) =>
+      `| \`${name}\` | ${title} | ${granularity} | ${draw} | ${factor} | \`${decay}\` | ${source} |`,
+  );
+  const options = Object.entries<MaskOption>(MASK_OPTIONS).map(
+    ([name, { parameter, factors, sources }]) =>
+      `| \`${name}\` | ${factors?.join(', ') ?? 'every'} | ${name === 'decay' ? `by kind, ${parameter.text}` : valueText(parameter)} | ${sources} |`,
+  );
+  return [
+    'A masked update is granularity x draw x factor. `granularity` and `factor` may be set beside a kind, where that cell makes sense:',
+    'an element-wise Bernoulli mask with 1/p (`lrd` with `factor: inverse`) is what tells masking from a smaller step.',
+    '',
+    '| Kind | | Granularity | Draw | Factor | Decoupled decay | Source |',
+    '| --- | --- | --- | --- | --- | --- | --- |',
+    ...kinds,
+    '',
+    '| Option | With factor | Default and range | Where sources differ |',
+    '| --- | --- | --- | --- |',
+    ...options,
+    '',
+  ].join('\n');
+}
+
 function equationTable(evidence: Evidence): string {
   const rows = REQUIREMENTS.filter(({ equation }) => equation !== undefined).map(
     ({ id, equation, reference }) =>
@@ -115,6 +142,9 @@ export function renderSpecification(evidence: Evidence): string {
     '## Hyper-parameters',
     '',
     ruleTable(),
+    '## The family',
+    '',
+    familyTables(),
     '## Open points of the papers',
     '',
     '| | Open or wrong | Decided by |',

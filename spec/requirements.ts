@@ -5,7 +5,18 @@
 
 /** What a checker needs of an implementation to judge a requirement; the words of the conformance protocol. */
 export type Capability =
-  'masks:stream' | 'masks:given' | 'masks:own' | 'state' | 'resume' | 'base' | 'schedule' | 'groups' | 'null-gradient';
+  | 'masks:stream'
+  | 'masks:given'
+  | 'masks:own'
+  | 'state'
+  | 'resume'
+  | 'base'
+  | 'schedule'
+  | 'groups'
+  | 'null-gradient'
+  | 'kinds:skip-update'
+  | 'kinds:magma'
+  | 'kinds:cautious';
 
 /** How near an answer must come. */
 export type Tolerance =
@@ -1334,6 +1345,218 @@ const protocol: readonly Requirement[] = [
   },
 ];
 
+/** SkipUpdate, Magma and Cautious: the other cells of granularity x draw x factor. */
+const family: readonly Requirement[] = [
+  {
+    id: 'LRD-FAM-001',
+    level: 'MUST',
+    binds: 'implementation',
+    statement:
+      'A masked update is a selection: a kept coordinate moves by alpha s deltaW with one factor s a tensor, a dropped one keeps its bits.',
+    latex:
+      '\\theta_i \\leftarrow \\begin{cases} \\theta_i - \\alpha\\, s\\, \\Delta W_i, & d_i = 1 \\\\ \\theta_i, & d_i = 0 \\end{cases}',
+    locus: 'this specification; arXiv 2602.15322, Algorithm 1; arXiv 2411.16085, Algorithm 1; TNNLS 2022, Algorithm 1',
+    domain: 'every kind of mask; with `decay: plain` a dropped coordinate still decays',
+    tolerance: float64,
+    capability: [],
+    reference: 'impl-ref/family/maskedUpdate.ts#maskedUpdate',
+  },
+  {
+    id: 'LRD-FAM-002',
+    level: 'MUST',
+    binds: 'implementation',
+    statement: 'Moments, step count and bias correction see neither mask nor factor: they are those of the base rule.',
+    locus: 'arXiv 2602.15322, Algorithm 1: "dense" moments; arXiv 2411.16085, Algorithm 1',
+    domain: 'every kind of mask and every rule with state',
+    tolerance: exact,
+    capability: ['state'],
+    reference: 'impl-ref/optimizer.ts#createOptimizer',
+  },
+  {
+    id: 'LRD-FAM-003',
+    level: 'MUST',
+    binds: 'implementation',
+    statement:
+      "A tensor is kept iff one half is below T: in stream 9, the half at the index of the tensor's first element. One draw a tensor and step, independent of all other draws.",
+    latex: 'z^{(b)} = [\\mathrm{half}_9(\\mathrm{base}_b) < T], \\qquad P(z^{(b)} = 1) = T / 2^{16}',
+    locus: "arXiv 2602.15322, Algorithm 1: one Bernoulli draw a block and step; the stream is this specification's",
+    domain: `granularity tensor, ${anyP}; p = 1 draws nothing`,
+    tolerance: exact,
+    capability: ['masks:stream', 'kinds:skip-update'],
+    reference: 'impl-ref/family/tensorMask.ts#tensorMask',
+    decision:
+      'A block is a tensor: the paper says "the natural blocks of the network", and every public implementation takes tensors.',
+  },
+  {
+    id: 'LRD-FAM-004',
+    level: 'MUST',
+    binds: 'implementation',
+    statement: 'SkipUpdate multiplies a kept update by 1/p: by 65536/T, the inverse of the probability that holds.',
+    latex: '\\theta^{(b)} \\leftarrow \\theta^{(b)} - \\tfrac{1}{p}\\, z^{(b)} \\Delta^{(b)}',
+    locus: 'arXiv 2602.15322, Algorithm 1 (SkipUpdate)',
+    domain: anyP,
+    tolerance: float64,
+    capability: ['kinds:skip-update'],
+    reference: 'impl-ref/family/skipUpdate.ts#skipUpdate',
+    decision: 'With T the factor makes the step exactly unbiased; 1/p itself differs from it by less than 2^-17 / p.',
+  },
+  {
+    id: 'LRD-FAM-005',
+    level: 'MUST',
+    binds: 'analysis',
+    statement:
+      'SkipUpdate is unbiased, and on a quadratic its expected loss exceeds that of the whole step by a penalty on the curvature within blocks.',
+    latex:
+      'E f(\\theta - \\tfrac{1}{p} z \\circ \\Delta) = f(\\theta - \\Delta) + \\frac{1-p}{2p} \\sum_b \\Delta_b^\\top H_{bb} \\Delta_b',
+    locus: 'arXiv 2602.15322, Proposition 1 (there to second order)',
+    domain: 'quadratic loss, exact expectation over masks',
+    tolerance: { class: 'interval', derivation: 'sum over all 2^B masks, relative 1e-12' },
+    capability: [],
+    reference: 'impl-ref/family/skipUpdate.ts#skipUpdate',
+  },
+  {
+    id: 'LRD-FAM-006',
+    level: 'MUST',
+    binds: 'analysis',
+    statement:
+      'LRD has no 1/p: its expected step is p deltaW, and on a quadratic its expected loss exceeds that of the step by p deltaW by a penalty on the diagonal of the curvature.',
+    latex: 'E f(\\theta - d \\circ \\Delta) = f(\\theta - p \\Delta) + \\frac{p(1-p)}{2} \\sum_i H_{ii} \\Delta_i^2',
+    locus: 'this specification, after arXiv 2602.15322, Proposition 1',
+    domain: 'quadratic loss, exact expectation over masks',
+    tolerance: { class: 'interval', derivation: 'sum over all 2^n masks, relative 1e-12' },
+    capability: [],
+    reference: 'impl-ref/learningRateDropout.ts#learningRateDropout',
+  },
+  {
+    id: 'LRD-FAM-007',
+    level: 'MUST',
+    binds: 'implementation',
+    statement:
+      "Magma multiplies a kept update by its tensor's alignment: the smoothed sigmoid of the cosine between first moment and gradient over the temperature. There is no 1/p.",
+    latex:
+      '\\tilde s_t = \\sigma\\!\\left(\\frac{\\cos(m^{(b)}, g^{(b)})}{\\tau}\\right), \\quad s_t = \\beta s_{t-1} + (1 - \\beta) \\tilde s_t, \\quad \\theta^{(b)} \\leftarrow \\theta^{(b)} - s_t z^{(b)} \\Delta^{(b)}',
+    locus: 'arXiv 2602.15322, Algorithm 1 (Magma)',
+    domain: 'temperature > 0, smoothing in [0, 1)',
+    tolerance: {
+      class: 'interval',
+      derivation:
+        "the three sums m.g, m.m and g.g may be taken in any order: each is known within gamma_n times the sum of its absolute terms, n the tensor's size and the unit roundoff that of the precision; cosine, sigmoid and smoothing are then composed as intervals",
+    },
+    capability: ['kinds:magma'],
+    reference: 'impl-ref/family/magma.ts#magma',
+    decision:
+      "Where the cosine's vectors come from and what a zero vector gives are options (`moment`, `momentTime`, `cosineEpsilon`): public implementations differ. g is the gradient that the moments see, coupled L2 included.",
+  },
+  {
+    id: 'LRD-FAM-008',
+    level: 'MUST',
+    binds: 'implementation',
+    statement:
+      'The alignment is smoothed at every step with a gradient, kept or dropped. It is the one number that Magma stores for a tensor.',
+    locus: 'arXiv 2602.15322, Algorithm 1: s_t is computed before z_t',
+    domain: 'state `alignment`, one value a tensor',
+    tolerance: { class: 'interval', derivation: 'as LRD-FAM-007' },
+    capability: ['kinds:magma', 'state'],
+    reference: 'impl-ref/family/magma.ts#magma',
+    decision: 'The first value is not in the paper: option `firstAlignment`, s_0 = 1/2, s_0 = 1, or s_1 = s~_1.',
+  },
+  {
+    id: 'LRD-FAM-009',
+    level: 'MUST',
+    binds: 'implementation',
+    statement:
+      'A base rule without a first moment lends none: Magma then keeps one of its own, mu_t = momentDecay mu_{t-1} + (1 - momentDecay) g_t.',
+    latex: '\\mu_t = \\beta \\mu_{t-1} + (1 - \\beta) g_t, \\quad \\mu_0 = 0',
+    locus: 'arXiv 2602.15322, section on RMSprop; magma-optimizer 0.1.1 keeps one beside every rule',
+    domain: 'rmsprop, sgdm with momentum 0; any rule with `moment: own`',
+    tolerance: float64,
+    capability: ['kinds:magma', 'state'],
+    reference: 'impl-ref/family/magma.ts#magma',
+  },
+  {
+    id: 'LRD-FAM-010',
+    level: 'MUST',
+    binds: 'implementation',
+    statement:
+      'Cautious keeps a coordinate iff its step direction and its gradient have the same sign, neither of them zero. Nothing is drawn.',
+    latex: 'd_i = [\\, u_i g_i > 0 \\,]',
+    locus: 'arXiv 2411.16085, Algorithm 1',
+    domain: 'u the direction deltaW before decoupled decay, g the gradient that the moments see',
+    tolerance: {
+      class: 'interval',
+      derivation:
+        'exact wherever the intervals of u and g decide their signs; either answer where rounding can turn one',
+    },
+    capability: ['kinds:cautious'],
+    reference: 'impl-ref/family/cautious.ts#cautious',
+    decision:
+      "Signs, not the product: u g underflows to 0 for numbers that agree. The sign of an adaptive rule's u is that of its numerator.",
+  },
+  {
+    id: 'LRD-FAM-011',
+    level: 'MUST',
+    binds: 'implementation',
+    statement: 'Cautious multiplies the kept updates of a tensor by the inverse of the share that is kept.',
+    latex: 's = 1 / \\max(\\mathrm{mean}(d), \\epsilon) \\quad \\text{or} \\quad s = n / (\\textstyle\\sum_i d_i + 1)',
+    locus: "arXiv 2411.16085, Algorithm 1 and the authors' C-Optim",
+    domain: 'per tensor; `normalization: mean` with `meanFloor` 1e-3, or `count`',
+    tolerance: float64,
+    capability: ['kinds:cautious'],
+    reference: 'impl-ref/family/cautious.ts#cautious',
+  },
+  {
+    id: 'LRD-FAM-012',
+    level: 'MUST',
+    binds: 'implementation',
+    statement: 'With p = 1 SkipUpdate is the base rule, bit for bit.',
+    locus: 'this specification: T = 65536 gives the factor 1',
+    domain: 'skip-update, and lrd with factor inverse',
+    tolerance: exact,
+    capability: ['kinds:skip-update', 'base'],
+    reference: 'impl-ref/family/skipUpdate.ts#skipUpdate',
+  },
+  {
+    id: 'LRD-FAM-013',
+    level: 'MUST',
+    binds: 'implementation',
+    statement:
+      "An excluded tensor takes the base rule's step: no draw, no factor, no state of the mask. It keeps its place in the stream.",
+    locus: 'arXiv 2602.15322, appendix: embeddings, heads and normalization are left to the plain rule',
+    domain: 'every kind of mask',
+    tolerance: exact,
+    capability: ['groups'],
+    reference: 'impl-ref/optimizer.ts#createOptimizer',
+  },
+  {
+    id: 'LRD-FAM-014',
+    level: 'MUST',
+    binds: 'implementation',
+    statement:
+      'Decoupled decay under a mask is one of three: part of the step (masked and multiplied by s), masked but not multiplied, or neither.',
+    latex:
+      '\\text{scaled: } d\\, s\\,\\alpha(\\Delta W + \\lambda\\theta), \\quad \\text{masked: } d\\,\\alpha(s \\Delta W + \\lambda\\theta), \\quad \\text{plain: } \\alpha(d\\, s \\Delta W + \\lambda\\theta)',
+    locus: 'wrappers of arXiv 2602.15322 (scaled); arXiv 2411.16085, Algorithm 2 (plain)',
+    domain: 'adamw',
+    tolerance: float64,
+    capability: [],
+    reference: 'impl-ref/family/maskedUpdate.ts#maskedUpdate',
+    decision:
+      'Sources differ, so it is the option `decay`: scaled unless asked for Bernoulli masks (LRD-RULE-011 with s = 1), plain for Cautious.',
+  },
+  {
+    id: 'LRD-FAM-015',
+    level: 'MUST',
+    binds: 'implementation',
+    statement:
+      "A mask's option with a kind that has no use for it, a value outside its range, and a keep probability with Cautious are refused as invalid arguments, by name.",
+    locus: 'this specification',
+    domain: 'options of `spec/family.ts`',
+    tolerance: exact,
+    capability: [],
+    reference: 'impl-ref/family/resolveMask.ts#resolveMask',
+  },
+];
+
 /** Every requirement, in the order of the specification. */
 export const REQUIREMENTS: readonly Requirement[] = [
   ...algorithm,
@@ -1342,6 +1565,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
   ...stream,
   ...rules,
   ...state,
+  ...family,
   ...errors,
   ...protocol,
   ...comparators,

@@ -1,4 +1,5 @@
 import type { RuleName } from '../../spec/rules.ts';
+import type { MaskRequest } from '../family/resolveMask.ts';
 import { createOptimizer } from '../optimizer.ts';
 import type { Masks, OptimizerState, Parameter, Scheduled } from '../optimizer.ts';
 import type { HyperValue } from '../validate.ts';
@@ -9,7 +10,9 @@ type PerStep<T> = T | readonly T[];
 export interface VectorCase {
   readonly rule: RuleName;
   readonly hyper?: Readonly<Record<string, PerStep<HyperValue>>>;
-  readonly keepProbability: PerStep<number> | null;
+  /** Left out: the mask's own default. */
+  readonly keepProbability?: PerStep<number> | null;
+  readonly mask?: MaskRequest;
   readonly masks: 'stream' | readonly (readonly string[])[];
   readonly seed?: string;
   readonly firstStep?: number;
@@ -42,7 +45,10 @@ export function runCase(example: VectorCase): VectorStep[] {
   const optimizer = createOptimizer(example.parameters, {
     rule,
     hyper: Object.fromEntries(Object.entries(hyper).map(([name, value]) => [name, schedule(value)])),
-    keepProbability: example.keepProbability === null ? null : schedule(example.keepProbability),
+    ...(example.keepProbability === undefined
+      ? {}
+      : { keepProbability: example.keepProbability === null ? null : schedule(example.keepProbability) }),
+    ...(example.mask === undefined ? {} : { mask: example.mask }),
     masks,
   });
   let state: OptimizerState = optimizer.init({

@@ -1,6 +1,6 @@
 """Test vectors of Learning Rate Dropout, language-neutral, from a second implementation that shares no code with impl-ref.
 
-    python3 spec/vectors/generate.py          writes masks.json, draws.json, trajectories.json, errors.json, authors-2019.json
+    python3 spec/vectors/generate.py          writes masks.json, draws.json, trajectories.json, family.json, errors.json, authors-2019.json
 
 Plain Python 3, no package: integers of any size for Philox, float64 for the rest, one scalar at a time, in the words of spec/rules.ts.
 The files follow schema.json. A case is one of the conformance protocol's; "steps" is its answer.
@@ -12,7 +12,7 @@ import os
 HERE = os.path.dirname(os.path.abspath(__file__))
 MASK32 = 0xFFFFFFFF
 STREAMS = {"mask": 0, "gradientDropout": 1, "sparseGradients": 2, "gradientNoise": 3, "standardDropout": 4,
-           "noisyLabels": 5, "initialisation": 6, "shuffling": 7, "augmentation": 8}
+           "noisyLabels": 5, "initialisation": 6, "shuffling": 7, "augmentation": 8, "tensorMask": 9}
 
 
 # --- the stream -------------------------------------------------------------------------------------------------------
@@ -119,6 +119,98 @@ def direction(rule, h, g, s, t):
 
 def at(value, index):
     return value[index] if isinstance(value, list) else value
+
+
+# --- the family: granularity x draw x factor ----------------------------------------------------------------------------
+
+KINDS = {
+    "lrd": dict(granularity="element", draw="bernoulli", factor="one", decay="scaled"),
+    "skip-update": dict(granularity="tensor", draw="bernoulli", factor="inverse", decay="scaled"),
+    "magma": dict(granularity="tensor", draw="bernoulli", factor="alignment", decay="scaled"),
+    "cautious": dict(granularity="element", draw="agreement", factor="mean", decay="plain"),
+}
+OPTIONS = dict(temperature=2.0, smoothing=0.9, firstAlignment="half", moment="rule", momentDecay=0.9, momentTime="after",
+               cosineEpsilon=0.0, meanFloor=1e-3, normalization="mean")
+
+
+def alignment(o, previous, m, g):
+    """Magma's s_t from the cosine of two vectors."""
+    mg = math.fsum(a * b for a, b in zip(m, g))
+    norms = math.sqrt(math.fsum(a * a for a in m)) * math.sqrt(math.fsum(b * b for b in g))
+    cosine = mg / max(norms, o["cosineEpsilon"]) if norms > 0 else 0.0
+    measured = 1 / (1 + math.exp(-cosine / o["temperature"]))
+    if previous is None:
+        if o["firstAlignment"] == "measured":
+            return measured
+        previous = {"half": 0.5, "one": 1.0}[o["firstAlignment"]]
+    return o["smoothing"] * previous + (1 - o["smoothing"]) * measured
+
+
+def run_family(case):
+    """The answer to a case with a `mask`: whole tensors at a time, since factors are a tensor's."""
+    rule, first = case["rule"], case.get("firstStep", 1)
+    o = {**OPTIONS, **KINDS[case["mask"]["kind"]], **case["mask"]}
+    tensors = case["parameters"]
+    theta = [list(t["values"]) for t in tensors]
+    cells = [[{} for _ in t["values"]] for t in tensors]
+    mu = [[0.0] * len(t["values"]) for t in tensors]
+    s = [None] * len(tensors)
+    counts = [0] * len(tensors)
+    place = bases([len(t["values"]) for t in tensors])
+    steps = []
+    for index, gradients in enumerate(case["gradients"]):
+        masks = []
+        for k, tensor in enumerate(tensors):
+            if gradients[k] is None:
+                masks.append(None)
+                continue
+            counts[k] += 1
+            h = {**DEFAULTS[rule], **case.get("hyper", {}), **tensor.get("hyper", {})}
+            h = {name: at(value, index) for name, value in h.items()}
+            size, excluded = len(theta[k]), tensor.get("excluded", False)
+            p = 1 if excluded or o["draw"] == "agreement" else at(tensor.get("keepProbability", case.get("keepProbability", 0.5)), index)
+            lam = h["weightDecay"] if rule == "adamw" else 0.0
+            g = [x + (0.0 if rule == "adamw" else h["weightDecay"]) * w for x, w in zip(gradients[k], theta[k])]
+            own = o["moment"] == "own" or rule == "rmsprop" or (rule == "sgdm" and h["momentum"] == 0)
+            slot = {"sgdm": "buf"}.get(rule, "m")
+            before = list(mu[k]) if own else [cell.get(slot, 0.0) for cell in cells[k]]
+            u = [direction(rule, h, x, cell, counts[k]) for x, cell in zip(g, cells[k])]
+            if excluded or p == 1 and o["draw"] == "bernoulli":
+                d = [1] * size
+            elif o["draw"] == "agreement":
+                d = [1 if x > 0 and y > 0 or x < 0 and y < 0 else 0 for x, y in zip(u, g)]
+            elif case["masks"] != "stream":
+                d = [int(bit) for bit in case["masks"][index][k]]
+            elif o["granularity"] == "tensor":
+                d = [1 if half(int(case["seed"], 16), first + index, "tensorMask", place[k]) < threshold(p) else 0] * size
+            else:
+                d = mask(int(case["seed"], 16), first + index, place[k], size, p)
+            factor = 1.0
+            if not excluded and o["factor"] == "inverse":
+                factor = 65536 / threshold(p)
+            if not excluded and o["factor"] == "mean" and size > 0:
+                factor = size / (sum(d) + 1) if o["normalization"] == "count" else 1 / max(sum(d) / size, o["meanFloor"])
+            if not excluded and o["factor"] == "alignment":
+                if own:
+                    mu[k] = [o["momentDecay"] * a + (1 - o["momentDecay"]) * b for a, b in zip(mu[k], g)]
+                after = mu[k] if own else [cell[slot] for cell in cells[k]]
+                factor = s[k] = alignment(o, s[k], after if o["momentTime"] == "after" else before, g)
+            decay = "scaled" if excluded else o["decay"]
+            for i in range(size):
+                w, shrink = theta[k][i], lam * theta[k][i]
+                if d[i]:
+                    theta[k][i] = w - h["learningRate"] * (factor * (u[i] + shrink) if decay == "scaled" else factor * u[i] + shrink)
+                elif decay == "plain":
+                    theta[k][i] = w - h["learningRate"] * shrink
+            masks.append("".join(map(str, d)))
+        names = sorted({name for row in cells for cell in row for name in cell})
+        state = {name: [[cell.get(name, 0.0) for cell in row] for row in cells] for name in names}
+        if any(x is not None for x in s):
+            state["alignment"] = [[] if x is None else [x] for x in s]
+        if any(any(row) for row in mu):
+            state["mu"] = [[] if s[k] is None else list(row) for k, row in enumerate(mu)]
+        steps.append({"parameters": [list(t) for t in theta], "masks": masks, "state": state})
+    return steps
 
 
 def run(case):
@@ -231,6 +323,41 @@ def trajectories():
     return out
 
 
+FAMILY = [
+    ("skip-update", "adam", {}, {}), ("skip-update", "sgdm", {}, {"nesterov": True}), ("skip-update", "rmsprop", {"granularity": "element"}, {}),
+    ("skip-update", "adamw", {}, {"weightDecay": 0.5}), ("skip-update", "adamw", {"decay": "plain"}, {"weightDecay": 0.5}),
+    ("skip-update", "adamw", {"decay": "masked"}, {"weightDecay": 0.5}), ("skip-update", "radam", {"factor": "one"}, {}),
+    ("lrd", "adam", {"factor": "inverse"}, {}), ("lrd", "adamw", {"decay": "plain"}, {"weightDecay": 0.5}), ("lrd", "sgdm", {"granularity": "tensor"}, {}),
+    ("magma", "adam", {}, {}), ("magma", "adamw", {"temperature": 0.5}, {"weightDecay": 0.5}), ("magma", "sgdm", {"firstAlignment": "one"}, {}),
+    ("magma", "sgdm", {"firstAlignment": "measured"}, {"momentum": 0.0}), ("magma", "rmsprop", {}, {"momentum": 0.9}),
+    ("magma", "rmsprop", {"momentDecay": 0.5, "smoothing": 0.0}, {"centered": True}), ("magma", "adam", {"momentTime": "before"}, {}),
+    ("magma", "amsgrad", {"moment": "own"}, {}), ("magma", "radam", {"granularity": "element"}, {}), ("magma", "adam", {"cosineEpsilon": 100.0}, {}),
+    ("cautious", "adamw", {}, {"weightDecay": 0.5}), ("cautious", "adam", {"normalization": "count"}, {}), ("cautious", "sgdm", {"factor": "one"}, {}),
+    ("cautious", "sgdm", {"meanFloor": 0.75}, {"nesterov": True}), ("cautious", "rmsprop", {}, {"momentum": 0.9}), ("cautious", "adamw", {"decay": "scaled"}, {"weightDecay": 0.5}),
+    ("cautious", "amsgrad", {}, {}), ("cautious", "radam", {}, {}),
+]
+FAMILY_REQUIREMENTS = {"lrd": ["LRD-FAM-001"], "skip-update": ["LRD-FAM-003", "LRD-FAM-004"], "magma": ["LRD-FAM-007", "LRD-FAM-008"],
+                       "cautious": ["LRD-FAM-010", "LRD-FAM-011"]}
+
+
+def family():
+    out = []
+    for i, (kind, rule, options, hyper) in enumerate(FAMILY):
+        parameters = [W, {**B, "excluded": True}, {**B, "name": "c"}]
+        gradients = [[gradient(t, 6), gradient(t, 3, 1), None if t == 3 else gradient(t, 3, 2)] for t in range(1, STEPS + 1)]
+        case = {"rule": rule, "hyper": hyper, "mask": {"kind": kind, **options}, "masks": "stream", "seed": "0x0123456789abcdef",
+                "parameters": parameters, "gradients": gradients}
+        if kind != "cautious":
+            case["keepProbability"] = 0.3 if i % 2 else 0.5
+        requirements = FAMILY_REQUIREMENTS[kind] + ["LRD-FAM-002", "LRD-FAM-013"]
+        if rule == "adamw":
+            requirements.append("LRD-FAM-014")
+        if kind == "magma" and (rule == "rmsprop" or options.get("moment") == "own"):
+            requirements.append("LRD-FAM-009")
+        out.append({"id": f"family-{i + 1:02d}", "requirements": requirements, "case": case, "steps": run_family(case)})
+    return out
+
+
 def mask_vectors():
     out = []
     sizes = [[1], [64], [65], [0], [3, 5], [7, 1, 3]]
@@ -245,7 +372,7 @@ def mask_vectors():
          "halves": [half(seed, step, stream, base + i) for i in range(11)]}
         for seed, step, stream, base in [
             (0, 1, "mask", 0), (7, 3, "mask", 2**40), (7, 3, "mask", 2**35 - 64), (7, 3, "gradientDropout", 64),
-            (7, 3, "sparseGradients", 64), (7, 3, "standardDropout", 64), (2**63, 2**32 - 1, "mask", 2**50)]
+            (7, 3, "sparseGradients", 64), (7, 3, "standardDropout", 64), (7, 3, "tensorMask", 128), (2**63, 2**32 - 1, "mask", 2**50)]
     ]
     thresholds = [[p, threshold(p)] for p in (2**-16, 1.4 * 2**-16, 1.5 * 2**-16, 0.1, 0.3, 0.5, 0.7, 0.9, 1 - 2**-16, 1 - 2**-17, 1.0)]
     return {"thresholds": thresholds, "halves": halves, "masks": out}
@@ -310,6 +437,14 @@ def error_vectors():
         ("mask", "LRD-ERROR-004", {"masks": [["1"]]}), ("state", "LRD-ERROR-004", {"firstStep": 2, "state": {"m": [[1.0]], "v": [[1.0]]}}),
         ("firstStep", "LRD-ERROR-004", {"firstStep": 0}),
         ("seed", "LRD-ERROR-005", {"seed": "0x10000000000000000"}), ("seed", "LRD-ERROR-005", {"seed": "12"}),
+        ("mask.kind", "LRD-FAM-015", {"mask": {"kind": "skip"}}), ("mask.temperature", "LRD-FAM-015", {"mask": {"kind": "magma", "temperature": 0}}),
+        ("mask.temperature", "LRD-FAM-015", {"mask": {"kind": "skip-update", "temperature": 2}}), ("mask", "LRD-FAM-015", {"mask": {"kind": "magma", "tau": 2}}),
+        ("mask.smoothing", "LRD-FAM-015", {"mask": {"kind": "magma", "smoothing": 1}}), ("mask.factor", "LRD-FAM-015", {"mask": {"kind": "magma", "factor": "mean"}}),
+        ("mask.granularity", "LRD-FAM-015", {"mask": {"kind": "skip-update", "granularity": "row"}}),
+        ("mask.firstAlignment", "LRD-FAM-015", {"mask": {"kind": "magma", "firstAlignment": 0.5}}),
+        ("keepProbability", "LRD-FAM-015", {"mask": {"kind": "cautious"}}), ("mask.decay", "LRD-FAM-015", {"mask": {"kind": "lrd", "decay": "none"}}),
+        ("mask.meanFloor", "LRD-FAM-015", {"mask": {"kind": "cautious", "meanFloor": 0}, "keepProbability": None}),
+        ("keepProbability", "LRD-FAM-015", {"mask": {"kind": "magma"}, "keepProbability": 0}),
     ]
     return [{"id": f"error-{i + 1:02d}", "requirements": [requirement], "argument": argument, "code": "invalid-argument", "case": {**base, **change}}
             for i, (argument, requirement, change) in enumerate(wrong)]
@@ -378,5 +513,6 @@ if __name__ == "__main__":
     write("masks.json", "masks", mask_vectors())
     write("draws.json", "draws", draw_vectors())
     write("trajectories.json", "trajectories", {"vectors": trajectories()})
+    write("family.json", "family", {"vectors": family()})
     write("errors.json", "errors", {"vectors": error_vectors()})
     write("authors-2019.json", "authors-2019", {"vectors": authors_vectors()})
