@@ -7,11 +7,12 @@ import type { RuleName } from '../../spec/rules.ts';
 import { learningRateDropout } from '../learningRateDropout.ts';
 import { effectiveKeepProbability } from '../masks.ts';
 import { createOptimizer } from '../optimizer.ts';
-import type { OptimizerOptions } from '../optimizer.ts';
+import type { OptimizerOptions, OptimizerState } from '../optimizer.ts';
 import { checkMean } from '../testing/hypothesis.ts';
 import { bits, hostile, keepProbability, natural, runs, seed, vector } from '../testing/properties.ts';
 import { cautious, meanFactor } from './cautious.ts';
 import { cosine, magma, nextAlignment } from './magma.ts';
+import { maskedUpdate } from './maskedUpdate.ts';
 import { resolveMask } from './resolveMask.ts';
 import type { MaskRequest } from './resolveMask.ts';
 import { skipUpdate } from './skipUpdate.ts';
@@ -61,7 +62,7 @@ function expectation(count: number, p: number, f: (mask: readonly (0 | 1)[]) => 
   let sum = 0;
   for (let pattern = 0; pattern < 2 ** count; pattern++) {
     const mask = Array.from({ length: count }, (_, i) => ((pattern >> i) & 1) as 0 | 1);
-    sum += mask.reduce((probability, bit) => probability * (bit === 1 ? p : 1 - p), 1) * f(mask);
+    sum += mask.reduce<number>((probability, bit) => probability * (bit === 1 ? p : 1 - p), 1) * f(mask);
   }
   return sum;
 }
@@ -326,20 +327,74 @@ test('[LRD-FAM-010] signs decide where the product of update and gradient underf
   assert.equal(Array.from(mask), [1, 1, 0, 0]);
 });
 
+test('[LRD-FAM-013] an excluded tensor takes the bits of the base rule, and nothing of the mask is kept for it', () => {
+  fc.assert(
+    fc.property(trajectory, request, keepProbability, seed, ([values, gradients, rule], mask, p, s) => {
+      const run = (options: Omit<OptimizerOptions, 'rule'>): OptimizerState => {
+        const optimizer = createOptimizer([{ name: 'w', shape: [4], values, excluded: true }], { rule, ...options });
+        return gradients.reduce((state, gradient) => optimizer.step(state, [gradient]).state, optimizer.init());
+      };
+      const masked = run({ ...withKeep(mask, p), masks: { kind: 'stream', seed: s } }).tensors[0];
+      const base = run({ keepProbability: null }).tensors[0];
+      assert.equal(bits(masked?.values ?? []), bits(base?.values ?? []));
+      assert.equal(Object.keys(masked?.slots ?? {}), Object.keys(base?.slots ?? {}));
+    }),
+    runs(100),
+  );
+});
+
+test('[LRD-FAM-009] a rule without a first moment gets one from the mask, and a rule with one only when asked', () => {
+  const own = (rule: RuleName, hyper: Record<string, number>, moment: 'rule' | 'own'): Float64Array | undefined =>
+    optimize(rule, [1], [[1], [3]], { hyper, mask: { kind: 'magma', moment }, keepProbability: 1 }).at(-1)?.state
+      .tensors[0]?.slots['mu'];
+  const expected = [0.9 * ((1 - 0.9) * 1) + (1 - 0.9) * 3];
+  for (const [rule, hyper] of [
+    ['rmsprop', {}],
+    ['rmsprop', { momentum: 0.9 }],
+    ['sgdm', { momentum: 0 }],
+    ['sgdm-avg', {}],
+  ] as const) {
+    assert.equal(Array.from(own(rule, hyper, 'rule') ?? []), expected, rule);
+  }
+  for (const rule of ['sgdm', 'adam', 'amsgrad', 'radam', 'adamw'] as const) {
+    assert.is(own(rule, {}, 'rule'), undefined, rule);
+    assert.equal(Array.from(own(rule, {}, 'own') ?? []), expected, rule);
+  }
+});
+
+test('[LRD-FAM-014] decoupled decay is scaled, masked or neither, as asked', () => {
+  const update = {
+    values: Float64Array.of(8, 8),
+    deltaW: Float64Array.of(1, 1),
+    mask: [1, 0],
+    factor: 2,
+    learningRate: 0.5,
+    decoupledDecay: 0.25,
+  };
+  const by = (decay: 'scaled' | 'masked' | 'plain'): number[] => Array.from(maskedUpdate({ ...update, decay }));
+  assert.equal(by('scaled'), [8 - 0.5 * 2 * (1 + 0.25 * 8), 8]);
+  assert.equal(by('masked'), [8 - 0.5 * (2 * 1 + 0.25 * 8), 8]);
+  assert.equal(by('plain'), [8 - 0.5 * (2 * 1 + 0.25 * 8), 8 - 0.5 * 0.25 * 8]);
+});
+
 test('[LRD-FAM-015] every option of every kind is checked by name', () => {
   for (const mask of REQUESTS) {
     for (const [name, { parameter, ...option }] of Object.entries(MASK_OPTIONS)) {
       const factors: readonly string[] | undefined = 'factors' in option ? option.factors : undefined;
       const applies = factors === undefined || factors.includes(mask.factor as string);
-      const set = (value: unknown): MaskRequest => ({ ...mask, [name]: value }) as MaskRequest;
+      const set = (value: unknown): MaskRequest => ({ ...mask, [name]: value });
       if (applies && name !== 'decay') {
-        assert.is(resolveMask(set(parameter.default))[name as 'temperature'], parameter.default as never);
+        assert.is(resolveMask(set(parameter.default))[name as 'temperature'], parameter.default);
       } else if (!applies) {
         assert.throws(() => resolveMask(set(parameter.default)), new RegExp(`^mask\\.${name} must be left out`));
         continue;
       }
       for (const wrong of [Number.NaN, 'tau', null, {}, -1, true]) {
-        assert.throws(() => resolveMask(set(wrong)), new RegExp(`^mask\\.${name} must`), `${name} ${String(wrong)}`);
+        assert.throws(
+          () => resolveMask(set(wrong)),
+          new RegExp(`^mask\\.${name} must`),
+          `${name} ${JSON.stringify(wrong)}`,
+        );
       }
     }
     assert.throws(() => resolveMask({ ...mask, tau: 2 } as never), /^mask must have only .*, got "tau"$/);
