@@ -77,3 +77,12 @@ export {
 export type { Hessian, Point as ToyPoint } from './toy/surface.ts';
 export { keepProbabilityGradient, trainKeepProbability } from './trainedKeepProbability.ts';
 export type { TrainedKeepProbabilityOptions, TrainedOptimizer, TrainedState } from './trainedKeepProbability.ts';
+export { createReplicas, keptObstacle } from './replicas.ts';
+export type {
+  Reduction,
+  ReplicaGradients,
+  Replicas,
+  ReplicasOptions,
+  ReplicasResult,
+  ReplicasState,
+} from './replicas.ts';

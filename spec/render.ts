@@ -24,6 +24,7 @@ const AREAS: Readonly<Record<string, string>> = {
   SCHED: 'Schedules, clipping, accumulation',
   DEC: 'What the papers leave open or get wrong',
   TRAIN: 'Trained keep probability (experimental)',
+  DIST: 'One model on many processes',
 };
 
 const areaOf = (id: string): string => id.split('-')[1] as string;

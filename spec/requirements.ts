@@ -1304,6 +1304,122 @@ const trained: readonly Requirement[] = [
   },
 ];
 
+/** One model trained by N processes, each on its share of every batch. */
+const distributed: readonly Requirement[] = [
+  {
+    id: 'LRD-DIST-001',
+    level: 'MUST',
+    binds: 'package',
+    statement:
+      'N replicas, each with its share of a batch, make the step that one process makes on the whole batch: the gradient is the mean weighted by the shares.',
+    latex: 'G_t = \\sum_{r=1}^{N} w_r G_t^{(r)}, \\qquad w_r = n_r / \\sum_s n_s',
+    locus: 'this specification',
+    domain: 'every rule, N >= 1, uneven shares and shares of 0 rows included',
+    tolerance: {
+      class: 'interval',
+      derivation:
+        "equal but for rounding. float64: 1e-12 of the largest number of the run, over 6 steps of fewer than 45 roundings of 2^-53. float32: the interval of the true step from the replicas' own shares, each operation widened by its error, and N - 1 additions in any order.",
+    },
+    capability: [],
+    reference: 'impl-ref/replicas.ts#createReplicas',
+    decision:
+      'Batch normalisation in training mode sees the rows of one replica, as in other frameworks: there the whole batch is not the sum of its shares.',
+  },
+  {
+    id: 'LRD-DIST-002',
+    level: 'MUST',
+    binds: 'package',
+    statement:
+      "Masks are never sent: each replica draws the step's mask from the stream, and all replicas hold the same parameter bits after every step.",
+    locus: 'this specification',
+    domain: 'stream masks',
+    tolerance: exact,
+    capability: [],
+    reference: 'impl-ref/replicas.ts#createReplicas',
+  },
+  {
+    id: 'LRD-DIST-003',
+    level: 'MUST',
+    binds: 'package',
+    statement:
+      'Where the state is linear in the gradient, each replica accumulates its weighted share of gradient and L2, so that the buffers sum to the momentum, and only the kept coordinates of the step direction are reduced.',
+    latex:
+      'B_t^{(r)} = \\mu B_{t-1}^{(r)} + (1 - \\delta)\\, w_{r,t} (G_t^{(r)} + \\lambda W_{t-1}), \\qquad W_t = W_{t-1} - \\alpha D_t \\circ \\sum_r \\Delta W_t^{(r)}',
+    locus: 'this specification; eq. (10) likewise',
+    domain:
+      'sgdm with dampening, Nesterov, coupled L2 and schedules of all of them; sgdm-avg; dropout on gradients, gradient noise, Sparse Gradients and centralization before it',
+    tolerance: {
+      class: 'interval',
+      derivation: 'as LRD-DIST-001',
+    },
+    capability: [],
+    reference: 'impl-ref/replicas.ts#createReplicas',
+    decision:
+      "The weight stands inside the buffer. Outside, at the reduction, a later batch's shares would weigh earlier gradients: wrong wherever shares change.",
+  },
+  {
+    id: 'LRD-DIST-004',
+    level: 'MUST',
+    binds: 'package',
+    statement:
+      'A tensor with a gradient on any replica has one, possibly zero, on all: its first step, its count and its L2 are those of one process.',
+    locus: 'this specification',
+    domain: 'null gradients',
+    tolerance: exact,
+    capability: [],
+    reference: 'impl-ref/replicas.ts#createReplicas',
+  },
+  {
+    id: 'LRD-DIST-005',
+    level: 'MUST',
+    binds: 'package',
+    statement:
+      'With the reduction of kept coordinates a replica sends one number for each kept coordinate and for each coordinate of an excluded tensor, in the order of the stream, and no index.',
+    locus: 'this specification',
+    domain: 'LRD-DIST-003',
+    tolerance: exact,
+    capability: [],
+    reference: 'impl-ref/replicas.ts#createReplicas',
+  },
+  {
+    id: 'LRD-DIST-006',
+    level: 'MUST',
+    binds: 'package',
+    statement:
+      'With a second moment, any clipping, a trained keep probability, or a mask that depends on the gradient, the whole gradient is reduced, and the run says so.',
+    locus: 'this specification',
+    domain: 'rmsprop, adam, amsgrad, radam, adamw; clipping; LRD-TRAIN-003',
+    tolerance: exact,
+    capability: [],
+    reference: 'impl-ref/replicas.ts#keptObstacle',
+    decision: 'Each of them is a function of the whole mean gradient that is not linear in its shares.',
+  },
+  {
+    id: 'LRD-DIST-007',
+    level: 'MUST',
+    binds: 'package',
+    statement: 'Gradient noise is added once to the mean gradient, not once a replica.',
+    locus: 'this specification',
+    domain: 'comparator NG',
+    tolerance: exact,
+    capability: [],
+    reference: 'impl-ref/replicas.ts#createReplicas',
+    decision: 'All replicas draw the same noise from the stream, and their weights sum to 1.',
+  },
+  {
+    id: 'LRD-DIST-008',
+    level: 'MUST',
+    binds: 'package',
+    statement:
+      "A saved run holds every replica's share of the state: as many replicas resume to the same bits, another number takes up the sum and equals the run but for rounding.",
+    locus: 'this specification',
+    domain: 'LRD-DIST-003',
+    tolerance: exact,
+    capability: [],
+    reference: 'impl-ref/replicas.ts#createReplicas',
+  },
+];
+
 /** What an implementation says to the conformance kit, and how far many steps may drift. */
 const protocol: readonly Requirement[] = [
   {
@@ -1572,4 +1688,5 @@ export const REQUIREMENTS: readonly Requirement[] = [
   ...schedules,
   ...decisions,
   ...trained,
+  ...distributed,
 ];
