@@ -6,6 +6,13 @@ export { planStep, thresholdOf } from './engines/plan.ts';
 export { createArrayEngine } from './engines/arrays.ts';
 export { createJsEngine } from './engines/js.ts';
 export { createWasmEngine } from './engines/wasm.ts';
+/** A step in two halves with a reduction between them, for replicas that train one model. */
+export type { ShareEngine } from './engines/shares.ts';
+export { WIRE_SLACK, isLinear } from './engines/shares.ts';
+export { createArrayShareEngine } from './engines/arrayShares.ts';
+export { createJsShareEngine } from './engines/jsShares.ts';
+export type { Heap } from './engines/wasmShares.ts';
+export { createWasmShareEngine } from './engines/wasmShares.ts';
 export type { WasmPool } from './engines/wasmPool.ts';
 export { createWasmPool } from './engines/wasmPool.ts';
 export type { FlatBuffers, PreparedStep, WebGpuEngine, WebGpuEngineOptions } from './engines/webgpu.ts';

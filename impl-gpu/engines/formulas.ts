@@ -31,7 +31,7 @@ export interface Updated<Value> {
   readonly state: readonly Value[];
 }
 
-interface Direction<Value> {
+export interface Direction<Value> {
   readonly delta: Value;
   readonly state: readonly Value[];
 }
@@ -96,6 +96,22 @@ export function update<Value>(kernel: Kernel, a: Algebra<Value>, x: Operands<Val
     parameter: a.sub(parameter, kernel.decoupled ? a.add(a.mul(scalar('shrink'), parameter), step) : step),
     state,
   };
+}
+
+/**
+ * One replica's share of the step direction, of a rule that is linear in the gradient, and its share of the state: the formula of the kernel with
+ *
+ *     g = weight * gradient + decay * parameter
+ *
+ * where `decay` is weighted already. Over replicas whose weights sum to 1, the shares sum to direction and state of one process.
+ */
+export function share<Value>(
+  kernel: Kernel,
+  a: Algebra<Value>,
+  x: Operands<Value> & { readonly weight: Value },
+): Direction<Value> {
+  const weighted = a.mul(x.weight, x.gradient);
+  return direction(kernel, a, kernel.coupled ? a.add(weighted, a.mul(x.scalar('decay'), x.parameter)) : weighted, x);
 }
 
 /** The scalars that a kernel reads, in no particular order. */

@@ -10,14 +10,21 @@ import type { Engine, Kernel, Scalars, StepPlan, TensorBuffers, TensorPlan } fro
 import { KEEP_ALL, kernelState } from './engine.ts';
 
 /** Elements that are updated at once, a multiple of the block's eight. The scratch memory is eight bytes for each. */
-const CHUNK = 2048;
+export const CHUNK = 2048;
 
 const [M0, M1] = PHILOX.multipliers;
 const [W0, W1] = PHILOX.weyl;
 const [M0_LOW, M0_HIGH, M1_LOW, M1_HIGH] = [M0 & 0xffff, M0 >>> 16, M1 & 0xffff, M1 >>> 16] as const;
 
 /** kept[i] = -1 if element `first + i` of the mask stream is kept, else 0. `first` is a multiple of 8. */
-function drawMask(key: Key, step: number, first: number, count: number, threshold: number, kept: Int32Array): void {
+export function drawMask(
+  key: Key,
+  step: number,
+  first: number,
+  count: number,
+  threshold: number,
+  kept: Int32Array,
+): void {
   for (let i = 0; i < count; i += 8) {
     let c0 = ((first + i) / 8) | 0;
     let c1 = 0;
@@ -139,7 +146,7 @@ function stepAdam(stretch: Stretch, scalars: Scalars, kernel: Kernel): void {
 }
 
 /** Takes the new bits where kept and leaves the old ones elsewhere: no branch, which a random mask would mispredict. */
-function select(bits: Int32Array, next: Int32Array, kept: Int32Array, first: number, last: number): void {
+export function select(bits: Int32Array, next: Int32Array, kept: Int32Array, first: number, last: number): void {
   for (let i = first; i < last; i++) {
     const old = bits[i] as number;
     bits[i] = old ^ ((old ^ (next[i - first] as number)) & (kept[i - first] as number));

@@ -14,17 +14,19 @@ export const PAGE = 65536;
 /** Elements of one turn of the main loop: four blocks of the mask stream. */
 export const LANES = 32;
 
-const I32 = 0x7f;
-const I64 = 0x7e;
-const F32 = 0x7d;
-const V128 = 0x7b;
+export const I32 = 0x7f;
+export const I64 = 0x7e;
+export const F32 = 0x7d;
+export const V128 = 0x7b;
 
 /** Opcodes, named as in the WebAssembly specification (core 2.0, section 5.4). */
-const OP = {
+export const OP = {
   loop: [0x03, 0x40],
   if: [0x04, 0x40],
   end: [0x0b],
   brIf0: [0x0d, 0x00],
+  i32Load: [0x28, 0x02, 0x00],
+  i32Store: [0x36, 0x02, 0x00],
   i32Eqz: [0x45],
   i32LtU: [0x49],
   i32GeU: [0x4f],
@@ -38,13 +40,20 @@ const OP = {
   i64Xor: [0x85],
   i64Shl: [0x86],
   i64ShrU: [0x88],
+  i32Or: [0x72],
+  i32Shl: [0x74],
+  i32ShrU: [0x76],
+  i32Popcnt: [0x69],
   i32WrapI64: [0xa7],
   i64ExtendI32U: [0xad],
 } as const;
 
 /** SIMD opcodes, after the prefix 0xfd. */
-const SIMD = {
+export const SIMD = {
   load: 0x00,
+  swizzle: 0x0e,
+  i8x16Bitmask: 0x64,
+  i32x4ShrS: 0xac,
   const: 0x0c,
   store: 0x0b,
   shuffle: 0x0d,
@@ -72,7 +81,7 @@ const SIMD = {
   f32x4Max: 0xe9,
 } as const;
 
-function unsigned(value: number): number[] {
+export function unsigned(value: number): number[] {
   const bytes: number[] = [];
   do {
     const byte = value & 0x7f;
@@ -100,7 +109,7 @@ const section = (id: number, content: readonly number[]): number[] => [id, ...un
 const name = (text: string): number[] => vector(Array.from(new TextEncoder().encode(text), (byte) => [byte]));
 
 /** A function under construction. Values are the indices of locals; every operation writes a new one. */
-class Assembler {
+export class Assembler {
   readonly #code: number[] = [];
   readonly #parameters: readonly number[];
   readonly #locals: number[] = [];
@@ -172,8 +181,15 @@ class Assembler {
 }
 
 /** What all exported functions take first: how many elements, from which block of the streams on, and what is drawn. */
-const PLACE = ['count', 'block', 'step', 'key0', 'key1', 'threshold'];
-type Place = readonly [count: number, block: number, step: number, key0: number, key1: number, threshold: number];
+export const PLACE = ['count', 'block', 'step', 'key0', 'key1', 'threshold'];
+export type Place = readonly [
+  count: number,
+  block: number,
+  step: number,
+  key0: number,
+  key1: number,
+  threshold: number,
+];
 
 /** The parameters of a step, in order; its scalars follow. */
 const PARAMETERS = [...PLACE, 'parameter', 'gradient', 's0', 's1', 's2'];
@@ -247,7 +263,7 @@ function emitMultiply(f: Assembler, a: number, constant: number): { high: number
  * together: elements 0 to 3 of two blocks, and elements 4 to 7 of the same two.
  * The other counter words are the same in all lanes, so half of the first two rounds is done once, in the prologue.
  */
-function emitKept(
+export function emitKept(
   f: Assembler,
   blocks: number,
   { key0, key1, m0, m1, limit, low1, round2, low2 }: Prologue,
@@ -292,7 +308,7 @@ function emitMasks(f: Assembler, blocks: number, prologue: Prologue): readonly n
 const MASK32 = 0xffffffffn;
 
 /** One block on i64 locals: [c0 | c1 << 32, c2 | c3 << 32], for the tail. */
-function emitScalarBlock(f: Assembler, block: number): readonly [number, number] {
+export function emitScalarBlock(f: Assembler, block: number): readonly [number, number] {
   const word = (i32: number): number => f.apply(I64, OP.i64ExtendI32U, i32);
   const op = (opcode: readonly number[], a: number, b: number): number => f.apply(I64, opcode, a, b);
   const withConstant = (opcode: readonly number[], a: number, constant: bigint): number => {
@@ -329,13 +345,13 @@ function emitAdvance(f: Assembler, kernel: Kernel, bytes: number): void {
   }
 }
 
-function emitAdd(f: Assembler, local: number, amount: number): void {
+export function emitAdd(f: Assembler, local: number, amount: number): void {
   f.emit(f.get(local), f.i32(amount), OP.i32Add);
   f.set(local);
 }
 
 /** `stream`: a parameter with the stream's number; undefined: the masks', which is 0. */
-function emitPrologue(f: Assembler, stream?: number): Prologue {
+export function emitPrologue(f: Assembler, stream?: number): Prologue {
   const splat32 = (i32: number): number => f.v128(SIMD.i32x4Splat, i32);
   const i32 = (parts: readonly (readonly number[])[]): number => {
     const result = f.local(I32);
@@ -363,7 +379,7 @@ function emitPrologue(f: Assembler, stream?: number): Prologue {
 }
 
 /** A local with the blocks of the first turn. */
-function emitFirstBlocks(f: Assembler): number {
+export function emitFirstBlocks(f: Assembler): number {
   const blocks = f.local(V128);
   // v128.const 0, 1, 2, 3 plus the first block.
   f.emit(f.get(indexOf('block')), f.simd(SIMD.i32x4Splat), f.simd(SIMD.const, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0)); // prettier-ignore
@@ -372,7 +388,7 @@ function emitFirstBlocks(f: Assembler): number {
   return blocks;
 }
 
-function emitNextBlocks(f: Assembler, blocks: number, { four }: Prologue): void {
+export function emitNextBlocks(f: Assembler, blocks: number, { four }: Prologue): void {
   f.emit(f.get(blocks), f.get(four), f.simd(SIMD.i32x4Add));
   f.set(blocks);
 }
@@ -446,23 +462,31 @@ function assembleStep(kernel: Kernel, masked: boolean): number[] {
   return f.body();
 }
 
-/** A module that imports `env.memory` and exports functions of one type, by name. */
-function assemble(
-  parameterTypes: readonly number[],
-  functions: Readonly<Record<string, readonly number[]>>,
+/** An exported function: its types, and its body in the code section. */
+export interface AssembledFunction {
+  readonly parameters: readonly number[];
+  /** Types of what it returns. Default none. */
+  readonly results?: readonly number[];
+  readonly body: readonly number[];
+}
+
+/** A module that imports `env.memory` and exports functions by name. */
+export function assemble(
+  functions: Readonly<Record<string, AssembledFunction>>,
   shared: boolean,
 ): Uint8Array<ArrayBuffer> {
-  const type = [0x60, ...vector(parameterTypes.map((parameter) => [parameter])), 0];
+  const types = (list: readonly number[]): number[] => vector(list.map((type) => [type]));
+  const all = Object.values(functions);
   // Limits: any size. A shared memory needs a maximum, and the widest one takes every memory.
   const limits = shared ? [0x03, 0, ...unsigned(65536)] : [0x00, 0];
   const names = Object.keys(functions);
   return new Uint8Array([
     ...MAGIC,
-    ...section(1, vector([type])),
+    ...section(1, vector(all.map(({ parameters, results = [] }) => [0x60, ...types(parameters), ...types(results)]))),
     ...section(2, vector([[...name('env'), ...name('memory'), 0x02, ...limits]])),
-    ...section(3, vector(names.map(() => [0]))),
+    ...section(3, vector(names.map((_, index) => unsigned(index)))),
     ...section(7, vector(names.map((exported, index) => [...name(exported), 0x00, index]))),
-    ...section(10, vector(Object.values(functions))),
+    ...section(10, vector(all.map(({ body }) => body))),
   ]);
 }
 
@@ -471,7 +495,11 @@ function assemble(
  * elements from the given byte pointers on, with masks from block `block` on, and with everything kept.
  */
 export function assembleModule(kernel: Kernel, shared: boolean): Uint8Array<ArrayBuffer> {
-  return assemble(PARAMETER_TYPES, { masked: assembleStep(kernel, true), all: assembleStep(kernel, false) }, shared);
+  const step = (masked: boolean): AssembledFunction => ({
+    parameters: PARAMETER_TYPES,
+    body: assembleStep(kernel, masked),
+  });
+  return assemble({ masked: step(true), all: step(false) }, shared);
 }
 
 /** The parameters of `kept`. */
@@ -502,11 +530,7 @@ function assembleKept(): number[] {
 
 /** A module that imports `env.memory` and exports `kept`, a `DrawFunction`. */
 export function assembleDraw(): Uint8Array<ArrayBuffer> {
-  return assemble(
-    DRAW_PARAMETERS.map(() => I32),
-    { kept: assembleKept() },
-    false,
-  );
+  return assemble({ kept: { parameters: DRAW_PARAMETERS.map(() => I32), body: assembleKept() } }, false);
 }
 
 /** Writes `count` bytes (a multiple of 32, not 0) from the byte pointer `out` on: 1 where an element of the stream is kept, from block `block` on. */
