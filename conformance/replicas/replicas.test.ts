@@ -164,7 +164,7 @@ function numbers(seed: number): () => number {
   };
 }
 
-const { add, sub, mul, exact, rounded } = arithmeticOf(FLOAT32);
+const f32 = arithmeticOf(FLOAT32);
 
 /** What the operations of float32 may make of one replica's share: its new buffer, and its part of the step direction. */
 function shareOf(
@@ -175,12 +175,14 @@ function shareOf(
   buf: number,
 ): { share: Interval; buf: Interval } {
   const { kernel, scalars } = plan;
-  const scalar = (x: number): Interval => rounded(point(x));
-  const weighted = mul(scalar(weight), exact(gradient));
-  const g = kernel.coupled ? add(weighted, mul(scalar(weight * scalars.decay), exact(parameter))) : weighted;
-  if (kernel.family === 'gradient') return { share: g, buf: exact(buf) };
-  const next = add(mul(scalar(scalars.firstKeep), exact(buf)), mul(scalar(scalars.firstAdd), g));
-  return { share: kernel.nesterov ? add(g, mul(scalar(scalars.momentum), next)) : next, buf: next };
+  const scalar = (x: number): Interval => f32.rounded(point(x));
+  const weighted = f32.mul(scalar(weight), f32.exact(gradient));
+  const g = kernel.coupled
+    ? f32.add(weighted, f32.mul(scalar(weight * scalars.decay), f32.exact(parameter)))
+    : weighted;
+  if (kernel.family === 'gradient') return { share: g, buf: f32.exact(buf) };
+  const next = f32.add(f32.mul(scalar(scalars.firstKeep), f32.exact(buf)), f32.mul(scalar(scalars.firstAdd), g));
+  return { share: kernel.nesterov ? f32.add(g, f32.mul(scalar(scalars.momentum), next)) : next, buf: next };
 }
 
 function assertIn(interval: Interval, x: number, where: string): void {
@@ -271,8 +273,8 @@ function check(start: (parameters: Start, buffers: Start) => Replica, given: Run
           if (!Object.is(got, old)) assert.unreachable(`${where} is dropped and must stay ${old}, got ${got}`);
           continue;
         }
-        const direction = shares.reduce((a, b) => add(a, b));
-        assertIn(sub(exact(old), mul(rounded(point(tensor.scalars.rate)), direction)), got, where);
+        const direction = shares.reduce((a, b) => f32.add(a, b));
+        assertIn(f32.sub(f32.exact(old), f32.mul(f32.rounded(point(tensor.scalars.rate)), direction)), got, where);
         sent++;
       }
     });
@@ -284,7 +286,7 @@ for (const [name, start] of Object.entries(SUBJECTS)) {
   test(`[LRD-DIST-001] [LRD-DIST-003] [LRD-DIST-005] ${name}: N replicas make one process's step within the interval, and send kept coordinates only`, () => {
     fc.assert(
       fc.property(run, (given) => check(start, given)),
-      runs(12),
+      runs(name === 'shared wasm' ? 4 : 8),
     );
   });
 }
@@ -367,7 +369,7 @@ test('[LRD-DIST-006] other rules and wrong weights are refused before anything m
     assert.throws(
       () => engine.pack(plan('adam'), tensors, 1, wire),
       (error: unknown) =>
-        error instanceof UnsupportedError && /linear in the gradient, not for adam$/.test(error.message),
+        error instanceof UnsupportedError && error.message.endsWith('linear in the gradient, not for adam'),
     );
     for (const weight of [-0.5, 1.5, Number.NaN]) {
       assert.throws(

@@ -347,7 +347,7 @@ export class ShareKernels {
     const name = kernelName(kernel);
     let instance = this.#packs.get(name);
     if (instance === undefined) {
-      instance = this.#instantiate<PackInstance>(`pack ${name}`, (shared) =>
+      instance = this.#instantiate(`pack ${name}`, (shared) =>
         assemble(
           {
             masked: { parameters: PACK_TYPES, results: [I32], body: assemblePack(kernel, true) },
@@ -355,7 +355,7 @@ export class ShareKernels {
           },
           shared,
         ),
-      );
+      ) as unknown as PackInstance;
       this.#packs.set(name, instance);
     }
     return instance;
@@ -363,7 +363,7 @@ export class ShareKernels {
 
   /** Throws `UnsupportedError` without WebAssembly SIMD. */
   apply(): ApplyInstance {
-    return (this.#apply ??= this.#instantiate<ApplyInstance>('apply', (shared) =>
+    return (this.#apply ??= this.#instantiate('apply', (shared) =>
       assemble(
         {
           masked: { parameters: APPLY_TYPES, results: [I32], body: assembleApply(true) },
@@ -371,13 +371,13 @@ export class ShareKernels {
         },
         shared,
       ),
-    ));
+    ) as unknown as ApplyInstance);
   }
 
-  #instantiate<Exports>(key: string, make: (shared: boolean) => Uint8Array<ArrayBuffer>): Exports {
+  #instantiate(key: string, make: (shared: boolean) => Uint8Array<ArrayBuffer>): WebAssembly.Exports {
     const shared = isShared(this.#memory);
     const compiled = moduleOf(`${key} ${shared}`, () => make(shared));
-    return new WebAssembly.Instance(compiled, { env: { memory: this.#memory } }).exports as unknown as Exports;
+    return new WebAssembly.Instance(compiled, { env: { memory: this.#memory } }).exports;
   }
 }
 
