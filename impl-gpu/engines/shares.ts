@@ -34,11 +34,6 @@ export function isLinear({ family }: Kernel): boolean {
   return family === 'gradient' || family === 'momentum';
 }
 
-/** Elements of all tensors that have a part in a step. */
-export function elementsOf(plan: StepPlan): number {
-  return plan.tensors.reduce((sum, tensor) => sum + (tensor?.size ?? 0), 0);
-}
-
 /** Throws `UnsupportedError` on a plan of another rule, `InvalidArgumentError` on a weight outside [0, 1]. */
 export function checkShares(plan: StepPlan, weight: number): void {
   const other = plan.tensors.find((tensor) => tensor !== null && !isLinear(tensor.kernel));
