@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { suite } from '../../conformance/harness/suite.ts';
 import type { BenchResult } from '../../bench/harness/results.ts';
-import { benchCommand } from './bench.ts';
+import { main } from './main.ts';
 
 const test = suite('models/cli/bench');
 const scratch = mkdtempSync(join(tmpdir(), 'lrd-bench-'));
@@ -12,15 +12,15 @@ test.after(() => rmSync(scratch, { recursive: true, force: true }));
 
 async function refuses(args: readonly string[], pattern: RegExp): Promise<void> {
   let message = 'no error';
-  await benchCommand(args).catch((error: Error) => ({ message } = error));
+  await main(['bench', ...args]).catch((error: Error) => ({ message } = error));
   assert.match(message, pattern);
   assert.not.match(message, /\n/);
 }
 
 test('wrong calls are found before anything is measured', async () => {
-  await refuses(['setp'], /SUITE must be one of step, .*; got "setp"/);
+  await refuses(['setp'], /SUITE must be one of step, .*; got "setp"; did you mean step\?/);
   await refuses(['--only', '('], /--only must be a regular expression, got "\("/);
-  await refuses(['--group-seconds', '0'], /--group-seconds must be a number above 0, got "0"/);
+  await refuses(['--group-seconds', '0'], /--group-seconds must be a number above 0 and at most 86400, got "0"/);
   await refuses(['--json', join(scratch, 'none', 'x.json')], /--json must name a file in a folder that can be written/);
   await refuses(['--compare', join(scratch, 'none.json')], /--compare .*none\.json: cannot be read/);
   writeFileSync(join(scratch, 'other.json'), '{"version":2}');
@@ -34,8 +34,8 @@ test('a run leaves its figures, its environment and its command; the next one is
   const lines: string[] = [];
   console.log = (line: string) => void lines.push(line);
   try {
-    await benchCommand([...call, '--json', json]);
-    await benchCommand([...call, '--compare', json, '--html', join(scratch, 'page.html')]);
+    await main(['bench', ...call, '--json', json]);
+    await main(['bench', ...call, '--compare', json, '--html', join(scratch, 'page.html')]);
     await refuses(['mask', '--only', 'no such group'], /--only must match the name of a group, got "no such group"/);
   } finally {
     console.log = log;

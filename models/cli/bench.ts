@@ -6,9 +6,10 @@ import { figure, groupText, spreadText } from '../../bench/harness/table.ts';
 import { renderBenchReport } from '../../bench/report/html.ts';
 import { runBench } from '../../bench/run.ts';
 import { SUITES } from '../../bench/suites/index.ts';
-import { JobError, UsageError, unknownName } from '../errors.ts';
+import { JobError, UsageError } from '../errors.ts';
 import { writeWhole } from '../runs/runFolder.ts';
-import { parse } from './options.ts';
+import type { BENCH } from './table/judge.ts';
+import type { Call } from './table/row.ts';
 
 /** A result that was written before. Throws a `JobError` naming the file. */
 function readResult(path: string): BenchResult {
@@ -49,28 +50,18 @@ function printComparison(path: string, before: BenchResult, after: BenchResult):
 const quoted = (word: string): string => (/^[\w./:=,+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
 
 /** `lrd bench [SUITE]...`: measures, prints, and writes what was asked for. */
-export async function benchCommand(args: readonly string[]): Promise<void> {
-  const options = parse(args, {
-    full: { type: 'boolean' },
-    json: { type: 'string' },
-    html: { type: 'string' },
-    compare: { type: 'string' },
-    only: { type: 'string' },
-    'group-seconds': { type: 'string' },
-  });
-  const names = SUITES.map(({ name }) => name);
-  for (const name of options.positionals) if (!names.includes(name)) throw unknownName('SUITE', name, names);
+export async function benchCommand({ words, options, args }: Call<typeof BENCH>): Promise<void> {
+  const { json, html, only, compare: comparePath } = options;
+  const seconds = options['group-seconds'];
   const suites = SUITES.filter(({ name, extra }) =>
-    options.positionals.length === 0 ? extra !== true : options.positionals.includes(name),
+    words.suites.length === 0 ? extra !== true : words.suites.includes(name),
   );
-  const only = options.pattern('only');
-  const seconds = options.number('group-seconds', 'a number above 0', (value) => value > 0);
-  const comparePath = options.text('compare');
   const before = comparePath === undefined ? undefined : readResult(comparePath);
-  for (const option of ['json', 'html']) checkWritable(option, options.text(option));
+  checkWritable('json', json);
+  checkWritable('html', html);
   const result = await runBench({
     suites,
-    full: options.flag('full'),
+    full: options.full,
     only,
     groupMs: seconds === undefined ? undefined : 1000 * seconds,
     command: ['lrd', 'bench', ...args.map(quoted)].join(' '),
@@ -82,8 +73,6 @@ export async function benchCommand(args: readonly string[]): Promise<void> {
   }
   for (const warning of result.warnings) console.log(`warning: ${warning}`);
   if (before !== undefined) printComparison(comparePath as string, before, result);
-  const json = options.text('json');
   if (json !== undefined) writeWhole(json, `${JSON.stringify(result, null, 2)}\n`);
-  const html = options.text('html');
   if (html !== undefined) writeWhole(html, renderBenchReport(result));
 }

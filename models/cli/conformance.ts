@@ -10,8 +10,8 @@ import {
 } from '../../conformance/index.ts';
 import { JobError, UsageError } from '../errors.ts';
 import { writeWhole } from '../runs/runFolder.ts';
-import type { Arguments } from './options.ts';
-import { parse } from './options.ts';
+import type { CONFORMANCE, SERVE } from './table/judge.ts';
+import type { Call } from './table/row.ts';
 
 /** An unknown adapter is a wrong call; one that this machine lacks a failed job. */
 async function explaining<T>(work: Promise<T>): Promise<T> {
@@ -24,11 +24,9 @@ async function explaining<T>(work: Promise<T>): Promise<T> {
   }
 }
 
-function readWholeSeed(options: Arguments): number | undefined {
-  if (options.text('seed') !== 'random') {
-    const rule = 'a whole number in [0, 2^53) or the word random';
-    return options.number('seed', rule, (value) => Number.isSafeInteger(value) && value >= 0);
-  }
+/** The judge's seed; one that is drawn is said. */
+function seedOf(given: number | 'random' | undefined): number | undefined {
+  if (given !== 'random') return given;
   const seed = Math.floor(Math.random() * 2 ** 48);
   process.stderr.write(`seed ${seed}\n`);
   return seed;
@@ -51,34 +49,19 @@ function showProgress(event: {
   }
 }
 
-async function serveCommand(args: readonly string[]): Promise<void> {
-  const options = parse(args, { adapter: { type: 'string' } });
-  const adapter = options.text('adapter');
+/** `lrd conformance serve --adapter A`: speaks the protocol for a built-in implementation. */
+export async function serveCommand({ options }: Call<typeof SERVE>): Promise<void> {
+  const { adapter } = options;
   if (adapter === undefined) {
     throw new UsageError(`lrd conformance serve needs --adapter A: ${BUILT_IN.join(', ')}`);
   }
   await explaining(serve(adapter));
 }
 
-/** `lrd conformance`: judges implementations of LRD; exit code 1 when one breaks a MUST. `serve` speaks the protocol for one. */
-export async function conformanceCommand(args: readonly string[]): Promise<void> {
-  if (args[0] === 'serve') {
-    await serveCommand(args.slice(1));
-    return;
-  }
-  const options = parse(args, {
-    adapter: { type: 'string', multiple: true },
-    only: { type: 'string', multiple: true },
-    json: { type: 'string' },
-    html: { type: 'string' },
-    seed: { type: 'string' },
-  });
-  if (options.positionals.length > 0) {
-    throw new UsageError(`lrd conformance takes options or the word serve, got ${options.positionals.join(' ')}`);
-  }
-  const seed = readWholeSeed(options);
-  const adapters = options.texts('adapter');
-  const only = options.texts('only');
+/** `lrd conformance`: judges implementations of LRD; exit code 1 when one breaks a MUST. */
+export async function conformanceCommand({ options }: Call<typeof CONFORMANCE>): Promise<void> {
+  const { adapter: adapters, only, json, html } = options;
+  const seed = seedOf(options.seed);
   const report = await explaining(
     runConformance({
       ...(adapters.length === 0 ? {} : { adapters }),
@@ -88,8 +71,6 @@ export async function conformanceCommand(args: readonly string[]): Promise<void>
     }),
   );
   console.log(reportToText(report));
-  const json = options.text('json');
-  const html = options.text('html');
   if (json !== undefined) writeWhole(json, reportToJson(report));
   if (html !== undefined) writeWhole(html, reportToHtml(report));
   if (!report.passed) process.exitCode = 1;

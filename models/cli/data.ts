@@ -5,11 +5,10 @@ import type { FetchProgress } from '../data/fetch/fetchDataSet.ts';
 import { fetchDataSet } from '../data/fetch/fetchDataSet.ts';
 import { PUBLICATIONS } from '../data/fetch/publications.ts';
 import { verifyDataSet } from '../data/fetch/verifyDataSet.ts';
-import { JobError, UsageError, unknownName } from '../errors.ts';
+import { JobError } from '../errors.ts';
 import { formatDuration } from '../trainer/progress.ts';
-import { parse } from './options.ts';
-
-const ACTIONS = ['list', 'fetch', 'verify'] as const;
+import type { DATA_FETCH, DATA_LIST, DATA_VERIFY } from './table/others.ts';
+import type { Call } from './table/row.ts';
 
 const megabytes = (bytes: number): string =>
   bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${(bytes / 1e6).toFixed(1)} MB`;
@@ -93,28 +92,18 @@ async function verify(name: string, dataDir: string | undefined): Promise<void> 
   if (!complete) throw new JobError(`data set ${name} in ${folder} is not complete and right`);
 }
 
-/** `lrd data list | fetch NAME | verify NAME [--data-dir DIR]`. */
-export async function dataCommand(args: readonly string[]): Promise<void> {
-  const options = parse(args, { 'data-dir': { type: 'string' } });
-  const [action, name, ...extra] = options.positionals;
-  if (action === undefined) throw new UsageError(`lrd data needs one of ${ACTIONS.join(', ')}`);
-  const known = ACTIONS.find((other) => other === action);
-  if (known === undefined) throw unknownName('lrd data', action, ACTIONS);
-  const dataDir = options.text('data-dir');
-  const surplus = known === 'list' ? name : extra[0];
-  if (surplus !== undefined) throw new UsageError(`lrd data ${known} takes no ${surplus}`);
-  if (known === 'list') {
-    list(dataDir);
-    return;
-  }
-  if (name === undefined) {
-    throw new UsageError(
-      `lrd data ${known} needs a NAME: ${PUBLICATIONS.map((publication) => publication.name).join(', ')}`,
-    );
-  }
-  if (known === 'verify') await verify(name, dataDir);
-  else {
-    const folder = dataFolders(dataDir)[0] as string;
-    console.log(await fetchDataSet(name, { folder, progress: transferProgress() }));
-  }
+/** `lrd data list`. */
+export function dataListCommand({ options }: Call<typeof DATA_LIST>): void {
+  list(options['data-dir']);
+}
+
+/** `lrd data fetch NAME`. */
+export async function dataFetchCommand({ words, options }: Call<typeof DATA_FETCH>): Promise<void> {
+  const folder = dataFolders(options['data-dir'])[0] as string;
+  console.log(await fetchDataSet(words.name, { folder, progress: transferProgress() }));
+}
+
+/** `lrd data verify NAME`. */
+export async function dataVerifyCommand({ words, options }: Call<typeof DATA_VERIFY>): Promise<void> {
+  await verify(words.name, options['data-dir']);
 }

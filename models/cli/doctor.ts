@@ -6,8 +6,9 @@ import { BACKENDS, useBackend } from '../backend.ts';
 import type { BackendName } from '../backend.ts';
 import { describeEnvironment } from '../runs/environment.ts';
 import { probeGpuJs } from './doctorGpuJs.ts';
-import { parse } from './options.ts';
 import { verifyApart } from './setup.ts';
+import type { DOCTOR } from './table/judge.ts';
+import type { Call } from './table/row.ts';
 
 interface Finding {
   readonly backend: string;
@@ -68,15 +69,14 @@ function printGpu({ attempts, chosen, why, advice, limits }: GpuDiagnosis): void
 }
 
 /** `lrd doctor [--json]`: what runs here, which versions, and what `--backend auto` takes. */
-export async function doctorCommand(args: readonly string[]): Promise<void> {
-  const options = parse(args, { json: { type: 'boolean' } });
+export async function doctorCommand({ options }: Call<typeof DOCTOR>): Promise<void> {
   const gpu = await diagnoseGpu();
   const backends: Finding[] = [];
   for (const name of BACKENDS) if (name !== 'auto') backends.push(await probe(name));
   const auto = await useBackend('auto');
   const environment = describeEnvironment(auto);
   const gpujs = await probeGpuJs();
-  if (options.flag('json')) {
+  if (options.json) {
     console.log(JSON.stringify({ environment, backends, auto, webgpu: gpu, gpujs }, null, 2));
     return;
   }

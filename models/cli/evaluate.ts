@@ -1,8 +1,7 @@
-import { BACKENDS } from '../backend.ts';
-import { UsageError } from '../errors.ts';
 import { evaluateRun } from '../runs/evaluateRun.ts';
 import type { TestMetrics } from '../tasks/task.ts';
-import { parse } from './options.ts';
+import type { Call } from './table/row.ts';
+import type { EVALUATE } from './table/train.ts';
 
 const percent = (value: number): string => `${value.toFixed(2)} %`;
 
@@ -18,22 +17,15 @@ const ROWS: readonly (readonly [keyof TestMetrics, string, (value: number) => st
 ];
 
 /** `lrd evaluate RUN`: tests the network of a run's checkpoint again. */
-export async function evaluateCommand(args: readonly string[]): Promise<void> {
-  const options = parse(args, {
-    'data-dir': { type: 'string' },
-    backend: { type: 'string' },
-    json: { type: 'boolean' },
-  });
-  const [folder, ...extra] = options.positionals;
-  if (folder === undefined) throw new UsageError('lrd evaluate needs a RUN folder');
-  if (extra.length > 0) throw new UsageError(`lrd evaluate takes one RUN, got also ${extra.join(' ')}`);
+export async function evaluateCommand({ words, options }: Call<typeof EVALUATE>): Promise<void> {
+  const folder = words.run;
   const { config, backend, epochs, batches, examples, metrics } = await evaluateRun({
     folder,
-    dataDir: options.text('data-dir'),
-    backend: options.choice('backend', BACKENDS),
+    dataDir: options['data-dir'],
+    backend: options.backend,
   });
   const { recipe, data } = config;
-  if (options.flag('json')) {
+  if (options.json) {
     console.log(JSON.stringify({ folder, recipe, data, backend, epochs, batches, examples, ...metrics }, null, 2));
     return;
   }

@@ -1,54 +1,31 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { BACKENDS } from '../backend.ts';
 import { JobError, UsageError } from '../errors.ts';
 import { EXPERIMENTS, findExperiment } from '../experiments/catalogue.ts';
 import { runCrew } from '../experiments/crew.ts';
 import type { Experiment } from '../experiments/experiment.ts';
 import type { Plan, Scale } from '../experiments/plan.ts';
-import { SCALES, cellLabel, makePlan, recordPlan } from '../experiments/plan.ts';
+import { cellLabel, makePlan, recordPlan } from '../experiments/plan.ts';
 import type { Overlay } from '../experiments/settings.ts';
 import { Store } from '../experiments/store.ts';
 import { work } from '../experiments/work.ts';
 import { findRecipe } from '../recipes/catalogue.ts';
 import { consoleProgress } from '../trainer/progress.ts';
 import { StoppedError } from '../trainer/train.ts';
-import type { Arguments } from './options.ts';
-import { parse, readCheckpointSeconds, readCrop } from './options.ts';
 import { stoppable } from './stop.ts';
-
-const OPTIONS = {
-  seeds: { type: 'string' },
-  only: { type: 'string' },
-  scale: { type: 'string' },
-  workers: { type: 'string' },
-  out: { type: 'string' },
-  list: { type: 'boolean' },
-  'data-dir': { type: 'string' },
-  backend: { type: 'string' },
-  recipe: { type: 'string' },
-  data: { type: 'string' },
-  epochs: { type: 'string' },
-  'batch-size': { type: 'string' },
-  width: { type: 'string' },
-  limit: { type: 'string' },
-  crop: { type: 'string' },
-  'checkpoint-seconds': { type: 'string' },
-  'keep-checkpoints': { type: 'boolean' },
-} as const;
+import type { EXPERIMENT } from './table/experiment.ts';
+import type { Call } from './table/row.ts';
 
 /** Settings that the command line gives in place of the paper's or the scale's. */
-function readOverlay(options: Arguments): Overlay {
-  const recipe = options.text('recipe');
-  if (recipe !== undefined) findRecipe(recipe);
+function overlayOf({ options }: Call<typeof EXPERIMENT>): Overlay {
   const given: Overlay = {
-    recipe,
-    data: options.text('data'),
-    epochs: options.whole('epochs'),
-    batchSize: options.whole('batch-size'),
-    width: options.whole('width'),
-    limit: options.whole('limit'),
-    crop: readCrop(options),
+    recipe: options.recipe,
+    data: options.data,
+    epochs: options.epochs,
+    batchSize: options['batch-size'],
+    width: options.width,
+    limit: options.limit,
+    crop: options.crop,
   };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
@@ -113,28 +90,26 @@ function printStart({ title, memory }: Experiment, plan: Plan): void {
 }
 
 /** `lrd experiment NAME ...`: every cell of a table or figure that is not done yet. */
-export async function experimentCommand(args: readonly string[]): Promise<void> {
-  const options = parse(args, OPTIONS);
-  const [name, ...extra] = options.positionals;
+export async function experimentCommand(call: Call<typeof EXPERIMENT>): Promise<void> {
+  const { words, options, args } = call;
+  const { name } = words;
   if (name === undefined) {
     if (args.length === 0) listExperiments();
     else throw new UsageError(`lrd experiment needs a NAME: ${EXPERIMENTS.map((known) => known.name).join(', ')}`);
     return;
   }
-  if (extra.length > 0) throw new UsageError(`lrd experiment takes one NAME, got also ${extra.join(' ')}`);
   const experiment = findExperiment(name);
-  const scale = options.choice('scale', SCALES) ?? 'full';
-  const backend = options.choice('backend', BACKENDS) ?? 'auto';
-  const seeds = options.whole('seeds') ?? (scale === 'small' ? 1 : experiment.seeds);
-  const workers = options.whole('workers') ?? 1;
-  const checkpointSeconds = readCheckpointSeconds(options);
-  const overlay = readOverlay(options);
-  const only = options.pattern('only');
-  const out = options.text('out') ?? join('runs', 'experiments');
-  const dataDir = options.text('data-dir');
+  const scale = options.scale ?? 'full';
+  const backend = options.backend ?? 'auto';
+  const seeds = options.seeds ?? (scale === 'small' ? 1 : experiment.seeds);
+  const workers = options.workers ?? 1;
+  const checkpointSeconds = options['checkpoint-seconds'] ?? 60;
+  const overlay = overlayOf(call);
+  const { only, out = join('runs', 'experiments') } = options;
+  const dataDir = options['data-dir'];
   const store = new Store(out);
   const planned = (given: Overlay): Plan => makePlan({ experiment, scale, overlay: given, seeds, only });
-  if (options.flag('list')) {
+  if (options.list) {
     listCells(store, planned(overlay));
     return;
   }
@@ -158,7 +133,7 @@ export async function experimentCommand(args: readonly string[]): Promise<void> 
         dataDir,
         backend,
         checkpointSeconds,
-        keepCheckpoints: options.flag('keep-checkpoints'),
+        keepCheckpoints: options['keep-checkpoints'],
         progress: consoleProgress(),
         signal,
       }),

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { suite } from '../../conformance/harness/suite.ts';
 import { UsageError } from '../errors.ts';
-import { packCommand } from './pack.ts';
+import { main } from './main.ts';
 import { trace } from './packTrace.ts';
 
 const test = suite('models/cli/pack');
@@ -76,20 +76,20 @@ test('a program that stands elsewhere finds the packages of the place that is na
   assert.ok(files.includes(join(scratch, 'node_modules/plain/lib/other.js')));
 });
 
-test('wrong calls of lrd pack name the argument and the rule', () => {
-  const refuses = (args: readonly string[], pattern: RegExp): void => {
+test('wrong calls of lrd pack name the argument and the rule', async () => {
+  const refuses = async (args: readonly string[], pattern: RegExp): Promise<void> => {
     try {
-      packCommand(args);
+      await main(['pack', ...args]);
       assert.unreachable();
     } catch (error) {
       assert.instance(error, UsageError);
       assert.match((error as Error).message, pattern);
     }
   };
-  refuses([], /needs --out FILE\.tar\.xz/);
-  refuses(['--out', 'x.zip'], /--out must end with \.tar\.xz, got "x\.zip"/);
-  refuses(['--out', 'x.tar.xz', 'more'], /takes no more/);
-  refuses(['--out', 'x.tar.xz', '--frobnicate'], /frobnicate/);
+  await refuses([], /needs --out FILE\.tar\.xz/);
+  await refuses(['--out', 'x.zip'], /--out must end with \.tar\.xz, got "x\.zip"/);
+  await refuses(['--out', 'x.tar.xz', 'more'], /takes options alone, got also "more"/);
+  await refuses(['--out', 'x.tar.xz', '--frobnicate'], /frobnicate/);
 });
 
 test.run();

@@ -19,8 +19,9 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { checkDataSetName, dataFolders } from '../data/catalogue.ts';
 import { JobError, UsageError } from '../errors.ts';
-import { parse } from './options.ts';
 import { installedPackage, ownPackage, resolvePackage, trace } from './packTrace.ts';
+import type { PACK } from './table/others.ts';
+import type { Call } from './table/row.ts';
 
 const NAME = 'lrd-linux-x64';
 
@@ -176,16 +177,10 @@ function stageData(stage: string, name: string, dataDir: string | undefined): vo
 }
 
 /** `lrd pack --out FILE`: one archive that runs where nothing is installed and no network is. */
-export function packCommand(args: readonly string[]): void {
-  const options = parse(args, {
-    out: { type: 'string' },
-    data: { type: 'string' },
-    'data-dir': { type: 'string' },
-  });
-  const out = options.text('out');
+export function packCommand({ options }: Call<typeof PACK>): void {
+  const { out, data } = options;
   if (out === undefined) throw new UsageError('lrd pack needs --out FILE.tar.xz');
   if (!out.endsWith('.tar.xz')) throw new UsageError(`--out must end with .tar.xz, got ${JSON.stringify(out)}`);
-  if (options.positionals.length > 0) throw new UsageError(`lrd pack takes no ${options.positionals.join(' ')}`);
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     throw new JobError(
       `lrd pack must run on linux-x64, whose node it packs; this is ${process.platform}-${process.arch}`,
@@ -205,8 +200,7 @@ export function packCommand(args: readonly string[]): void {
     const { files, unresolved } = traceIn(root, app, staged);
     stagePackages(root, app, files);
     stageNode(stage);
-    const data = options.text('data');
-    if (data !== undefined) stageData(stage, data, options.text('data-dir'));
+    if (data !== undefined) stageData(stage, data, options['data-dir']);
     writeFileSync(join(stage, 'lrd'), LAUNCHER, { mode: 0o755 });
     writeFileSync(join(stage, 'README'), README);
     const target = resolve(out);

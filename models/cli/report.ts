@@ -11,7 +11,8 @@ import { predictionsSection } from '../report/predictions.ts';
 import { runSection } from '../report/runReport.ts';
 import type { Run } from '../runs/runFolder.ts';
 import { readPredictions, readRun, writeWhole } from '../runs/runFolder.ts';
-import { parse } from './options.ts';
+import type { REPORT } from './table/experiment.ts';
+import type { Call } from './table/row.ts';
 
 const INTRODUCTION = `<p>Learning rate dropout (LRD) keeps the update of each scalar parameter with probability p at every step and skips it otherwise, while
 momentum and moments go on accumulating. Below, each table and figure of the papers stands beside runs of our own, with what differs in the setting.
@@ -61,13 +62,11 @@ function sectionsOf({ runs, experiments }: Sources): Section[] {
  * `lrd report RUN... --out FILE.html`: runs side by side, and experiments beside what the papers print. `--json FILE` writes the
  * results of the experiments, from which the same page can be made elsewhere.
  */
-export function reportCommand(args: readonly string[]): void {
-  const options = parse(args, { out: { type: 'string' }, json: { type: 'string' }, title: { type: 'string' } });
-  const out = options.text('out');
-  const json = options.text('json');
-  if (options.positionals.length === 0) throw new UsageError('lrd report needs at least one RUN folder');
+export function reportCommand({ words, options }: Call<typeof REPORT>): void {
+  const { out, json } = options;
+  if (words.runs.length === 0) throw new UsageError('lrd report needs at least one RUN folder');
   if (out === undefined && json === undefined) throw new UsageError('lrd report needs --out FILE.html');
-  const sources = readSources(options.positionals);
+  const sources = readSources(words.runs);
   if (json !== undefined) {
     if (sources.experiments.length === 0)
       throw new UsageError('--json needs results of lrd experiment, got runs alone');
@@ -75,7 +74,7 @@ export function reportCommand(args: readonly string[]): void {
     console.log(json);
   }
   if (out !== undefined) {
-    const title = options.text('title') ?? 'Learning Rate Dropout: what was run';
+    const title = options.title ?? 'Learning Rate Dropout: what was run';
     writeWhole(out, sectionsPage(title, sources.experiments.length === 0 ? '' : INTRODUCTION, sectionsOf(sources)));
     console.log(out);
   }

@@ -1,10 +1,11 @@
 import { resolve } from 'node:path';
 import { installationFolder } from 'learning-rate-dropout/tensorflow';
 import type { TensorflowLane } from 'learning-rate-dropout/tensorflow';
-import { JobError, UsageError, unknownName } from '../errors.ts';
+import { JobError, UsageError } from '../errors.ts';
 import { complaint, runProgram } from '../setup/programs.ts';
 import { setUpTensorflow } from '../setup/tensorflow.ts';
-import { parse } from './options.ts';
+import type { SETUP_TENSORFLOW } from './table/others.ts';
+import type { Call } from './table/row.ts';
 
 /** `--verify` in a process of its own, on the TensorFlow of `folder`. */
 export async function verifyApart(folder: string, lane: TensorflowLane): Promise<string> {
@@ -26,26 +27,12 @@ async function verifyHere(folder: string, lane: TensorflowLane): Promise<void> {
 }
 
 /** `lrd setup tensorflow`: what `--backend node` and `node-gpu` run on, built from TensorFlow's own Python wheel. */
-export async function setupCommand(args: readonly string[]): Promise<void> {
-  const options = parse(args, {
-    version: { type: 'string' },
-    dir: { type: 'string' },
-    wheel: { type: 'string' },
-    gpu: { type: 'boolean' },
-    verify: { type: 'boolean' },
-  });
-  const [what, ...rest] = options.positionals;
-  if (what === undefined) throw new UsageError('lrd setup needs what to set up: tensorflow');
-  if (what !== 'tensorflow') throw unknownName('what to set up', what, ['tensorflow']);
-  if (rest.length > 0) throw new UsageError(`lrd setup takes one word, got ${options.positionals.join(' ')}`);
-  const lane: TensorflowLane = options.flag('gpu') ? 'node-gpu' : 'node';
-  const [version, wheel, dir] = [options.text('version'), options.text('wheel'), options.text('dir')];
-  if (version !== undefined && !/^\d+(\.\d+){1,2}(\.?[a-z]+\d+)?$/.test(version)) {
-    throw new UsageError(`--version must be a version of TensorFlow such as 2.21.0, got ${JSON.stringify(version)}`);
-  }
+export async function setupCommand({ options }: Call<typeof SETUP_TENSORFLOW>): Promise<void> {
+  const lane: TensorflowLane = options.gpu ? 'node-gpu' : 'node';
+  const { version, wheel, dir } = options;
   if (version !== undefined && wheel !== undefined) throw new UsageError('--version and --wheel exclude each other');
   const folder = dir === undefined ? installationFolder(lane) : resolve(dir);
-  if (options.flag('verify')) {
+  if (options.verify) {
     await verifyHere(folder, lane);
     return;
   }

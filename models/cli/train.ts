@@ -1,36 +1,32 @@
 import { RULES } from 'learning-rate-dropout/spec';
 import type { HyperParameter } from 'learning-rate-dropout/spec';
-import { AUGMENTATIONS } from '../data/augmentation.ts';
-import { checkDataSetName } from '../data/catalogue.ts';
 import { JobError, UsageError, unknownName } from '../errors.ts';
-import { OPTIMIZERS } from '../recipes/optimizers.ts';
-import { RECIPE_NAMES, findRecipe } from '../recipes/catalogue.ts';
-import { EVALUATIONS } from '../tasks/segmentation/task.ts';
+import { RECIPE_NAMES } from '../recipes/catalogue.ts';
 import { consoleProgress } from '../trainer/progress.ts';
 import { parseRegularizers } from '../trainer/regularizers.ts';
 import type { ResolvedRequest } from '../runs/request.ts';
-import { ENGINES, HYPER_NAMES, resolveRequest } from '../runs/request.ts';
+import { HYPER_NAMES, resolveRequest } from '../runs/request.ts';
 import { defaultFolder, resumeTraining, runTraining } from '../runs/runTraining.ts';
 import type { ResumeRequest } from '../runs/runTraining.ts';
 import { parseSchedules } from '../trainer/schedules/parse.ts';
 import { StoppedError } from '../trainer/train.ts';
-import type { Arguments } from './options.ts';
-import { parse, readCheckpointSeconds, readCrop, readSeed } from './options.ts';
 import { stoppable } from './stop.ts';
+import type { Call } from './table/row.ts';
+import { readNumber } from './table/row.ts';
+import type { TRAIN } from './table/train.ts';
+import { WITH_RESUME, kebab } from './table/train.ts';
 
-const above0 = (value: number): boolean => value > 0;
-
-/** `epsilonMode` -> `epsilon-mode`. */
-const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-
-/** The hyper-parameters of `optimizer` that have options of their own, as its table in `spec/rules.ts` says. */
-function readHyper(options: Arguments, optimizer: string): Record<string, number | string | boolean> {
+/** The hyper-parameters of `optimizer` that were given, as its table in `spec/rules.ts` says. */
+function readHyper(
+  { options, given }: Call<typeof TRAIN>,
+  optimizer: string,
+): Record<string, number | string | boolean> {
   const table: Readonly<Record<string, HyperParameter>> = RULES[optimizer as keyof typeof RULES].hyper;
+  const texts: Readonly<Record<string, unknown>> = options;
   const values: Record<string, number | string | boolean> = {};
   for (const name of HYPER_NAMES) {
     const option = kebab(name);
-    const given = options.flag(option) ? '' : options.text(option);
-    if (given === undefined) continue;
+    if (!given.has(option)) continue;
     const parameter = Object.hasOwn(table, name) ? table[name] : undefined;
     if (parameter === undefined) {
       const known = Object.keys(table)
@@ -38,109 +34,73 @@ function readHyper(options: Arguments, optimizer: string): Record<string, number
         .map((other) => `--${kebab(other)}`);
       throw new UsageError(`--${option} must be of the optimizer's; ${optimizer} has ${known.join(', ')}`);
     }
+    const text = texts[option] as string;
     if (parameter.kind === 'flag') values[name] = true;
     else if (parameter.kind === 'choice') {
-      if (!parameter.values.includes(given)) throw unknownName(`--${option}`, given, parameter.values);
-      values[name] = given;
+      if (!parameter.values.includes(text)) throw unknownName(`--${option}`, text, parameter.values);
+      values[name] = text;
     } else {
-      const { minimum, maximum, openMinimum, openMaximum, integer, text } = parameter;
+      const { minimum, maximum, openMinimum, openMaximum, integer, text: rule } = parameter;
       const holds = (x: number): boolean =>
         (openMinimum === true ? x > minimum : x >= minimum) &&
         (openMaximum === true ? x < maximum : x <= maximum) &&
         (integer !== true || Number.isInteger(x));
-      values[name] = options.number(option, text.replace(/^must be /, ''), holds) as number;
+      values[name] = readNumber(text, `--${option}`, { rule: rule.replace(/^must be /, ''), holds });
     }
   }
   return values;
 }
 
-const FLAGS: readonly string[] = ['nesterov', 'centered'];
-const HYPER_OPTIONS = Object.fromEntries(
-  HYPER_NAMES.map((name) => [kebab(name), { type: FLAGS.includes(name) ? 'boolean' : 'string' } as const]),
-);
-
-/** Reads `lrd train`'s arguments. Throws a `UsageError` naming the argument, the value and the rule. */
-export function parseTraining(args: readonly string[]): ResolvedRequest & { checkpointSeconds: number } {
-  const options = parse(args, {
-    data: { type: 'string' },
-    'data-dir': { type: 'string' },
-    optimizer: { type: 'string' },
-    keep: { type: 'string' },
-    lr: { type: 'string' },
-    ...HYPER_OPTIONS,
-    'weight-decay': { type: 'string' },
-    schedule: { type: 'string', multiple: true },
-    regularizer: { type: 'string', multiple: true },
-    'batch-size': { type: 'string' },
-    epochs: { type: 'string' },
-    seed: { type: 'string' },
-    backend: { type: 'string' },
-    engine: { type: 'string' },
-    width: { type: 'string' },
-    limit: { type: 'string' },
-    augment: { type: 'string' },
-    crop: { type: 'string' },
-    evaluate: { type: 'string' },
-    init: { type: 'string' },
-    out: { type: 'string' },
-    tensorboard: { type: 'boolean' },
-    'checkpoint-seconds': { type: 'string' },
-  });
-  const [recipe, ...extra] = options.positionals;
+/** What is asked for by `lrd train`'s arguments. Throws a `UsageError` naming the argument, the value and the rule. */
+export function trainingOf(call: Call<typeof TRAIN>): ResolvedRequest & { checkpointSeconds: number } {
+  const { words, options } = call;
+  const { recipe } = words;
   if (recipe === undefined) throw new UsageError(`lrd train needs a RECIPE: ${RECIPE_NAMES.join(', ')}`);
-  if (extra.length > 0) throw new UsageError(`lrd train takes one RECIPE, got also ${extra.join(' ')}`);
-  findRecipe(recipe);
-  const optimizer = options.text('optimizer') ?? 'sgdm';
-  if (!OPTIMIZERS.includes(optimizer)) throw unknownName('--optimizer', optimizer, OPTIMIZERS);
-  const engine = options.choice('engine', ENGINES);
-  const data = options.text('data');
-  if (data !== undefined) checkDataSetName(data);
+  const optimizer = options.optimizer ?? 'sgdm';
   const request = resolveRequest({
     recipe,
-    data,
-    dataDir: options.text('data-dir'),
+    data: options.data,
+    dataDir: options['data-dir'],
     optimizer,
-    keepProbability: options.number('keep', 'a number in [2^-16, 1]', (value) => value >= 2 ** -16 && value <= 1),
-    learningRate: options.number('lr', 'a number above 0', above0),
-    weightDecay: options.number('weight-decay', 'a number of at least 0', (value) => value >= 0),
-    hyper: readHyper(options, optimizer),
-    regularizers: parseRegularizers(options.texts('regularizer')),
-    schedules: parseSchedules(options.texts('schedule')),
-    batchSize: options.whole('batch-size'),
-    epochs: options.whole('epochs'),
-    seed: readSeed(options),
-    backend: options.text('backend'),
-    engine,
-    width: options.whole('width'),
-    limit: options.whole('limit'),
-    augment: options.choice('augment', AUGMENTATIONS),
-    crop: readCrop(options),
-    evaluation: options.choice('evaluate', EVALUATIONS),
-    init: options.text('init'),
-    out: options.text('out'),
-    tensorBoard: options.flag('tensorboard'),
+    keepProbability: options.keep,
+    learningRate: options.lr,
+    weightDecay: options['weight-decay'],
+    hyper: readHyper(call, optimizer),
+    regularizers: parseRegularizers(options.regularizer),
+    schedules: parseSchedules(options.schedule),
+    batchSize: options['batch-size'],
+    epochs: options.epochs,
+    seed: options.seed,
+    backend: options.backend,
+    engine: options.engine,
+    width: options.width,
+    limit: options.limit,
+    augment: options.augment,
+    crop: options.crop,
+    evaluation: options.evaluate,
+    init: options.init,
+    out: options.out,
+    tensorBoard: options.tensorboard,
   });
-  return { ...request, checkpointSeconds: readCheckpointSeconds(options) };
+  return { ...request, checkpointSeconds: options['checkpoint-seconds'] ?? 60 };
 }
 
 /** What `--resume DIR` takes beside it; everything else is the run's own. */
-export function parseResume(args: readonly string[]): ResumeRequest & { checkpointSeconds: number } {
-  const options = parse(args, {
-    resume: { type: 'string' },
-    epochs: { type: 'string' },
-    'data-dir': { type: 'string' },
-    backend: { type: 'string' },
-    'checkpoint-seconds': { type: 'string' },
-  });
-  if (options.positionals.length > 0) {
-    throw new UsageError(`lrd train --resume takes the recipe from the run, got also ${options.positionals.join(' ')}`);
+export function resumeOf({ words, options, given }: Call<typeof TRAIN>): ResumeRequest & { checkpointSeconds: number } {
+  if (words.recipe !== undefined) {
+    throw new UsageError(`lrd train --resume takes the recipe from the run, got also ${words.recipe}`);
+  }
+  const surplus = [...given].find((name) => !WITH_RESUME.includes(name));
+  if (surplus !== undefined) {
+    const taken = WITH_RESUME.filter((name) => name !== 'resume').map((name) => `--${name}`);
+    throw new UsageError(`--${surplus} is the run's own: lrd train --resume takes ${taken.join(', ')} beside it`);
   }
   return {
-    folder: options.text('resume') as string,
-    epochs: options.whole('epochs'),
-    dataDir: options.text('data-dir'),
-    backend: options.text('backend'),
-    checkpointSeconds: readCheckpointSeconds(options),
+    folder: options.resume as string,
+    epochs: options.epochs,
+    dataDir: options['data-dir'],
+    backend: options.backend,
+    checkpointSeconds: options['checkpoint-seconds'] ?? 60,
   };
 }
 
@@ -148,18 +108,17 @@ export function parseResume(args: readonly string[]): ResumeRequest & { checkpoi
  * `lrd train RECIPE ...`: trains one network and leaves a run folder. `lrd train --resume DIR` goes on from its checkpoint.
  * Ctrl-C, SIGTERM and the end of the terminal stop it behind a checkpoint.
  */
-export async function trainCommand(args: readonly string[]): Promise<void> {
-  const resumes = args.some((argument) => argument === '--resume' || argument.startsWith('--resume='));
+export async function trainCommand(call: Call<typeof TRAIN>): Promise<void> {
   let folder = 'DIR';
   try {
     await stoppable(async (signal) => {
       const controls = { progress: consoleProgress(), signal };
-      if (resumes) {
-        const { checkpointSeconds, ...request } = parseResume(args);
+      if (call.options.resume !== undefined) {
+        const { checkpointSeconds, ...request } = resumeOf(call);
         ({ folder } = request);
         await resumeTraining(request, { ...controls, checkpointSeconds });
       } else {
-        const { checkpointSeconds, ...request } = parseTraining(args);
+        const { checkpointSeconds, ...request } = trainingOf(call);
         folder = request.out ?? defaultFolder(request);
         await runTraining(request, { ...controls, checkpointSeconds });
       }

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import * as assert from 'uvu/assert';
 import { FROM_SOURCE } from '../../conformance/harness/fromSource.ts';
 import { suite } from '../../conformance/harness/suite.ts';
-import { experimentCommand } from '../cli/experiment.ts';
+import { main } from '../cli/main.ts';
 import type { CellOutcome } from './results.ts';
 import { collectResults } from './results.ts';
 
@@ -32,7 +32,7 @@ async function inProcess(args: readonly string[]): Promise<string> {
   const write = process.stderr.write.bind(process.stderr);
   process.stderr.write = () => true;
   try {
-    await experimentCommand(args);
+    await main(['experiment', ...args]);
   } finally {
     console.log = log;
     process.stderr.write = write;
@@ -131,11 +131,11 @@ test('wrong calls are one line that names the argument', async () => {
     assert.not.match(message, /\n/);
   };
   await refuse(['table9'], /NAME must be one of fig1, table1, .*; got "table9"/);
-  await refuse(['table1', 'table2'], /takes one NAME, got also table2/);
+  await refuse(['table1', 'table2'], /takes NAME alone, got also "table2"/);
   await refuse(['table1', '--scale', 'tiny'], /--scale must be one of full, small; got "tiny"/);
   await refuse(['table1', '--only', '('], /--only must be a regular expression, got "\("/);
-  await refuse(['table1', '--workers', '0'], /--workers must be a whole number of at least 1, got "0"/);
-  await refuse(['table1', '--recipe', 'lenet'], /RECIPE must be one of fcnet, .*; got "lenet"/);
+  await refuse(['table1', '--workers', '0'], /--workers must be a whole number of at least 1 and at most 1,024, got "0"/);
+  await refuse(['table1', '--recipe', 'lenet'], /--recipe must be one of fcnet, .*; got "lenet"/);
   // Data that nothing stands in for: said before anything is made.
   await refuse(['fig8', '--scale', 'small', '--data-dir', scratch], /imagenet/);
   assert.not.ok(existsSync(join(scratch, 'refused')));

@@ -18,7 +18,7 @@ import { FROM_SOURCE } from '../../conformance/harness/fromSource.ts';
 import { suite } from '../../conformance/harness/suite.ts';
 import { MANIFEST, installationFolder, thisPlatform, tensorflowMissing } from 'learning-rate-dropout/tensorflow';
 import { JobError, UsageError } from '../errors.ts';
-import { setupCommand } from '../cli/setup.ts';
+import { main } from '../cli/main.ts';
 import { checkRoom, setUpTensorflow } from './tensorflow.ts';
 import { describeWheel, parseMetadata, unpackWheel } from './wheel.ts';
 
@@ -192,7 +192,7 @@ test('a wrong call says what is wrong with it', async () => {
     ['tensorflow', '--version', 'newest'],
     ['tensorflow', '--version', '2.21.0', '--wheel', 'x.whl'],
   ]) {
-    const error = await failure(setupCommand(args));
+    const error = await failure(main(['setup', ...args]));
     assert.instance(error, UsageError);
     messages.push(error.message);
   }
@@ -205,13 +205,13 @@ test('a machine without a compiler, or without pip, is told what to install', as
   const before = { ...process.env };
   Object.assign(process.env, { PATH: bin, CXX: '', LRD_PYTHON: '' });
   try {
-    const noCompiler = await failure(setupCommand(['tensorflow', '--dir', join(folder, 'nowhere')]));
+    const noCompiler = await failure(main(['setup', 'tensorflow', '--dir', join(folder, 'nowhere')]));
     assert.instance(noCompiler, JobError);
     assert.match(noCompiler.message, /a C\+\+ compiler is needed .*apt-get install g\+\+/);
     // The system's own Python is asked by its path, and would go on.
     if (existsSync('/usr/bin/python3')) return;
     symlinkSync(process.execPath, join(bin, 'g++'));
-    const noPip = await failure(setupCommand(['tensorflow', '--dir', join(folder, 'nowhere')]));
+    const noPip = await failure(main(['setup', 'tensorflow', '--dir', join(folder, 'nowhere')]));
     assert.match(noPip.message, /pip is needed/);
   } finally {
     for (const name of ['PATH', 'CXX', 'LRD_PYTHON']) {

@@ -1,0 +1,95 @@
+import { json } from './common.ts';
+import { ABOVE_0, command, file, flag, list, number, pattern, special, text } from './row.ts';
+import { UsageError } from '../../errors.ts';
+
+const builtIn = async (): Promise<readonly string[]> => (await import('../../../conformance/index.ts')).BUILT_IN;
+
+/** A seed of the judge: a whole number, or the word for one that is drawn. */
+function readJudgeSeed(given: string, name: string): number | 'random' {
+  if (given === 'random') return given;
+  const value = given.trim() === '' ? NaN : Number(given);
+  if (!Number.isSafeInteger(value) || value < 0) {
+    throw new UsageError(
+      `${name} must be a whole number in [0, 2^53) or the word random, got ${JSON.stringify(given)}`,
+    );
+  }
+  return value;
+}
+
+/** `lrd conformance`. */
+export const CONFORMANCE = command({
+  summary: 'judge implementations; exit code 1 when one breaks a MUST',
+  words: {},
+  options: {
+    adapter: list({
+      ...text({
+        value: 'A',
+        about: 'What is judged: a built-in name, cmd:PROGRAM for one in any language, or module:PATH.',
+        default: 'all built-in ones that run here',
+      }),
+      choices: builtIn,
+    }),
+    only: list(text({ value: 'KEY', about: 'A requirement or property to judge alone.', default: 'all' })),
+    seed: special<number | 'random'>({
+      value: 'S',
+      about: 'Of the cases; a whole number, or random.',
+      default: 'a fixed one',
+      read: readJudgeSeed,
+    }),
+    json: file({ about: 'The report as JSON.' }),
+    html: file({ about: 'The report as a page.' }),
+  },
+  examples: [
+    ["lrd conformance --adapter 'cmd:python3 my_lrd.py'", 'judge a program that speaks the protocol'],
+    ['lrd conformance --adapter ref --adapter wasm --html report.html', 'two built-in ones, and a page'],
+  ],
+});
+
+/** `lrd conformance serve`. */
+export const SERVE = command({
+  summary: 'speak the protocol for a built-in implementation',
+  words: {},
+  options: { adapter: { ...text({ value: 'A', about: 'The implementation.' }), choices: builtIn } },
+  examples: [['lrd conformance serve --adapter ref', 'the float64 reference, on stdin and stdout']],
+});
+
+/** `lrd bench`. */
+export const BENCH = command({
+  summary: 'every engine beside its peers, in turns',
+  about:
+    'Measures and prints; without a SUITE it runs step, cost, mask, scale, epoch and reference, and train, resnet34, engines and ' +
+    'drop-in where they are named.',
+  words: {
+    suites: {
+      about: 'What is measured.',
+      repeated: true,
+      choices: async () => (await import('../../../bench/suites/index.ts')).SUITES.map(({ name }) => name),
+    },
+  },
+  options: {
+    full: flag({ about: 'Every rule and every size; takes hours.' }),
+    only: pattern({ about: 'Groups whose name this regular expression matches.', default: 'all' }),
+    'group-seconds': number({
+      rule: 'a number above 0 and at most 86400',
+      holds: (value) => ABOVE_0.holds(value) && value <= 86_400,
+      about: 'Time that a group is measured for.',
+      unit: 'seconds',
+      default: "the profile's",
+    }),
+    json: file({ about: 'The result as JSON.' }),
+    html: file({ about: 'The result as a page.' }),
+    compare: file({ value: 'OLD.json', about: 'A result of before: what moved by more than its spread is listed.' }),
+  },
+  examples: [
+    ['lrd bench step --json step.json', 'one suite, kept'],
+    ['lrd bench step --compare step.json', 'and what has changed since'],
+  ],
+});
+
+/** `lrd doctor`. */
+export const DOCTOR = command({
+  summary: 'what runs here, which versions, and how to get what is missing',
+  words: {},
+  options: { json },
+  examples: [['lrd doctor', 'backends, adapters, and what --backend auto takes']],
+});
