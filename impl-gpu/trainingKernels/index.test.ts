@@ -67,4 +67,43 @@ test('a step whose clones are gone again writes in place, without a copy of the 
   optimizer.dispose();
 });
 
+test('the kernels go along when the backend is disposed of and started again', async () => {
+  const product = async (): Promise<number[]> => {
+    const values = tf.tidy(() => tf.matMul(tf.ones([2, 3]), tf.ones([2, 3]), false, true));
+    const grads = tf.tidy(() =>
+      tf.grad((x: tf.Tensor4D) => tf.conv2d(x, tf.ones([2, 2, 1, 8]), 1, 'same'))(tf.ones([1, 3, 3, 1])),
+    );
+    // A case of tfjs's own kernel, which has to know the new heap too.
+    const sigmoid = tf.tidy(() => tf.fused.matMul({ a: tf.ones([1, 2]), b: tf.zeros([2, 1]), activation: 'sigmoid' }));
+    const all = [...(await values.data()), ...(await grads.data()), ...(await sigmoid.data())];
+    tf.dispose([values, grads, sigmoid]);
+    return all;
+  };
+  const expected = [3, 3, 3, 3, 8, 16, 16, 16, 32, 32, 16, 32, 32, 0.5];
+  assert.equal(await product(), expected);
+  const factory = tf.findBackendFactory('wasm');
+  const restarts: readonly (() => void)[] = [
+    () => tf.engine().reset(),
+    () => {
+      tf.removeBackend('wasm');
+      tf.registerBackend('wasm', factory);
+    },
+  ];
+  for (const restart of restarts) {
+    const before = tf.backend();
+    restart();
+    await tf.setBackend('wasm');
+    assert.is.not(tf.backend(), before);
+    assert.equal(await product(), expected);
+    enableTraining();
+    assert.equal(await product(), expected);
+    const variable = tf.variable(tf.tensor([1, 2]));
+    const optimizer = sgdm({ learningRate: 0.5, keepProbability: 1, seed: 1n });
+    optimizer.minimize(() => tf.sum(variable), false, [variable]);
+    assert.equal([...(await variable.data())], [0.5, 1.5]);
+    variable.dispose();
+    optimizer.dispose();
+  }
+});
+
 test.run();

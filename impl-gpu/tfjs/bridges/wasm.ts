@@ -44,6 +44,8 @@ export interface WasmHeap {
   allocate(bytes: number): number;
   free(pointer: number): void;
   makeOutput(shape: readonly number[]): tf.TensorInfo;
+  /** Another tensor on the same data. */
+  share(tensor: tf.TensorInfo): tf.TensorInfo;
   /** Gives a variable data of its own, bit for bit, leaving what it held to those that share it. */
   detach(variable: tf.Variable): void;
 }
@@ -58,8 +60,9 @@ function findMemory(backend: WasmBackend): WebAssembly.Memory {
   throw new Error('the heap of the wasm backend was not found: @tensorflow/tfjs-backend-wasm must be exactly 4.22.0');
 }
 
-/** The heap of the registered wasm backend. Throws when tfjs is another version or its internals are not as expected. */
-export function wasmHeap(backend = tf.findBackend('wasm') as WasmBackend | undefined): WasmHeap {
+/** The heap of a wasm backend, of the registered one unless given. Throws when tfjs is another version or its internals are not as expected. */
+export function wasmHeap(of: object | undefined = tf.findBackend('wasm')): WasmHeap {
+  const backend = of as WasmBackend | undefined;
   if (!backend) throw new Error("the wasm backend is not registered: await tf.setBackend('wasm') first");
   const known = heaps.get(backend);
   if (known) return known;
@@ -85,6 +88,10 @@ export function wasmHeap(backend = tf.findBackend('wasm') as WasmBackend | undef
     allocate: (bytes) => backend.wasm._malloc(bytes) >>> 0,
     free: (pointer) => backend.wasm._free(pointer),
     makeOutput: (shape) => backend.makeOutput([...shape], 'float32'),
+    share: ({ dataId, shape, dtype }) => {
+      backend.incRef(dataId);
+      return { dataId, shape, dtype };
+    },
     detach: (variable) => {
       const copy = backend.makeOutput(variable.shape, 'float32');
       const from = record(variable).memoryOffset;

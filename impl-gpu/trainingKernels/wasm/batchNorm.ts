@@ -1,8 +1,9 @@
 /** Kernels of `batchNormTraining` for tfjs-wasm: three passes over memory each way, where core operations take a dozen. */
-import * as tf from '@tensorflow/tfjs';
+import type * as tf from '@tensorflow/tfjs';
 import { sizeOf } from '../../shape.ts';
 import type { BatchNormAttrs } from '../batchNorm.ts';
 import { BATCH_NORM_KERNELS } from '../batchNorm.ts';
+import type { Kernel, KernelTable } from './kernel.ts';
 import type { Runtime } from './runtime.ts';
 
 interface Args<Names extends string> {
@@ -10,15 +11,20 @@ interface Args<Names extends string> {
   readonly attrs: BatchNormAttrs;
 }
 
-function register<Names extends string>(kernelName: string, kernel: (args: Args<Names>) => tf.TensorInfo[]): void {
-  tf.registerKernel({ kernelName, backendName: 'wasm', kernelFunc: (args) => kernel(args as unknown as Args<Names>) });
+/** Says which inputs a kernel has. */
+function typed<Names extends string>(kernel: (args: Args<Names>) => tf.TensorInfo[]): Kernel {
+  return (args) => kernel(args as Args<Names>);
 }
 
-export function registerBatchNorm({ heap, kernels, scratch }: Pick<Runtime, 'heap' | 'kernels' | 'scratch'>): void {
+export function batchNormKernels({
+  heap,
+  kernels,
+  scratch,
+}: Pick<Runtime, 'heap' | 'kernels' | 'scratch'>): KernelTable {
   const at = (tensor: tf.TensorInfo | undefined): number => (tensor === undefined ? 0 : heap.input(tensor));
   const room = (channels: number): number => scratch('scratch', kernels.batchNormScratch(channels));
 
-  register<'x' | 'scale' | 'offset' | 'residual'>(BATCH_NORM_KERNELS.forward, ({ inputs, attrs }) => {
+  const forward = typed<'x' | 'scale' | 'offset' | 'residual'>(({ inputs, attrs }) => {
     const { x, scale, offset, residual } = inputs;
     const { epsilon, relu } = attrs;
     const channels = sizeOf(scale.shape);
@@ -34,7 +40,7 @@ export function registerBatchNorm({ heap, kernels, scratch }: Pick<Runtime, 'hea
     return outputs;
   });
 
-  register<'dy' | 'x' | 'y' | 'scale' | 'mean' | 'variance'>(BATCH_NORM_KERNELS.backward, ({ inputs, attrs }) => {
+  const backward = typed<'dy' | 'x' | 'y' | 'scale' | 'mean' | 'variance'>(({ inputs, attrs }) => {
     const { dy, x, y, scale, mean, variance } = inputs;
     const { epsilon, relu, residual } = attrs;
     const channels = sizeOf(scale.shape);
@@ -51,4 +57,6 @@ export function registerBatchNorm({ heap, kernels, scratch }: Pick<Runtime, 'hea
     );
     return outputs;
   });
+
+  return { [BATCH_NORM_KERNELS.forward]: forward, [BATCH_NORM_KERNELS.backward]: backward };
 }

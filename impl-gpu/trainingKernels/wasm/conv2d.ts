@@ -8,6 +8,7 @@ import type { ConvAttrs } from '../dilated.ts';
 import { DILATED_KERNELS } from '../dilated.ts';
 import type { Convolutions } from './convolution.ts';
 import type { Geometry } from './geometry.ts';
+import type { Kernel, KernelTable } from './kernel.ts';
 
 type Shape4D = [number, number, number, number];
 
@@ -36,36 +37,13 @@ function geometry(
   );
 }
 
-interface Args {
-  readonly inputs: tf.NamedTensorInfoMap;
-  readonly attrs: Attrs;
-}
-
-/** Undefined: not a case of ours. */
-type Kernel = (args: Args) => tf.TensorInfo | undefined;
-
-function replace(kernelName: string, kernel: Kernel): void {
-  const stock = tf.getKernel(kernelName, 'wasm') as tf.KernelConfig | undefined;
-  if (stock) tf.unregisterKernel(kernelName, 'wasm');
-  tf.registerKernel({
-    kernelName,
-    backendName: 'wasm',
-    kernelFunc: (args) => {
-      const out = kernel(args as unknown as Args);
-      if (out !== undefined) return out;
-      if (stock) return stock.kernelFunc(args);
-      throw new Error(`${kernelName} on the wasm backend takes float32 tensors in NHWC layout, none of them empty`);
-    },
-  });
-}
-
 /** Dense, float32, not empty, and channels last. */
 function usable({ dataFormat = 'NHWC' }: Attrs, ...tensors: readonly tf.TensorInfo[]): boolean {
   const regular = ({ dtype, shape }: tf.TensorInfo): boolean => dtype === 'float32' && !shape.includes(0);
   return dataFormat === 'NHWC' && tensors.every(regular);
 }
 
-export function registerConvolutions(heap: WasmHeap, convolutions: Convolutions): void {
+export function convolutionKernels(heap: WasmHeap, convolutions: Convolutions): KernelTable {
   const at = (tensor: tf.TensorInfo): number => heap.input(tensor);
 
   const gradient =
@@ -74,12 +52,16 @@ export function registerConvolutions(heap: WasmHeap, convolutions: Convolutions)
       depthwise: boolean,
       run: (info: Geometry, first: number, second: number, out: number) => void,
     ): Kernel =>
-    ({ inputs, attrs }) => {
+    ({ inputs, attrs: given }) => {
+      const attrs = given as Attrs;
       const [a, b] = [inputs[first], inputs[second]] as [tf.TensorInfo, tf.TensorInfo];
       if (!usable(attrs, a, b)) return undefined;
       const inputShape = first === 'x' ? a.shape : (attrs.inputShape as Shape4D);
       const filterShape = second === 'filter' ? b.shape : (attrs.filterShape as Shape4D);
       const info = geometry(attrs, inputShape, filterShape, depthwise);
+      // A transposed convolution may be asked for an output that its input does not fit: tfjs computes something then.
+      const dy = first === 'dy' ? a : b;
+      if (!tf.util.arraysEqual(dy.shape, info.outShape)) return undefined;
       const out = heap.makeOutput(first === 'x' ? filterShape : inputShape);
       run(info, at(a), at(b), at(out));
       return out;
@@ -92,17 +74,8 @@ export function registerConvolutions(heap: WasmHeap, convolutions: Convolutions)
     input: gradient(['dy', 'filter'], true, convolutions.depthwiseInput),
     filter: gradient(['x', 'dy'], true, convolutions.depthwiseFilter),
   };
-  replace('Conv2DBackpropInput', full.input);
-  replace('Conv2DBackpropFilter', full.filter);
-  replace('DepthwiseConv2dNativeBackpropInput', depthwise.input);
-  replace('DepthwiseConv2dNativeBackpropFilter', depthwise.filter);
-  // Under names of their own: tfjs-core's gradients of the stock kernels know no dilation.
-  replace(DILATED_KERNELS.full.input, full.input);
-  replace(DILATED_KERNELS.full.filter, full.filter);
-  replace(DILATED_KERNELS.depthwise.input, depthwise.input);
-  replace(DILATED_KERNELS.depthwise.filter, depthwise.filter);
-
-  const forward: Kernel = ({ inputs, attrs }) => {
+  const forward: Kernel = ({ inputs, attrs: given }) => {
+    const attrs = given as Attrs;
     const { x, filter, bias, preluActivationWeights } = inputs as Record<string, tf.TensorInfo | undefined>;
     const { activation = 'linear' } = attrs;
     if (x === undefined || filter === undefined || preluActivationWeights) return undefined;
@@ -118,6 +91,17 @@ export function registerConvolutions(heap: WasmHeap, convolutions: Convolutions)
     convolutions.forward(info, at(x), at(filter), at(out), bias ? at(bias) : 0, activation === 'relu');
     return out;
   };
-  replace('Conv2D', forward);
-  replace('FusedConv2D', forward);
+  return {
+    Conv2D: forward,
+    FusedConv2D: forward,
+    Conv2DBackpropInput: full.input,
+    Conv2DBackpropFilter: full.filter,
+    DepthwiseConv2dNativeBackpropInput: depthwise.input,
+    DepthwiseConv2dNativeBackpropFilter: depthwise.filter,
+    // Under names of their own: tfjs-core's gradients of the stock kernels know no dilation.
+    [DILATED_KERNELS.full.input]: full.input,
+    [DILATED_KERNELS.full.filter]: full.filter,
+    [DILATED_KERNELS.depthwise.input]: depthwise.input,
+    [DILATED_KERNELS.depthwise.filter]: depthwise.filter,
+  };
 }

@@ -8,7 +8,7 @@ import { wasmHeap } from '../../tfjs/bridges/wasm.ts';
 import type { Gemm, Product } from './gemm.ts';
 import { createGemm } from './gemm.ts';
 import type { Governor } from './runtime.ts';
-import { createGovernor, createRuntime } from './runtime.ts';
+import { createGovernor, createKernelTeam, createRuntime } from './runtime.ts';
 import type { Share, Team, Work } from './team.ts';
 import { createTeam } from './team.ts';
 
@@ -50,8 +50,8 @@ const PRODUCTS = [
 for (const threads of [2, 3, 4]) {
   test(`${threads} threads give the bits of one, whatever the shape and the transposes`, async () => {
     const heap = wasmHeap();
-    const alone = createGemm(createRuntime(heap, 1));
-    const together = createGemm({ ...createRuntime(heap, threads), governor: always });
+    const alone = createGemm(createRuntime(heap, createKernelTeam(1)));
+    const together = createGemm({ ...createRuntime(heap, createKernelTeam(threads)), governor: always });
     await started(() => together.helpers(), threads - 1);
     let used = 0;
     for (const { m, n, k } of PRODUCTS) {
@@ -98,7 +98,7 @@ test('work is shared while that is faster, and the other way is tried again now 
 
 test('small products stay on the calling thread', async () => {
   const heap = wasmHeap();
-  const gemm: Gemm = createGemm(createRuntime(heap, 2));
+  const gemm: Gemm = createGemm(createRuntime(heap, createKernelTeam(2)));
   await started(() => gemm.helpers(), 1);
   const [a, b, c] = [place(100, 1), place(100, 2), place(100, 3)];
   const product: Product = {
@@ -169,9 +169,9 @@ test('helpers do not keep the process alive', () => {
     import { useBackend } from './models/backend.ts';
     import { wasmHeap } from './impl-gpu/tfjs/bridges/wasm.ts';
     import { createGemm } from './impl-gpu/trainingKernels/wasm/gemm.ts';
-    import { createRuntime } from './impl-gpu/trainingKernels/wasm/runtime.ts';
+    import { createKernelTeam, createRuntime } from './impl-gpu/trainingKernels/wasm/runtime.ts';
     await useBackend('wasm');
-    const gemm = createGemm(createRuntime(wasmHeap(), 3));
+    const gemm = createGemm(createRuntime(wasmHeap(), createKernelTeam(3)));
     while (gemm.helpers() < 2) await new Promise((resolve) => setTimeout(resolve, 5));
     console.log('ready');
   `;

@@ -1,20 +1,17 @@
-import * as tf from '@tensorflow/tfjs';
+import type * as tf from '@tensorflow/tfjs';
+import type { WasmHeap } from '../../tfjs/bridges/wasm.ts';
+import type { KernelTable } from './kernel.ts';
 
 /**
- * Replaces wasm's `Identity`, which copies, by one that shares the data and counts, as the other backends' does. The gradient of
- * every operation keeps clones of its inputs, so each training step would copy every weight matrix.
+ * `Identity` that shares the data and counts, as the other backends' does, where wasm's own copies. The gradient of every
+ * operation keeps clones of its inputs, so each training step would copy every weight matrix.
  */
-export function registerIdentity(): void {
-  const stock = tf.getKernel('Identity', 'wasm').kernelFunc;
-  tf.unregisterKernel('Identity', 'wasm');
-  tf.registerKernel({
-    kernelName: 'Identity',
-    backendName: 'wasm',
-    kernelFunc: (args) => {
-      const x = args.inputs['x'] as tf.TensorInfo;
-      if (x.dtype === 'string') return stock(args);
-      (args.backend as tf.KernelBackend).incRef(x.dataId);
-      return { dataId: x.dataId, shape: x.shape, dtype: x.dtype };
+export function identityKernels(heap: WasmHeap): KernelTable {
+  return {
+    Identity: ({ inputs }) => {
+      const x = inputs['x'] as tf.TensorInfo;
+      if (x.dtype === 'string') return undefined;
+      return heap.share(x);
     },
-  });
+  };
 }

@@ -8,6 +8,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type { WasmHeap } from '../../tfjs/bridges/wasm.ts';
 import type { Gemm } from './gemm.ts';
+import type { Kernel, KernelTable } from './kernel.ts';
 
 interface MatMulAttrs {
   readonly transposeA: boolean;
@@ -15,10 +16,8 @@ interface MatMulAttrs {
   readonly activation?: string;
 }
 
-type KernelFunc = tf.KernelFunc;
-
-/** Replaces `BatchMatMul` and `_FusedMatMul` on the wasm backend. What the new kernels don't cover goes to the old ones. */
-export function registerMatMul(heap: WasmHeap, { multiply }: Gemm): void {
+/** `BatchMatMul` and `_FusedMatMul`. */
+export function matMulKernels(heap: WasmHeap, { multiply }: Gemm): KernelTable {
   const run = (
     a: tf.TensorInfo,
     b: tf.TensorInfo,
@@ -59,20 +58,10 @@ export function registerMatMul(heap: WasmHeap, { multiply }: Gemm): void {
     return out;
   };
 
-  const replace = (kernelName: 'BatchMatMul' | '_FusedMatMul'): void => {
-    const stock = tf.getKernel(kernelName, 'wasm').kernelFunc;
-    const kernelFunc: KernelFunc = (args) => {
-      const { a, b, bias, preluActivationWeights } = args.inputs;
-      const attrs = args.attrs as unknown as MatMulAttrs;
-      const out =
-        preluActivationWeights === undefined || preluActivationWeights === null
-          ? run(a as tf.TensorInfo, b as tf.TensorInfo, attrs, bias ?? undefined)
-          : undefined;
-      return out ?? stock(args);
-    };
-    tf.unregisterKernel(kernelName, 'wasm');
-    tf.registerKernel({ kernelName, backendName: 'wasm', kernelFunc });
+  const kernel: Kernel = ({ inputs, attrs }) => {
+    const { a, b, bias, preluActivationWeights } = inputs as Record<string, tf.TensorInfo | undefined>;
+    if (a === undefined || b === undefined || preluActivationWeights) return undefined;
+    return run(a, b, attrs as MatMulAttrs, bias ?? undefined);
   };
-  replace('BatchMatMul');
-  replace('_FusedMatMul');
+  return { BatchMatMul: kernel, _FusedMatMul: kernel };
 }

@@ -175,8 +175,13 @@ export function createGovernor(): Governor {
   };
 }
 
-/** Compiles the kernels for a heap, with `threads` to share large work among. */
-export function createRuntime(heap: WasmHeap, threads: number): Runtime {
+/** Threads that run these kernels' shares, the calling one included. Serves any number of heaps. */
+export function createKernelTeam(threads: number): Team {
+  return createTeam(threads, () => new WebAssembly.Module(decodeBase64(sharedWasmBase64)));
+}
+
+/** Compiles the kernels for a heap, with a team to share large work with. */
+export function createRuntime(heap: WasmHeap, team: Team): Runtime {
   // tfjs's heap is shared in isolated pages, where it takes its threaded build.
   const module = new WebAssembly.Module(decodeBase64(isShared(heap.memory) ? sharedWasmBase64 : wasmBase64));
   const instance = new WebAssembly.Instance(module, { env: { memory: heap.memory, abort: () => undefined } });
@@ -185,7 +190,7 @@ export function createRuntime(heap: WasmHeap, threads: number): Runtime {
     heap,
     kernels: instance.exports as unknown as Kernels,
     governor: createGovernor(),
-    team: createTeam(threads, () => new WebAssembly.Module(decodeBase64(sharedWasmBase64))),
+    team,
     scratch: (slot, bytes) => {
       const held = slots.get(slot);
       if (held !== undefined && held.bytes >= bytes) return held.at;

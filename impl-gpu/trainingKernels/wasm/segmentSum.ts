@@ -1,14 +1,13 @@
 import * as tf from '@tensorflow/tfjs';
 import type { WasmHeap } from '../../tfjs/bridges/wasm.ts';
+import type { KernelTable } from './kernel.ts';
 
-/** Adds wasm's missing `UnsortedSegmentSum`: the gradient of `tf.gather`, and with it of embeddings. Negative ids are dropped. */
-export function registerUnsortedSegmentSum(heap: WasmHeap): void {
-  tf.registerKernel({
-    kernelName: 'UnsortedSegmentSum',
-    backendName: 'wasm',
-    kernelFunc: ({ inputs, attrs }) => {
+/** wasm's missing `UnsortedSegmentSum`: the gradient of `tf.gather`, and with it of embeddings. Negative ids are dropped. */
+export function segmentSumKernels(heap: WasmHeap): KernelTable {
+  return {
+    UnsortedSegmentSum: ({ inputs, attrs }) => {
       const { x, segmentIds } = inputs as { x: tf.TensorInfo; segmentIds: tf.TensorInfo };
-      const { numSegments } = attrs as unknown as { numSegments: number };
+      const { numSegments } = attrs as { numSegments: number };
       if (x.dtype !== 'float32')
         throw new Error(`UnsortedSegmentSum on the wasm backend takes float32, got ${x.dtype}`);
       const rank = segmentIds.shape.length;
@@ -30,5 +29,5 @@ export function registerUnsortedSegmentSum(heap: WasmHeap): void {
       }
       return out;
     },
-  });
+  };
 }

@@ -6,7 +6,7 @@ import { drawNormals } from '../../random.ts';
 import { wasmHeap } from '../../tfjs/bridges/wasm.ts';
 import type { Geometry } from './geometry.ts';
 import type { Governor } from './runtime.ts';
-import { createRuntime } from './runtime.ts';
+import { createKernelTeam, createRuntime } from './runtime.ts';
 import type { Winograd } from './winograd.ts';
 import { createWinograd, suitsWinograd } from './winograd.ts';
 
@@ -123,7 +123,7 @@ function rms(values: ArrayLike<number>): number {
 }
 
 test(`convolution and both gradients agree with their definition in float64 within ${RMS_BOUND} rms`, () => {
-  const winograd = createWinograd(createRuntime(wasmHeap(), 1));
+  const winograd = createWinograd(createRuntime(wasmHeap(), createKernelTeam(1)));
   let worst = 0;
   for (const c of CASES) {
     const info = geometry(c);
@@ -150,8 +150,8 @@ test('two and three threads give the bits of one', async () => {
     { x: [5, 6, 6, 128], outputs: 136, pad: 1 },
   ];
   for (const threads of [2, 3]) {
-    const alone = createWinograd(createRuntime(wasmHeap(), 1));
-    const runtime = { ...createRuntime(wasmHeap(), threads), governor: always };
+    const alone = createWinograd(createRuntime(wasmHeap(), createKernelTeam(1)));
+    const runtime = { ...createRuntime(wasmHeap(), createKernelTeam(threads)), governor: always };
     for (let i = 0; runtime.team.ready() < threads - 1; i++) {
       assert.ok(i < 500, 'helpers stand ready within 5 s');
       await new Promise((resolve) => setTimeout(resolve, 10));

@@ -1,0 +1,124 @@
+/**
+ * One process of tfjs-core's tests: reads its task, a JSON object, from the argument and writes the outcomes to the file it names.
+ * `run.ts` starts it.
+ */
+import { writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
+import * as tf from '@tensorflow/tfjs';
+import { enableTraining, useTensorflow, useWebGpu } from 'learning-rate-dropout';
+import type { Bundle } from './bundle.ts';
+import { TAG } from './bundle.ts';
+import { substituteOptimizers } from './optimizers.ts';
+
+const require = createRequire(import.meta.url);
+
+/** What a process has to do. */
+export interface Task {
+  readonly backend: 'cpu' | 'wasm' | 'webgpu' | 'tensorflow';
+  /** Whether `enableTraining()` is called; without, the tests meet tfjs as it comes. */
+  readonly training: boolean;
+  /** Whether one backend lives through all suites; else each suite disposes of it and starts another, as tfjs's own runs do. */
+  readonly kept: boolean;
+  /** Whether the optimizers under test are this project's, with keep probability 1. */
+  readonly optimizers: boolean;
+  readonly bundle: string;
+  readonly report: string;
+}
+
+/** One test. `name` is `file: suites test`, without the environment's name. */
+export interface Outcome {
+  readonly name: string;
+  readonly passed: boolean;
+  readonly message: string;
+}
+
+interface SpecResult {
+  readonly fullName: string;
+  readonly status: string;
+  readonly failedExpectations: readonly { readonly message: string }[];
+}
+
+interface JasmineEnv {
+  configure(settings: object): void;
+  addReporter(reporter: { specDone(result: SpecResult): void; jasmineDone(): void }): void;
+  execute(): void;
+  describe(name: string, body: () => void): unknown;
+}
+
+interface Jasmine {
+  core(jasmine: unknown): { getEnv(): JasmineEnv; DEFAULT_TIMEOUT_INTERVAL: number };
+  interface(jasmine: unknown, env: JasmineEnv): Record<string, unknown>;
+}
+
+async function start({ backend }: Task): Promise<void> {
+  if (backend === 'wasm') {
+    const { setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm');
+    setWasmPaths(`${dirname(require.resolve('@tensorflow/tfjs-backend-wasm/package.json'))}/dist/`);
+  }
+  if (backend === 'webgpu') await useWebGpu('auto');
+  else if (backend === 'tensorflow') await useTensorflow();
+  else if (!(await tf.setBackend(backend))) throw new Error(`the ${backend} backend did not start`);
+}
+
+/** Makes the one backend outlive `tf.engine().reset()`, with which every suite begins and ends. */
+function keep(name: string): void {
+  const backend = tf.backend();
+  const factory = tf.findBackendFactory(name);
+  if (factory === null) throw new Error(`the ${name} backend has no factory`);
+  backend.dispose = () => undefined;
+  tf.engine().registryFactory[name] = { factory: () => backend, priority: 1 };
+}
+
+async function run(task: Task): Promise<void> {
+  await start(task);
+  const jasmineRequire = require('jasmine-core/lib/jasmine-core/jasmine.js') as Jasmine;
+  const jasmine = jasmineRequire.core(jasmineRequire);
+  const env = jasmine.getEnv();
+  Object.assign(globalThis, jasmineRequire.interface(jasmine, env));
+  jasmine.DEFAULT_TIMEOUT_INTERVAL = 20_000;
+  env.configure({ random: false });
+
+  // The file's name comes before that of each of its outermost suites.
+  let file = '';
+  let depth = 0;
+  const describe = env.describe.bind(env);
+  (globalThis as Record<string, unknown>)['describe'] = (name: string, body: () => void): unknown =>
+    describe(depth === 0 ? `${file}: ${name}` : name, () => {
+      depth += 1;
+      try {
+        body();
+      } finally {
+        depth -= 1;
+      }
+    });
+  (globalThis as Record<string, unknown>)[TAG] = (name: string): void => void (file = name);
+
+  const bundle = require(task.bundle) as Bundle;
+  // Node's own test environments ask for `dataSync`, which WebGPU has no way to give there.
+  bundle.setTestEnvs([{ name: task.backend, backendName: task.backend, isDataSync: task.backend !== 'webgpu' }]);
+  if (task.training) enableTraining();
+  if (task.optimizers) substituteOptimizers(bundle.train);
+  if (task.kept) keep(task.backend);
+  bundle.describeAll();
+
+  const outcomes: Outcome[] = [];
+  const finished = new Promise<void>((resolve) => {
+    env.addReporter({
+      specDone: ({ fullName, status, failedExpectations }) => {
+        if (status !== 'passed' && status !== 'failed') return;
+        const name = fullName.replace(` ${task.backend} {}`, '');
+        const message = failedExpectations.map((failed) => failed.message.split('\n')[0] as string).join('; ');
+        outcomes.push({ name, passed: status === 'passed', message });
+      },
+      jasmineDone: resolve,
+    });
+  });
+  env.execute();
+  await finished;
+  writeFileSync(task.report, JSON.stringify(outcomes));
+}
+
+await run(JSON.parse(process.argv[2] as string) as Task);
+// tfjs leaves timers and threads of its suites behind.
+process.exit(0);
