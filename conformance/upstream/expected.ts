@@ -14,6 +14,8 @@ export interface Expected {
   /** What the test says; any message where left out. */
   readonly message?: RegExp;
   readonly reason: string;
+  /** The test draws at random, and passes now and then. */
+  readonly sometimes?: true;
 }
 
 /** A kernel that the backend has not, and that no network trains with. */
@@ -33,6 +35,12 @@ export const EXPECTED: readonly Expected[] = [
     backends: ['cpu', 'wasm', 'webgpu', 'tensorflow'],
     test: /^ops\/depthwise_conv2d_test: .* gradients throws error on dilations > 1$/,
     reason: 'intended: dilated convolutions have a gradient here',
+  },
+  {
+    backends: ['wasm'],
+    test: /^ops\/avg_pool_test: avgPool gradient x=\[3,3,1\] f=\[3,3\] s=1 p=explicit$/,
+    reason:
+      'intended: an average over what lies inside the picture has the gradient of that, not of one over the whole window',
   },
   {
     backends: ['webgpu'],
@@ -55,6 +63,12 @@ export const EXPECTED: readonly Expected[] = [
     backends: ['wasm'],
     test: /^ops\/slice2d_test: slice2d throws when requesting out of bounds slice$/,
     reason: 'stock: the backend does not look at the slice before it copies',
+  },
+  {
+    backends: ['wasm'],
+    test: /^ops\/image\/threshold_test: threshold method otsu/,
+    message: /Operands could not be broadcast together/,
+    reason: 'stock: an image is counted row by row (DenseBincount), not whole',
   },
   // tensorflow
   missing(
@@ -85,6 +99,50 @@ export const EXPECTED: readonly Expected[] = [
     message: /Invalid TF_Status: 3/,
     reason: 'stock: TensorFlow orders no strings',
   },
+  {
+    backends: ['tensorflow'],
+    test: /pool/,
+    message: /TF Backend supports only 'valid' and 'same' padding while padding was (NUMBER|EXPLICIT)$/,
+    reason: 'stock: averages, and pools in three dimensions, take no padding in pixels',
+  },
+  {
+    backends: ['tensorflow'],
+    test: /^ops\/fused\/fused_conv2d_test: .* NCHW/,
+    message: /does not support dataFormat:'NCHW'/,
+    reason: 'stock: fused convolutions have channels last',
+  },
+  {
+    backends: ['tensorflow'],
+    test: /^ops\/(avg_pool_3d_test: avgPool3d x=\[1,1,1,1,1\] f=\[1,1,3\] s=1 p=valid|diag_test: diag bool|leaky_relu_test: leakyrelu int32|step_test: step kernel with int32 tensor|scatter_nd_test)/,
+    message: /Invalid TF_Status: 3/,
+    reason: 'stock: TensorFlow takes no such type, no negative size, and no scalar in place of a vector',
+  },
+  {
+    backends: ['tensorflow'],
+    test: /^ops\/conv2d_transpose_test: .*input=8x8x8,output=4x4x8/,
+    reason: 'stock: TensorFlow refuses an output that its input does not fit',
+  },
+  {
+    backends: ['tensorflow'],
+    test: /^ops\/einsum_test: einsum (2d matrix calculate trace|nonexistent dimension)/,
+    reason: 'stock: TensorFlow takes equations that tfjs refuses',
+  },
+  {
+    backends: ['tensorflow'],
+    test: /^ops\/pool_test: pool max x=\[2,2,3\] f=\[1,1\] s=2 p=1 fractional outputs default rounding$/,
+    reason: 'stock: windows of one element that lie outside the picture, which tfjs takes for the picture itself',
+  },
+  {
+    backends: ['tensorflow'],
+    test: /^ops\/(round_test: round int32|sign_test: sign|tan_test: tan numbers exceed|unique_test: unique 1d tensor with NaN)/,
+    reason: "stock: TensorFlow's own rules for NaN, integers and large angles",
+  },
+  {
+    backends: ['tensorflow'],
+    test: /^ops\/multinomial_test: multinomial creates the same data given the same seed$/,
+    reason: 'stock: TensorFlow draws anew in spite of the seed',
+    sometimes: true,
+  },
 ];
 
 /** What a run's outcomes mean. */
@@ -113,6 +171,6 @@ export function judge(outcomes: readonly Outcome[], backend: Backend, whole: boo
     passed: outcomes.filter(({ passed }) => passed).length,
     expected: counts,
     regressions,
-    stale: whole ? [...counts].filter(([, count]) => count === 0).map(([entry]) => entry) : [],
+    stale: whole ? [...counts].filter(([entry, count]) => count === 0 && !entry.sometimes).map(([entry]) => entry) : [],
   };
 }

@@ -71,7 +71,7 @@ test('the kernels go along when the backend is disposed of and started again', a
   const product = async (): Promise<number[]> => {
     const values = tf.tidy(() => tf.matMul(tf.ones([2, 3]), tf.ones([2, 3]), false, true));
     const grads = tf.tidy(() =>
-      tf.grad((x: tf.Tensor4D) => tf.conv2d(x, tf.ones([2, 2, 1, 8]), 1, 'same'))(tf.ones([1, 3, 3, 1])),
+      tf.grad((x) => tf.conv2d(x as tf.Tensor4D, tf.ones([2, 2, 1, 8]), 1, 'same'))(tf.ones([1, 3, 3, 1])),
     );
     // A case of tfjs's own kernel, which has to know the new heap too.
     const sigmoid = tf.tidy(() => tf.fused.matMul({ a: tf.ones([1, 2]), b: tf.zeros([2, 1]), activation: 'sigmoid' }));

@@ -1,7 +1,9 @@
 /** Makes tfjs's backends able to train the networks of the paper, and faster at it. */
 import * as tf from '@tensorflow/tfjs';
 import { InvalidArgumentError } from '../validate.ts';
+import { installComposed } from './common/index.ts';
 import { installDilatedGradients } from './dilated.ts';
+import { installGradients } from './gradients.ts';
 import { installPadding } from './tensorflow/padding.ts';
 import { installWasmKernels } from './wasm/index.ts';
 import { defaultThreads } from './wasm/team.ts';
@@ -34,7 +36,11 @@ export function enableTraining({ threads = defaultThreads() }: TrainingOptions =
   }
   const backend = tf.getBackend();
   if (enabled.has(backend)) return;
-  if (enabled.size === 0) installDilatedGradients();
+  if (enabled.size === 0) {
+    installDilatedGradients();
+    installGradients();
+  }
+  if (backend !== 'tensorflow') installComposed(backend, ['Einsum']);
   if (backend === 'wasm') installWasmKernels(threads);
   if (backend === 'tensorflow') installPadding();
   enabled.add(backend);

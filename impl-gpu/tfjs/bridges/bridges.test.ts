@@ -51,7 +51,7 @@ test('wasm: without its heap the backend is refused', () => {
   const { wasm } = backend;
   const stranger = Object.create(backend) as object;
   Object.defineProperty(stranger, 'wasm', { value: { ...wasm, asm: {}, wasmMemory: undefined } });
-  assert.throws(() => wasmHeap(stranger as never), /the heap of the wasm backend was not found/);
+  assert.throws(() => wasmHeap(stranger), /the heap of the wasm backend was not found/);
 });
 
 test('cpu: the array is the storage, and replacing it leaves the old one alone', async () => {

@@ -43,7 +43,7 @@ export interface WasmHeap {
   written(tensor: tf.TensorInfo, size: number): void;
   allocate(bytes: number): number;
   free(pointer: number): void;
-  makeOutput(shape: readonly number[]): tf.TensorInfo;
+  makeOutput(shape: readonly number[], dtype?: tf.DataType): tf.TensorInfo;
   /** Another tensor on the same data. */
   share(tensor: tf.TensorInfo): tf.TensorInfo;
   /** Gives a variable data of its own, bit for bit, leaving what it held to those that share it. */
@@ -87,7 +87,7 @@ export function wasmHeap(of: object | undefined = tf.findBackend('wasm')): WasmH
     // `>>> 0`: emscripten returns a signed number for addresses above 2 GiB.
     allocate: (bytes) => backend.wasm._malloc(bytes) >>> 0,
     free: (pointer) => backend.wasm._free(pointer),
-    makeOutput: (shape) => backend.makeOutput([...shape], 'float32'),
+    makeOutput: (shape, dtype = 'float32') => backend.makeOutput([...shape], dtype),
     share: ({ dataId, shape, dtype }) => {
       backend.incRef(dataId);
       return { dataId, shape, dtype };

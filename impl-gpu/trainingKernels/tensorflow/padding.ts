@@ -28,7 +28,7 @@ interface Window {
 type Sides = readonly [Pair, Pair];
 
 /** Padding in pixels; undefined for 'same' and 'valid', and where there is none. */
-function sidesOf(pad: unknown): Sides | undefined {
+function sidesOf(pad: unknown, axes: Pair): Sides | undefined {
   if (typeof pad === 'number') {
     return pad === 0
       ? undefined
@@ -38,7 +38,7 @@ function sidesOf(pad: unknown): Sides | undefined {
         ];
   }
   // tfjs's explicit padding is a pair for each of the four axes.
-  return Array.isArray(pad) ? [pad[1] as Pair, pad[2] as Pair] : undefined;
+  return Array.isArray(pad) ? [pad[axes[0]] as Pair, pad[axes[1]] as Pair] : undefined;
 }
 
 /** Whether TensorFlow's 'same' pads alike, and gives as many outputs. */
@@ -52,6 +52,20 @@ export function padsLikeSame(sides: Sides, { input, size, strides, dilations }: 
     const given = Math.floor((length + before + after - reach) / stride) + 1;
     return given === outputs && before === Math.floor(total / 2) && after === total - before;
   });
+}
+
+/**
+ * Padding with which rounding down gives as many outputs as tfjs's rounding mode asks for: a window more that reaches beyond the
+ * end, or one less.
+ */
+function roundedSides(sides: Sides, { input, size, strides, dilations }: Window, mode: unknown): Sides {
+  if (mode !== 'ceil' && mode !== 'round') return sides;
+  return sides.map(([before, after], axis): Pair => {
+    const [length, stride] = [input[axis] as number, pair(strides)[axis] as number];
+    const reach = ((size[axis] as number) - 1) * (pair(dilations)[axis] as number) + 1;
+    const outputs = Math[mode]((length + before + after - reach) / stride) + 1;
+    return [before, Math.max(after, (outputs - 1) * stride + reach - length - before)];
+  }) as unknown as Sides;
 }
 
 /** How a kernel's inputs and output change for a padded input. */
@@ -69,9 +83,14 @@ interface Recipe {
   readonly cutsBack: boolean;
 }
 
-const heightAndWidth = (shape: readonly number[]): Pair => [shape[1] as number, shape[2] as number];
 const tensorOf = ({ inputs }: Parameters, name: string): tf.TensorInfo => inputs[name] as tf.TensorInfo;
 const attribute = ({ attrs }: Parameters, name: string): unknown => (attrs as unknown as Record<string, unknown>)[name];
+/** Which axes of an image are its height and its width. */
+const axesOf = (params: Parameters): Pair => (attribute(params, 'dataFormat') === 'NCHW' ? [2, 3] : [1, 2]);
+const heightAndWidth = (params: Parameters, shape: readonly number[]): Pair => {
+  const [height, width] = axesOf(params);
+  return [shape[height] as number, shape[width] as number];
+};
 const valid = (
   params: Parameters,
   inputs: tf.NamedTensorInfoMap,
@@ -89,6 +108,7 @@ function convolution(kernel: string, input: 'x' | 'shape', filter: 'filter' | 's
     cutsBack: input === 'shape',
     window: (params) => ({
       input: heightAndWidth(
+        params,
         input === 'x' ? tensorOf(params, 'x').shape : (attribute(params, 'inputShape') as number[]),
       ),
       size:
@@ -119,7 +139,7 @@ const RECIPES: readonly Recipe[] = [
     border: -Infinity,
     cutsBack: false,
     window: (params) => ({
-      input: heightAndWidth(tensorOf(params, 'x').shape),
+      input: heightAndWidth(params, tensorOf(params, 'x').shape),
       size: pair(attribute(params, 'filterSize')),
       strides: attribute(params, 'strides'),
       dilations: 1,
@@ -131,7 +151,7 @@ const RECIPES: readonly Recipe[] = [
     border: -Infinity,
     cutsBack: true,
     window: (params) => ({
-      input: heightAndWidth(tensorOf(params, 'input').shape),
+      input: heightAndWidth(params, tensorOf(params, 'input').shape),
       size: pair(attribute(params, 'filterSize')),
       strides: attribute(params, 'strides'),
       dilations: 1,
@@ -143,14 +163,19 @@ const RECIPES: readonly Recipe[] = [
 /** A kernel's function that takes numbers of pixels too. */
 function withPadding(original: KernelFunc, { window, padded, border, cutsBack }: Recipe): KernelFunc {
   return (params) => {
-    const sides = sidesOf(attribute(params, 'pad'));
-    if (sides === undefined) return original(params);
+    const axes = axesOf(params);
+    const given = sidesOf(attribute(params, 'pad'), axes);
+    if (given === undefined) return original(params);
     const { input, ...rest } = window(params);
+    const sides = roundedSides(given, { input, ...rest }, attribute(params, 'dimRoundingMode'));
     if (padsLikeSame(sides, { input, ...rest })) {
       return original({ ...params, attrs: { ...params.attrs, pad: 'same' } });
     }
     const [rows, columns] = sides;
-    const around: [number, number][] = [[0, 0], [...rows], [...columns], [0, 0]];
+    const around = [0, 1, 2, 3].map((axis): [number, number] => {
+      if (axis === axes[0]) return [...rows];
+      return axis === axes[1] ? [...columns] : [0, 0];
+    });
     const grown = (shape: number[]): number[] =>
       shape.map((extent, axis) => extent + (around[axis]?.[0] ?? 0) + (around[axis]?.[1] ?? 0));
     return tf.tidy(() => {
@@ -158,7 +183,9 @@ function withPadding(original: KernelFunc, { window, padded, border, cutsBack }:
       const surround = (x: tf.TensorInfo): tf.Tensor => tf.pad(tf.reshape(x as tf.Tensor, x.shape), around, border);
       const output = original(padded(params, surround, grown)) as tf.Tensor;
       if (!cutsBack) return output;
-      return tf.slice(output, [0, rows[0], columns[0], 0], [output.shape[0] ?? 0, ...input, output.shape[3] ?? 0]);
+      const [begin, size] = [around.map(([before]) => before), [...output.shape]];
+      axes.forEach((axis, i) => (size[axis] = input[i] as number));
+      return tf.slice(output, begin, size);
     });
   };
 }

@@ -5,9 +5,11 @@ import { batchNormKernels } from './batchNorm.ts';
 import { convolutionKernels } from './conv2d.ts';
 import { createConvolutions } from './convolution.ts';
 import { createGemm } from './gemm.ts';
+import { elementwiseKernels } from './elementwise.ts';
 import { identityKernels } from './identity.ts';
 import type { KernelTable } from './kernel.ts';
 import { matMulKernels } from './matMul.ts';
+import { poolKernels } from './pool.ts';
 import { createKernelTeam, createRuntime } from './runtime.ts';
 import { segmentSumKernels } from './segmentSum.ts';
 import type { Team } from './team.ts';
@@ -19,6 +21,8 @@ function kernelsOn(backend: object, team: Team): KernelTable {
   const gemm = createGemm(runtime);
   return {
     ...identityKernels(heap),
+    ...elementwiseKernels(heap),
+    ...poolKernels(heap),
     ...matMulKernels(heap, gemm),
     ...convolutionKernels(heap, createConvolutions(runtime, gemm)),
     ...batchNormKernels(runtime),
@@ -48,7 +52,7 @@ export function installWasmKernels(threads: number): void {
       backendName: 'wasm',
       kernelFunc: (args) => {
         const { inputs, attrs, backend } = args;
-        const out = tableOf(backend as object)[kernelName]?.({ inputs, attrs });
+        const out = tableOf(backend)[kernelName]?.({ inputs, attrs });
         if (out !== undefined) return out;
         if (stock !== undefined) return stock.kernelFunc(args);
         throw new Error(`${kernelName} on the wasm backend takes float32 tensors in NHWC layout, none of them empty`);
