@@ -1,2 +1,5 @@
 #!/usr/bin/env node
-import '../dist/models/cli/lrd.js';
+import './oneTfjs.js';
+
+// Not by an import statement: that would be resolved before the line above has run.
+await import('../dist/models/cli/lrd.js');

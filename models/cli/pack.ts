@@ -55,7 +55,7 @@ if [ -d "$here/data" ] && [ -z "\${LRD_DATA-}" ]; then
   LRD_DATA=$here/data
   export LRD_DATA
 fi
-exec "$here/bin/node" "$here/app/dist/models/cli/lrd.js" "$@"
+exec "$here/bin/node" "$here/app/bin/lrd.js" "$@"
 `;
 
 const README = `Learning Rate Dropout, for linux-x64, with nothing to install.
@@ -97,27 +97,48 @@ function copy(from: string, to: string): void {
   copyFileSync(realpathSync(from), to);
 }
 
-/** The compiled program: built anew from the sources, or that of the installed package. */
-function stageProgram(root: string, app: string, fromSources: boolean): void {
-  if (fromSources) {
-    const compiler = join(root, 'node_modules', '.bin', 'tsc');
-    run(compiler, ['-p', join(root, 'tsconfig.build.json'), '--outDir', join(app, 'dist'), '--declaration', 'false'], 'the build'); // prettier-ignore
-  } else cpSync(join(root, 'dist'), join(app, 'dist'), { recursive: true, filter: (path) => !path.endsWith('.d.ts') });
-  copy(join(root, 'package.json'), join(app, 'package.json'));
-  for (const program of ['torch_peer.py', 'torch_nets.py']) {
-    const peer = join('bench', 'peers', program);
-    if (existsSync(join(root, peer))) copy(join(root, peer), join(app, peer));
+const LIBRARY = 'learning-rate-dropout';
+
+const isProgram = (path: string): boolean => !path.endsWith('.d.ts');
+
+/** What was compiled of a package, with its `package.json` and what else stands beside it. */
+function stageOwn(from: string, to: string, folders: readonly string[]): void {
+  for (const folder of folders) cpSync(join(from, folder), join(to, folder), { recursive: true, filter: isProgram });
+  for (const file of ['package.json', 'LICENSE', 'CITATION.cff']) {
+    if (existsSync(join(from, file))) copy(join(from, file), join(to, file));
   }
-  for (const file of ['LICENSE', 'CITATION.cff'])
-    if (existsSync(join(root, file))) copy(join(root, file), join(app, file));
+}
+
+/** The compiled program and the library below it: built anew from the sources, or those of the installed packages. */
+function stageProgram(root: string, app: string, fromSources: boolean): void {
+  const manifest = join(root, 'package.json');
+  const library = installedPackage(LIBRARY, manifest);
+  if (library === undefined) throw new JobError(`lrd pack needs the package ${LIBRARY}: npm install ${LIBRARY}`);
+  const source = realpathSync(library);
+  if (fromSources) run('npm', ['run', '--silent', '--prefix', source, 'build'], 'the build');
+  stageOwn(root, app, ['dist', 'bin']);
+  stageOwn(source, join(app, 'node_modules', LIBRARY), ['dist']);
 }
 
 /** The licence files of the packages go with them. */
 const isLicence = (file: string): boolean => /^(licen[cs]e|notice|copying)/i.test(file);
 
+/**
+ * Where a package's file goes: packages of the program's own `node_modules` below it, those of a folder around it beside it, as Node looks
+ * for them.
+ */
+function placeOf(file: string, root: string, app: string): string {
+  if (file.startsWith(join(root, 'node_modules/'))) return join(app, relative(root, file));
+  for (let folder = dirname(root); ; folder = dirname(folder)) {
+    const packages = join(folder, 'node_modules/');
+    if (file.startsWith(packages)) return join(dirname(app), 'node_modules', relative(packages, file));
+    if (folder === dirname(folder)) throw new Error(`${file} lies in no node_modules around ${root}`);
+  }
+}
+
 /** Copies what the program loads of its packages: modules by their imports, the rest by path. */
 function stagePackages(root: string, app: string, modules: readonly string[]): void {
-  const place = (file: string): string => join(app, relative(root, file));
+  const place = (file: string): string => placeOf(file, root, app);
   const packages = new Set<string>();
   for (const file of modules) {
     copy(file, place(file));
@@ -140,11 +161,13 @@ function stagePackages(root: string, app: string, modules: readonly string[]): v
   }
 }
 
-/** Entry modules: everything of the program, and its peers, some of which are imported by a name in a variable. */
+/** Entry modules: everything of the program and the library, and their peers, some of which are imported by a name in a variable. */
 function entriesOf(app: string, root: string): string[] {
-  const own = readdirSync(join(app, 'dist'), { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.js'))
-    .map((file) => join(app, 'dist', file));
+  const own = ['bin', 'dist', join('node_modules', LIBRARY, 'dist')].flatMap((folder) =>
+    readdirSync(join(app, folder), { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.js'))
+      .map((file) => join(app, folder, file)),
+  );
   const manifest = join(root, 'package.json');
   const { peerDependencies = {} } = JSON.parse(readFileSync(manifest, 'utf8')) as {
     peerDependencies?: Readonly<Record<string, string>>;
@@ -209,7 +232,7 @@ export function packCommand({ options }: Call<typeof PACK>): void {
     renameSync(`${target}.part`, target);
     const mebibytes = statSync(target).size / 2 ** 20;
     // Optional packages that are not installed. What packages say of their own optional parts is their affair.
-    for (const line of unresolved.filter((text) => /^[@\w][^ ]* \(from dist\//.test(text))) {
+    for (const line of unresolved.filter((text) => /^[@\w][^ ]* \(from (dist|bin)\//.test(text))) {
       process.stderr.write(`not packed: ${line}\n`);
     }
     console.log(`${out}: ${mebibytes.toFixed(1)} MiB; unpack it anywhere and run ${NAME}/lrd doctor`);
@@ -220,10 +243,10 @@ export function packCommand({ options }: Call<typeof PACK>): void {
 
 /** Traces the staged program as if it stood in `root`, where its packages are. Returns files of packages only. */
 function traceIn(root: string, app: string, entries: readonly string[]): ReturnType<typeof trace> {
-  const staged = entries.filter((entry) => entry.startsWith(app));
   const { files, unresolved } = trace(entries, (file) => (file.startsWith(app) ? join(root, 'package.json') : file));
+  const library = installedPackage(LIBRARY, join(root, 'package.json')) as string;
   return {
-    files: files.filter((file) => !staged.includes(file) && !file.startsWith(app)),
+    files: files.filter((file) => !file.startsWith(app) && !file.startsWith(`${library}/`)),
     unresolved: unresolved.map((line) => line.replace(`${app}/`, '').replace(`${root}/`, '')),
   };
 }
