@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,6 +24,23 @@ function run(command: string, args: readonly string[], cwd: string): string {
   const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: 'utf8' });
   assert.is(status, 0, `${command} ${args.join(' ')}\n${stdout}\n${stderr}`);
   return stdout;
+}
+
+/** Both packages as npm would publish them: what is in dist, which `npm ci` has built. */
+function packBoth(): string[] {
+  const pack = ['pack', '--ignore-scripts', '--silent', '--pack-destination', scratch];
+  return [pack, [...pack, '--workspace', 'learning-rate-dropout-cli']].map((args) =>
+    join(scratch, run('npm', args, root).trim()),
+  );
+}
+
+const QUIET = ['--prefer-offline', '--no-audit', '--no-fund', '--silent', '--ignore-scripts'];
+
+/** Copies of a package below a folder, by the `package.json` that names it. */
+function copiesOf(name: string, folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) =>
+    file.endsWith(join('node_modules', name, 'package.json')),
+  );
 }
 
 const PROGRAM = `
@@ -40,7 +66,7 @@ console.log(Object.keys(RULES).length, typeof createOptimizer, typeof planStep);
 test(
   'packed, installed beside tfjs alone in an empty TypeScript project, it type-checks under strict and trains',
   () => {
-    const archive = run('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', scratch], root).trim();
+    const [archive] = packBoth() as [string, string];
     const project = join(scratch, 'consumer');
     mkdirSync(project);
     writeFileSync(join(project, 'package.json'), '{ "name": "consumer", "private": true, "type": "module" }');
@@ -56,8 +82,7 @@ test(
     writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['train.ts'] }));
     writeFileSync(join(project, 'train.ts'), PROGRAM);
     const peers = ['@tensorflow/tfjs@4.22.0'];
-    const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--silent', '--ignore-scripts'];
-    run('npm', ['install', ...quiet, join(scratch, archive), ...peers], project);
+    run('npm', ['install', ...QUIET, archive, ...peers], project);
     // No reliance on this checkout's overrides: nothing but tfjs was needed.
     assert.not.ok(existsSync(join(project, 'node_modules', 'webgpu')));
     run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', '.'], project);
@@ -69,8 +94,85 @@ test(
   { timeout: 300 },
 );
 
-test('the lrd command of the built package runs', () => {
-  assert.match(run(process.execPath, [join(root, 'dist/models/cli/lrd.js'), '--help'], scratch), /usage: lrd COMMAND/);
+test('the library has no dependency, and its archive at most 500 kB', () => {
+  const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { dependencies?: unknown };
+  assert.is(dependencies, undefined);
+  const [library] = packBoth() as [string, string];
+  assert.ok(statSync(library).size <= 500_000, `${statSync(library).size} bytes`);
+});
+
+test(
+  'installed globally from the archives, lrd has all that it needs, on one library and one tfjs',
+  () => {
+    const prefix = join(scratch, 'global');
+    run('npm', ['install', '--global', '--prefix', prefix, ...QUIET, ...packBoth()], scratch);
+    assert.is(copiesOf('learning-rate-dropout', prefix).length, 1);
+    const home = join(scratch, 'home');
+    mkdirSync(home);
+    const lrd = (...args: string[]): string => {
+      const { status, stdout, stderr } = spawnSync(join(prefix, 'bin', 'lrd'), args, {
+        cwd: home,
+        encoding: 'utf8',
+        env: { PATH: process.env['PATH'] ?? '', HOME: home },
+      });
+      assert.is(status, 0, `lrd ${args.join(' ')}\n${stdout}\n${stderr}`);
+      // What two copies of tfjs say of each other.
+      assert.not.match(stderr, /already registered/);
+      return stdout;
+    };
+    assert.match(lrd('doctor'), /^wasm +runs/m);
+    lrd('train', 'fcnet', '--data', 'digits', '--width', '16', '--epochs', '1', '--seed', '1', '--out', 'run');
+    assert.match(lrd('conformance', '--adapter', 'ref', '--only', 'LRD-STREAM'), /every MUST/);
+    lrd('report', 'run', '--out', 'report.html');
+    assert.ok(existsSync(join(home, 'report.html')));
+  },
+  { timeout: 300 },
+);
+
+const JUDGE = `
+import { adam } from 'learning-rate-dropout';
+import { LrdOptimizer } from 'learning-rate-dropout';
+import { openAdapter, judge } from 'learning-rate-dropout-cli/conformance';
+import { createOptimizer } from 'learning-rate-dropout-cli/models';
+if (typeof openAdapter !== 'function' || typeof judge !== 'function') throw new Error('no judge');
+const optimizer = createOptimizer('adam', { keepProbability: 0.5, seed: 1n });
+if (!(optimizer instanceof LrdOptimizer) || !(adam() instanceof LrdOptimizer)) throw new Error('two libraries');
+const moved = [];
+for (const part of ['conformance', 'models']) {
+  await import(\`learning-rate-dropout/\${part}\`).then(
+    () => moved.push(\`\${part} is there\`),
+    (error) => moved.push(error.message),
+  );
+}
+console.log(moved.join('\\n'));
+`;
+
+test(
+  'installed beside each other in a project, both are one library; a subpath that moved names its new place',
+  () => {
+    const project = join(scratch, 'project');
+    mkdirSync(project);
+    writeFileSync(join(project, 'package.json'), '{ "name": "project", "private": true, "type": "module" }');
+    run('npm', ['install', ...QUIET, ...packBoth()], project);
+    for (const name of ['learning-rate-dropout', '@tensorflow/tfjs-core']) {
+      assert.is(copiesOf(name, project).length, 1, name);
+    }
+    writeFileSync(join(project, 'judge.js'), JUDGE);
+    assert.is(
+      run(process.execPath, ['judge.js'], project).trim(),
+      ['conformance', 'models']
+        .map(
+          (part) =>
+            `learning-rate-dropout/${part} is now learning-rate-dropout-cli/${part}: npm install learning-rate-dropout-cli`,
+        )
+        .join('\n'),
+    );
+  },
+  { timeout: 300 },
+);
+
+test('npx lrd in a checkout is a committed file that runs what npm ci has built', () => {
+  assert.match(run(process.execPath, [join(root, 'models/bin/lrd.js'), '--help'], scratch), /usage: lrd COMMAND/i);
 });
 
 test.run();
