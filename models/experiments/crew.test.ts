@@ -134,7 +134,10 @@ test('wrong calls are one line that names the argument', async () => {
   await refuse(['table1', 'table2'], /takes NAME alone, got also "table2"/);
   await refuse(['table1', '--scale', 'tiny'], /--scale must be one of full, small; got "tiny"/);
   await refuse(['table1', '--only', '('], /--only must be a regular expression, got "\("/);
-  await refuse(['table1', '--workers', '0'], /--workers must be a whole number of at least 1 and at most 1,024, got "0"/);
+  await refuse(
+    ['table1', '--workers', '0'],
+    /--workers must be a whole number of at least 1 and at most 1,024, got "0"/,
+  );
   await refuse(['table1', '--recipe', 'lenet'], /--recipe must be one of fcnet, .*; got "lenet"/);
   // Data that nothing stands in for: said before anything is made.
   await refuse(['fig8', '--scale', 'small', '--data-dir', scratch], /imagenet/);
