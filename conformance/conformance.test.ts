@@ -73,7 +73,10 @@ test('the report follows its schema, and its page carries every failure', async 
   assert.not.match(page, /(src|href)="http/);
   assert.match(page, /--only LRD-MASK-004\/sgdm/);
   const text = reportToText(report);
-  assert.match(text, /again {5}npx lrd conformance --adapter 'cmd:it'\\''s <mine>' --seed 2 --only LRD-MASK-004\/sgdm/);
+  assert.match(
+    text,
+    /again {5}npx lrd conformance --adapter 'cmd:it'\\''s <mine>' --seed 2 --only LRD-MASK-004\/sgdm\$/,
+  );
   // Two steps show a reset momentum; one step cannot.
   const [small] = judgement.verdicts.find(({ status }) => status === 'failed')?.counterexample?.cases ?? [];
   assert.ok((small?.gradients.length ?? 9) <= 2, JSON.stringify(small));

@@ -13,8 +13,12 @@ export interface ConformanceOptions {
   readonly adapters?: readonly string[];
   /** A whole number in [0, 2^53). Default 1. */
   readonly seed?: number;
-  /** Only properties whose key starts with one of these, such as `LRD-MASK-003` or `LRD-RULE-004/adam-hat`. */
-  readonly only?: readonly string[];
+  /** Only properties whose key one of these regular expressions matches, such as `LRD-MASK-003` or `adam$`. */
+  readonly only?: readonly (string | RegExp)[];
+  /** Minutes that the run may take, a positive number; its adapters share them. Default 15. */
+  readonly minutes?: number;
+  /** Seconds that one case of an outside implementation may take, a positive number. Default 60. */
+  readonly caseSeconds?: number;
   /** Whether to judge the planted wrong implementations too, for the matrix in the report. Default: without `adapters`. */
   readonly planted?: boolean;
   /** Called with one line now and then. `done` of `total` properties of this adapter. */
@@ -26,10 +30,11 @@ export interface AdapterSource {
   /** What is judged when nobody says. */
   readonly names: readonly string[];
   /** @throws UnknownAdapterError, UnavailableAdapterError, ProtocolError */
-  open(name: string): Promise<Adapter>;
+  open(name: string, options: { readonly caseSeconds?: number }): Promise<Adapter>;
 }
 
 const DEFAULT_SEED = 1;
+const DEFAULT_MINUTES = 15;
 
 /** An implementation that could not even be greeted has broken the protocol, and nothing else of it was judged. */
 function unreachable(name: string, seed: number, error: ProtocolError): Judgement {
@@ -62,10 +67,11 @@ async function judgeNamed(
   name: string,
   options: ConformanceOptions,
   seed: number,
+  until: number,
 ): Promise<Judgement> {
   let adapter;
   try {
-    adapter = await source.open(name);
+    adapter = await source.open(name, options.caseSeconds === undefined ? {} : { caseSeconds: options.caseSeconds });
   } catch (error) {
     if (error instanceof ProtocolError) return unreachable(name, seed, error);
     throw error;
@@ -74,6 +80,7 @@ async function judgeNamed(
     return await judge(adapter, {
       adapter: name,
       seed,
+      until,
       ...(options.only === undefined ? {} : { only: options.only }),
       progress: (done, total, verdict) => options.progress?.({ adapter: name, done, total, verdict }),
     });
@@ -109,6 +116,11 @@ export async function judgePlanted(
   return rows;
 }
 
+function checkPositive(name: string, value: number): number {
+  if (!(value > 0 && Number.isFinite(value))) throw new RangeError(`${name} must be a positive number, got ${value}`);
+  return value;
+}
+
 /** What `runConformance` does, with adapters from anywhere: nothing here needs a process. */
 export async function judgeAdapters(
   source: AdapterSource,
@@ -118,11 +130,18 @@ export async function judgeAdapters(
   if (!Number.isSafeInteger(seed) || seed < 0) {
     throw new RangeError(`seed must be a whole number in [0, 2^53), got ${seed}`);
   }
+  const minutes = checkPositive('minutes', options.minutes ?? DEFAULT_MINUTES);
+  if (options.caseSeconds !== undefined) checkPositive('caseSeconds', options.caseSeconds);
+  const end = performance.now() + 60_000 * minutes;
   const judgements: Judgement[] = [];
   const unavailable: Unavailable[] = [];
-  for (const name of options.adapters ?? source.names) {
+  const names = options.adapters ?? source.names;
+  for (const [index, name] of names.entries()) {
     try {
-      judgements.push(await judgeNamed(source, name, options, seed));
+      // What one leaves of its share is for those that follow.
+      const now = performance.now();
+      const until = now + Math.max(0, end - now) / (names.length - index);
+      judgements.push(await judgeNamed(source, name, options, seed, until));
     } catch (error) {
       if (!(error instanceof UnavailableAdapterError) || options.adapters !== undefined) throw error;
       unavailable.push({ adapter: name, reason: error.message });

@@ -4,5 +4,7 @@
  * @internal
  */
 export { decodeBase64 } from './base64.ts';
+export { foreignText } from './foreignText.ts';
+export { select } from './selection.ts';
 export { sizeOf } from './shape.ts';
 export { InvalidArgumentError, UnsupportedError } from './validate.ts';

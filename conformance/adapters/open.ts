@@ -1,54 +1,104 @@
 /** Adapters by the name that `--adapter` takes: the built-in ones, programs and modules. */
 import { pathToFileURL } from 'node:url';
 import { resolve } from 'node:path';
-import { openChild } from '../protocol/child.ts';
+import { foreignText } from 'learning-rate-dropout/internal';
+import { CASE_SECONDS, STOP_SECONDS, openChild } from '../protocol/child.ts';
 import { stringify } from '../protocol/numbers.ts';
-import { answerKind, faultOf } from '../protocol/schemas.ts';
-import { PROTOCOL_VERSION, ProtocolError } from '../protocol/types.ts';
-import type { Adapter } from '../protocol/types.ts';
+import { faultOf, greetingOf } from '../protocol/schemas.ts';
+import { NoAnswerError, OutOfTimeError, PROTOCOL_VERSION, ProtocolError } from '../protocol/types.ts';
+import type { Adapter, Implementation, Outcome } from '../protocol/types.ts';
 import { BUILT_IN, UnavailableAdapterError, openBuiltIn } from './builtIn.ts';
 
-async function openModule(path: string): Promise<Adapter> {
+async function openModule(path: string, seconds: number): Promise<Adapter> {
   const url = path.startsWith('.') || path.startsWith('/') ? pathToFileURL(resolve(path)).href : path;
   let loaded: { createAdapter?: unknown };
   try {
     loaded = (await import(url)) as typeof loaded;
   } catch (error) {
     throw new UnavailableAdapterError(
-      `adapter module:${path} cannot be loaded: ${(error as Error).message.split('\n')[0]}`,
+      `adapter module:${path} cannot be loaded: ${foreignText((error as Error).message.split('\n')[0])}`,
     );
   }
   if (typeof loaded.createAdapter !== 'function') {
     throw new UnavailableAdapterError(`adapter module:${path} must export a function createAdapter`);
   }
-  const adapter = await (loaded.createAdapter as () => Promise<Adapter>)();
-  const greeting = { version: PROTOCOL_VERSION, implementation: adapter.implementation };
-  const fault = answerKind(greeting) === 'started' ? faultOf('started', greeting) : 'implementation is missing';
-  if (fault !== undefined) throw new ProtocolError(`adapter module:${path}: ${fault}`);
-  return checked(adapter);
+  const limit = seconds * 1000;
+  const adapter = await inTime(
+    (loaded.createAdapter as () => Promise<Adapter>)(),
+    limit,
+    `no adapter after ${seconds} s`,
+  );
+  const implementation = greetingOf(
+    { version: PROTOCOL_VERSION, implementation: adapter.implementation },
+    (fault) => new ProtocolError(`adapter module:${path}: ${fault}`),
+  );
+  return checked(adapter, implementation, seconds);
 }
 
-/** Outcomes of code from outside are held against the schemas too. */
-function checked(adapter: Adapter): Adapter {
+/** The promise's value, or `NoAnswerError` after `limit` ms. What it does later is nobody's business. */
+async function inTime<T>(promise: T | Promise<T>, limit: number, message: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new NoAnswerError(message)), Math.min(limit, 2 ** 31 - 1));
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Outcomes of code from outside are held against the schemas too; one case at a time, and none beside one that hangs. */
+function checked(adapter: Adapter, implementation: Implementation, seconds: number): Adapter {
+  let busy: Promise<unknown> | undefined;
   return {
-    implementation: adapter.implementation,
-    run: async (example) => {
-      let outcome;
+    implementation,
+    run: async (example, until = Infinity) => {
+      if (busy !== undefined) throw new ProtocolError('still busy with a case that it has not answered');
+      const work = Promise.resolve().then(() => adapter.run(example));
+      busy = work;
+      const settled = (): void => {
+        busy = undefined;
+      };
+      void work.then(settled, settled);
+      const left = (until - performance.now()) / 1000;
+      let outcome: Outcome;
       try {
-        outcome = await adapter.run(example);
+        outcome = await inTime(work, Math.min(left, seconds) * 1000, `no answer after ${seconds} s`);
       } catch (error) {
-        throw new ProtocolError(`run threw ${error instanceof Error ? error.message : String(error)}`);
+        if (error instanceof NoAnswerError) throw left < seconds ? new OutOfTimeError() : error;
+        throw new ProtocolError(
+          foreignText(`run threw ${error instanceof Error ? error.message : String(error)}`, 400),
+        );
       }
-      const kind = outcome.kind;
-      const message = kind === 'result' ? { seq: 0, result: { steps: outcome.steps } } : undefined;
-      if (message !== undefined) {
-        const fault = faultOf('result', JSON.parse(stringify(message)));
-        if (fault !== undefined) throw new ProtocolError(`the answer to run: ${fault}`);
-      }
+      const fault = outcomeFault(outcome);
+      if (fault !== undefined) throw new ProtocolError(`the answer to run: ${fault}`);
       return outcome;
     },
-    close: () => adapter.close(),
+    close: async () => {
+      try {
+        await inTime(adapter.close(), 1000 * STOP_SECONDS, 'close');
+      } catch {
+        // Its verdict stands, however it ends.
+      }
+    },
   };
+}
+
+/** What is wrong with an outcome, in the words of the protocol. */
+function outcomeFault(outcome: Outcome): string | undefined {
+  const { kind, ...rest } = (outcome as Outcome | null | undefined) ?? { kind: undefined };
+  if (kind !== 'result' && kind !== 'skipped' && kind !== 'errored') {
+    return `kind must be one of result, skipped, errored; got ${foreignText(kind, 100)}`;
+  }
+  const body = kind === 'result' ? { steps: (rest as { steps?: unknown }).steps } : rest;
+  return faultOf(kind, JSON.parse(stringify({ seq: 0, [kind]: body })));
+}
+
+/** How long an implementation from outside may take. */
+export interface OpenOptions {
+  /** Seconds that one case may take. Default 60. */
+  readonly caseSeconds?: number;
 }
 
 /**
@@ -58,8 +108,8 @@ function checked(adapter: Adapter): Adapter {
  * @throws UnavailableAdapterError when this machine cannot run it
  * @throws ProtocolError when an outside one does not greet as the protocol says
  */
-export async function openAdapter(name: string): Promise<Adapter> {
-  if (name.startsWith('cmd:')) return openChild(name.slice('cmd:'.length));
-  if (name.startsWith('module:')) return openModule(name.slice('module:'.length));
+export async function openAdapter(name: string, { caseSeconds = CASE_SECONDS }: OpenOptions = {}): Promise<Adapter> {
+  if (name.startsWith('cmd:')) return openChild(name.slice('cmd:'.length), { caseSeconds });
+  if (name.startsWith('module:')) return openModule(name.slice('module:'.length), caseSeconds);
   return openBuiltIn(name, BUILT_IN, ['cmd:COMMAND', 'module:PATH']);
 }

@@ -1,4 +1,17 @@
-import type { Case } from '../protocol/types.ts';
+import { foreignText } from 'learning-rate-dropout/internal';
+import type { Case, StepRecord } from '../protocol/types.ts';
+
+/** Characters that a message, and what was expected and came instead, may have. */
+const MESSAGE = 600;
+const VALUE = 4000;
+
+/** An element of a case, at one of its steps. */
+export interface Position {
+  /** Index of the step in the case, from 0. */
+  readonly index: number;
+  readonly tensor: number;
+  readonly element: number;
+}
 
 /** What an implementation got wrong. Thrown inside a property, so that fast-check shrinks the case. */
 export class Finding extends Error {
@@ -7,12 +20,20 @@ export class Finding extends Error {
   readonly got: string;
   /** The case that shows it; several where a property compares runs. */
   readonly cases: readonly Case[];
+  /** The element that is wrong, where it is one. */
+  readonly position?: Position;
+  /** What came for each of the cases, where it was steps. */
+  answers: readonly (readonly StepRecord[] | undefined)[] = [];
 
-  constructor(message: string, details: { expected: string; got: string; cases: readonly Case[] }) {
-    super(message);
-    this.expected = details.expected;
-    this.got = details.got;
+  constructor(
+    message: string,
+    details: { expected: string; got: string; cases: readonly Case[]; position?: Position | undefined },
+  ) {
+    super(foreignText(message, MESSAGE));
+    this.expected = foreignText(details.expected, VALUE);
+    this.got = foreignText(details.got, VALUE);
     this.cases = details.cases;
+    if (details.position !== undefined) this.position = details.position;
   }
 }
 

@@ -9,6 +9,7 @@ import type { Case, Implementation, StepRecord } from '../protocol/types.ts';
 import { expectedStep, machineOf, scalarsOf } from './expected.ts';
 import type { ElementState } from './expected.ts';
 import { Finding, show } from './finding.ts';
+import type { Position } from './finding.ts';
 import { contains, hull, point } from './interval.ts';
 import type { Interval } from './interval.ts';
 
@@ -27,7 +28,7 @@ export type Aspect = 'kept' | 'dropped' | 'state' | 'still' | 'masks' | 'reporte
 export interface JudgeOptions {
   readonly look: readonly Aspect[];
   /** Only these elements are judged. Default all. */
-  readonly where?: (position: { readonly index: number; readonly tensor: number; readonly element: number }) => boolean;
+  readonly where?: (position: Position) => boolean;
   /** Only these state names. Default all. */
   readonly states?: readonly string[];
   /** False: intervals are carried from the first step instead of starting anew from each step's report. Default true. */
@@ -94,8 +95,8 @@ export function judgeSteps(
   const expanded = expandCase(example);
   const rule = expanded.rule as RuleName;
   const machine = machineOf(implementation);
-  const wrong = (message: string, expected: string, got: string): Finding =>
-    new Finding(message, { expected, got, cases: [example] });
+  const wrong = (message: string, expected: string, got: string, position?: Position): Finding =>
+    new Finding(message, { expected, got, cases: [example], position });
 
   checkShape(example, expanded, records, wrong);
   const stream = example.masks === 'stream' ? expectedMasks(example, expanded) : undefined;
@@ -122,12 +123,13 @@ export function judgeSteps(
     for (const [k, { gradient, hyper, keepProbability, mask: given }] of tensors.entries()) {
       const name = expanded.tensors[k]?.name ?? '';
       const at = (i: number): string => `step ${step}, ${name}[${i}]`;
+      const position = (element: number): Position => ({ index, tensor: k, element });
       const moved = after?.[k];
       if (gradient === null) {
         if (moved !== undefined) {
           for (const [i, old] of (values[k] ?? []).entries()) {
             if (look.includes('still') && !Object.is(moved[i], old)) {
-              throw wrong(`${at(i)} moved, though its tensor has no gradient`, show(old), show(moved[i]));
+              throw wrong(`${at(i)} moved, though its tensor has no gradient`, show(old), show(moved[i]), position(i));
             }
             next[k]?.splice(i, 1, moved[i] as number);
           }
@@ -137,7 +139,12 @@ export function judgeSteps(
           for (const [i, x] of (reported[k] ?? []).entries()) {
             const was = old?.[i] ?? example.state?.[slot]?.[k]?.[i] ?? 0;
             if (look.includes('still') && slot !== 'ring' && !Object.is(x, was) && !(x === 0 && was === 0)) {
-              throw wrong(`${at(i)}: ${slot} moved, though its tensor has no gradient`, show(was), show(x));
+              throw wrong(
+                `${at(i)}: ${slot} moved, though its tensor has no gradient`,
+                show(was),
+                show(x),
+                position(i),
+              );
             }
           }
         }
@@ -153,6 +160,7 @@ export function judgeSteps(
           `${at(i)}: the mask is not the stream's (seed ${example.seed}, p ${keepProbability})`,
           expectedBits.slice(0, 128),
           reported.slice(0, 128),
+          position(i),
         );
       }
       // p = 1 keeps everything, whatever is reported.
@@ -169,21 +177,26 @@ export function judgeSteps(
         const before = reseed ? machine.tensor.exact(values[k]?.[i] ?? 0) : (carried[k]?.[i] as Interval);
         const old = states[k]?.[i] as ElementState;
         const expected = expectedStep(machine, scalars, before, machine.tensor.exact(g), old);
-        const judged = where({ index, tensor: k, element: i });
+        const judged = where(position(i));
         const was = values[k]?.[i] ?? 0;
         const now = moved?.[i];
         const bit = mask[i];
         if (now !== undefined && judged) {
           const changed = !Object.is(now, was);
           if (bit === '0' && look.includes('dropped') && changed) {
-            throw wrong(`${at(i)} is dropped and must keep its bits`, show(was), show(now));
+            throw wrong(`${at(i)} is dropped and must keep its bits`, show(was), show(now), position(i));
           }
           if (bit === '0' && look.includes('reported') && changed) {
-            throw wrong(`${at(i)} moved, though its reported mask is 0`, show(was), show(now));
+            throw wrong(`${at(i)} moved, though its reported mask is 0`, show(was), show(now), position(i));
           }
           const fits = contains(expected.parameter, now);
           if (bit === '1' && look.includes('reported') && !changed && !contains(expected.parameter, was)) {
-            throw wrong(`${at(i)} did not move, though its reported mask is 1`, range(expected.parameter), show(now));
+            throw wrong(
+              `${at(i)} did not move, though its reported mask is 1`,
+              range(expected.parameter),
+              show(now),
+              position(i),
+            );
           }
           if (look.includes('kept') && ((bit === '1' && !fits) || (bit === '?' && !fits && changed))) {
             const reference = referenceValue(rule, hyper, count, was, g, old);
@@ -191,6 +204,7 @@ export function judgeSteps(
               `${at(i)} is kept and lands outside its interval`,
               `${range(expected.parameter)}${reference}`,
               show(now),
+              position(i),
             );
           }
         }
@@ -200,7 +214,7 @@ export function judgeSteps(
           const interval = expected.state.slots[slot];
           if (x === undefined || interval === undefined) continue;
           if (look.includes('state') && judged && (options.states ?? names).includes(slot) && !contains(interval, x)) {
-            throw wrong(`${at(i)}: ${slot} lies outside its interval`, range(interval), show(x));
+            throw wrong(`${at(i)}: ${slot} lies outside its interval`, range(interval), show(x), position(i));
           }
           if (reseed) nextState[slot] = machine.tensor.exact(x);
         }

@@ -1,12 +1,17 @@
 /**
  * An implementation behind a pipe: any program that speaks the protocol over stdin and stdout. Whatever it does wrong (no
- * answer, a crash, garbage, a line that never ends) becomes a `ProtocolError` with the program's last words, never a hang.
+ * answer, a crash, garbage, a line that never ends) becomes a `ProtocolError` with the program's last words, never a hang; and it
+ * ends with everything that it started.
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { foreignText } from 'learning-rate-dropout/internal';
+import { LineReader } from './lines.ts';
 import { revive, stringify } from './numbers.ts';
-import { answerKind, faultOf } from './schemas.ts';
-import { MAXIMUM_LINE_BYTES, PROTOCOL_VERSION, ProtocolError } from './types.ts';
+import { MARK, killFamily } from './processes.ts';
+import { answerKind, faultOf, greetingOf } from './schemas.ts';
+import { NoAnswerError, OutOfTimeError, PROTOCOL_VERSION } from './types.ts';
 import type { Adapter, Case, Implementation, Outcome, Request, Response } from './types.ts';
 
 export interface ChildOptions {
@@ -16,124 +21,90 @@ export interface ChildOptions {
   readonly caseSeconds?: number;
 }
 
-/** Seconds between `stop` and the end of the process. */
-const STOP_SECONDS = 5;
+/** Default of `ChildOptions`. */
+export const CASE_SECONDS = 60;
 
-const shorten = (text: string, limit = 200): string => (text.length <= limit ? text : `${text.slice(0, limit)}...`);
+/** Seconds between `stop` and the end of the kit's own process, whatever the program does. */
+export const STOP_SECONDS = 5;
+/** What of them a program may take before it is killed. */
+const GRACE_SECONDS = 4;
 
-/** Lines of a program's stdout, handed out one at a time, with everything that can go wrong. */
-class LineReader {
-  private readonly lines: string[] = [];
-  private parts: Buffer[] = [];
-  private length = 0;
-  private fault: string | undefined;
-  private waiting: (() => void) | undefined;
-  private lastWords = '';
-  abandoned = false;
-  private readonly child: ChildProcessWithoutNullStreams;
+/** Lists and objects that stand in each other, and all that may stand in a line: more cost more memory than the line itself. */
+const MAXIMUM_DEPTH = 32;
+const MAXIMUM_CONTAINERS = 500_000;
 
-  constructor(child: ChildProcessWithoutNullStreams) {
-    this.child = child;
-    child.stdout.on('data', (chunk: Buffer) => this.take(chunk));
-    child.stderr.on('data', (chunk: Buffer) => {
-      this.lastWords = (this.lastWords + chunk.toString('utf8')).slice(-2000);
-    });
-    child.on('error', (error) => this.fail(`the program could not be started: ${error.message}`));
-    // A program that dies closes its stdin first: its exit code says more, if it comes.
-    child.stdin.on('error', () => setTimeout(() => this.fail('the program closed its stdin'), 1000).unref());
-    child.on('close', (code, signal) => {
-      if (this.length > 0) this.fail('the program ended in the middle of a line');
-      this.fail(`the program ended (${signal === null ? `exit code ${code}` : `signal ${signal}`})`);
-    });
+/** What is wrong with the outline of a line, before it is parsed. */
+function outlineFault(line: string): string | undefined {
+  let [depth, containers, quoted] = [0, 0, false];
+  for (let i = 0; i < line.length; i++) {
+    const code = line.charCodeAt(i);
+    if (code === 0x22) quoted = !quoted;
+    else if (quoted) {
+      if (code === 0x5c) i += 1;
+    } else if (code === 0x5b || code === 0x7b || code === 0x3a) {
+      containers += 1;
+      // A colon makes a field, not a level.
+      if (code !== 0x3a && ++depth > MAXIMUM_DEPTH) return `nested deeper than ${MAXIMUM_DEPTH} levels`;
+    } else if (code === 0x5d || code === 0x7d) depth -= 1;
   }
-
-  private take(chunk: Buffer): void {
-    let start = 0;
-    for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, start)) {
-      this.parts.push(chunk.subarray(start, end));
-      const line = Buffer.concat(this.parts).toString('utf8');
-      this.parts = [];
-      this.length = 0;
-      start = end + 1;
-      if (line.trim() !== '') this.lines.push(line);
-    }
-    this.parts.push(chunk.subarray(start));
-    this.length += chunk.length - start;
-    if (this.length > MAXIMUM_LINE_BYTES) this.fail(`a line is longer than ${MAXIMUM_LINE_BYTES} bytes`);
-    this.waiting?.();
-  }
-
-  private fail(fault: string): void {
-    this.fault ??= fault;
-    this.waiting?.();
-  }
-
-  error(fault: string): ProtocolError {
-    const words = this.lastWords.trim().split('\n').slice(-3).join(' | ');
-    return new ProtocolError(words === '' ? fault : `${fault}; stderr: ${shorten(words, 400)}`);
-  }
-
-  async next(seconds: number): Promise<string> {
-    const deadline = performance.now() + seconds * 1000;
-    for (;;) {
-      const line = this.lines.shift();
-      if (line !== undefined) return line;
-      if (this.fault !== undefined) throw this.error(this.fault);
-      const left = deadline - performance.now();
-      if (left <= 0) {
-        const half = this.length > 0 ? `, and ${this.length} bytes of an unfinished line` : '';
-        throw this.error(`no answer after ${seconds} s${half}`);
-      }
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, left);
-        this.waiting = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-      this.waiting = undefined;
-    }
-  }
-
-  /** A line that came without being asked for, if any. */
-  surplus(): string | undefined {
-    return this.lines.shift();
-  }
-
-  get ended(): boolean {
-    return this.abandoned || this.child.exitCode !== null || this.child.signalCode !== null;
-  }
+  return containers > MAXIMUM_CONTAINERS ? `more than ${MAXIMUM_CONTAINERS} lists and fields in a line` : undefined;
 }
 
 function parse(line: string, reader: LineReader): unknown {
+  const fault = outlineFault(line);
+  if (fault !== undefined) throw reader.error(`${fault}: ${foreignText(line, 100)}`);
   try {
     return JSON.parse(line) as unknown;
   } catch {
-    const bare = /(^|[[,:\s])-?(NaN|Infinity)\b/.test(line.replaceAll(/"[^"]*"/g, ''))
+    const bare = /(^|[[,:\s])-?(NaN|Infinity)\b/.test(line.slice(0, 1e6).replaceAll(/"[^"]*"/g, ''))
       ? 'a bare NaN or Infinity token (write "NaN", "Infinity", "-Infinity" as strings)'
       : 'a line that is not JSON';
-    throw reader.error(`${bare}: ${shorten(line)}`);
+    throw reader.error(`${bare}: ${foreignText(line, 200)}`);
   }
 }
 
-class ChildAdapter implements Adapter {
-  implementation: Implementation = { name: '', language: '', precision: 'float64', rules: [], masks: [], features: [] };
-  private seq = 0;
-  private child: ChildProcessWithoutNullStreams;
-  private reader: LineReader;
-  private readonly command: string;
-  private readonly options: Required<ChildOptions>;
+/** Programs that run now: they must not outlive the kit, however it ends. */
+const running = new Set<Program>();
+const killAll = (): void => {
+  for (const program of running) program.kill();
+};
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+const onSignal = (signal: NodeJS.Signals): void => {
+  killAll();
+  watch(false);
+  // Nobody else wanted to know: the signal does what it always does.
+  if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
+};
+function watch(on: boolean): void {
+  for (const signal of SIGNALS) process.removeListener(signal, onSignal);
+  process.removeListener('exit', killAll);
+  if (!on) return;
+  for (const signal of SIGNALS) process.on(signal, onSignal);
+  process.on('exit', killAll);
+}
 
-  constructor(command: string, options: ChildOptions) {
-    this.command = command;
-    this.options = { startSeconds: 60, caseSeconds: 60, ...options };
-    [this.child, this.reader] = this.spawn();
+/** One process and what it says, from its greeting to its end. */
+class Program {
+  private readonly mark = randomUUID();
+  private readonly child: ChildProcessWithoutNullStreams;
+  private readonly reader: LineReader;
+  private killed = false;
+
+  constructor(command: string) {
+    // In a session of its own, so that what the shell started ends with it.
+    this.child = spawn(command, {
+      shell: true,
+      stdio: ['pipe', 'pipe', 'pipe'],
+      detached: true,
+      env: { ...process.env, [MARK]: this.mark },
+    });
+    this.reader = new LineReader(this.child);
+    running.add(this);
+    watch(true);
   }
 
-  private spawn(): [ChildProcessWithoutNullStreams, LineReader] {
-    // In a process group of its own, so that what the shell started ends with it.
-    const child = spawn(this.command, { shell: true, stdio: ['pipe', 'pipe', 'pipe'], detached: true });
-    return [child, new LineReader(child)];
+  get ended(): boolean {
+    return this.killed || this.child.exitCode !== null || this.child.signalCode !== null;
   }
 
   private send(request: Request): void {
@@ -145,37 +116,27 @@ class ChildAdapter implements Adapter {
     this.child.stdin.write(`${line}\n`);
   }
 
-  async start(): Promise<void> {
+  async start(seconds: number): Promise<Implementation> {
     this.send({ cmd: 'start', version: PROTOCOL_VERSION });
-    const message = parse(await this.reader.next(this.options.startSeconds), this.reader);
-    const fault = faultOf('started', message);
-    if (fault !== undefined) throw this.reader.error(`the answer to start: ${fault}`);
-    this.implementation = (message as Extract<Response, { implementation: unknown }>).implementation;
+    const late = (half: string): Error => this.reader.error(`no answer to start after ${seconds} s${half}`);
+    return greetingOf(parse(await this.reader.next(seconds, late), this.reader), (fault) => this.reader.error(fault));
   }
 
-  async run(example: Case): Promise<Outcome> {
-    if (this.reader.ended) {
-      [this.child, this.reader] = this.spawn();
-      await this.start();
-    }
-    try {
-      return await this.exchange(example);
-    } catch (error) {
-      // After a broken exchange nothing that the program says can be trusted to answer the next case.
-      this.kill();
-      throw error;
-    }
-  }
-
-  private async exchange(example: Case): Promise<Outcome> {
+  /** @param until time by `performance.now()` at which nobody waits any longer */
+  async ask(seq: number, example: Case, seconds: number, until: number): Promise<Outcome> {
     const surplus = this.reader.surplus();
-    if (surplus !== undefined) throw this.reader.error(`a line that nothing asked for: ${shorten(surplus)}`);
-    const seq = ++this.seq;
+    if (surplus !== undefined) throw this.reader.error(`a line that nothing asked for: ${foreignText(surplus, 200)}`);
+    const left = (until - performance.now()) / 1000;
     this.send({ cmd: 'run', seq, case: example });
-    const message = parse(await this.reader.next(this.options.caseSeconds), this.reader);
+    const line = await this.reader.next(Math.min(seconds, left), (half) =>
+      left < seconds
+        ? new OutOfTimeError()
+        : new NoAnswerError(this.reader.error(`no answer after ${seconds} s${half}`).message),
+    );
+    const message = parse(line, this.reader);
     const kind = answerKind(message);
     if (kind === undefined || kind === 'started') {
-      throw this.reader.error(`an answer without result, skipped or errored: ${shorten(JSON.stringify(message))}`);
+      throw this.reader.error(`an answer must have one of result, skipped, errored, got ${foreignText(line, 200)}`);
     }
     const fault = faultOf(kind, message);
     if (fault !== undefined) throw this.reader.error(`the answer to run: ${fault}`);
@@ -186,25 +147,87 @@ class ChildAdapter implements Adapter {
     return { kind: 'errored', ...answer.errored };
   }
 
+  /** Ends it at once, with all that it started, and lets go of its pipes, whoever else holds them. */
   kill(): void {
-    if (this.child.pid === undefined || this.reader.ended) return;
-    try {
-      process.kill(-this.child.pid, 'SIGKILL');
-    } catch {
-      this.child.kill('SIGKILL');
-    }
-    // `run` must not mistake a dying program for a living one.
-    this.reader.abandoned = true;
+    if (!running.delete(this)) return;
+    this.killed = true;
+    if (running.size === 0) watch(false);
+    if (this.child.pid !== undefined) killFamily(this.child.pid, this.mark);
+    for (const stream of [this.child.stdin, this.child.stdout, this.child.stderr]) stream.destroy();
+    this.child.unref();
   }
 
-  async close(): Promise<void> {
-    if (this.reader.ended) return;
-    const closed = new Promise<void>((resolve) => this.child.once('close', () => resolve()));
-    this.send({ cmd: 'stop' });
-    this.child.stdin.end();
-    const timer = setTimeout(() => this.kill(), STOP_SECONDS * 1000);
-    await closed;
-    clearTimeout(timer);
+  /** Asks it to end, and sees to it that it does. */
+  async stop(): Promise<void> {
+    if (!this.ended) {
+      const exited = new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, GRACE_SECONDS * 1000);
+        this.child.once('exit', () => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
+      this.send({ cmd: 'stop' });
+      this.child.stdin.end();
+      await exited;
+    }
+    this.kill();
+  }
+}
+
+class ChildAdapter implements Adapter {
+  implementation: Implementation = { name: '', language: '', precision: 'float64', rules: [], masks: [], features: [] };
+  private seq = 0;
+  private program: Program | undefined;
+  /** The end of the last conversation: the next one begins there, whoever asks and whether or not anybody still listens. */
+  private queue: Promise<unknown> = Promise.resolve();
+  private readonly command: string;
+  private readonly options: Required<ChildOptions>;
+
+  constructor(command: string, options: ChildOptions) {
+    this.command = command;
+    this.options = { startSeconds: 60, caseSeconds: CASE_SECONDS, ...options };
+  }
+
+  private inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.queue.then(work);
+    this.queue = result.catch(() => undefined);
+    return result;
+  }
+
+  private async fresh(): Promise<Program> {
+    if (this.program?.ended === false) return this.program;
+    this.program?.kill();
+    this.program = new Program(this.command);
+    this.implementation = await this.program.start(this.options.startSeconds);
+    return this.program;
+  }
+
+  /** After a broken exchange nothing that a program says can be trusted to answer the next request. */
+  private async guarded<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      this.program?.kill();
+      throw error;
+    }
+  }
+
+  start(): Promise<unknown> {
+    return this.inTurn(() => this.guarded(() => this.fresh()));
+  }
+
+  run(example: Case, until = Infinity): Promise<Outcome> {
+    return this.inTurn(() =>
+      this.guarded(async () => {
+        const program = await this.fresh();
+        return program.ask(++this.seq, example, this.options.caseSeconds, until);
+      }),
+    );
+  }
+
+  close(): Promise<void> {
+    return this.inTurn(async () => this.program?.stop());
   }
 }
 
@@ -215,11 +238,6 @@ class ChildAdapter implements Adapter {
  */
 export async function openChild(command: string, options: ChildOptions = {}): Promise<Adapter> {
   const adapter = new ChildAdapter(command, options);
-  try {
-    await adapter.start();
-  } catch (error) {
-    adapter.kill();
-    throw error;
-  }
+  await adapter.start();
   return adapter;
 }

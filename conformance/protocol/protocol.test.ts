@@ -86,7 +86,7 @@ test('schemas accept the messages of the protocol and name what is wrong in othe
   const line = JSON.parse(stringify({ cmd: 'run', seq: 1, case: EXAMPLE })) as object;
   assert.is(faultOf('run', line), undefined);
   assert.is(faultOf('started', GREETING), undefined);
-  assert.match(faultOf('run', { ...line, seq: -1 }) ?? '', /\/seq must be >= 0/);
+  assert.match(faultOf('run', { ...line, seq: -1 }) ?? '', /seq must be >= 0; got -1/);
   assert.match(faultOf('run', { ...line, extra: 1 }) ?? '', /extra/);
   assert.match(faultOf('result', { seq: 1, result: { steps: [{ parameters: [['nan']] }] } }) ?? '', /parameters/);
   assert.match(faultOf('result', { seq: 1, result: { steps: [{ masks: ['012'] }] } }) ?? '', /masks/);
@@ -130,7 +130,11 @@ const FAULTS: readonly (readonly [string, string, RegExp])[] = [
   ],
   ['another seq is a finding', `answer({ ...${OK}, seq: 99 });`, /seq must be 1, got 99/],
   ['a surplus field is a finding', `answer({ ...${OK}, more: 1 });`, /more/],
-  ['no result, skipped or errored is a finding', `answer({ seq: request.seq });`, /without result, skipped or errored/],
+  [
+    'no result, skipped or errored is a finding',
+    `answer({ seq: request.seq });`,
+    /must have one of result, skipped, errored/,
+  ],
   [
     'an endless line is a finding',
     `for (let i = 0; i < 17; i++) raw('x'.repeat(2 ** 20));`,

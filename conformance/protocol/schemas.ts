@@ -4,6 +4,8 @@
  */
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { ErrorObject, ValidateFunction } from 'ajv/dist/2020.js';
+import { foreignText } from 'learning-rate-dropout/internal';
+import type { Implementation } from './types.ts';
 
 const number = { anyOf: [{ type: 'number' }, { enum: ['NaN', 'Infinity', '-Infinity', '-0'] }] } as const;
 const numbers = { type: 'array', items: { $ref: '#/$defs/number' } } as const;
@@ -77,14 +79,17 @@ const caseSchema = object(
   ['rule', 'parameters', 'gradients'],
 );
 
+/** A name is shown in every line: one of a megabyte is none. */
+const word = { type: 'string', minLength: 1, maxLength: 200 } as const;
+
 const implementationSchema = object(
   {
-    name: { type: 'string', minLength: 1 },
-    version: { type: 'string' },
-    language: { type: 'string', minLength: 1 },
-    homepage: { type: 'string' },
+    name: word,
+    version: { type: 'string', maxLength: 200 },
+    language: word,
+    homepage: { type: 'string', maxLength: 2000 },
     precision: { enum: ['float64', 'float32'] },
-    rules: { type: 'array', items: { type: 'string' }, minItems: 1, uniqueItems: true },
+    rules: { type: 'array', items: word, minItems: 1, maxItems: 100, uniqueItems: true },
     masks: { type: 'array', items: { enum: ['stream', 'given', 'own'] }, minItems: 1, uniqueItems: true },
     features: {
       type: 'array',
@@ -94,7 +99,7 @@ const implementationSchema = object(
       uniqueItems: true,
     },
   },
-  ['name', 'language', 'precision', 'rules', 'masks', 'features'],
+  ['name', 'language', 'precision', 'rules', 'masks'],
 );
 
 const seq = { type: 'integer', minimum: 0 } as const;
@@ -150,15 +155,55 @@ const validators = new Map<MessageName, ValidateFunction>();
 function validatorOf(name: MessageName): ValidateFunction {
   let validator = validators.get(name);
   if (validator === undefined) {
-    validator = new Ajv2020({ allErrors: false, strict: true, allowUnionTypes: true }).compile(MESSAGE_SCHEMAS[name]);
+    validator = new Ajv2020({ allErrors: false, verbose: true, strict: true, allowUnionTypes: true }).compile(
+      MESSAGE_SCHEMAS[name],
+    );
     validators.set(name, validator);
   }
   return validator;
 }
 
+/** A value as a reader can recognise it, however large it is. */
+function quote(value: unknown): string {
+  if (Array.isArray(value)) return `a list of ${value.length}`;
+  if (typeof value === 'object' && value !== null) {
+    const names = Object.keys(value).slice(0, 8);
+    return names.length === 0 ? '{}' : `an object with ${foreignText(names.join(', '), 120)}`;
+  }
+  return foreignText(typeof value === 'string' ? JSON.stringify(value.slice(0, 200)) : String(value), 120);
+}
+
+/** Where something stands, as one would write it: `result.steps[0].parameters`. */
+function place(path: string): string {
+  if (path === '') return 'the message';
+  const text = path
+    .slice(1)
+    .split('/')
+    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
+    .map((part, i) => (/^\d+$/.test(part) ? `[${part}]` : i === 0 ? part : `.${part}`))
+    .join('');
+  return foreignText(text, 120);
+}
+
+/** What is allowed, and what came. */
 function explain(error: ErrorObject): string {
-  const extra = 'additionalProperty' in error.params ? ` (${String(error.params['additionalProperty'])})` : '';
-  return `${error.instancePath === '' ? 'the message' : error.instancePath} ${error.message ?? 'is wrong'}${extra}`;
+  const { instancePath, keyword, data, parentSchema } = error;
+  const where = place(instancePath);
+  const properties = Object.keys((parentSchema?.['properties'] as object | undefined) ?? {});
+  switch (keyword) {
+    case 'enum':
+      return `${where} must be one of ${(error.schema as unknown[]).join(', ')}; got ${quote(data)}`;
+    case 'const':
+      return `${where} must be ${String(error.schema)}; got ${quote(data)}`;
+    case 'required':
+      return `${where} must have the fields ${((error.schema as string[] | undefined) ?? []).join(', ')}; got ${quote(data)}`;
+    case 'additionalProperties': {
+      const extra = quote((error.params as { additionalProperty?: unknown }).additionalProperty);
+      return `${where} must have only the fields ${properties.join(', ')}; got ${extra}`;
+    }
+    default:
+      return `${where} ${error.message ?? 'is wrong'}; got ${quote(data)}`;
+  }
 }
 
 /** What is wrong with a message in wire form, in one line; undefined when nothing is. */
@@ -166,9 +211,15 @@ export function faultOf(name: MessageName, message: unknown): string | undefined
   const validator = validatorOf(name);
   if (validator(message)) return undefined;
   // The deepest path says most: the first errors of an `anyOf` are about the branches not meant.
-  const errors = validator.errors ?? [];
-  const deepest = [...errors].sort((a, b) => b.instancePath.length - a.instancePath.length)[0];
-  return deepest === undefined ? 'it does not follow its schema' : explain(deepest);
+  const errors = [...(validator.errors ?? [])].sort((a, b) => b.instancePath.length - a.instancePath.length);
+  const [deepest] = errors;
+  if (deepest === undefined) return 'it does not follow its schema';
+  const words = errors.find(({ keyword, instancePath }) => keyword === 'enum' && instancePath === deepest.instancePath);
+  if (deepest.keyword === 'type' && words !== undefined) {
+    const type = String((deepest.params as { type?: unknown }).type);
+    return explain(words).replace('must be one of', `must be a ${type} or one of`);
+  }
+  return explain(deepest);
 }
 
 /** Which answer a parsed line wants to be. */
@@ -176,4 +227,17 @@ export function answerKind(message: unknown): MessageName | undefined {
   if (typeof message !== 'object' || message === null) return undefined;
   for (const kind of ['result', 'skipped', 'errored'] as const) if (kind in message) return kind;
   return 'implementation' in message ? 'started' : undefined;
+}
+
+/** The implementation in the answer to start, what it left out filled in. Throws `refuse(fault)` when the answer is wrong. */
+export function greetingOf(message: unknown, refuse: (fault: string) => Error): Implementation {
+  const fault = faultOf('started', message);
+  if (fault !== undefined) throw refuse(`the answer to start: ${fault}`);
+  const { implementation } = message as { implementation: Omit<Implementation, 'features'> & Partial<Implementation> };
+  const texts = Object.entries(implementation).map(([name, value]): [string, unknown] => [
+    name,
+    typeof value === 'string' ? foreignText(value, 200) : value,
+  ]);
+  const rules = implementation.rules.map((rule) => foreignText(rule, 200));
+  return { features: [], ...(Object.fromEntries(texts) as unknown as Omit<Implementation, 'features'>), rules };
 }

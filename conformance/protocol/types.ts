@@ -110,15 +110,30 @@ export interface Adapter {
   /**
    * Runs one case. Resolves to `errored` for what the implementation refuses.
    *
-   * @throws ProtocolError when the implementation broke the protocol (crash, time-out, garbage)
+   * @param until time by `performance.now()` at which nobody waits for the answer any longer. Default: none
+   * @throws ProtocolError when the implementation broke the protocol (crash, no answer in time, garbage)
+   * @throws OutOfTimeError when `until` has come, and nothing is known of the case
    */
-  run(example: Case): Promise<Outcome>;
+  run(example: Case, until?: number): Promise<Outcome>;
   close(): Promise<void>;
 }
 
 /** An implementation that broke the protocol: no answer can be judged. The message is one line. */
 export class ProtocolError extends Error {
-  override readonly name = 'ProtocolError';
+  override readonly name: string = 'ProtocolError';
+}
+
+/** A case that was not answered within its limit. */
+export class NoAnswerError extends ProtocolError {
+  override readonly name = 'NoAnswerError';
+}
+
+/** The time of the whole run is over: no fault of the implementation. */
+export class OutOfTimeError extends Error {
+  override readonly name = 'OutOfTimeError';
+  constructor() {
+    super('the time of the run is over');
+  }
 }
 
 export type Request =

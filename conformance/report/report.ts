@@ -20,7 +20,7 @@ export interface KillRow {
 }
 
 export interface ConformanceReport {
-  readonly version: 1;
+  readonly version: 2;
   readonly protocol: number;
   readonly date: string;
   readonly seed: number;
@@ -48,7 +48,7 @@ export function makeReport(
     judgement.requirements.some(({ requirement, status }) => status === 'failed' && musts.has(requirement)),
   );
   return {
-    version: 1,
+    version: 2,
     protocol: PROTOCOL_VERSION,
     date: new Date().toISOString(),
     passed: !broken && parts.kills.every(({ caught }) => caught),
@@ -60,7 +60,7 @@ export function makeReport(
 /** The command that runs one property again, with the same cases. */
 export function replayCommand(adapter: string, seed: number, property: string): string {
   const quoted = /^[\w:.-]+$/.test(adapter) ? adapter : `'${adapter.replaceAll("'", `'\\''`)}'`;
-  return `npx lrd conformance --adapter ${quoted} --seed ${seed} --only ${property}`;
+  return `npx lrd conformance --adapter ${quoted} --seed ${seed} --only ${property}$`;
 }
 
 /** The report as JSON; NaN, the infinities and -0 in cases are strings, as in the protocol. */
@@ -84,7 +84,7 @@ export const REPORT_SCHEMA = {
   $schema: 'https://json-schema.org/draft/2020-12/schema',
   title: 'Report of a conformance run',
   ...record({
-    version: { const: 1 },
+    version: { const: 2 },
     protocol: { const: PROTOCOL_VERSION },
     date: text,
     seed: count,
@@ -108,9 +108,21 @@ export const REPORT_SCHEMA = {
               seconds: { type: 'number' },
               reason: text,
               notes: list(text),
-              counterexample: record({ cases: list({ type: 'object' }), message: text, expected: text, got: text }),
+              counterexample: record(
+                {
+                  cases: list({ type: 'object' }),
+                  message: text,
+                  expected: text,
+                  got: text,
+                  position: record({ index: count, tensor: count, element: count }),
+                  formula: list(text),
+                },
+                ['position', 'formula'],
+              ),
+              unfinished: record({ planned: count, asked: count }),
+              unjudged: list(text),
             },
-            ['reason', 'notes', 'counterexample'],
+            ['reason', 'notes', 'counterexample', 'unfinished', 'unjudged'],
           ),
         ),
       }),

@@ -1,6 +1,8 @@
 /** Statistical properties: what an implementation's own masks must be like. All share one sample a keep probability. */
 import { effectiveKeepProbability } from 'learning-rate-dropout/ref';
+import { RULES } from 'learning-rate-dropout/spec';
 import { Finding } from '../judge/finding.ts';
+import { ProtocolFinding } from '../judge/property.ts';
 import type { Context, Property } from '../judge/property.ts';
 import { defaultsOf } from '../protocol/expand.ts';
 import type { Case, Implementation } from '../protocol/types.ts';
@@ -31,11 +33,27 @@ function caseSeed(seed: number, index: number): string {
   return `0x${((BigInt(seed) & 0xffffffffffffn) * 64n + BigInt(index) + 1n).toString(16)}`;
 }
 
-function sampleCase(implementation: Implementation, p: number, seed: string): Case {
-  const rule = implementation.rules.includes('sgdm') ? 'sgdm' : (implementation.rules[0] ?? 'sgdm');
+/** A rule with settings under which every kept coordinate moves. */
+interface Mover {
+  readonly rule: string;
+  readonly hyper: NonNullable<Case['hyper']>;
+}
+
+/** Rules that may serve to see masks, the simplest first; those that the kit does not know come last. */
+function moversOf({ rules }: Implementation): readonly Mover[] {
+  const known = Object.keys(RULES).filter((rule) => rules.includes(rule));
+  const others = rules.filter((rule) => !known.includes(rule));
+  return [...known, ...others].flatMap((rule): Mover[] => [
+    ...(rule === 'sgdm' ? [{ rule, hyper: { learningRate: 0.125, momentum: 0 } }] : []),
+    { rule, hyper: { learningRate: 0.125 } },
+    // Some know no name but their own.
+    ...(known.includes(rule) ? [] : [{ rule, hyper: {} }]),
+  ]);
+}
+
+function sampleCase(implementation: Implementation, mover: Mover, p: number, seed: string): Case {
   return {
-    rule,
-    hyper: { learningRate: 0.125, ...(rule === 'sgdm' ? { momentum: 0 } : {}) },
+    ...mover,
     keepProbability: p,
     masks: sourceOf(implementation) ?? 'own',
     seed,
@@ -46,6 +64,37 @@ function sampleCase(implementation: Implementation, p: number, seed: string): Ca
   };
 }
 
+/** Whether a rule serves: it is neither refused nor does it end in what is no number. */
+async function serves(context: Context, mover: Mover): Promise<boolean> {
+  const probe: Case = {
+    ...mover,
+    keepProbability: 0.5,
+    masks: sourceOf(context.implementation) ?? 'own',
+    seed: '0x1',
+    parameters: [{ name: 'w', shape: [8], values: { fill: 0 } }],
+    gradients: [[{ fill: 1 }], [{ fill: 2 ** -6 }]],
+    report: ['parameters'],
+  };
+  try {
+    const outcome = await context.outcome(probe);
+    return (
+      outcome.kind === 'result' &&
+      outcome.steps.every(({ parameters = [] }) => parameters.flat().every(Number.isFinite))
+    );
+  } catch (error) {
+    // A crash under this rule is a finding of the rule's own requirements.
+    if (error instanceof ProtocolFinding) return false;
+    throw error;
+  }
+}
+
+/** The first rule that serves; the very first where none does, so that what is wrong with it shows. */
+async function findMover(context: Context): Promise<Mover> {
+  const movers = moversOf(context.implementation);
+  for (const mover of movers) if (await serves(context, mover)) return mover;
+  return movers[0] ?? { rule: 'sgdm', hyper: {} };
+}
+
 function toBits(text: string): Uint8Array {
   const bits = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) bits[i] = text.charCodeAt(i) & 1;
@@ -53,8 +102,8 @@ function toBits(text: string): Uint8Array {
 }
 
 /** One run's masks, reported or, where an implementation cannot tell, seen from what moved. */
-async function drawRun(context: Context, p: number, seed: string): Promise<Uint8Array[]> {
-  const example = sampleCase(context.implementation, p, seed);
+async function drawRun(context: Context, mover: Mover, p: number, seed: string): Promise<Uint8Array[]> {
+  const example = sampleCase(context.implementation, mover, p, seed);
   const steps = await context.ask(example);
   const reported = steps.every(({ masks }) => masks !== undefined && masks.every((mask) => mask !== null));
   const wrong = (expected: string, got: string): Finding =>
@@ -83,11 +132,14 @@ type Tests = (sample: Sample, p: number) => TestResult[];
 /** The statistical properties of one judgement. `seed` is the judgement's: its sample does not depend on what else runs. */
 export function measureMasks(seed: number): readonly Property[] {
   const samples = new Map<number, Promise<Sample>>();
+  let mover: Promise<Mover> | undefined;
   const draw = async (context: Context, p: number, index: number): Promise<Sample> => {
     const runs: Uint8Array[][] = [];
-    for (let run = 0; run < RUNS; run++) runs.push(await drawRun(context, p, caseSeed(seed, index * RUNS + run)));
+    const chosen = await (mover ??= findMover(context));
+    for (let run = 0; run < RUNS; run++)
+      runs.push(await drawRun(context, chosen, p, caseSeed(seed, index * RUNS + run)));
     if (runs.some((run) => run.length !== STEPS)) {
-      const example = sampleCase(context.implementation, p, caseSeed(seed, index * RUNS));
+      const example = sampleCase(context.implementation, chosen, p, caseSeed(seed, index * RUNS));
       throw new Finding('the sample of masks has the wrong number of steps', {
         expected: String(STEPS),
         got: runs.map((run) => run.length).join(', '),
@@ -101,7 +153,9 @@ export function measureMasks(seed: number): readonly Property[] {
     requirements,
     title,
     skip,
+    whole: true,
     run: async (context) => {
+      const chosen = await (mover ??= findMover(context));
       for (const [index, p] of PROBABILITIES.entries()) {
         let sample = samples.get(p);
         if (sample === undefined) samples.set(p, (sample = draw(context, p, index)));
@@ -111,12 +165,12 @@ export function measureMasks(seed: number): readonly Property[] {
           throw new Finding(`p = ${p}, ${name}: p-value ${pValue.toExponential(1)}`, {
             expected,
             got,
-            cases: [sampleCase(context.implementation, p, caseSeed(seed, index * RUNS))],
+            cases: [sampleCase(context.implementation, chosen, p, caseSeed(seed, index * RUNS))],
           });
         }
       }
       context.note(
-        `${RUNS * STEPS * ELEMENTS} draws at each p of ${PROBABILITIES.join(', ')}; each test at ${TEST_LEVEL.toExponential(0)}`,
+        `${RUNS * STEPS * ELEMENTS} draws at each p of ${PROBABILITIES.join(', ')}; each test at ${TEST_LEVEL.toExponential(0)}; rule ${chosen.rule} with ${JSON.stringify(chosen.hyper)}`,
       );
     },
   });
@@ -150,6 +204,7 @@ function meanStep(seed: number): Property {
     title: 'Under a constant gradient the mean step of SGDM tends to p/(1 - beta) alpha g',
     skip: (implementation) =>
       skip(implementation) ?? (implementation.rules.includes('sgdm') ? undefined : 'has no rule sgdm'),
+    whole: true,
     run: async (context) => {
       const p = 0.5;
       const { momentum } = defaultsOf('sgdm') as { momentum: number };

@@ -82,12 +82,18 @@ export function same(
   left: readonly (readonly number[])[],
   right: readonly (readonly number[])[],
   cases: readonly Case[],
+  index?: number,
 ): void {
   for (const [k, tensor] of left.entries()) {
     for (const [i, x] of tensor.entries()) {
       const y = right[k]?.[i];
       if (!Object.is(x, y))
-        throw new Finding(`${what}: tensor ${k}, element ${i}`, { expected: show(x), got: show(y), cases });
+        throw new Finding(`${what}: tensor ${k}, element ${i}`, {
+          expected: show(x),
+          got: show(y),
+          cases,
+          position: index === undefined ? undefined : { index, tensor: k, element: i },
+        });
     }
   }
 }
@@ -101,10 +107,10 @@ export function sameSteps(
 ): void {
   for (const [index, record] of left.entries()) {
     const other = right[index] ?? {};
-    same(`${what}, step ${index + 1}, parameters`, record.parameters ?? [], other.parameters ?? [], cases);
+    same(`${what}, step ${index + 1}, parameters`, record.parameters ?? [], other.parameters ?? [], cases, index);
     for (const [name, tensors] of Object.entries(record.state ?? {})) {
       if (other.state !== undefined)
-        same(`${what}, step ${index + 1}, ${name}`, tensors, other.state[name] ?? [], cases);
+        same(`${what}, step ${index + 1}, ${name}`, tensors, other.state[name] ?? [], cases, index);
     }
   }
 }

@@ -25,15 +25,15 @@ function wrongHyper(rule: RuleName): Readonly<Record<string, unknown>>[] {
 }
 
 async function refusals(context: Context, examples: readonly Case[]): Promise<void> {
-  for (const example of examples) {
+  await context.each(examples, async (example) => {
     const outcome = await context.outcome(example);
-    if (outcome.kind === 'errored' && outcome.code !== 'internal') continue;
+    if (outcome.kind === 'errored' && outcome.code !== 'internal') return;
     throw new Finding('a wrong argument is not refused', {
       expected: 'errored with code invalid-argument',
       got: outcome.kind === 'errored' ? `errored with code ${outcome.code}: ${outcome.message}` : outcome.kind,
       cases: [example],
     });
-  }
+  });
 }
 
 /** Those that come once. */
@@ -67,10 +67,11 @@ export function errorProperties(): Property[] {
       run: async (context) => {
         const rule = someRule(context.implementation);
         const base = withHyper(context.implementation, rule, {});
-        for (const [name, value, example] of [
+        const examples: readonly (readonly [string, string, Case])[] = [
           ['keepProbability', '1.5', { ...base, keepProbability: 1.5 }],
           ['learningRate', '-2', { ...base, hyper: { learningRate: -2 } }],
-        ] as const) {
+        ];
+        await context.each(examples, async ([name, value, example]) => {
           const outcome = await context.outcome(example);
           const message = outcome.kind === 'errored' ? outcome.message : `no error (${outcome.kind})`;
           if (!message.includes(name) || !message.includes(value) || message.includes('\n')) {
@@ -80,7 +81,7 @@ export function errorProperties(): Property[] {
               cases: [example],
             });
           }
-        }
+        });
       },
     },
     {

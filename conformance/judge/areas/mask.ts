@@ -162,6 +162,7 @@ export function maskPropertiesOf(rule: RuleName): Property[] {
                   tensors,
                   right[index]?.state?.[name] ?? [],
                   [base, example],
+                  index,
                 );
               }
             }

@@ -33,9 +33,8 @@ async function onStream(
   change: (example: Case) => Case = (example) => example,
 ): Promise<void> {
   await context.check(arbitrary, async (drawn) => {
-    const example: Case = { ...change(drawn), rule: someRule(context.implementation) };
-    const answer = await context.ask({ ...example, hyper: {} });
-    judgeSteps({ ...example, hyper: {} }, answer, context.implementation, { look: ['masks', 'reported'] });
+    const example: Case = { ...change(drawn), rule: someRule(context.implementation), hyper: {} };
+    judgeSteps(example, await context.ask(example), context.implementation, { look: ['masks', 'reported'] });
   });
 }
 
