@@ -1,11 +1,22 @@
-/** A wrong call: the command line prints the message alone and exits with code 2. */
+import { foreignText } from 'learning-rate-dropout/internal';
+
+/** Characters that a message may have: names that are known are listed in it. */
+const MESSAGE = 4000;
+
+/** A wrong call: the command line prints the message alone and exits with code 2. What it quotes is made fit for a terminal. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
+  constructor(message: string) {
+    super(foreignText(message, MESSAGE));
+  }
 }
 
 /** A job that could not be done: the command line prints the message alone and exits with code 1. */
 export class JobError extends Error {
   override readonly name = 'JobError';
+  constructor(message: string) {
+    super(foreignText(message, MESSAGE));
+  }
 }
 
 /**

@@ -1,5 +1,4 @@
-import { accessSync, constants, readFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { compare } from '../../bench/harness/compare.ts';
 import type { BenchResult } from '../../bench/harness/results.ts';
 import { figure, groupText, spreadText } from '../../bench/harness/table.ts';
@@ -8,6 +7,7 @@ import { runBench } from '../../bench/run.ts';
 import { SUITES } from '../../bench/suites/index.ts';
 import { JobError, UsageError } from '../errors.ts';
 import { writeWhole } from '../runs/runFolder.ts';
+import { checkOutputs } from './outputs.ts';
 import type { BENCH } from './table/judge.ts';
 import type { Call } from './table/row.ts';
 
@@ -23,18 +23,6 @@ function readResult(path: string): BenchResult {
     throw new JobError(`--compare ${path}: not a result of lrd bench --json, version 1`);
   }
   return result;
-}
-
-/** Found before minutes of measuring, not after. */
-function checkWritable(option: string, path: string | undefined): void {
-  if (path === undefined) return;
-  try {
-    accessSync(dirname(resolve(path)), constants.W_OK);
-  } catch {
-    throw new UsageError(
-      `--${option} must name a file in a folder that can be written to, got ${JSON.stringify(path)}`,
-    );
-  }
 }
 
 function printComparison(path: string, before: BenchResult, after: BenchResult): void {
@@ -57,8 +45,7 @@ export async function benchCommand({ words, options, args }: Call<typeof BENCH>)
     words.suites.length === 0 ? extra !== true : words.suites.includes(name),
   );
   const before = comparePath === undefined ? undefined : readResult(comparePath);
-  checkWritable('json', json);
-  checkWritable('html', html);
+  checkOutputs({ json, html });
   const result = await runBench({
     suites,
     full: options.full,

@@ -8,8 +8,10 @@ import {
   runConformance,
   serve,
 } from '../../conformance/index.ts';
+import { foreignText } from 'learning-rate-dropout/internal';
 import { JobError, UsageError } from '../errors.ts';
 import { writeWhole } from '../runs/runFolder.ts';
+import { checkOutputs } from './outputs.ts';
 import type { CONFORMANCE, SERVE } from './table/judge.ts';
 import type { Call } from './table/row.ts';
 
@@ -39,7 +41,8 @@ function showProgress(event: {
   total: number;
   verdict: { title: string; status: string };
 }): void {
-  const { adapter, done, total, verdict } = event;
+  const { done, total, verdict } = event;
+  const adapter = foreignText(event.adapter, 60);
   if (process.stderr.isTTY) {
     process.stderr.write(`\r\u001b[K${adapter} ${done}/${total} ${verdict.title}${done === total ? '\n' : ''}`);
   } else if (done === total || verdict.status === 'failed') {
@@ -60,13 +63,17 @@ export async function serveCommand({ options }: Call<typeof SERVE>): Promise<voi
 
 /** `lrd conformance`: judges implementations of LRD; exit code 1 when one breaks a MUST. */
 export async function conformanceCommand({ options }: Call<typeof CONFORMANCE>): Promise<void> {
-  const { adapter: adapters, only, json, html } = options;
+  const { adapter: adapters, only, json, html, minutes } = options;
+  const caseSeconds = options['case-seconds'];
+  checkOutputs({ json, html });
   const seed = seedOf(options.seed);
   const report = await explaining(
     runConformance({
       ...(adapters.length === 0 ? {} : { adapters }),
       ...(only.length === 0 ? {} : { only }),
       ...(seed === undefined ? {} : { seed }),
+      ...(minutes === undefined ? {} : { minutes }),
+      ...(caseSeconds === undefined ? {} : { caseSeconds }),
       progress: showProgress,
     }),
   );

@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from 'learning-rate-dropout/internal';
+import { InvalidArgumentError, foreignText } from 'learning-rate-dropout/internal';
 import { JobError, UsageError } from '../errors.ts';
 
 /** The reader has gone: a pager that was left, a terminal that was closed. No reason to give up work that goes on without it. */
@@ -17,7 +17,7 @@ export async function reportErrors(command: () => void | Promise<void>): Promise
     await command();
   } catch (error) {
     if (error instanceof UsageError || error instanceof InvalidArgumentError) {
-      process.stderr.write(`lrd: ${error.message}\n`);
+      process.stderr.write(`lrd: ${foreignText(error.message, 4000)}\n`);
       process.exitCode = 2;
     } else if (error instanceof JobError) {
       process.stderr.write(`lrd: ${error.message}\n`);

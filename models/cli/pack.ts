@@ -20,6 +20,7 @@ import { fileURLToPath } from 'node:url';
 import { checkDataSetName, dataFolders } from '../data/catalogue.ts';
 import { JobError, UsageError } from '../errors.ts';
 import { installedPackage, ownPackage, resolvePackage, trace } from './packTrace.ts';
+import { checkOutputs } from './outputs.ts';
 import type { PACK } from './table/others.ts';
 import type { Call } from './table/row.ts';
 
@@ -204,6 +205,7 @@ export function packCommand({ options }: Call<typeof PACK>): void {
   const { out, data } = options;
   if (out === undefined) throw new UsageError('lrd pack needs --out FILE.tar.xz');
   if (!out.endsWith('.tar.xz')) throw new UsageError(`--out must end with .tar.xz, got ${JSON.stringify(out)}`);
+  checkOutputs({ out });
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     throw new JobError(
       `lrd pack must run on linux-x64, whose node it packs; this is ${process.platform}-${process.arch}`,

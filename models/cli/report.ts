@@ -11,6 +11,7 @@ import { predictionsSection } from '../report/predictions.ts';
 import { runSection } from '../report/runReport.ts';
 import type { Run } from '../runs/runFolder.ts';
 import { readPredictions, readRun, writeWhole } from '../runs/runFolder.ts';
+import { checkOutputs } from './outputs.ts';
 import type { REPORT } from './table/experiment.ts';
 import type { Call } from './table/row.ts';
 
@@ -66,6 +67,7 @@ export function reportCommand({ words, options }: Call<typeof REPORT>): void {
   const { out, json } = options;
   if (words.runs.length === 0) throw new UsageError('lrd report needs at least one RUN folder');
   if (out === undefined && json === undefined) throw new UsageError('lrd report needs --out FILE.html');
+  checkOutputs({ out, json });
   const sources = readSources(words.runs);
   if (json !== undefined) {
     if (sources.experiments.length === 0)

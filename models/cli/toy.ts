@@ -1,6 +1,7 @@
 import { runToy } from 'learning-rate-dropout/ref';
 import { renderToy } from '../report/toy.ts';
 import { writeWhole } from '../runs/runFolder.ts';
+import { checkOutputs } from './outputs.ts';
 import type { TOY } from './table/others.ts';
 import type { Call } from './table/row.ts';
 
@@ -10,6 +11,7 @@ import type { Call } from './table/row.ts';
  */
 export function toyCommand({ options }: Call<typeof TOY>): void {
   const { rule: rules, start: starts, keep: keepProbability, lr: learningRate, steps, grid, seed, out } = options;
+  checkOutputs({ out });
   const result = runToy({
     ...(rules.length === 0 ? {} : { rules }),
     ...(starts.length === 0 ? {} : { starts }),

@@ -1,3 +1,4 @@
+import { foreignText } from 'learning-rate-dropout/internal';
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { JobError } from '../errors.ts';
@@ -44,7 +45,7 @@ export async function runCrew(workers: number, args: readonly string[], store: S
       child.stderr.on('data', (chunk: Buffer) => {
         const lines = (rest + chunk.toString()).split('\n');
         rest = lines.pop() ?? '';
-        for (const line of lines) process.stderr.write(`[${number}] ${line}\n`);
+        for (const line of lines) process.stderr.write(`[${number}] ${foreignText(line, 4000)}\n`);
       });
       child.on('close', (status, signal) => {
         children.delete(child);

@@ -29,7 +29,25 @@ export const CONFORMANCE = command({
       }),
       choices: builtIn,
     }),
-    only: list(text({ value: 'KEY', about: 'A requirement or property to judge alone.', default: 'all' })),
+    only: list(
+      pattern({
+        about: 'Properties whose name this regular expression matches, as LRD-MASK-003/adam.',
+        default: 'all',
+      }),
+    ),
+    minutes: number({
+      ...ABOVE_0,
+      about:
+        'Time that the run may take: every requirement gets its first cases, then more; what is left is not judged.',
+      unit: 'minutes',
+      default: '15',
+    }),
+    'case-seconds': number({
+      ...ABOVE_0,
+      about: 'Time that a program may take to answer one case.',
+      unit: 'seconds',
+      default: '60',
+    }),
     seed: special<number | 'random'>({
       value: 'S',
       about: 'Of the cases; a whole number, or random.',
