@@ -6,6 +6,7 @@ import { gradientCentralization } from './comparators/gradientCentralization.ts'
 import { gradientDropout } from './comparators/gradientDropout.ts';
 import { gradientNoise } from './comparators/gradientNoise.ts';
 import { sparseGradients, sparseUpdates } from './comparators/sparseGradients.ts';
+import type { MaskRequest } from './family/resolveMask.ts';
 import { createOptimizer } from './optimizer.ts';
 import type { OptimizerOptions, OptimizerState, Parameter } from './optimizer.ts';
 import { createReplicas, keptObstacle } from './replicas.ts';
@@ -79,11 +80,12 @@ const anyRun = (
         weightDecay: fc.constantFrom(0, 0.01),
         p: keepProbability,
         transformations,
+        mask: fc.constantFrom<MaskRequest>({ kind: 'lrd' }, { kind: 'skip-update' }),
         updates: fc.boolean(),
         start: fc.tuple(...SIZES.map((size) => vector(natural, size))),
         steps: stepsOf(replicas),
       })
-      .map(({ rule: { rule, hyper }, weightDecay, p, transformations: list, updates, start, steps }) => ({
+      .map(({ rule: { rule, hyper }, weightDecay, p, transformations: list, mask, updates, start, steps }) => ({
         replicas,
         options: {
           rule,
@@ -91,6 +93,7 @@ const anyRun = (
           keepProbability: p,
           masks: { kind: 'stream', seed: 7n } as const,
           transformations: list,
+          mask,
           updateMasks: updates ? [sparseUpdates(3n, () => 0.2)] : [],
         },
         // The last one is excluded, the first a group of its own.
@@ -319,6 +322,10 @@ test('[LRD-DIST-006] clipping and second moments need the whole gradient, and th
   assert.is(keptObstacle({ rule: 'sgdm' }), undefined);
   assert.is(keptObstacle({ rule: 'sgdm-avg', transformations: [gradientDropout(1n, 0.5)] }), undefined);
   assert.is(keptObstacle({ rule: 'adam' }), 'the second moment of adam is not linear in the gradient');
+  assert.is(keptObstacle({ rule: 'sgdm', mask: { kind: 'skip-update' } }), undefined);
+  for (const kind of ['magma', 'cautious'] as const) {
+    assert.is(keptObstacle({ rule: 'sgdm', mask: { kind } }), `the mask of ${kind} depends on the whole gradient`);
+  }
   const clipped = { rule: 'sgdm', transformations: [clipByGlobalNorm(1)] } as const;
   assert.is(keptObstacle(clipped), 'clipByGlobalNorm needs the whole gradient');
   assert.is(createReplicas([], { ...clipped, replicas: 2 }).reduction, 'whole');

@@ -1,4 +1,5 @@
 import type { RuleName } from '../spec/rules.ts';
+import { resolveMask } from './family/resolveMask.ts';
 import { createOptimizer } from './optimizer.ts';
 import type { OptimizerOptions, OptimizerState, Overrides, Parameter, Start, StepReport } from './optimizer.ts';
 import type { Gradient, GradientTransformation } from './transformation.ts';
@@ -56,11 +57,19 @@ const LINEAR: readonly RuleName[] = ['sgdm', 'sgdm-avg'];
 
 /**
  * Why only the whole gradient can be reduced; undefined where the kept coordinates of the step direction suffice. What follows must be linear
- * in the gradient, so that the replicas' shares sum: no second moment, no clipping. A trained p (`trainKeepProbability`) reads the
- * whole gradient and a mask made of the gradient must see it; neither is an option of this optimizer.
+ * in the gradient, so that the replicas' shares sum: no second moment, no clipping, no mask or factor made of the gradient. A trained p
+ * (`trainKeepProbability`) reads the whole gradient too; it is no option of this optimizer.
  */
-export function keptObstacle({ rule, transformations = [] }: OptimizerOptions): string | undefined {
+export function keptObstacle({
+  rule,
+  transformations = [],
+  mask = { kind: 'lrd' },
+}: OptimizerOptions): string | undefined {
   if (!LINEAR.includes(rule)) return `the second moment of ${rule} is not linear in the gradient`;
+  const { kind, draw, factor } = resolveMask(mask);
+  if (draw === 'agreement' || factor === 'alignment' || factor === 'mean') {
+    return `the mask of ${kind} depends on the whole gradient`;
+  }
   const clip = transformations.find(({ stage }) => stage === 'clip');
   return clip === undefined ? undefined : `${clip.name} needs the whole gradient`;
 }
@@ -175,14 +184,16 @@ export function createReplicas(parameters: readonly Parameter[], options: Replic
       optimizer.step(weighted(replica, given[r]?.weight as number), all[r] as (ArrayLike<number> | null)[], overrides),
     );
     const { report } = results[0] as (typeof results)[number];
-    const { masks, learningRates } = report;
+    const { masks, learningRates, factors } = report;
     const reduced = sumOf(results.map((result) => pack(result.report.deltaW, masks)));
     // The same few operations on every replica, so the same bits.
     const apply = (replica: OptimizerState): Float64Array[] => {
       let next = 0;
       return replica.tensors.map(({ values }, k) =>
         values.map((theta, i) =>
-          masks[k]?.[i] === 1 ? theta - (learningRates[k] as number) * (reduced[next++] as number) : theta,
+          masks[k]?.[i] === 1
+            ? theta - (learningRates[k] as number) * (factors[k] ?? 1) * (reduced[next++] as number)
+            : theta,
         ),
       );
     };

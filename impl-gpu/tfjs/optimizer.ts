@@ -7,6 +7,7 @@ import { sizeOf } from '../shape.ts';
 import type { HyperValues } from '../validate.ts';
 import { InvalidArgumentError, checkKeepProbability, resolveHyper, stateNames } from '../validate.ts';
 import { Binding, UPDATE, sameShape } from './binding.ts';
+import type { Exchange } from './exchange.ts';
 import type { GradientOptions } from './gradients.ts';
 import { Accumulator, GRADIENT_OPTIONS, checkGradientOptions, withoutDecay } from './gradients.ts';
 import type { ParameterGroup } from './groups.ts';
@@ -79,6 +80,7 @@ export abstract class LrdOptimizer extends tf.Optimizer {
   readonly #accumulator = new Accumulator();
   readonly #trained: ResolvedTrained | undefined;
   #memory: StepMemory;
+  #exchange: Exchange | undefined;
 
   protected constructor(rule: RuleName, options: LrdOptions) {
     super();
@@ -191,6 +193,16 @@ export abstract class LrdOptimizer extends tf.Optimizer {
     this.#binding.bind(variables);
   }
 
+  /**
+   * Takes each step together with other processes: `distributed` does. Throws when one is there already.
+   *
+   * @internal
+   */
+  join(exchange: Exchange): void {
+    if (this.#exchange !== undefined) throw new InvalidArgumentError('optimizer must not be distributed already');
+    this.#exchange = exchange;
+  }
+
   override computeGradients(
     f: () => tf.Scalar,
     varList?: tf.Variable[],
@@ -242,8 +254,14 @@ export abstract class LrdOptimizer extends tf.Optimizer {
       trained: this.#trained,
       stepsAverage: this.#engine === 'gpujs',
       stepper: (): Stepper => this.#stepper(),
+      exchange: this.#exchange,
     };
-    this.#memory = takeStep(settings, this.#memory, this.#binding, { gradients, variables });
+    const take = (): void => {
+      this.#memory = takeStep(settings, this.#memory, this.#binding, { gradients, variables });
+    };
+    // What an exchange makes of the gradients goes with the step.
+    if (this.#exchange === undefined) take();
+    else tf.tidy(take);
     this.incrementIterations();
   }
 
@@ -294,6 +312,7 @@ export abstract class LrdOptimizer extends tf.Optimizer {
 
   #release(): void {
     this.#accumulator.dispose();
+    this.#exchange?.dispose();
     for (const stepper of this.#steppers.values()) stepper.dispose();
     this.#steppers.clear();
     this.#binding.release();

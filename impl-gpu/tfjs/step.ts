@@ -9,6 +9,7 @@ import { sizeOf } from '../shape.ts';
 import type { HyperValues } from '../validate.ts';
 import { UnsupportedError } from '../validate.ts';
 import type { Binding, Slot } from './binding.ts';
+import type { Exchange, StepInput } from './exchange.ts';
 import type { DrawContext, GradientEntry, GradientOptions } from './gradients.ts';
 import { centralizes, sparseMask, transformGradients, transformsGradients } from './gradients.ts';
 import type { ParameterGroup } from './groups.ts';
@@ -42,6 +43,8 @@ export interface StepSettings {
   readonly stepsAverage: boolean;
   /** The stepper of the present backend. */
   readonly stepper: () => Stepper;
+  /** With other processes; undefined for one alone. */
+  readonly exchange: Exchange | undefined;
 }
 
 /** The pattern that Sparse Gradients holds: its share, and the step that drew it. */
@@ -55,12 +58,6 @@ export interface StepMemory {
   readonly sparse: SparsePattern;
   /** Each scope's trained p. */
   readonly trainedValues: readonly number[];
-}
-
-/** The gradients of a step by their variables' names, null where there is none, and the variables. All have been checked. */
-export interface StepInput {
-  readonly gradients: ReadonlyMap<string, tf.Tensor | null>;
-  readonly variables: ReadonlyMap<string, tf.Variable>;
 }
 
 /** Which trained p a variable follows; undefined for none. */
@@ -125,14 +122,10 @@ function overlay(
 }
 
 /** Takes one step on the variables and their state. Returns what the next one needs; counts have moved on. */
-export function takeStep(
-  settings: StepSettings,
-  memory: StepMemory,
-  binding: Binding,
-  { gradients: entries, variables }: StepInput,
-): StepMemory {
-  const { rule, seed, step, groups, gradientOptions: options, hyperOf } = settings;
+export function takeStep(settings: StepSettings, memory: StepMemory, binding: Binding, input: StepInput): StepMemory {
+  const { rule, seed, step, groups, gradientOptions: options, hyperOf, exchange } = settings;
   const { slots } = binding;
+  const { gradients: entries, variables } = exchange === undefined ? input : exchange.meet(step, slots, input);
   const share = options.sparsity ?? 0;
   const sparse = share === memory.sparse.extent ? memory.sparse : { extent: share, step };
   const context: DrawContext = { seed, step, sparseStep: sparse.step };
@@ -181,12 +174,13 @@ export function takeStep(
     if (plan === undefined && settings.stepsAverage) {
       settings.stepper().average?.(request, stepped);
     } else if (plan === undefined) {
-      const present = stepped.filter((entry) => entry !== null);
-      averageStep(
-        seed,
-        step,
-        present.map((entry) => ({ ...entry, ring: entry.state['ring'] as tf.Variable }) as AverageEntry),
-      );
+      const present = stepped
+        .filter((entry) => entry !== null)
+        .map((entry) => ({ ...entry, ring: entry.state['ring'] as tf.Variable }) as AverageEntry);
+      if (exchange?.kept === undefined) averageStep(seed, step, present);
+      else exchange.kept.average(seed, step, present);
+    } else if (exchange?.kept !== undefined) {
+      exchange.kept.step(plan, stepped);
     } else {
       settings.stepper().step(plan, stepped, binding.extent);
     }
