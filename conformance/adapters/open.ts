@@ -99,6 +99,8 @@ function outcomeFault(outcome: Outcome): string | undefined {
 export interface OpenOptions {
   /** Seconds that one case may take. Default 60. */
   readonly caseSeconds?: number;
+  /** Seconds until the answer to `start`. Default 60. */
+  readonly startSeconds?: number;
 }
 
 /**
@@ -108,8 +110,9 @@ export interface OpenOptions {
  * @throws UnavailableAdapterError when this machine cannot run it
  * @throws ProtocolError when an outside one does not greet as the protocol says
  */
-export async function openAdapter(name: string, { caseSeconds = CASE_SECONDS }: OpenOptions = {}): Promise<Adapter> {
-  if (name.startsWith('cmd:')) return openChild(name.slice('cmd:'.length), { caseSeconds });
+export async function openAdapter(name: string, options: OpenOptions = {}): Promise<Adapter> {
+  const { caseSeconds = CASE_SECONDS } = options;
+  if (name.startsWith('cmd:')) return openChild(name.slice('cmd:'.length), options);
   if (name.startsWith('module:')) return openModule(name.slice('module:'.length), caseSeconds);
   return openBuiltIn(name, BUILT_IN, ['cmd:COMMAND', 'module:PATH']);
 }

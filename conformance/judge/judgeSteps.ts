@@ -241,7 +241,12 @@ function checkShape(
     if (expected !== got) throw wrong(`${what} has the wrong length`, String(expected), String(got));
   };
   same('steps', expanded.steps.length, records.length);
+  const known: readonly string[] = RULES[expanded.rule as RuleName].state;
   for (const [index, record] of records.entries()) {
+    const stranger = Object.keys(record.state ?? {}).find((slot) => !known.includes(slot));
+    if (stranger !== undefined) {
+      throw wrong('state has a name that its rule does not know', known.join(', ') || 'no state', stranger);
+    }
     if (example.report === undefined || example.report.includes('parameters')) {
       if (record.parameters === undefined) throw wrong('parameters are missing', 'parameters in every step', 'none');
     }

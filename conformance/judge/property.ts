@@ -94,6 +94,8 @@ export interface RunningContext extends Context {
 
 /** A counterexample that takes longer to shrink than this is shown as small as it is by then. */
 const SHRINK_LIMIT_MS = 60_000;
+/** The same where each attempt costs a new process. */
+const RESTART_LIMIT_MS = 1000;
 /** Reasons that are told apart: a program may find a new one for every case. */
 const MAXIMUM_REASONS = 12;
 
@@ -216,10 +218,13 @@ export function contextOf(adapter: Adapter, options: ContextOptions): RunningCon
         } catch (error) {
           if (error instanceof Finding) {
             // fast-check keeps shrinking as long as something fails: the last finding is of the smallest case.
-            if (last === undefined) end = Math.min(end, performance.now() + SHRINK_LIMIT_MS);
+            const first = last === undefined;
+            if (first) end = Math.min(end, performance.now() + SHRINK_LIMIT_MS);
             last = error;
-            // A smaller case would keep everybody waiting as long.
-            if (error instanceof ProtocolFinding && error.silent) end = 0;
+            // A smaller case would keep everybody waiting as long; and after each broken answer a new process must start.
+            if (first && error instanceof ProtocolFinding) {
+              end = error.silent ? 0 : Math.min(end, performance.now() + RESTART_LIMIT_MS);
+            }
           }
           throw error;
         }

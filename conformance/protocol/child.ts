@@ -7,11 +7,12 @@ import { spawn } from 'node:child_process';
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { foreignText } from 'learning-rate-dropout/internal';
+import { defaultsOf, sizeOf } from './expand.ts';
 import { LineReader } from './lines.ts';
 import { revive, stringify } from './numbers.ts';
 import { MARK, killFamily } from './processes.ts';
 import { answerKind, faultOf, greetingOf } from './schemas.ts';
-import { NoAnswerError, OutOfTimeError, PROTOCOL_VERSION } from './types.ts';
+import { MAXIMUM_LINE_BYTES, NoAnswerError, OutOfTimeError, PROTOCOL_VERSION } from './types.ts';
 import type { Adapter, Case, Implementation, Outcome, Request, Response } from './types.ts';
 
 export interface ChildOptions {
@@ -31,7 +32,20 @@ const GRACE_SECONDS = 4;
 
 /** Lists and objects that stand in each other, and all that may stand in a line: more cost more memory than the line itself. */
 const MAXIMUM_DEPTH = 32;
-const MAXIMUM_CONTAINERS = 500_000;
+const MAXIMUM_CONTAINERS = 100_000;
+
+/** Bytes of a number at its longest, and of what an answer has beside its numbers. */
+const NUMBER_BYTES = 32;
+const OTHER_BYTES = 2 * 2 ** 20;
+
+/** Bytes that the answer to a case can need: parameters, a mask and every state there is, after each step. */
+function answerBytes(example: Case): number {
+  const elements = example.parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  const window =
+    example.rule === 'sgdm-avg' ? Number(example.hyper?.['window'] ?? defaultsOf(example.rule)['window']) : 0;
+  const numbers = elements * example.gradients.length * (6 + window);
+  return Math.min(MAXIMUM_LINE_BYTES, OTHER_BYTES + NUMBER_BYTES * (Number.isFinite(numbers) ? numbers : 0));
+}
 
 /** What is wrong with the outline of a line, before it is parsed. */
 function outlineFault(line: string): string | undefined {
@@ -127,6 +141,7 @@ class Program {
     const surplus = this.reader.surplus();
     if (surplus !== undefined) throw this.reader.error(`a line that nothing asked for: ${foreignText(surplus, 200)}`);
     const left = (until - performance.now()) / 1000;
+    this.reader.limit = answerBytes(example);
     this.send({ cmd: 'run', seq, case: example });
     const line = await this.reader.next(Math.min(seconds, left), (half) =>
       left < seconds

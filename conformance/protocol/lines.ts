@@ -18,6 +18,8 @@ export class LineReader {
   private wake: (() => void) | undefined;
   private lastWords = '';
   private readonly child: ChildProcessWithoutNullStreams;
+  /** Bytes that the next line may have. */
+  limit = MAXIMUM_LINE_BYTES;
 
   constructor(child: ChildProcessWithoutNullStreams) {
     this.child = child;
@@ -42,6 +44,10 @@ export class LineReader {
     let start = 0;
     for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, start)) {
       this.append(chunk.subarray(start, end));
+      if (this.length > this.limit) {
+        this.fail(`a line is longer than ${this.limit} bytes`);
+        return;
+      }
       const line = this.part.toString('utf8', 0, this.length);
       this.length = 0;
       start = end + 1;
@@ -52,7 +58,7 @@ export class LineReader {
       }
     }
     this.append(chunk.subarray(start));
-    if (this.length > MAXIMUM_LINE_BYTES) this.fail(`a line is longer than ${MAXIMUM_LINE_BYTES} bytes`);
+    if (this.length > this.limit) this.fail(`a line is longer than ${this.limit} bytes`);
     this.wake?.();
   }
 
