@@ -9,20 +9,37 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * The rooms of `models/`, from the ground up: a room imports from itself and from floors below its own. Rooms of one floor do not know
- * each other.
+ * The rooms of a folder, from the ground up: a room imports from itself and from floors below its own. Rooms of one floor do not know
+ * each other. A room is a folder or a file; of two that a path lies in, the longer name is its room.
  */
-export const FLOORS: readonly (readonly string[])[] = [
-  ['errors'],
-  ['raster'],
-  ['storage', 'tensorboard', 'backend', 'setup'],
-  ['data'],
-  ['nets'],
-  ['tasks'],
-  ['trainer'],
-  ['recipes'],
-  ['runs'],
-  ['experiments'],
-  ['report'],
-  ['cli', 'demo', 'index'],
-];
+export const FLOORS: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  models: [
+    ['errors'],
+    ['raster'],
+    ['storage', 'tensorboard', 'backend', 'setup'],
+    ['data'],
+    ['nets'],
+    ['tasks'],
+    ['trainer'],
+    ['recipes'],
+    ['runs'],
+    ['experiments'],
+    ['report'],
+    ['cli', 'demo', 'index'],
+  ],
+  'impl-gpu': [
+    ['validate', 'shape', 'base64', 'philox'],
+    ['foreignText'],
+    ['selection'],
+    ['engines', 'device', 'tensorflow'],
+    ['random'],
+    ['gpujs'],
+    ['tfjs/bridges'],
+    ['trainingKernels'],
+    ['tfjs/steppers'],
+    ['tfjs'],
+    ['distributed'],
+    ['tfjs/index', 'tfjs/internal', 'index', 'internal'],
+    ['tfjs/index.node'],
+  ],
+};

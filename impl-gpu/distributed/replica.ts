@@ -3,7 +3,7 @@ import type { StepPlan } from '../engines/engine.ts';
 import { KEEP_ALL } from '../engines/engine.ts';
 import type { Slot } from '../tfjs/binding.ts';
 import type { Exchange, StepInput } from '../tfjs/exchange.ts';
-import { keptTensor } from '../tfjs/keptTensor.ts';
+import { keptTensor } from '../tfjs/steppers/keptTensor.ts';
 import type { LrdOptimizer } from '../tfjs/optimizer.ts';
 import type { NamedTensor } from '../tfjs/savedForm.ts';
 import { averageDirection, checkAverages } from '../tfjs/steppers/average.ts';

@@ -5,7 +5,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { thresholdOf } from '../engines/plan.ts';
 import { drawNormals } from '../random.ts';
-import { keptTensor } from './keptTensor.ts';
+import { keptTensor } from './steppers/keptTensor.ts';
 import type { HyperValues } from '../validate.ts';
 import { InvalidArgumentError } from '../validate.ts';
 

@@ -14,7 +14,7 @@ import type { DrawContext, GradientEntry, GradientOptions } from './gradients.ts
 import { centralizes, sparseMask, transformGradients, transformsGradients } from './gradients.ts';
 import type { ParameterGroup } from './groups.ts';
 import { groupOf } from './groups.ts';
-import { keptTensor } from './keptTensor.ts';
+import { keptTensor } from './steppers/keptTensor.ts';
 import { averageStep } from './steppers/average.ts';
 import type { AverageEntry } from './steppers/average.ts';
 import type { Stepper } from './steppers/stepper.ts';

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { THRESHOLD } from '../../../spec/stream.ts';
 import { thresholdOf } from '../../engines/plan.ts';
-import { keptTensor } from '../keptTensor.ts';
+import { keptTensor } from './keptTensor.ts';
 import { InvalidArgumentError, checkKeepProbability, resolveHyper } from '../../validate.ts';
 import type { HyperValues } from '../../validate.ts';
 

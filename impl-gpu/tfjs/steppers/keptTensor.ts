@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs';
-import { THRESHOLD } from '../../spec/stream.ts';
-import type { Position } from '../random.ts';
-import { drawKept } from '../random.ts';
-import { isFused } from './bridges/version.ts';
-import { extension } from './steppers/extensions.ts';
+import { THRESHOLD } from '../../../spec/stream.ts';
+import type { Position } from '../../random.ts';
+import { drawKept } from '../../random.ts';
+import { isFused } from '../bridges/version.ts';
+import { extension } from './extensions.ts';
 
 /**
  * Bernoulli draws of a variable as a bool tensor of its shape: true where the element's 16-bit half is below `threshold`. Drawn by
