@@ -2,7 +2,7 @@
  * Tests of tfjs-core that do not pass after `enableTraining()`, and why. A failure that none of these explains is a regression; an
  * entry that explains none, on a backend that it names, is out of date. Both end the lane with exit code 1.
  */
-import type { Outcome, Task } from './worker.ts';
+import type { Outcome, Task } from './task.ts';
 
 type Backend = Task['backend'];
 

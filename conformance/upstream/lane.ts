@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FROM_SOURCE } from '../harness/fromSource.ts';
 import { bundleTests, testFiles } from './bundle.ts';
-import type { Outcome, Task } from './worker.ts';
+import type { Outcome, Task } from './task.ts';
 
 export const BACKENDS = ['cpu', 'wasm', 'webgpu', 'tensorflow'] as const;
 

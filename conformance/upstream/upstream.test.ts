@@ -4,7 +4,7 @@ import { testFiles } from './bundle.ts';
 import { EXPECTED, judge } from './expected.ts';
 import { runLane } from './lane.ts';
 import { OPTIMIZER_EXPECTED } from './optimizers.ts';
-import type { Outcome } from './worker.ts';
+import type { Outcome } from './task.ts';
 
 const test = suite('conformance/upstream');
 
