@@ -36,7 +36,7 @@ async function failure(change: (tensors: Map<string, HostTensor>) => void, class
   const tensors = await stateDict(source);
   change(tensors);
   const path = join(scratch, 'x.safetensors');
-  writeArchive(path, { tensors, metadata: {} });
+  await writeArchive(path, { tensors, metadata: {} });
   const net = build(classes);
   const [first] = net.parameters as [Net['parameters'][0]];
   const before = await first.variable.data();
@@ -95,7 +95,7 @@ test('a missing, an unknown and a wrongly shaped tensor are named in one line, a
 test('a classifier of other classes keeps its own values when that is asked for, and is reported', async () => {
   const path = join(scratch, 'four.safetensors');
   const source = build(4);
-  writeArchive(path, { tensors: await stateDict(source), metadata: {} });
+  await writeArchive(path, { tensors: await stateDict(source), metadata: {} });
   const net = smallResNet('resnet14', { n: 2, classes: 5, width: 2, seed: 2n });
   const own = await (net.parameters.at(-2) as Net['parameters'][0]).variable.data();
   const { loaded, skipped } = initialise(net, path, { skipClassifier: true });

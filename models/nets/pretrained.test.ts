@@ -44,7 +44,7 @@ test("PSPNet starts from torchvision's ResNet-50: its classifier is left out, th
   const tensors = asTorch(net, (name) => (/^(ppm|cls|aux)/.test(name) ? undefined : name.replaceAll('/', '.')));
   tensors.set('fc.weight', ramp([1000, 64], 9)).set('fc.bias', ramp([1000], 9));
   const path = join(scratch, 'resnet50.safetensors');
-  writeArchive(path, { tensors, metadata: {} });
+  await writeArchive(path, { tensors, metadata: {} });
   const head = (await valuesOf(net, 'cls/0/weight')).slice();
   initialisePspNet(net, path);
   const [filter, source] = [
@@ -58,7 +58,7 @@ test("PSPNet starts from torchvision's ResNet-50: its classifier is left out, th
     0,
   );
   tensors.delete('layer4.2.bn3.running_var');
-  writeArchive(path, { tensors, metadata: {} });
+  await writeArchive(path, { tensors, metadata: {} });
   assert.throws(
     () => initialisePspNet(net, path),
     /resnet50\.safetensors: no tensor for layer4\/2\/bn3\/running_var of the backbone/,
@@ -73,7 +73,7 @@ test('a whole network starts from a file of its own tensors', async () => {
   ] as const) {
     const net: Net<unknown> = build();
     const path = join(scratch, `${net.name}.safetensors`);
-    writeArchive(path, { tensors: asTorch(net, (name) => name.replaceAll('/', '.')), metadata: {} });
+    await writeArchive(path, { tensors: asTorch(net, (name) => name.replaceAll('/', '.')), metadata: {} });
     load(net, path);
     const last = net.parameters.length - 1;
     const expected = ramp(net.parameters[last]?.variable.shape ?? [], last).values;
@@ -103,7 +103,7 @@ test("SSD300 starts from torchvision's VGG-16: fc6 and fc7 are thinned out from 
   });
   const path = join(scratch, 'vgg16.safetensors');
   const before = (await valuesOf(net, 'fc6/weight')).slice();
-  writeArchive(path, { tensors, metadata: {} });
+  await writeArchive(path, { tensors, metadata: {} });
   initialiseSsd300(net, path);
   assert.is(
     Buffer.compare(Buffer.from(before.buffer), Buffer.from((await valuesOf(net, 'fc6/weight')).slice().buffer)),
@@ -113,7 +113,7 @@ test("SSD300 starts from torchvision's VGG-16: fc6 and fc7 are thinned out from 
   assert.equal([...third], [...(tensors.get('features.14.bias') as HostTensor).values]);
 
   tensors.set('classifier.0.weight', ramp([256, 32 * 49], 1)).set('classifier.0.bias', ramp([256], 2));
-  writeArchive(path, { tensors, metadata: {} });
+  await writeArchive(path, { tensors, metadata: {} });
   initialiseSsd300(net, path);
   const fc6 = await valuesOf(net, 'fc6/weight');
   const source = (tensors.get('classifier.0.weight') as HostTensor).values;
@@ -128,7 +128,7 @@ test("SSD300 starts from torchvision's VGG-16: fc6 and fc7 are thinned out from 
   const bias = await valuesOf(net, 'fc6/bias');
   assert.is(bias[5], (tensors.get('classifier.0.bias') as HostTensor).values[20]);
   tensors.set('classifier.3.weight', ramp([10, 10], 1)).set('classifier.3.bias', ramp([10], 2));
-  writeArchive(path, { tensors, metadata: {} });
+  await writeArchive(path, { tensors, metadata: {} });
   assert.throws(() => initialiseSsd300(net, path), /classifier\.3\.weight must be of shape \[256, 256\]/);
   net.dispose();
 });

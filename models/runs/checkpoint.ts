@@ -1,15 +1,19 @@
-import { existsSync, mkdirSync } from 'node:fs';
-import type { TrainingPosition } from '../trainer/train.ts';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { Type } from '@sinclair/typebox';
 import * as tf from '@tensorflow/tfjs';
 import type { LrdOptimizer } from 'learning-rate-dropout';
 import { JobError } from '../errors.ts';
 import type { Parameter, TrainedNet } from '../nets/net.ts';
 import { diverged } from '../trainer/failures.ts';
-import { flushFolder } from '../storage/files.ts';
-import type { RunConfig } from './runFolder.ts';
-import type { HostTensor } from '../storage/safetensors.ts';
-import { readArchive, writeArchive } from '../storage/safetensors.ts';
+import { makeFolderIn, removeDrafts } from '../storage/files.ts';
+import { form, parseAs } from '../storage/form.ts';
+import type { ComingTensor, HostTensor, OpenArchive } from '../storage/safetensors.ts';
+import { openArchive, writeTensors } from '../storage/safetensors.ts';
+import { TRAINING_POSITION } from '../trainer/position.ts';
+import type { TrainingPosition } from '../trainer/position.ts';
+import { RUN_CONFIG } from './runConfig.ts';
+import type { RunConfig } from './runConfig.ts';
 
 /** 1 had neither a checksum nor the run's configuration. */
 const FORMAT = '2';
@@ -27,8 +31,18 @@ export function hasCheckpoint(folder: string): boolean {
   return existsSync(checkpointPath(folder));
 }
 
-async function toHost(tensor: tf.Tensor): Promise<HostTensor> {
-  return { shape: tensor.shape, values: (await tensor.data()).slice() as Float32Array | Int32Array };
+/** A tensor that is fetched from the backend when it is written. */
+function coming(name: string, tensor: tf.Tensor, check: (values: HostTensor['values']) => void = () => undefined): ComingTensor {
+  return {
+    name,
+    shape: tensor.shape,
+    dtype: tensor.dtype === 'int32' ? 'int32' : 'float32',
+    values: async () => {
+      const values = (await tensor.data()) as HostTensor['values'];
+      check(values);
+      return values;
+    },
+  };
 }
 
 /** A network's tensors by their names in the file. */
@@ -51,7 +65,7 @@ function stateKey(net: TrainedNet, name: string): string {
 }
 
 /** Throws a `JobError` for a value that is not a number: training is lost, and must not take the checkpoint before along. */
-function checkFinite(name: string, { values }: HostTensor, step: number): void {
+function checkFinite(name: string, values: HostTensor['values'], step: number): void {
   let bad = 0;
   while (bad < values.length && Number.isFinite(values[bad])) bad += 1;
   if (bad === values.length) return;
@@ -76,17 +90,12 @@ export async function saveCheckpoint(
   optimizer: LrdOptimizer,
   { config, position, step }: CheckpointContext,
 ): Promise<void> {
-  const tensors = new Map<string, HostTensor>();
-  for (const { kind, name, key, variable } of tensorsOf(net)) {
-    const values = await toHost(variable);
-    checkFinite(`${kind} ${name}`, values, step);
-    tensors.set(key, values);
-  }
+  const tensors = tensorsOf(net).map(({ kind, name, key, variable }) =>
+    coming(key, variable, (values) => checkFinite(`${kind} ${name}`, values, step)),
+  );
   const weights = await optimizer.getWeights();
   const keys = weights.map(({ name }) => stateKey(net, name));
-  for (const [index, { tensor }] of weights.entries()) tensors.set(keys[index] as string, await toHost(tensor));
-  // The first two were made for this list; the others are the optimizer's own.
-  for (const { tensor } of weights.slice(0, 2)) tensor.dispose();
+  tensors.push(...weights.map(({ tensor }, index) => coming(keys[index] as string, tensor)));
   const metadata = {
     format: FORMAT,
     net: net.name,
@@ -97,11 +106,18 @@ export async function saveCheckpoint(
     optimizerKeys: JSON.stringify(keys),
     config: JSON.stringify(config),
   };
-  if (mkdirSync(join(folder, 'checkpoint'), { recursive: true }) !== undefined) flushFolder(folder);
-  writeArchive(checkpointPath(folder), { tensors, metadata });
+  try {
+    makeFolderIn(folder, 'checkpoint');
+    const path = checkpointPath(folder);
+    removeDrafts(path);
+    await writeTensors(path, tensors, metadata);
+  } finally {
+    // The first two were made for this list; the others are the optimizer's own.
+    for (const { tensor } of weights.slice(0, 2)) tensor.dispose();
+  }
 }
 
-/** What a checkpoint holds before it meets a network. */
+/** What a checkpoint holds before it meets a network. Its tensors are on the disk until they are restored. */
 export interface Checkpoint {
   readonly position: TrainingPosition;
   /** The optimizer's configuration at that moment: keep probability, learning rate and decay as they were. */
@@ -109,21 +125,42 @@ export interface Checkpoint {
   restore(net: TrainedNet, optimizer: LrdOptimizer): Promise<void>;
   /** The network's parameters and statistics alone. */
   restoreNet(net: TrainedNet): void;
+  close(): void;
 }
 
-/** Reads a run's checkpoint. Throws a `JobError` when it is missing, corrupt, of an earlier format or of another run. */
+const text = Type.String();
+const METADATA = form(
+  'a checkpoint of this program',
+  Type.Object({
+    net: text,
+    rule: text,
+    /** Optimizer steps that are done. */
+    step: text,
+    /** JSON, each: `TRAINING_POSITION`, `CONFIGURATION`, `KEYS`, `RUN_CONFIG`. */
+    position: text,
+    optimizer: text,
+    optimizerKeys: text,
+    config: text,
+  }),
+);
+const CONFIGURATION = form("an optimizer's configuration", Type.Record(Type.String(), Type.Unknown()));
+const KEYS = form("a list of an optimizer's tensors", Type.Array(Type.String()));
+
+/** Opens a run's checkpoint. Throws a `JobError` when it is missing, corrupt, of an earlier format or of another run. */
 export function readCheckpoint(folder: string, config: RunConfig): Checkpoint {
   const path = checkpointPath(folder);
-  const { tensors, metadata } = readArchive(path);
-  const {
-    format,
-    net: netName,
-    rule,
-    position,
-    optimizer: optimizerConfig,
-    optimizerKeys,
-    config: recorded,
-  } = metadata;
+  const archive = openArchive(path);
+  try {
+    return checkpointOf(path, archive, config);
+  } catch (error) {
+    archive.close();
+    throw error;
+  }
+}
+
+function checkpointOf(path: string, archive: OpenArchive, config: RunConfig): Checkpoint {
+  const { entries, metadata } = archive;
+  const { format } = metadata;
   if (format === undefined) throw new JobError(`${path}: not a checkpoint of this program (it names no format)`);
   if (format !== FORMAT) {
     throw new JobError(
@@ -131,56 +168,62 @@ export function readCheckpoint(folder: string, config: RunConfig): Checkpoint {
         'go on with the version that wrote it, or start the run again',
     );
   }
-  if (
-    position === undefined ||
-    optimizerConfig === undefined ||
-    optimizerKeys === undefined ||
-    recorded === undefined
-  ) {
-    throw new JobError(`${path}: not a checkpoint of this program (it names no position)`);
-  }
-  const written = JSON.parse(recorded) as RunConfig;
+  const said = METADATA.read(metadata, path);
+  const { net: netName, rule } = said;
+  const position = parseAs(said.position, TRAINING_POSITION, `${path}: position`);
+  const optimizer = parseAs(said.optimizer, CONFIGURATION, `${path}: optimizer`);
+  const keys = parseAs(said.optimizerKeys, KEYS, `${path}: optimizerKeys`);
+  const written = parseAs(said.config, RUN_CONFIG, `${path}: config`);
   for (const field of IDENTITY) {
     const [there, here] = [written[field], config[field]].map((value) => JSON.stringify(value) ?? 'none');
     if (there !== here) throw new JobError(`${path}: of another run: its ${field} is ${there}, config.json's ${here}`);
   }
-  const valuesFor = (net: TrainedNet): { readonly variable: tf.Variable; readonly saved: HostTensor }[] => {
+  /** Throws unless the file has every tensor of the network, in its shape. */
+  const placesFor = (net: TrainedNet): { readonly variable: tf.Variable; readonly key: string }[] => {
     if (net.name !== netName) throw new JobError(`${path}: of ${netName}, not of ${net.name}`);
     return tensorsOf(net).map(({ kind, name, key, variable }) => {
-      const saved = tensors.get(key);
-      if (saved === undefined || saved.shape.join() !== variable.shape.join()) {
+      const saved = entries.get(key);
+      if (saved === undefined || saved.shape.join() !== variable.shape.join() || saved.dtype !== 'F32') {
+        const got = saved === undefined ? 'none' : `[${saved.shape.join(', ')}] of ${saved.dtype}`;
         throw new JobError(
-          `${path}: ${kind} ${name} must be of shape [${variable.shape.join(', ')}], ` +
-            `got ${saved === undefined ? 'none' : `[${saved.shape.join(', ')}]`}`,
+          `${path}: ${kind} ${name} must be of shape [${variable.shape.join(', ')}] and type F32, got ${got}`,
         );
       }
-      return { variable, saved };
+      return { variable, key };
     });
   };
-  const assign = (values: ReturnType<typeof valuesFor>): void => {
-    tf.tidy(() => {
-      for (const { variable, saved } of values) variable.assign(tf.tensor(saved.values, [...saved.shape]));
-    });
+  const assign = (places: ReturnType<typeof placesFor>): void => {
+    for (const { variable, key } of places) {
+      const { values, shape } = archive.read(key);
+      tf.tidy(() => {
+        variable.assign(tf.tensor(values, [...shape], 'float32'));
+      });
+    }
   };
   return {
-    position: JSON.parse(position) as TrainingPosition,
-    optimizer: JSON.parse(optimizerConfig) as tf.serialization.ConfigDict,
-    restore: async (net, optimizer) => {
-      if (optimizer.rule !== rule) throw new JobError(`${path}: of ${rule}, not of ${optimizer.rule}`);
+    position,
+    optimizer: optimizer as tf.serialization.ConfigDict,
+    restore: async (net, target) => {
+      if (target.rule !== rule) throw new JobError(`${path}: of ${rule}, not of ${target.rule}`);
       // Nothing changes unless everything fits.
-      const values = valuesFor(net);
-      const weights = (JSON.parse(optimizerKeys) as string[]).map((key) => {
-        const tensor = tensors.get(key);
-        if (tensor === undefined) throw new JobError(`${path}: ${key} is missing`);
-        const dtype = tensor.values instanceof Int32Array ? 'int32' : 'float32';
-        return { name: key, tensor: tf.tensor(tensor.values, [...tensor.shape], dtype) };
+      const places = placesFor(net);
+      const missing = keys.find((key) => !entries.has(key));
+      if (missing !== undefined) throw new JobError(`${path}: ${missing} is missing`);
+      const weights = keys.map((key) => {
+        const { values, shape } = archive.read(key);
+        const dtype = values instanceof Int32Array ? 'int32' : 'float32';
+        return { name: key, tensor: tf.tensor(values, [...shape], dtype) };
       });
-      await optimizer.setWeights(weights);
-      for (const { tensor } of weights) tensor.dispose();
-      assign(values);
+      try {
+        await target.setWeights(weights);
+      } finally {
+        for (const { tensor } of weights) tensor.dispose();
+      }
+      assign(places);
     },
     restoreNet: (net) => {
-      assign(valuesFor(net));
+      assign(placesFor(net));
     },
+    close: () => archive.close(),
   };
 }

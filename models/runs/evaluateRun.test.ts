@@ -104,7 +104,7 @@ test('mistakes are one line that says what is missing', () => {
     assert.equal([result.status, result.stdout], [status, '']);
     assert.is(result.stderr.trimEnd().split('\n').length, 1, result.stderr);
   };
-  refuses([], 2, /^lrd: lrd evaluate needs a RUN folder/);
+  refuses([], 2, /^lrd: lrd evaluate needs a RUN/);
   refuses([scratch], 1, /not a run/);
   const copy = join(scratch, 'copy');
   cpSync(folder, copy, { recursive: true });

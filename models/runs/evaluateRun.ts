@@ -1,8 +1,9 @@
 import { checkBackendName, useBackend } from '../backend.ts';
 import { JobError } from '../errors.ts';
+import type { Checkpoint } from './checkpoint.ts';
 import { hasCheckpoint, readCheckpoint } from './checkpoint.ts';
 import { underWatch } from '../trainer/deviceWatch.ts';
-import { buildOptions, selectionOf } from './rebuild.ts';
+import { asRecorded, buildOptions, selectionOf } from './rebuild.ts';
 import { readRun } from './runFolder.ts';
 import type { RunConfig } from './runFolder.ts';
 import type { TestMetrics, Updater } from '../tasks/task.ts';
@@ -51,7 +52,21 @@ export async function evaluateRun({ folder, ...request }: EvaluationRequest): Pr
     );
   }
   const checkpoint = readCheckpoint(folder, config);
-  const data = await loadWorkload(config.recipe, selectionOf(config, request.dataDir));
+  try {
+    return await evaluateCheckpoint(folder, config, checkpoint, name, request.dataDir);
+  } finally {
+    checkpoint.close();
+  }
+}
+
+async function evaluateCheckpoint(
+  folder: string,
+  config: RunConfig,
+  checkpoint: Checkpoint,
+  name: string,
+  dataDir: string | undefined,
+): Promise<RunEvaluation> {
+  const data = await asRecorded(folder, () => loadWorkload(config.recipe, selectionOf(config, dataDir)));
   const backend = await useBackend(name);
   const seed = BigInt(config.seed);
   const workload = data.build(buildOptions(seed, config.regularizers));

@@ -53,7 +53,7 @@ withMounts(
     const message = lastLine(await completeProgram(mountWords(script), 1));
     assert.match(
       message,
-      /^lrd: \S+latest\.safetensors: cannot be written \(ENOSPC: .*\); the checkpoint of epoch 3 after 0 batches is kept; go on with: lrd train --resume \S+run$/,
+      /^lrd: \S+latest\.safetensors: cannot be written \(the disk is full\); the checkpoint of epoch 3 after 0 batches is kept; go on with: lrd train --resume \S+run$/,
     );
     assert.is(Buffer.compare(readFileSync(latest(after)), readFileSync(latest(begun))), 0);
     assert.equal(readdirSync(join(after, 'checkpoint')), ['latest.safetensors']);
@@ -75,7 +75,7 @@ withLimits(
     const message = lastLine(await completeProgram(limited, 1));
     assert.match(
       message,
-      /^lrd: \S+latest\.safetensors: cannot be written \(EFBIG: .*\); the checkpoint of epoch 3 after 0/,
+      /^lrd: \S+latest\.safetensors: cannot be written \(EFBIG\); the checkpoint of epoch 3 after 0/,
     );
     assert.is(Buffer.compare(readFileSync(latest(run)), readFileSync(latest(begun))), 0);
     assert.equal(readdirSync(join(run, 'checkpoint')), ['latest.safetensors']);
@@ -116,8 +116,8 @@ withMounts(
     assert.is(result['whole'], 'old');
     assert.equal((result['files'] as string[]).sort(), ['lines', 'whole']);
     const [line, whole] = result['messages'] as [string, string];
-    assert.match(line, /^JobError \S+\/lines: cannot be written \(ENOSPC/);
-    assert.match(whole, /^JobError \S+\/whole: cannot be written \(ENOSPC/);
+    assert.match(line, /^JobError \S+\/lines: cannot be written \(the disk is full/);
+    assert.match(whole, /^JobError \S+\/whole: cannot be written \(the disk is full/);
   },
 );
 
@@ -126,8 +126,8 @@ test('a folder that cannot be written to is named before anything is trained', a
   writeFileSync(file, '');
   const message = await complete(smallRun(join(file, 'run'), 1), 1);
   assert.match(message, /^lrd: --out \S+run: cannot be made \(ENOTDIR: .*\)\n$/);
-  assert.throws(() => appendLine(join(scratch, 'none', 'x'), ''), /x: cannot be written \(ENOENT/);
-  assert.throws(() => writeWhole(join(scratch, 'none', 'x'), ''), /x: cannot be written \(ENOENT/);
+  assert.throws(() => appendLine(join(scratch, 'none', 'x'), ''), /x: cannot be written \(no such file/);
+  assert.throws(() => writeWhole(join(scratch, 'none', 'x'), ''), /x: cannot be written \(no such file/);
   assert.not.ok(existsSync(join(scratch, 'none')));
 });
 

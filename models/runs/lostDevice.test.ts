@@ -19,7 +19,7 @@ function losingWords(args: readonly string[], checkpoint: string): string[] {
   const url = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
   const program = `
     import { existsSync } from 'node:fs';
-    import { trainCommand } from ${url('../cli/train.ts')};
+    import { main } from ${url('../cli/main.ts')};
     import { reportErrors } from ${url('../cli/errors.ts')};
     import { useWebGpu } from 'learning-rate-dropout';
     const timer = setInterval(async () => {
@@ -27,7 +27,7 @@ function losingWords(args: readonly string[], checkpoint: string): string[] {
       clearInterval(timer);
       (await useWebGpu()).device.destroy();
     }, 20);
-    await reportErrors(() => trainCommand(process.argv.slice(2)));
+    await reportErrors(() => main(['train', ...process.argv.slice(2)]));
     clearInterval(timer);`;
   return [process.execPath, ...FROM_SOURCE, '--input-type=module', '-e', program, checkpoint, ...args];
 }

@@ -1,49 +1,22 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
-import type { EpochMetrics } from '../trainer/train.ts';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { JobError, UsageError } from '../errors.ts';
 import { appendLine, writeWhole } from '../storage/files.ts';
+import { readAs, readLinesAs } from '../storage/form.ts';
+import { checkInput } from '../storage/inputs.ts';
+import { DRAWINGS } from '../tasks/drawing.ts';
 import type { Drawing } from '../tasks/drawing.ts';
-import type { Evaluation } from '../tasks/segmentation/task.ts';
-import type { Regularizers } from '../trainer/regularizers.ts';
-import type { Schedules } from '../trainer/schedules/schedule.ts';
+import { EPOCH_METRICS } from '../trainer/epochMetrics.ts';
+import type { EpochMetrics } from '../trainer/epochMetrics.ts';
+import { ENVIRONMENT, RUN_CONFIG } from './runConfig.ts';
+import type { Environment, RunConfig } from './runConfig.ts';
 
 export { writeWhole };
 
-/** What was asked for, with every default filled in; `seed` as "0x...". */
-export interface RunConfig {
-  readonly recipe: string;
-  readonly data: string;
-  readonly dataSource: string;
-  readonly optimizer: string;
-  /** The optimizer's own full configuration. */
-  readonly hyper: Readonly<Record<string, unknown>>;
-  readonly keepProbability: number;
-  readonly learningRate: number;
-  readonly batchSize: number;
-  readonly epochs: number;
-  readonly seed: string;
-  readonly backend: string;
-  readonly parameters: number;
-  readonly width?: number;
-  readonly limit?: number;
-  /** Of segmentation: side of the training crops, where it is not 473. */
-  readonly crop?: number;
-  /** Of segmentation: how pictures are tested, where it is not `whole`. */
-  readonly evaluation?: Evaluation;
-  /** What training does to images. Absent where there was no choice yet: nothing. */
-  readonly augmentation?: string;
-  /** What must be known of the data: that it is a part of the published set. */
-  readonly dataRemark?: string;
-  /** Images that it trains on and is tested on. */
-  readonly examples?: { readonly train: number; readonly test: number };
-  /** The file that the network started with. */
-  readonly init?: string;
-  readonly regularizers?: Regularizers;
-  /** With their lengths written out. `hyper`, `learningRate` and `keepProbability` are the values that they start from. */
-  readonly schedules?: Schedules;
-  readonly tensorBoard?: boolean;
-}
+export type { RunConfig };
+
+/** Bytes of a file of settings, at most. */
+const LARGEST_CONFIG = 2 ** 24;
 
 export interface Run {
   readonly folder: string;
@@ -86,27 +59,29 @@ export function rewriteMetrics(folder: string, config: RunConfig, metrics: reado
   writeWhole(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
 }
 
-/** Reads a run. A last line that was cut off is left out; anything else that is not a run is a `JobError`. */
+/** Reads a run. A last line that was cut off is left out; anything else that is not a run is a `JobError` that names file and place. */
 export function readRun(folder: string): Run {
-  const path = join(folder, 'config.json');
-  let config: RunConfig;
-  try {
-    config = JSON.parse(readFileSync(path, 'utf8')) as RunConfig;
-  } catch (error) {
-    throw new JobError(`${folder}: not a run (${path}: ${(error as Error).message})`);
-  }
-  const metricsPath = join(folder, 'metrics.jsonl');
-  if (!existsSync(metricsPath)) throw new JobError(`${folder}: not a run (no metrics.jsonl)`);
-  const lines = readFileSync(metricsPath, 'utf8').split('\n');
-  // What follows the last newline is either empty or a line that was being written.
-  const metrics = lines.slice(0, -1).map((line, index) => {
-    try {
-      return JSON.parse(line) as EpochMetrics;
-    } catch {
-      throw new JobError(`${metricsPath}: line ${index + 1} is not JSON`);
+  checkInput(folder, 'folder');
+  if (!isRun(folder)) throw new JobError(`${folder}: not a run (it has no config.json)`);
+  const config = readAs(join(folder, 'config.json'), RUN_CONFIG, LARGEST_CONFIG);
+  const path = join(folder, 'metrics.jsonl');
+  const metrics = readLinesAs(path, EPOCH_METRICS);
+  for (const [index, { epoch }] of metrics.entries()) {
+    if (epoch !== index + 1) {
+      throw new JobError(`${path}: line ${index + 1}: not an epoch's metrics: epoch must be ${index + 1}, got ${epoch}`);
     }
-  });
+  }
   return { folder, config, metrics };
+}
+
+/** Whether a folder is a run's, or what is left of one. */
+export function isRun(folder: string): boolean {
+  return existsSync(join(folder, 'config.json'));
+}
+
+/** The environment that a run was begun in. Throws a `JobError` for a file that is none. */
+export function readEnvironment(folder: string): Environment {
+  return readAs(join(folder, 'environment.json'), ENVIRONMENT, LARGEST_CONFIG);
 }
 
 /** Writes `predictions.json`, what the network sees in a few test pictures; nothing where there are none. */
@@ -117,10 +92,5 @@ export function writePredictions(folder: string, drawings: readonly Drawing[]): 
 /** The drawings of a run; none where it has no `predictions.json`. Throws a `JobError` for one that is broken. */
 export function readPredictions(folder: string): readonly Drawing[] {
   const path = join(folder, 'predictions.json');
-  if (!existsSync(path)) return [];
-  try {
-    return JSON.parse(readFileSync(path, 'utf8')) as Drawing[];
-  } catch (error) {
-    throw new JobError(`${path}: cannot be read (${(error as Error).message})`);
-  }
+  return existsSync(path) ? readAs(path, DRAWINGS) : [];
 }

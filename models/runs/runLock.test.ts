@@ -150,7 +150,7 @@ onLinux(
 
 test('a folder that is no run is left as it is', async () => {
   const nowhere = join(scratch, 'typo');
-  assert.match(await complete(['--resume', nowhere], 1), /typo: not a run/);
+  assert.match(await complete(['--resume', nowhere], 1), /typo: no such file or folder/);
   assert.not.ok(existsSync(nowhere));
 });
 

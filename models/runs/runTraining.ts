@@ -7,12 +7,13 @@ import { countParameters } from '../nets/net.ts';
 import { createOptimizer, restoreOptimizer } from '../recipes/optimizers.ts';
 import { UnsupportedError, loadGpuJs } from 'learning-rate-dropout';
 import type { LrdOptimizer } from 'learning-rate-dropout';
+import type { Checkpoint } from './checkpoint.ts';
 import { hasCheckpoint, readCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import type { TrainingPosition } from '../trainer/train.ts';
 import type { Progress } from '../trainer/progress.ts';
 import { DivergedError } from '../trainer/failures.ts';
 import { followSchedules } from './rates.ts';
-import { buildOptions, selectionOf } from './rebuild.ts';
+import { asRecorded, buildOptions, selectionOf } from './rebuild.ts';
 import type { Regularizers } from '../trainer/regularizers.ts';
 import type { ResolvedRequest, TrainingRequest } from './request.ts';
 import { resolveRequest } from './request.ts';
@@ -256,9 +257,26 @@ export async function resumeTraining(request: ResumeRequest, controls: RunContro
 
 async function resumeLocked(request: ResumeRequest, lock: RunLock, controls: RunControls): Promise<Run> {
   const { folder } = request;
-  const { config: recorded, metrics } = readRun(folder);
+  const run = readRun(folder);
+  const checkpoint = hasCheckpoint(folder) ? readCheckpoint(folder, run.config) : undefined;
+  let work: Work;
+  try {
+    work = await restoreWork(request, run, checkpoint, lock, controls);
+  } finally {
+    checkpoint?.close();
+  }
+  return carryOut(work, controls);
+}
+
+/** The run as its checkpoint has it, or as it began where there is none yet. */
+async function restoreWork(
+  request: ResumeRequest,
+  { folder, config: recorded, metrics }: Run,
+  checkpoint: Checkpoint | undefined,
+  lock: RunLock,
+  controls: RunControls,
+): Promise<Work> {
   const config: RunConfig = { ...recorded, epochs: request.epochs ?? recorded.epochs };
-  const checkpoint = hasCheckpoint(folder) ? readCheckpoint(folder, recorded) : undefined;
   const epoch = checkpoint?.position.epoch ?? 1;
   if (epoch > config.epochs) {
     throw new UsageError(`--resume ${folder}: the run has done its ${config.epochs} epochs; give --epochs for more`);
@@ -266,7 +284,11 @@ async function resumeLocked(request: ResumeRequest, lock: RunLock, controls: Run
   const backend = request.backend ?? config.backend;
   checkBackendName(backend);
   await loadEngine(config.hyper['engine']);
-  const loaded = await loadWorkload(config.recipe, selectionOf(config, request.dataDir));
+  const kept = metrics.filter((line) => line.epoch < epoch);
+  if (kept.length !== epoch - 1) {
+    throw new JobError(`${folder}/metrics.jsonl: ${epoch - 1} epochs are done, it has ${kept.length} of them`);
+  }
+  const loaded = await asRecorded(folder, () => loadWorkload(config.recipe, selectionOf(config, request.dataDir)));
   const { examples } = loaded;
   if (config.examples !== undefined && config.examples.train !== examples.train) {
     throw new JobError(
@@ -274,28 +296,23 @@ async function resumeLocked(request: ResumeRequest, lock: RunLock, controls: Run
     );
   }
   await useBackend(backend);
+  const optimizer = await asRecorded(folder, () =>
+    restoreOptimizer(config.optimizer, checkpoint?.optimizer ?? config.hyper),
+  );
   const workload = loaded.build(buildOptions(BigInt(config.seed), config.regularizers));
   const { net } = workload;
-  const optimizer = restoreOptimizer(config.optimizer, checkpoint?.optimizer ?? config.hyper);
   try {
-    if (checkpoint !== undefined) await checkpoint.restore(net, optimizer);
+    if (checkpoint !== undefined) await asRecorded(folder, () => checkpoint.restore(net, optimizer));
     else if (config.init !== undefined) workload.initialise(config.init);
     optimizer.bind(net.parameters.map(({ variable }) => variable));
+    const beforeStep = await asRecorded(folder, () => schedulesOf(optimizer, config, loaded));
+    rewriteMetrics(folder, config, kept);
+    const from = checkpoint?.position;
+    controls.progress?.line(`${folder}: goes on in epoch ${epoch} after ${from?.batch ?? 0} batches`);
+    return { folder, lock, config, examples, workload, optimizer, beforeStep, ...(from === undefined ? {} : { from }) };
   } catch (error) {
     optimizer.dispose();
     net.dispose();
     throw error;
   }
-  const kept = metrics.filter((line) => line.epoch < epoch);
-  if (kept.length !== epoch - 1) {
-    throw new JobError(`${folder}/metrics.jsonl: ${epoch - 1} epochs are done, it has ${kept.length} of them`);
-  }
-  rewriteMetrics(folder, config, kept);
-  const from = checkpoint?.position;
-  controls.progress?.line(`${folder}: goes on in epoch ${epoch} after ${from?.batch ?? 0} batches`);
-  const beforeStep = schedulesOf(optimizer, config, loaded);
-  return carryOut(
-    { folder, lock, config, examples, workload, optimizer, beforeStep, ...(from === undefined ? {} : { from }) },
-    controls,
-  );
 }

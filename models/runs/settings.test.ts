@@ -117,7 +117,7 @@ test('a run starts with the parameters of a file in the layout of PyTorch', asyn
     }),
   );
   const init = join(scratch, 'init.safetensors');
-  writeArchive(init, { tensors, metadata: {} });
+  await writeArchive(init, { tensors, metadata: {} });
   // A step that is too small for any float32: the parameters stay as they came.
   const run = await trainWith({ init, learningRate: 1e-30, epochs: 1 });
   const saved = readArchive(latest(run.folder)).tensors;

@@ -5,6 +5,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  readdirSync,
   rmSync,
   statSync,
   truncateSync,
@@ -19,7 +20,7 @@ import { readCheckpoint } from './checkpoint.ts';
 import { readRun } from './runFolder.ts';
 import { resumeTraining, runTraining } from './runTraining.ts';
 import type { HostTensor } from '../storage/safetensors.ts';
-import { readArchive, writeArchive } from '../storage/safetensors.ts';
+import { readArchive, writeArchive, writeTensors } from '../storage/safetensors.ts';
 import { stepOf } from '../tensorboard/event.ts';
 import { readRecords } from '../tensorboard/record.ts';
 import { eventFiles } from '../tensorboard/writer.ts';
@@ -174,11 +175,11 @@ test(
     const request = { recipe: 'fcnet', data: 'digits', optimizer: 'adam', keepProbability: 0.5, width: 100, seed: 3n };
     await runTraining({ ...request, epochs: 2, backend: 'wasm', out: run });
     const metrics = readFileSync(join(run, 'metrics.jsonl'), 'utf8');
-    const damage = async (change: (copy: string) => void, pattern: RegExp): Promise<void> => {
+    const damage = async (change: (copy: string) => void | Promise<void>, pattern: RegExp): Promise<void> => {
       const copy = join(scratch, 'damaged');
       rmSync(copy, { recursive: true, force: true });
       cpSync(run, copy, { recursive: true });
-      change(copy);
+      await change(copy);
       let message = 'no error';
       try {
         await resumeTraining({ folder: copy, epochs: 3 });
@@ -203,9 +204,9 @@ test(
       (copy) => writeArchive(latest(copy), { tensors: new Map(), metadata: {} }),
       /not a checkpoint of this program/,
     );
-    const relabel = (copy: string, change: (metadata: Record<string, string>) => Record<string, string>): void => {
+    const relabel = async (copy: string, change: (metadata: Record<string, string>) => Record<string, string>): Promise<void> => {
       const { tensors, metadata } = readArchive(latest(copy));
-      writeArchive(latest(copy), { tensors, metadata: { ...metadata, ...change(metadata) } });
+      await writeArchive(latest(copy), { tensors, metadata: { ...metadata, ...change(metadata) } });
     };
     await damage(
       (copy) => relabel(copy, () => ({ format: '1' })),
@@ -215,37 +216,42 @@ test(
       (copy) => relabel(copy, ({ config }) => ({ config: (config ?? '').replaceAll('"0x0000000000000003"', '"0x4"') })),
       /of another run: its seed is "0x4", config\.json's "0x0000000000000003"/,
     );
-    await damage((copy) => {
+    await damage(async (copy) => {
       const { tensors, metadata } = readArchive(latest(copy));
       const smaller = new Map([
         ...tensors,
         ['parameter/fc1/bias', { shape: [2], values: Float32Array.of(1, 2) }] as const,
       ]);
-      writeArchive(latest(copy), { tensors: smaller, metadata });
-    }, /parameter fc1\/bias must be of shape \[100\], got \[2\]/);
+      await writeArchive(latest(copy), { tensors: smaller, metadata });
+    }, /parameter fc1\/bias must be of shape \[100\] and type F32, got \[2\] of F32/);
     await damage((copy) => rmSync(join(copy, 'config.json')), /not a run/);
   },
   { timeout: 120 },
 );
 
-test('an archive comes back as it was written, and one that cannot be written leaves the old one', () => {
+test('an archive comes back as it was written, and one that cannot be written leaves the old one', async () => {
   const path = join(scratch, 'a.safetensors');
   const tensors = new Map<string, HostTensor>([
     ['w', { shape: [2, 2], values: Float32Array.of(1, -0, NaN, 2 ** -149) }],
     ['n', { shape: [3], values: Int32Array.of(1, -2, 3) }],
     ['empty', { shape: [0], values: new Float32Array() }],
   ]);
-  writeArchive(path, { tensors, metadata: { note: 'ä' } });
+  await writeArchive(path, { tensors, metadata: { note: 'ä' } });
   const back = readArchive(path);
   assert.equal(back.metadata, { note: 'ä' });
   const bitsOf = (all: ReadonlyMap<string, HostTensor>): unknown[] =>
     [...all].map(([name, { shape, values }]) => [name, shape, [...new Uint8Array(values.buffer)]]);
   assert.equal(bitsOf(back.tensors), bitsOf(tensors));
   const bytes = readFileSync(path);
-  // A folder in the way of the neighbour that is written first.
-  mkdirSync(`${path}.part`);
-  assert.throws(() => writeArchive(path, { tensors, metadata: {} }), /a\.safetensors: cannot be written \(EISDIR/);
+  // A tensor that does not come.
+  const lost = { name: 'w', shape: [2], dtype: 'float32', values: () => Promise.reject(new JobError('the device is lost')) } as const;
+  const rejection = async (promise: Promise<void>): Promise<string> => promise.then(() => 'no error', (error: Error) => error.message); // prettier-ignore
+  assert.is(await rejection(writeTensors(path, [lost], {})), 'the device is lost');
   assert.equal(readFileSync(path), bytes);
+  assert.equal(readdirSync(scratch).filter((name) => name.includes('a.safetensors')), ['a.safetensors']); // prettier-ignore
+  const folder = join(scratch, 'folder.safetensors');
+  mkdirSync(folder);
+  assert.match(await rejection(writeArchive(folder, { tensors, metadata: {} })), /cannot be written \(is a folder, not a file\)/);
 });
 
 test.run();

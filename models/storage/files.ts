@@ -1,23 +1,153 @@
+import { randomUUID } from 'node:crypto';
 import {
   closeSync,
-  existsSync,
+  constants,
   fstatSync,
   fsyncSync,
   ftruncateSync,
+  lstatSync,
+  mkdirSync,
   openSync,
+  readdirSync,
+  readlinkSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs';
-import { dirname } from 'node:path';
+import type { Stats } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { JobError } from '../errors.ts';
+import { inWords } from './inputs.ts';
+
+/** Bytes that one write takes at most: systems refuse 2 GiB and more. */
+const CHUNK = 2 ** 28;
+
+/** Milliseconds after which a pipe is tried again that was full. */
+const PIPE_PAUSE = 5;
+
+const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code;
 
 function writeAll(file: number, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);
+  for (let at = 0; at < bytes.length;) {
+    try {
+      at += writeSync(file, bytes, at, Math.min(CHUNK, bytes.length - at));
+    } catch (error) {
+      if (codeOf(error) !== 'EAGAIN') throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PIPE_PAUSE);
+    }
+  }
 }
 
 function refuse(path: string, error: unknown): JobError {
-  return new JobError(`${path}: cannot be written (${(error as Error).message})`);
+  return error instanceof JobError ? error : new JobError(`${path}: cannot be written (${inWords(error)})`);
+}
+
+function statOf(path: string, look: (path: string) => Stats): Stats | undefined {
+  try {
+    return look(path);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Links that are followed from one to the next, at most, as Linux does. */
+const LINKS = 40;
+
+/** The place that a path means behind symbolic links, whether there is a file or not. */
+function behindLinks(path: string): string {
+  let at = resolve(path);
+  for (let k = 0; k < LINKS; k++) {
+    if (statOf(at, lstatSync)?.isSymbolicLink() !== true) return at;
+    at = resolve(dirname(at), readlinkSync(at));
+  }
+  throw new JobError(`${path}: cannot be written (a loop of symbolic links)`);
+}
+
+/** A file under way: written into a neighbour of its own, which takes the file's place in the end. */
+export interface Draft {
+  write(bytes: Uint8Array): void;
+  /** Writes over what was written before. */
+  rewrite(bytes: Uint8Array, at: number): void;
+  /** Flushes it to the disk and puts it in its place. */
+  keep(): void;
+  /** Takes it away; nothing after `keep`. */
+  drop(): void;
+}
+
+/** What drafts of a file are called: never what a user would call a file. */
+const draftOf = (target: string, id: string): string => join(dirname(target), `.${basename(target)}.${id}.part`);
+
+/**
+ * Begins a file that a crash or a power failure at any moment leaves old or new, whole. A symbolic link is followed, and the file behind
+ * it replaced. What is no regular file (a device, a pipe) is written into instead, since nothing can take its place. Throws a `JobError`.
+ */
+export function beginFile(path: string): Draft {
+  try {
+    const stats = statOf(path, statSync);
+    if (stats?.isDirectory() === true) throw new JobError(`${path}: cannot be written (is a folder, not a file)`);
+    return stats === undefined || stats.isFile() ? draft(path, behindLinks(path)) : into(path);
+  } catch (error) {
+    throw refuse(path, error);
+  }
+}
+
+function draft(path: string, target: string): Draft {
+  const part = draftOf(target, randomUUID());
+  const file = openSync(part, 'wx', 0o666);
+  let open = true;
+  const close = (): void => {
+    if (open) closeSync(file);
+    open = false;
+  };
+  const careful = (job: () => void): void => {
+    try {
+      job();
+    } catch (error) {
+      throw refuse(path, error);
+    }
+  };
+  return {
+    write: (bytes) => careful(() => writeAll(file, bytes)),
+    rewrite: (bytes, at) => careful(() => void writeSync(file, bytes, 0, bytes.length, at)),
+    keep: () =>
+      careful(() => {
+        fsyncSync(file);
+        close();
+        renameSync(part, target);
+        flushFolder(dirname(target));
+      }),
+    drop: () => {
+      close();
+      rmSync(part, { force: true });
+    },
+  };
+}
+
+/** A pipe whose reader has gone is refused, not waited for. */
+function into(path: string): Draft {
+  const file = openSync(path, constants.O_WRONLY | (constants.O_NONBLOCK ?? 0));
+  const pieces: Buffer[] = [];
+  return {
+    write: (bytes) => void pieces.push(Buffer.from(bytes)),
+    rewrite: (bytes, at) => {
+      const whole = Buffer.concat(pieces.splice(0));
+      whole.set(bytes, at);
+      pieces.push(whole);
+    },
+    keep: () => {
+      try {
+        for (const piece of pieces) writeAll(file, piece);
+      } catch (error) {
+        throw refuse(path, error);
+      } finally {
+        closeSync(file);
+        pieces.length = 0;
+      }
+    },
+    drop: () => undefined,
+  };
 }
 
 /**
@@ -25,22 +155,42 @@ function refuse(path: string, error: unknown): JobError {
  * flushed to the disk, then renamed. Throws a `JobError` (a full disk, say) and leaves the old file as it was.
  */
 export function writeWhole(path: string, content: string | readonly Uint8Array[]): void {
-  const part = `${path}.part`;
-  let opened = false;
+  const file = beginFile(path);
   try {
-    const file = openSync(part, 'w');
-    opened = true;
-    try {
-      for (const piece of typeof content === 'string' ? [Buffer.from(content)] : content) writeAll(file, piece);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(part, path);
-    flushFolder(dirname(path));
+    for (const piece of typeof content === 'string' ? [Buffer.from(content)] : content) file.write(piece);
+    file.keep();
   } catch (error) {
-    if (opened && existsSync(part)) rmSync(part, { force: true });
-    throw refuse(path, error);
+    dropQuietly(file);
+    throw error;
+  }
+}
+
+/** What went wrong first is what is told. */
+export function dropQuietly(file: Draft): void {
+  try {
+    file.drop();
+  } catch {
+    // The folder is gone, or cannot be written any more.
+  }
+}
+
+/** Removes what killed processes have left of a file under way. Only for whoever alone writes that file. */
+export function removeDrafts(path: string): void {
+  const name = basename(path);
+  for (const found of readdirSync(dirname(path))) {
+    if (found.startsWith(`.${name}.`) && found.endsWith('.part')) rmSync(join(dirname(path), found), { force: true });
+  }
+}
+
+/** Makes a folder in one that must be there. Throws a `JobError` where it cannot be made. */
+export function makeFolderIn(folder: string, name: string): void {
+  const path = join(folder, name);
+  try {
+    if (statOf(path, statSync) !== undefined) return;
+    mkdirSync(path);
+    flushFolder(folder);
+  } catch (error) {
+    throw new JobError(`${path}: cannot be made (${inWords(error)})`);
   }
 }
 
@@ -55,16 +205,21 @@ export function flushFolder(path: string): void {
   }
 }
 
-/** Adds a line to a file, flushed to the disk. Throws a `JobError` and takes half a line back when it does not fit. */
+/** Adds a line to a regular file, flushed to the disk. Throws a `JobError` and takes half a line back when it does not fit. */
 export function appendLine(path: string, line: string): void {
   try {
-    const file = openSync(path, 'a');
+    const file = openSync(
+      path,
+      constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | (constants.O_NONBLOCK ?? 0),
+      0o666,
+    );
     try {
-      const { size } = fstatSync(file);
+      const stats = fstatSync(file);
+      if (!stats.isFile()) throw new JobError(`${path}: cannot be written (it is no longer a file)`);
       try {
         writeAll(file, Buffer.from(`${line}\n`));
       } catch (error) {
-        ftruncateSync(file, size);
+        ftruncateSync(file, stats.size);
         throw error;
       }
       fsyncSync(file);

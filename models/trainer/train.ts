@@ -6,50 +6,12 @@ import type { ClassificationSums } from '../tasks/metrics.ts';
 import { RunningMean } from '../tasks/metrics.ts';
 import { silentProgress } from './progress.ts';
 import type { Progress } from './progress.ts';
+import type { EpochMetrics } from './epochMetrics.ts';
+import type { TrainingPosition } from './position.ts';
 import { RateMeter } from './rateMeter.ts';
 import type { Task } from '../tasks/task.ts';
 
-/** A line of `metrics.jsonl`: accuracies in percent, losses in nats a sample, seconds of training alone. */
-export interface EpochMetrics {
-  readonly epoch: number;
-  /** Sample-weighted running mean over the epoch, in training mode. */
-  readonly trainLoss: number;
-  readonly trainAccuracy: number;
-  readonly testLoss: number;
-  readonly testAccuracy: number;
-  /** Percent with the label among the five most probable; for a hundred classes and more. */
-  readonly top5?: number;
-  /** Of segmentation: mean of the classes' intersection over union, and the share of pixels classified right, in percent. */
-  readonly meanIoU?: number;
-  readonly pixelAccuracy?: number;
-  /** Of detection: mean average precision at IoU .5 in percent, with VOC 2007's eleven points, and as the area below the curve. */
-  readonly mAP?: number;
-  readonly mAPArea?: number;
-  readonly seconds: number;
-  /** Of these, seconds in which the training step waited for its batch. */
-  readonly inputSeconds: number;
-  readonly learningRate: number;
-  readonly keepProbability: number;
-  readonly weightDecay: number;
-  /** Where Sparse Gradients has a share. */
-  readonly sparsity?: number;
-}
-
-/** Where a run stands: everything that training carries from one step to the next beside tensors. */
-export interface TrainingPosition {
-  /** The epoch under way, from 1; one past the last when the run is over. */
-  readonly epoch: number;
-  /** Batches of that epoch that are done. */
-  readonly batch: number;
-  /** Sums over those batches, for the epoch's running means. */
-  readonly sums: ClassificationSums;
-  /** Seconds of training so far: in this epoch, and in those before. */
-  readonly epochSeconds: number;
-  /** Of this epoch's seconds, those in which the step waited for its batch. Absent where they were not kept. */
-  readonly inputSeconds?: number;
-  readonly secondsBefore: number;
-}
-
+export type { EpochMetrics, TrainingPosition };
 export { StoppedError };
 
 /** An optimizer's settings at a step. */

@@ -1,44 +1,70 @@
 import { KEEP_PROBABILITY, RULES } from 'learning-rate-dropout/spec';
+import { Type } from '@sinclair/typebox';
+import type { Static, TLiteral } from '@sinclair/typebox';
 import { UsageError } from '../../errors.ts';
+import { FROM_0, byField, oneOf, wholeFrom } from '../../storage/form.ts';
+import type { Read } from '../../storage/form.ts';
 
-/** What a schedule can move. */
-export type ScheduleTarget = 'learningRate' | 'keepProbability' | 'weightDecay' | 'sparsity';
+const epochs = Type.Optional(wholeFrom(1));
+const epochList = Type.Array(wholeFrom(1), { maxItems: 10_000 });
+const epochsPerRate = Type.Optional(Type.Array(wholeFrom(1), { minItems: 1, maxItems: 100 }));
+const kind = <const K extends string>(name: K): TLiteral<K> => Type.Literal(name);
 
-/** The schemes of "Adapting Regularization with Learning Rate", Table 1: 01 and 02 taper weight decay, 21 to 23 sparsity. */
-export type TaperScheme = '01' | '02' | '21' | '22' | '23';
-
-/**
- * How a value goes over a run, as plain data: it stands in `config.json`. Epochs and steps count from 1; "base" is the value that
- * the run was given (`--lr`, `--keep` ...). What is left out has the default that is said.
- */
-export type Schedule =
+/** The forms of a schedule, by their `kind`. What is left out has the default that is said. */
+const FORMS = {
   /** The base itself, throughout: what takes a recipe's own schedule away. */
-  | { readonly kind: 'constant' }
+  constant: Type.Object({ kind: kind('constant') }),
   /**
    * base gamma^(milestones before the epoch): "reduced at the 100th epoch" (TNNLS 2022, IV-A) means that epochs 1 to 100 run at
    * the first rate; `early`: 1 to 99, as in the authors' code. Default gamma .1.
    */
-  | { readonly kind: 'step'; readonly milestones: readonly number[]; readonly gamma?: number; readonly early?: boolean }
+  step: Type.Object({
+    kind: kind('step'),
+    milestones: epochList,
+    gamma: Type.Optional(FROM_0),
+    early: Type.Optional(Type.Boolean()),
+  }),
   /** base (1 - (step - 1) / steps)^power over `epochs` epochs (Zhao et al. 2017, section 5.1). Default power .9. */
-  | { readonly kind: 'polynomial'; readonly power?: number; readonly epochs?: number }
+  polynomial: Type.Object({ kind: kind('polynomial'), power: Type.Optional(FROM_0), epochs }),
   /** minimum + (base - minimum) (1 + cos(pi (step - 1) / steps)) / 2 (Loshchilov and Hutter 2017, eq. (5)). Default minimum 0. */
-  | { readonly kind: 'cosine'; readonly minimum?: number; readonly epochs?: number }
+  cosine: Type.Object({ kind: kind('cosine'), minimum: Type.Optional(FROM_0), epochs }),
   /** From base at the first step in a straight line to `last` at the last step of `epochs` epochs. */
-  | { readonly kind: 'linear'; readonly last: number; readonly epochs?: number }
+  linear: Type.Object({ kind: kind('linear'), last: FROM_0, epochs }),
   /**
    * The third paper's annealing with warm restarts (Table 1): base, base / 10 ... base / 10^4 in three phases, each rate
    * for `epochsPerRate[phase]` epochs. Default 50, 20, 20.
    */
-  | { readonly kind: 'restarts'; readonly epochsPerRate?: readonly number[] }
+  restarts: Type.Object({ kind: kind('restarts'), epochsPerRate }),
   /** The third paper's weight decay or sparsity beside those rates (Table 1); base is not used. */
-  | { readonly kind: 'taper'; readonly scheme: TaperScheme; readonly epochsPerRate?: readonly number[] }
+  taper: Type.Object({ kind: kind('taper'), scheme: oneOf(['01', '02', '21', '22', '23']), epochsPerRate }),
   /** A value by learning rate: that of the smallest listed rate that is not below the step's, else that of the largest. */
-  | { readonly kind: 'follow'; readonly values: readonly (readonly [learningRate: number, value: number])[] }
+  follow: Type.Object({ kind: kind('follow'), values: Type.Array(Type.Tuple([FROM_0, FROM_0]), { minItems: 1 }) }),
   /** A value from each listed epoch on; base before the first. */
-  | { readonly kind: 'epochs'; readonly values: readonly (readonly [epoch: number, value: number])[] };
+  epochs: Type.Object({ kind: kind('epochs'), values: Type.Array(Type.Tuple([wholeFrom(1), FROM_0])) }),
+};
+
+/** The schemes of "Adapting Regularization with Learning Rate", Table 1: 01 and 02 taper weight decay, 21 to 23 sparsity. */
+export type TaperScheme = Static<typeof FORMS.taper>['scheme'];
+
+/**
+ * How a value goes over a run, as plain data: it stands in `config.json`. Epochs and steps count from 1; "base" is the value that
+ * the run was given (`--lr`, `--keep` ...). The forms and their defaults: `FORMS`.
+ */
+export type Schedule = { readonly [Kind in keyof typeof FORMS]: Read<(typeof FORMS)[Kind]> }[keyof typeof FORMS];
+
+const schedule = Type.Optional(byField<Schedule>('kind', Object.values(FORMS)));
+
+/** At most one schedule a target, as `config.json` holds them. */
+export const SCHEDULES = Type.Object(
+  { learningRate: schedule, keepProbability: schedule, weightDecay: schedule, sparsity: schedule },
+  { additionalProperties: false },
+);
 
 /** At most one schedule a target. */
-export type Schedules = { readonly [Target in ScheduleTarget]?: Schedule };
+export type Schedules = Read<typeof SCHEDULES>;
+
+/** What a schedule can move. */
+export type ScheduleTarget = keyof Schedules;
 
 /** What a schedule is read against. */
 export interface ScheduleContext {
