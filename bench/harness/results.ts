@@ -1,85 +1,99 @@
 /** What `lrd bench --json` writes and `--compare` reads. */
-import type { Spread } from './statistics.ts';
+import { Type } from '@sinclair/typebox';
+import { FROM_0, form, oneOf, wholeFrom } from '../../models/storage/form.ts';
+import type { Read } from '../../models/storage/form.ts';
+
+const text = Type.String();
+const number = Type.Number();
+const spread = Type.Object({ median: number, low: number, high: number });
+
+const LANE = Type.Object({
+  name: text,
+  /** Milliseconds: median and quartiles over the turns. */
+  ms: spread,
+  /** Turns that the spread is over. */
+  turns: wholeFrom(0),
+  /** Nanoseconds an element: `ms` over the group's elements. */
+  nsPerElement: Type.Optional(spread),
+  /** Bytes that the step must move to and from memory, when nothing is read or written twice. */
+  bytesMoved: Type.Optional(number),
+  /** Time of a copy of as many bytes on the same processor, turn by turn, over this lane's: 1 is as fast as memory allows. */
+  shareOfCopy: Type.Optional(spread),
+  /** Bytes that a step needs beyond parameters, gradients and the rule's state; undefined: not measured. */
+  extraBytes: Type.Optional(number),
+  /** Milliseconds of the host per step, where `ms` is the clock of a device. */
+  hostMs: Type.Optional(spread),
+});
+
+const LIMIT = Type.Object({ kind: oneOf(['at most', 'at least']), value: number });
+
+const RATIO = Type.Object({
+  lane: text,
+  over: text,
+  ratio: spread,
+  /** A bound that the project has set itself. */
+  limit: Type.Optional(LIMIT),
+});
+
+const FIGURE = Type.Object({ name: text, unit: text, value: spread, limit: Type.Optional(LIMIT) });
+
+const SKIPPED = Type.Object({ name: text, reason: text });
+
+const GROUP = Type.Object({
+  /** Unique within the suite, and the same in every run with the same settings. */
+  name: text,
+  /** What `nsPerElement` divides by; undefined: nothing. */
+  elements: Type.Optional(number),
+  /** Where the group lies on a scaling plot: a family of lines and the number of tensors. */
+  tensors: Type.Optional(number),
+  lanes: Type.Array(LANE),
+  ratios: Type.Array(RATIO),
+  figures: Type.Array(FIGURE),
+  skipped: Type.Array(SKIPPED),
+  /** How much longer than its quickest run a fixed piece of work took in its slowest tenth: how noisy the machine was. */
+  noise: number,
+});
+
+const SUITE = Type.Object({
+  name: text,
+  title: text,
+  /** What was timed. */
+  about: text,
+  seconds: FROM_0,
+  groups: Type.Array(GROUP),
+});
+
+const RESULT = Type.Object({
+  version: Type.Literal(1),
+  /** The call that makes it again. */
+  command: text,
+  environment: Type.Record(text, Type.Unknown()),
+  warnings: Type.Array(text),
+  suites: Type.Array(SUITE),
+});
 
 /** One implementation's figures in a group. Times are those of one step (or what the group calls one). */
-export interface LaneResult {
-  readonly name: string;
-  /** Milliseconds: median and quartiles over the turns. */
-  readonly ms: Spread;
-  /** Turns that the spread is over. */
-  readonly turns: number;
-  /** Nanoseconds an element: `ms` over the group's elements. */
-  readonly nsPerElement?: Spread;
-  /** Bytes that the step must move to and from memory, when nothing is read or written twice. */
-  readonly bytesMoved?: number;
-  /** Time of a copy of as many bytes on the same processor, turn by turn, over this lane's: 1 is as fast as memory allows. */
-  readonly shareOfCopy?: Spread;
-  /** Bytes that a step needs beyond parameters, gradients and the rule's state; undefined: not measured. */
-  readonly extraBytes?: number;
-  /** Milliseconds of the host per step, where `ms` is the clock of a device. */
-  readonly hostMs?: Spread;
-}
+export type LaneResult = Read<typeof LANE>;
 
 /** A lane's time over another's, turn by turn. */
-export interface RatioResult {
-  readonly lane: string;
-  readonly over: string;
-  readonly ratio: Spread;
-  /** A bound that the project has set itself. */
-  readonly limit?: Limit;
-}
+export type RatioResult = Read<typeof RATIO>;
 
-export interface Limit {
-  readonly kind: 'at most' | 'at least';
-  readonly value: number;
-}
+export type Limit = Read<typeof LIMIT>;
 
 /** A quantity of its own, such as a difference of two lanes. */
-export interface FigureResult {
-  readonly name: string;
-  readonly unit: string;
-  readonly value: Spread;
-  readonly limit?: Limit;
-}
+export type FigureResult = Read<typeof FIGURE>;
 
-export interface SkippedLane {
-  readonly name: string;
-  readonly reason: string;
-}
+export type SkippedLane = Read<typeof SKIPPED>;
 
 /** Lanes that took turns with each other. */
-export interface GroupResult {
-  /** Unique within the suite, and the same in every run with the same settings. */
-  readonly name: string;
-  /** What `nsPerElement` divides by; undefined: nothing. */
-  readonly elements?: number;
-  /** Where the group lies on a scaling plot: a family of lines and the number of tensors. */
-  readonly tensors?: number;
-  readonly lanes: readonly LaneResult[];
-  readonly ratios: readonly RatioResult[];
-  readonly figures: readonly FigureResult[];
-  readonly skipped: readonly SkippedLane[];
-  /** How much longer than its quickest run a fixed piece of work took in its slowest tenth: how noisy the machine was. */
-  readonly noise: number;
-}
+export type GroupResult = Read<typeof GROUP>;
 
-export interface SuiteResult {
-  readonly name: string;
-  readonly title: string;
-  /** What was timed. */
-  readonly about: string;
-  readonly seconds: number;
-  readonly groups: readonly GroupResult[];
-}
+export type SuiteResult = Read<typeof SUITE>;
 
-export interface BenchResult {
-  readonly version: 1;
-  /** The call that makes it again. */
-  readonly command: string;
-  readonly environment: Readonly<Record<string, unknown>>;
-  readonly warnings: readonly string[];
-  readonly suites: readonly SuiteResult[];
-}
+export type BenchResult = Read<typeof RESULT>;
+
+/** What a file of `lrd bench --json` is checked against. */
+export const BENCH_RESULT = form('a result of lrd bench --json, version 1', RESULT);
 
 /** Whether a value keeps a limit. */
 export const keeps = ({ kind, value }: Limit, median: number): boolean =>

@@ -35,6 +35,16 @@ pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; max-height: 18r
 .legend i { display: inline-block; width: 1em; height: 1em; border-radius: 3px; vertical-align: -.15em; margin: 0 .3em 0 1em }
 `;
 
+/** Opens the counterexample that the address names. The one script that the page's policy lets run, by its SHA-256. */
+export const SCRIPT = `
+const open = () => { const target = document.getElementById(location.hash.slice(1)); if (target instanceof HTMLDetailsElement) target.open = true; };
+addEventListener('hashchange', open); open();
+`;
+export const SCRIPT_SUM = 'y9ReHGBaOxadrNTceVBEObb7mxoaapoamHjB0zhvse8=';
+
+/** Nothing else runs in the page and nothing is loaded, whatever an implementation wrote. */
+const POLICY = `default-src 'none'; script-src 'sha256-${SCRIPT_SUM}'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'`;
+
 const MARKS = { passed: '✓', failed: '✗', skipped: '–' } as const;
 
 const anchor = (adapter: number, verdict: Verdict): string =>
@@ -127,6 +137,7 @@ export function reportToHtml(report: ConformanceReport): string {
   });
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="${POLICY}">
 <title>Learning rate dropout: conformance</title><style>${STYLE}</style></head><body>
 <h1>Learning rate dropout: conformance</h1>
 <p class="verdict"><b class="${report.passed ? 'passed' : 'failed'}">${report.passed ? 'Every MUST that could be judged holds.' : 'A MUST is broken.'}</b>
@@ -138,10 +149,7 @@ ${rows.join('\n')}</tbody></table></div>
 ${failures(report)}
 ${abilities(report)}
 ${matrix(report)}
-<script>
-const open = () => { const target = document.getElementById(location.hash.slice(1)); if (target instanceof HTMLDetailsElement) target.open = true; };
-addEventListener('hashchange', open); open();
-</script>
+<script>${SCRIPT}</script>
 </body></html>
 `;
 }

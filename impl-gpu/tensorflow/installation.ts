@@ -1,7 +1,7 @@
 /** Where `lrd setup tensorflow` leaves what it builds, and what is there. Node only. */
 // Through `process`, not by import statements: a bundler for browsers must not find Node's modules here.
 const { homedir } = process.getBuiltinModule('node:os');
-const { existsSync, readFileSync } = process.getBuiltinModule('node:fs');
+const { existsSync, readFileSync, statSync } = process.getBuiltinModule('node:fs');
 const path = process.getBuiltinModule('node:path');
 
 /** Which of the two lanes: `node-gpu` wants TensorFlow built for CUDA. */
@@ -40,16 +40,27 @@ export function installationFolder(lane: TensorflowLane): string {
   return path.join(cache, 'learning-rate-dropout', lane === 'node' ? 'tensorflow' : 'tensorflow-gpu');
 }
 
+const FIELDS = ['tensorflow', 'tfjsNode', 'wheel', 'platform'] as const satisfies readonly (keyof Manifest)[];
+
+/** Whether a value has a manifest's fields, texts all. */
+function isManifest(value: unknown): value is Manifest {
+  if (typeof value !== 'object' || value === null) return false;
+  const { cuda, ...fields } = value as Readonly<Record<string, unknown>>;
+  return FIELDS.every((name) => typeof fields[name] === 'string') && (cuda === undefined || typeof cuda === 'string');
+}
+
 /** The manifest of a folder that is whole and fits this machine, or the reason why there is none. */
 export function readInstallation(folder: string): Manifest | string {
   const file = path.join(folder, MANIFEST);
   if (!existsSync(file)) return `nothing was set up in ${folder}`;
-  let manifest: Manifest;
+  let manifest: unknown;
   try {
-    manifest = JSON.parse(readFileSync(file, 'utf8')) as Manifest;
+    if (!statSync(file).isFile()) return `${file} is no file`;
+    manifest = JSON.parse(readFileSync(file, 'utf8'));
   } catch {
     return `${file} is not JSON`;
   }
+  if (!isManifest(manifest)) return `${file} must have ${FIELDS.join(', ')} as texts`;
   if (manifest.platform !== thisPlatform()) return `${folder} is for ${manifest.platform}, this is ${thisPlatform()}`;
   return existsSync(path.join(folder, ADDON)) ? manifest : `${path.join(folder, ADDON)} is missing`;
 }

@@ -1,29 +1,16 @@
-import { readFileSync } from 'node:fs';
 import { compare } from '../../bench/harness/compare.ts';
+import { BENCH_RESULT } from '../../bench/harness/results.ts';
 import type { BenchResult } from '../../bench/harness/results.ts';
 import { figure, groupText, spreadText } from '../../bench/harness/table.ts';
 import { renderBenchReport } from '../../bench/report/html.ts';
 import { runBench } from '../../bench/run.ts';
 import { SUITES } from '../../bench/suites/index.ts';
-import { JobError, UsageError } from '../errors.ts';
+import { UsageError } from '../errors.ts';
 import { writeWhole } from '../runs/runFolder.ts';
+import { readAs } from '../storage/form.ts';
 import { checkOutputs } from './outputs.ts';
 import type { BENCH } from './table/judge.ts';
 import type { Call } from './table/row.ts';
-
-/** A result that was written before. Throws a `JobError` naming the file. */
-function readResult(path: string): BenchResult {
-  let result: BenchResult;
-  try {
-    result = JSON.parse(readFileSync(path, 'utf8')) as BenchResult;
-  } catch (error) {
-    throw new JobError(`--compare ${path}: cannot be read (${(error as Error).message})`);
-  }
-  if ((result.version as number) !== 1 || !Array.isArray(result.suites)) {
-    throw new JobError(`--compare ${path}: not a result of lrd bench --json, version 1`);
-  }
-  return result;
-}
 
 function printComparison(path: string, before: BenchResult, after: BenchResult): void {
   const { changes, compared, warnings } = compare(before, after);
@@ -44,7 +31,8 @@ export async function benchCommand({ words, options, args }: Call<typeof BENCH>)
   const suites = SUITES.filter(({ name, extra }) =>
     words.suites.length === 0 ? extra !== true : words.suites.includes(name),
   );
-  const before = comparePath === undefined ? undefined : readResult(comparePath);
+  const before =
+    comparePath === undefined ? undefined : readAs(comparePath, BENCH_RESULT, undefined, `--compare ${comparePath}`);
   checkOutputs({ json, html });
   const result = await runBench({
     suites,

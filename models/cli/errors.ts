@@ -1,5 +1,6 @@
 import { InvalidArgumentError, foreignText } from 'learning-rate-dropout/internal';
 import { JobError, UsageError } from '../errors.ts';
+import { inWords } from '../storage/inputs.ts';
 
 /** The reader has gone: a pager that was left, a terminal that was closed. No reason to give up work that goes on without it. */
 function outliveReaders(): void {
@@ -8,6 +9,15 @@ function outliveReaders(): void {
       if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
     });
   }
+}
+
+/** What the system refused, as in a folder that vanished under way, in one line; undefined for anything else. */
+function ofSystem(error: unknown): string | undefined {
+  const { code, syscall, path } = error as NodeJS.ErrnoException;
+  if (code !== undefined && syscall !== undefined) return `${path ?? syscall}: ${inWords(error)}`;
+  const ofMemory =
+    error instanceof RangeError && /allocation failed|Invalid (typed )?array( buffer)? length/i.test(error.message);
+  return ofMemory ? `there is not enough memory (${error.message})` : undefined;
 }
 
 /** Runs a command: a user's mistake is one line on stderr and exit code 2, a job that failed one line and 1. */
@@ -20,7 +30,10 @@ export async function reportErrors(command: () => void | Promise<void>): Promise
       process.stderr.write(`lrd: ${foreignText(error.message, 4000)}\n`);
       process.exitCode = 2;
     } else if (error instanceof JobError) {
-      process.stderr.write(`lrd: ${error.message}\n`);
+      process.stderr.write(`lrd: ${foreignText(error.message, 4000)}\n`);
+      process.exitCode = 1;
+    } else if (ofSystem(error) !== undefined) {
+      process.stderr.write(`lrd: ${foreignText(ofSystem(error), 4000)}\n`);
       process.exitCode = 1;
     } else {
       // A fault of the program: its trace is what whoever mends it needs.

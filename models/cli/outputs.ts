@@ -1,6 +1,7 @@
-import { closeSync, openSync, rmSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { UsageError } from '../errors.ts';
+import { checkWritable } from '../storage/files.ts';
 
 /**
  * Refuses files that a command could not write at its end, before it has begun: a folder that is missing, full or closed, a path that
@@ -22,14 +23,11 @@ export function checkOutputs(outputs: Readonly<Record<string, string | undefined
     if (statSync(target, { throwIfNoEntry: false })?.isDirectory() === true || /[/\\]$/.test(path)) {
       throw wrong('and not a folder');
     }
-    // What it is written through in the end: a neighbour that is renamed.
-    const part = `${target}.part`;
     try {
-      closeSync(openSync(part, 'w'));
-      rmSync(part, { force: true });
+      checkWritable(path);
     } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
-      throw wrong(`in a folder that can be written to (${code})`);
+      const why = /\(([^)]*)\)$/.exec((error as Error).message)?.[1] ?? (error as Error).message;
+      throw wrong(`in a folder that can be written to (${why})`);
     }
   }
 }

@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { Type } from '@sinclair/typebox';
 import { JobError, UsageError } from '../errors.ts';
 import { writeWhole } from '../runs/runFolder.ts';
+import { form, oneOf, readAs, wholeFrom } from '../storage/form.ts';
 import type { Arm, Experiment } from './experiment.ts';
 import type { Overlay, Settings } from './settings.ts';
-import { overlaid } from './settings.ts';
+import { OVERLAY, SETTINGS, overlaid } from './settings.ts';
 import type { Cell, Store } from './store.ts';
 
 /** A cell with the arm that it belongs to. */
@@ -73,16 +75,20 @@ function nameOf({ experiment, scale, overlay }: Plan): string {
   return `${experiment}-${scale}${suffix}`;
 }
 
+const PLAN = form(
+  'a plan of this program',
+  Type.Object({
+    version: Type.Literal(1),
+    experiment: Type.String({ minLength: 1 }),
+    scale: oneOf(SCALES),
+    overlay: OVERLAY,
+    cells: Type.Array(Type.Object({ arm: Type.String(), seed: wholeFrom(0), settings: SETTINGS })),
+  }),
+);
+
 /** Reads a plan. Throws a `JobError` naming the file. */
 export function readPlan(path: string): Plan {
-  let plan: Plan;
-  try {
-    plan = JSON.parse(readFileSync(path, 'utf8')) as Plan;
-  } catch (error) {
-    throw new JobError(`${path}: cannot be read (${(error as Error).message})`);
-  }
-  if ((plan.version as number) !== 1) throw new JobError(`${path}: not a plan of this program`);
-  return plan;
+  return readAs(path, PLAN);
 }
 
 /** Writes the plan, with the cells that earlier calls of the same kind chose. */

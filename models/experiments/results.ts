@@ -1,40 +1,44 @@
-import { readFileSync } from 'node:fs';
-import { JobError } from '../errors.ts';
-import type { EpochMetrics } from '../trainer/train.ts';
-import type { Plan, Scale } from './plan.ts';
-import { readPlan } from './plan.ts';
-import type { Overlay, Settings } from './settings.ts';
+import { Type } from '@sinclair/typebox';
+import { form, oneOf, readAs, wholeFrom } from '../storage/form.ts';
+import type { Read } from '../storage/form.ts';
+import { METRICS } from '../trainer/epochMetrics.ts';
+import type { Plan } from './plan.ts';
+import { SCALES, readPlan } from './plan.ts';
+import { OVERLAY, SETTINGS } from './settings.ts';
 import { Store } from './store.ts';
 
+const CELL = Type.Object({
+  arm: Type.String(),
+  seed: wholeFrom(0),
+  settings: SETTINGS,
+  outcome: oneOf(['finished', 'diverged', 'unfinished']),
+  message: Type.Optional(Type.String()),
+  metrics: Type.Array(METRICS),
+  backend: Type.Optional(Type.String()),
+  parameters: Type.Optional(wholeFrom(0)),
+  examples: Type.Optional(Type.Object({ train: wholeFrom(0), test: wholeFrom(0) })),
+  dataRemark: Type.Optional(Type.String()),
+  node: Type.Optional(Type.String()),
+  processor: Type.Optional(Type.String()),
+});
+
+const OUTCOME = Type.Object({
+  experiment: Type.String({ minLength: 1 }),
+  scale: oneOf(SCALES),
+  overlay: OVERLAY,
+  cells: Type.Array(CELL),
+});
+
+const RESULTS = form(
+  'results of lrd experiment, version 1',
+  Type.Object({ version: Type.Literal(1), kind: Type.Literal('lrd-experiments'), experiments: Type.Array(OUTCOME) }),
+);
+
 /** What is known of a cell without its tensors and without a path of the machine that ran it. */
-export interface CellOutcome {
-  readonly arm: string;
-  readonly seed: number;
-  readonly settings: Settings;
-  readonly outcome: 'finished' | 'diverged' | 'unfinished';
-  readonly message?: string;
-  readonly metrics: readonly EpochMetrics[];
-  readonly backend?: string;
-  readonly parameters?: number;
-  readonly examples?: { readonly train: number; readonly test: number };
-  readonly dataRemark?: string;
-  readonly node?: string;
-  readonly processor?: string;
-}
+export type CellOutcome = Read<typeof CELL>;
 
 /** An experiment's outcome as a file that is small enough to keep: what pages are made from. */
-export interface ExperimentOutcome {
-  readonly experiment: string;
-  readonly scale: Scale;
-  readonly overlay: Overlay;
-  readonly cells: readonly CellOutcome[];
-}
-
-interface ResultsFile {
-  readonly version: 1;
-  readonly kind: 'lrd-experiments';
-  readonly experiments: readonly ExperimentOutcome[];
-}
+export type ExperimentOutcome = Read<typeof OUTCOME>;
 
 function collectPlan(store: Store, plan: Plan): ExperimentOutcome {
   const cells = plan.cells.map(({ arm, seed, settings }): CellOutcome => {
@@ -79,16 +83,7 @@ export function formatResults(experiments: readonly ExperimentOutcome[]): string
   return `{"version":1,"kind":"lrd-experiments","experiments":[\n${parts.join(',\n')}\n]}\n`;
 }
 
-/** Reads what `formatResults` wrote. Throws a `JobError` naming the file. */
+/** Reads what `formatResults` wrote. Throws a `JobError` naming the file, the place in it and the rule. */
 export function readResults(path: string): readonly ExperimentOutcome[] {
-  let file: ResultsFile;
-  try {
-    file = JSON.parse(readFileSync(path, 'utf8')) as ResultsFile;
-  } catch (error) {
-    throw new JobError(`${path}: cannot be read (${(error as Error).message})`);
-  }
-  if ((file.version as number) !== 1 || (file.kind as string) !== 'lrd-experiments') {
-    throw new JobError(`${path}: not results of lrd experiment, version 1`);
-  }
-  return file.experiments;
+  return readAs(path, RESULTS).experiments;
 }

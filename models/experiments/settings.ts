@@ -1,61 +1,74 @@
 import { createHash } from 'node:crypto';
+import { Type } from '@sinclair/typebox';
+import { FROM_0, PROBABILITY, oneOf, wholeFrom } from '../storage/form.ts';
+import type { Read } from '../storage/form.ts';
+
+const PHASE = Type.Object({
+  from: wholeFrom(1),
+  learningRate: Type.Optional(FROM_0),
+  weightDecay: Type.Optional(FROM_0),
+  /** Share of elements that Sparse Gradients holds still. */
+  sparsity: Type.Optional(FROM_0),
+});
+
+const REGULARIZERS = Type.Object({
+  /** Standard dropout, inverted: the probability that a unit is retained. */
+  retain: Type.Optional(PROBABILITY),
+  /** Noisy labels: the probability that a label is replaced by one of the others. */
+  labelNoise: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
+  /** Gradient centralization. */
+  centralize: Type.Optional(Type.Boolean()),
+  /** Gradient noise: eta of s^2 = eta / (1 + t)^.55. */
+  gradientNoise: Type.Optional(FROM_0),
+  /** Dropout on gradients: the probability that an element is kept. */
+  gradientKeepProbability: Type.Optional(PROBABILITY),
+  /** A share of parameters that never moves: half of the elements (one fixed mask), or every other tensor. */
+  frozen: Type.Optional(oneOf(['elements', 'tensors'])),
+  /** What the pattern of Sparse Gradients masks; `gradients` when left out. */
+  sparseReading: Type.Optional(oneOf(['updates'])),
+});
+
+/** The settings of a cell as plans and results hold them. */
+export const SETTINGS = Type.Object({
+  recipe: Type.String({ minLength: 1 }),
+  data: Type.String({ minLength: 1 }),
+  optimizer: Type.String({ minLength: 1 }),
+  keepProbability: PROBABILITY,
+  learningRate: FROM_0,
+  batchSize: wholeFrom(1),
+  epochs: wholeFrom(1),
+  momentum: Type.Optional(FROM_0),
+  weightDecay: Type.Optional(FROM_0),
+  /** Gradients that `sgdm-avg` averages, k of eq. (10). */
+  window: Type.Optional(wholeFrom(1)),
+  phases: Type.Optional(Type.Array(PHASE)),
+  regularizers: Type.Optional(REGULARIZERS),
+  width: Type.Optional(wholeFrom(1)),
+  /** Of segmentation: side of the training crops. */
+  crop: Type.Optional(wholeFrom(1)),
+  /** Polynomial decay of the learning rate to 0 over the run: its power. */
+  polynomial: Type.Optional(FROM_0),
+  /** The first so many images of the training set and of the test set. */
+  limit: Type.Optional(wholeFrom(1)),
+});
 
 /** A change that holds from an epoch on (counted from 1) until the next phase; what is left out stays as it was. */
-export interface Phase {
-  readonly from: number;
-  readonly learningRate?: number;
-  readonly weightDecay?: number;
-  /** Share of elements that Sparse Gradients holds still. */
-  readonly sparsity?: number;
-}
+export type Phase = Read<typeof PHASE>;
 
 /** What is done to labels, activations or gradients beside LRD; each with the number that the papers give it. */
-export interface Regularizers {
-  /** Standard dropout, inverted: the probability that a unit is retained. */
-  readonly retain?: number;
-  /** Noisy labels: the probability that a label is replaced by one of the others. */
-  readonly labelNoise?: number;
-  /** Gradient centralization. */
-  readonly centralize?: boolean;
-  /** Gradient noise: eta of s^2 = eta / (1 + t)^.55. */
-  readonly gradientNoise?: number;
-  /** Dropout on gradients: the probability that an element is kept. */
-  readonly gradientKeepProbability?: number;
-  /** A share of parameters that never moves: half of the elements (one fixed mask), or every other tensor. */
-  readonly frozen?: 'elements' | 'tensors';
-  /** What the pattern of Sparse Gradients masks; `gradients` when left out. */
-  readonly sparseReading?: 'updates';
-}
+export type Regularizers = Read<typeof REGULARIZERS>;
 
 /**
  * Everything that decides what a training run computes, and nothing else: not where its data lies, which backend computes or
  * where results go. What is left out has the recipe's or the rule's default.
  */
-export interface Settings {
-  readonly recipe: string;
-  readonly data: string;
-  readonly optimizer: string;
-  readonly keepProbability: number;
-  readonly learningRate: number;
-  readonly batchSize: number;
-  readonly epochs: number;
-  readonly momentum?: number;
-  readonly weightDecay?: number;
-  /** Gradients that `sgdm-avg` averages, k of eq. (10). */
-  readonly window?: number;
-  readonly phases?: readonly Phase[];
-  readonly regularizers?: Regularizers;
-  readonly width?: number;
-  /** Of segmentation: side of the training crops. */
-  readonly crop?: number;
-  /** Polynomial decay of the learning rate to 0 over the run: its power. */
-  readonly polynomial?: number;
-  /** The first so many images of the training set and of the test set. */
-  readonly limit?: number;
-}
+export type Settings = Read<typeof SETTINGS>;
 
 /** Settings that a smaller version of an experiment has instead of the paper's; undefined takes one away. */
 export type Overlay = { readonly [K in keyof Settings]?: Settings[K] | undefined };
+
+/** The settings of an overlay as plans and results hold them. */
+export const OVERLAY = Type.Unsafe<Overlay>(Type.Partial(SETTINGS));
 
 /** `settings` with an overlay's values in place of its own. */
 export function overlaid(settings: Settings, overlay: Overlay): Settings {

@@ -1,9 +1,12 @@
-import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { Type } from '@sinclair/typebox';
 import { JobError } from '../errors.ts';
 import type { RunConfig } from '../runs/runFolder.ts';
 import type { EpochMetrics } from '../trainer/train.ts';
-import { readRun, writeWhole } from '../runs/runFolder.ts';
+import { readEnvironment, readRun, writeWhole } from '../runs/runFolder.ts';
+import { form, oneOf, readAs, wholeFrom } from '../storage/form.ts';
+import type { Read } from '../storage/form.ts';
 import { holding } from '../runs/claim.ts';
 import type { Settings } from './settings.ts';
 import { cellName } from './settings.ts';
@@ -14,12 +17,17 @@ export interface Cell {
   readonly seed: number;
 }
 
+const RESULT = Type.Object({
+  outcome: oneOf(['finished', 'diverged']),
+  message: Type.Optional(Type.String()),
+  attempts: wholeFrom(0),
+});
+
 /** How a cell ended. A run whose loss was no longer finite is a result too. */
-export interface CellResult {
-  readonly outcome: 'finished' | 'diverged';
-  readonly message?: string;
-  readonly attempts: number;
-}
+export type CellResult = Read<typeof RESULT>;
+
+const CELL_RESULT = form("a cell's result", RESULT);
+const FAILURE = form("a cell's failure", Type.Object({ message: Type.String() }));
 
 /** What a page about a cell needs, without the tensors. */
 export interface CellRecord {
@@ -35,14 +43,6 @@ export interface CellRecord {
 export type CellState =
   | { readonly state: 'finished' | 'diverged' | 'waiting'; readonly epochs: number }
   | { readonly state: 'running' | 'failed'; readonly epochs: number; readonly note: string };
-
-const readJson = (path: string): unknown => {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    throw new JobError(`${path}: cannot be read (${(error as Error).message})`);
-  }
-};
 
 /** The folders of cells below an output folder: `cells/NAME/` with `cell.json`, claims, the run's folder and `result.json`. */
 export class Store {
@@ -72,7 +72,7 @@ export class Store {
 
   result(cell: Cell): CellResult | undefined {
     const path = join(this.folder(cell), 'result.json');
-    return existsSync(path) ? (readJson(path) as CellResult) : undefined;
+    return existsSync(path) ? readAs(path, CELL_RESULT) : undefined;
   }
 
   writeResult(cell: Cell, result: CellResult): void {
@@ -82,7 +82,7 @@ export class Store {
   /** Why the cell's last owner gave up on it, if it did. */
   failure(cell: Cell): string | undefined {
     const path = join(this.folder(cell), 'failed.json');
-    return existsSync(path) ? (readJson(path) as { message: string }).message : undefined;
+    return existsSync(path) ? readAs(path, FAILURE).message : undefined;
   }
 
   writeFailure(cell: Cell, message: string): void {
@@ -109,7 +109,7 @@ export class Store {
       result: this.result(cell),
       metrics: this.#metrics(folder),
       run: begun ? readRun(run).config : {},
-      environment: begun ? (readJson(join(run, 'environment.json')) as Record<string, unknown>) : {},
+      environment: begun ? readEnvironment(run) : {},
     };
   }
 

@@ -30,6 +30,9 @@ figure { margin: 14px 0 26px; } figcaption { max-width: 85ch; font-size: 13.5px;
   section + section { break-before: page; } }
 `;
 
+/** Nothing runs in a page, and nothing is loaded: what a file of a run may hold does neither. */
+const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
+
 /** A self-contained page: no script, no font, no picture from elsewhere. `body` is HTML. */
 export function htmlPage(title: string, body: string): string {
   return `<!doctype html>
@@ -37,6 +40,7 @@ export function htmlPage(title: string, body: string): string {
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="${POLICY}">
 <title>${escapeHtml(title)}</title>
 <style>${STYLE}</style>
 </head>

@@ -96,6 +96,9 @@ function charts(runs: readonly Run[]): string {
   );
 }
 
+/** Four digits behind the point; of a loss that has run away its size. */
+const lossText = (value: number): string => (Math.abs(value) < 1e6 ? value.toFixed(4) : value.toExponential(3));
+
 const percent = (value: number): string => value.toFixed(2);
 
 /** Columns of runs on pictures with masks or boxes. */
@@ -120,7 +123,7 @@ function table(runs: readonly Run[]): string {
         ? ['-', '-', '-', '-', '-', '-']
         : [
             String(last.epoch),
-            last.trainLoss.toFixed(4),
+            lossText(last.trainLoss),
             percent(last.trainAccuracy),
             percent(last.testAccuracy),
             `${percent(best.testAccuracy)} (${best.epoch})`,

@@ -35,17 +35,19 @@ export function niceTicks(low: number, high: number, count = 5, least = 0): numb
   const raw = Math.max((high - low) / count, least);
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = ([1, 2, 5, 10].find((factor) => factor * power >= raw) as number) * power;
-  const ticks: number[] = [];
-  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++) ticks.push(k * step);
-  return ticks;
+  const first = Math.ceil(low / step - 1e-9);
+  // Beyond 2^53 one more is no more: the number of ticks is bounded, whatever the range.
+  const ticks = Array.from({ length: 2 * count + 2 }, (_, k) => (first + k) * step);
+  return [...new Set(ticks.filter((tick) => tick <= high + step * 1e-9))];
 }
 
 /** 1, 2, 5 times powers of ten within [low, high]; bare powers when that would crowd. */
 function logTicks(low: number, high: number): number[] {
   const decades = Math.log10(high / low);
   const factors = decades > 3 ? [1] : [1, 2, 5];
+  const every = Math.max(1, Math.ceil(decades / 8));
   const ticks: number[] = [];
-  for (let e = Math.floor(Math.log10(low)); e <= Math.ceil(Math.log10(high)); e++) {
+  for (let e = Math.floor(Math.log10(low)); e <= Math.ceil(Math.log10(high)); e += every) {
     for (const factor of factors) {
       const value = factor * 10 ** e;
       if (value >= low * 0.999 && value <= high * 1.001) ticks.push(value);
@@ -61,13 +63,26 @@ function formatTick(value: number): string {
   return String(Number(value.toPrecision(4)));
 }
 
+/** Differences of values below this are finite, with room to spare. */
+const LARGEST = 1e300;
+
+/** The least and the greatest of any number of values, which need not fit a call's arguments. */
+function extremes(values: readonly number[]): readonly [number, number] {
+  let [low, high] = [Infinity, -Infinity];
+  for (const value of values) {
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  return [low, high];
+}
+
 /** A chart of the series; values that are not finite (or not positive on a logarithmic axis) are left out. */
 export function lineChart(series: readonly Series[], options: ChartOptions): string {
   const { title, xLabel, yLabel, logarithmic = false, logarithmicX = false } = options;
   const { ignoreStart = false, wholeX = false, width = 300, height = 210 } = options;
   const margin = { left: 48, right: 10, top: 26, bottom: 36 };
   const usable = ([x, y]: readonly [number, number]): boolean =>
-    Number.isFinite(x) && Number.isFinite(y) && (!logarithmic || y > 0) && (!logarithmicX || x > 0);
+    Math.abs(x) < LARGEST && Math.abs(y) < LARGEST && (!logarithmic || y > 0) && (!logarithmicX || x > 0);
   const bounds = ({ band = [] }: Series): (readonly [number, number])[] =>
     band.flatMap(([x, low, high]): (readonly [number, number])[] => [[x, low], [x, high]]); // prettier-ignore
   const points = series.flatMap((s) => [...s.points, ...bounds(s)].filter(usable));
@@ -76,16 +91,17 @@ export function lineChart(series: readonly Series[], options: ChartOptions): str
   if (points.length === 0)
     return `${head}${heading}<text x="${width / 2}" y="${height / 2}" class="tick">no data</text></svg>`;
   const xs = points.map(([x]) => x);
-  const from = ignoreStart ? Math.min(...xs) + 0.1 * (Math.max(...xs) - Math.min(...xs)) : -Infinity;
+  const [leftmost, rightmost] = extremes(xs);
+  const from = ignoreStart ? leftmost + 0.1 * (rightmost - leftmost) : -Infinity;
   const ys = points.filter(([x]) => x >= from).map(([, y]) => y);
   const span = (low: number, high: number): readonly [number, number] => {
     if (logarithmic) return low < high ? [low / 1.08, high * 1.08] : [low / 2, high * 2];
     const pad = low < high ? (high - low) * 0.05 : Math.abs(low) * 0.1 + 1e-9;
     return [low - pad, high + pad];
   };
-  const [x0, x1] = [Math.min(...xs), Math.max(Math.max(...xs), Math.min(...xs) + 1)];
+  const [x0, x1] = [leftmost, Math.max(rightmost, leftmost + 1)];
   const across = (x: number): number => (logarithmicX ? Math.log(x / x0) / Math.log(x1 / x0) : (x - x0) / (x1 - x0));
-  const [y0, y1] = span(Math.min(...ys), Math.max(...ys));
+  const [y0, y1] = span(...extremes(ys));
   const toX = (x: number): number => margin.left + across(x) * (width - margin.left - margin.right);
   const scale = (y: number): number => (logarithmic ? Math.log(y / y0) / Math.log(y1 / y0) : (y - y0) / (y1 - y0));
   const toY = (y: number): number => height - margin.bottom - scale(y) * (height - margin.top - margin.bottom);

@@ -165,6 +165,18 @@ export function writeWhole(path: string, content: string | readonly Uint8Array[]
   }
 }
 
+/** Finds out whether a file could be written, and leaves everything as it is. Throws a `JobError`. */
+export function checkWritable(path: string): void {
+  let stats: Stats | undefined;
+  try {
+    stats = statOf(path, statSync);
+  } catch (error) {
+    throw refuse(path, error);
+  }
+  // A pipe or a device is not opened before there is something to write.
+  if (stats === undefined || stats.isFile() || stats.isDirectory()) beginFile(path).drop();
+}
+
 /** What went wrong first is what is told. */
 export function dropQuietly(file: Draft): void {
   try {

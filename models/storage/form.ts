@@ -102,9 +102,14 @@ export function parseAs<T>(text: string, of: Form<T>, place: string): T {
 /** A file of a run or of a result may be as large as this, in bytes. */
 export const LARGEST_JSON = 2 ** 28;
 
-/** Reads a file of JSON. Throws a `JobError` of one line that names the file, the place in it and the rule. */
-export function readAs<T>(path: string, of: Form<T>, limit: number = LARGEST_JSON): T {
-  return parseAs(readInput(path, limit).toString('utf8'), of, path);
+/**
+ * Reads a file of JSON. Throws a `JobError` of one line that names the file, the place in it and the rule.
+ *
+ * @param limit bytes that it may have, at most; default 2^28
+ * @param name what messages call it; default: the path
+ */
+export function readAs<T>(path: string, of: Form<T>, limit: number = LARGEST_JSON, name: string = path): T {
+  return parseAs(readInput(path, limit, name).toString('utf8'), of, name);
 }
 
 /**

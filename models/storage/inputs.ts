@@ -6,30 +6,24 @@ import { JobError } from '../errors.ts';
 /** What the kernel makes up when it is read, without a size and without an end (Linux, statfs(2)). */
 const MADE_UP: readonly number[] = [0x9fa0, 0x62656572];
 
-/** A system's error in words that need no manual. */
+/** The system's codes in words that need no manual. */
+const WORDS: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file or folder',
+  ENOTDIR: 'a part of the path is a file, not a folder',
+  EACCES: 'no permission',
+  EPERM: 'no permission',
+  EISDIR: 'is a folder, not a file',
+  ELOOP: 'a loop of symbolic links',
+  ENAMETOOLONG: 'a name that is too long',
+  ENOSPC: 'the disk is full',
+  EROFS: 'the file system is read-only',
+  ENXIO: 'a pipe that nobody reads',
+};
+
+/** What the system said, in words. */
 export function inWords(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
-  switch (code) {
-    case 'ENOENT':
-      return 'no such file or folder';
-    case 'ENOTDIR':
-      return 'a part of the path is a file, not a folder';
-    case 'EACCES':
-    case 'EPERM':
-      return 'no permission';
-    case 'EISDIR':
-      return 'is a folder, not a file';
-    case 'ELOOP':
-      return 'a loop of symbolic links';
-    case 'ENAMETOOLONG':
-      return 'a name that is too long';
-    case 'ENOSPC':
-      return 'the disk is full';
-    case 'EROFS':
-      return 'the file system is read-only';
-    default:
-      return code ?? message;
-  }
+  return code === undefined ? message : (WORDS[code] ?? code);
 }
 
 function kindOf(stats: Stats): string {

@@ -283,7 +283,7 @@ export function openArchive(path: string, { name: title = path, chunk = CHUNK }:
     checkSum(text, start);
     if (!text.startsWith('{')) throw broken('its header does not begin with {');
     const { __metadata__: metadata = {}, ...rest } = parseAs(text, HEADER, title);
-    const entries = Object.entries(rest as Readonly<Record<string, Entry>>);
+    const entries = Object.entries<Entry>(rest);
     const twice = duplicateKey(text);
     if (twice !== undefined) throw broken(`${twice} stands twice in its header`);
     checkCover(entries, input.size - start, broken);

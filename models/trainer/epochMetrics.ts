@@ -5,7 +5,8 @@ import { FROM_0, PROBABILITY, form, wholeFrom } from '../storage/form.ts';
 const number = Type.Number();
 const percent = Type.Number({ minimum: 0, maximum: 100 });
 
-const SCHEMA = Type.Object({
+/** An epoch's metrics, as `metrics.jsonl` and results hold them. */
+export const METRICS = Type.Object({
   epoch: wholeFrom(1),
   /** Sample-weighted running mean over the epoch, in training mode. */
   trainLoss: number,
@@ -31,7 +32,7 @@ const SCHEMA = Type.Object({
 });
 
 /** A line of `metrics.jsonl`: accuracies in percent, losses in nats a sample, seconds of training alone. */
-export type EpochMetrics = Read<typeof SCHEMA>;
+export type EpochMetrics = Read<typeof METRICS>;
 
 /** What a line of `metrics.jsonl` is checked against. */
-export const EPOCH_METRICS = form("an epoch's metrics", SCHEMA);
+export const EPOCH_METRICS = form("an epoch's metrics", METRICS);
