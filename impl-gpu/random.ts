@@ -7,17 +7,23 @@ import { LAYOUT, STREAMS, THRESHOLD } from '../spec/stream.ts';
 import { fillKept } from './engines/draw.ts';
 import type { Key } from './philox.ts';
 import { philox4x32 } from './philox.ts';
+import { InvalidArgumentError, show } from './validate.ts';
 
 /** A seed as users give it: a bigint, a safe integer, or a string such as "0x0123456789abcdef". */
 export type Seed = bigint | number | string;
 
-/** Reads a seed. Throws a one-line error unless it is a whole number in [0, 2^64). */
+/** Reads a seed. Throws an `InvalidArgumentError` unless it is a whole number in [0, 2^64). */
 export function parseSeed(seed: Seed): bigint {
-  const rule = `seed must be a whole number in [0, 2^64) as a bigint, a safe integer or "0x...", got ${String(seed)}`;
-  if (typeof seed === 'number' && !Number.isSafeInteger(seed)) throw new RangeError(rule);
-  if (typeof seed === 'string' && !/^(0x[0-9a-f]+|\d+)$/i.test(seed)) throw new RangeError(rule);
-  const value = BigInt(seed);
-  if (value < 0n || value >= 1n << 64n) throw new RangeError(rule);
+  const whole =
+    typeof seed === 'bigint' ||
+    (typeof seed === 'number' && Number.isSafeInteger(seed)) ||
+    (typeof seed === 'string' && /^(0x[0-9a-f]+|\d+)$/i.test(seed));
+  const value = whole ? BigInt(seed) : -1n;
+  if (value < 0n || value >= 1n << 64n) {
+    throw new InvalidArgumentError(
+      `seed must be a whole number in [0, 2^64) as a bigint, a safe integer or "0x...", got ${show(seed)}`,
+    );
+  }
   return value;
 }
 

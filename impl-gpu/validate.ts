@@ -21,8 +21,65 @@ export class UnsupportedError extends Error {
 /** Values of a rule's hyper-parameters by the names of `spec/rules.ts`; what is left out has its default. */
 export type HyperValues = Readonly<Record<string, number | string | boolean>>;
 
-function show(value: unknown): string {
-  return typeof value === 'string' ? JSON.stringify(value) : String(value);
+/** A value as an error message shows it: on one line, and not too long. */
+export function show(value: unknown): string {
+  let text: string | undefined;
+  try {
+    text =
+      typeof value === 'string' || (typeof value === 'object' && value !== null) ? JSON.stringify(value) : undefined;
+  } catch {
+    // Something in it has no JSON: its type says enough.
+    text = typeof value;
+  }
+  const shown = (text ?? String(value)).replace(/\p{Cc}/gu, ' ');
+  return shown.length > 80 ? `${shown.slice(0, 77)}...` : shown;
+}
+
+/** What other libraries call an option. */
+const SYNONYMS: Readonly<Record<string, string>> = {
+  lr: 'learningRate',
+  alpha: 'learningRate',
+  p: 'keepProbability',
+  dropout: 'keepProbability',
+  wd: 'weightDecay',
+  l2: 'weightDecay',
+  decay: 'rho',
+  eps: 'epsilon',
+};
+
+/** Levenshtein's distance. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const changed = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(changed, (row[j] as number) + 1, (next[j - 1] as number) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] as number;
+}
+
+/** The name among those that there are that was probably meant. */
+function nearest(name: string, names: readonly string[]): string | undefined {
+  const plain = (text: string): string => text.replace(/[_-]/g, '').toLowerCase();
+  const synonym = SYNONYMS[plain(name)];
+  if (synonym !== undefined && names.includes(synonym)) return synonym;
+  const [best] = names
+    .map((other) => ({ other, far: distance(plain(name), plain(other)) }))
+    .sort((a, b) => a.far - b.far);
+  return best !== undefined && best.far <= Math.max(2, name.length / 4) ? best.other : undefined;
+}
+
+/** Throws `InvalidArgumentError`, with all names that there are and the nearest, for one that is not among them. */
+export function checkNames(what: string, given: readonly string[], names: readonly string[]): void {
+  const unknown = given.find((name) => !names.includes(name));
+  if (unknown === undefined) return;
+  const meant = nearest(unknown, names);
+  throw new InvalidArgumentError(
+    `${what} must be among ${names.join(', ')}, got ${show(unknown)}${meant === undefined ? '' : `: did you mean ${meant}?`}`,
+  );
 }
 
 function checkRange(name: string, value: unknown, range: NumberRange): number {

@@ -503,7 +503,7 @@ const stream: readonly Requirement[] = [
     level: 'MUST',
     binds: 'implementation',
     statement:
-      'Tensors lie one after the other in list order, each starting at the next multiple of 64 elements. Excluded ones and those without a gradient keep their place.',
+      'Tensors lie one after the other in order of joining, each starting at the next multiple of 64 elements: those of a list in its order, whoever comes later at the end. Excluded ones and those without a gradient keep their place, and nobody ever changes it.',
     latex:
       '\\mathrm{base}_0 = 0, \\qquad \\mathrm{base}_{k+1} = \\mathrm{base}_k + 64 \\lceil \\mathrm{size}_k / 64 \\rceil',
     locus: 'this specification',

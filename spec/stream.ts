@@ -48,7 +48,7 @@ export const PHILOX_VECTORS = [
 ] as const;
 
 /**
- * Where an element finds its bits. Tensors lie one after the other in list order, each starting at a multiple of
+ * Where an element finds its bits. Tensors lie one after the other in order of joining, each starting at a multiple of
  * `tensorAlignment` elements (256 bytes of float32: WebGPU's binding alignment). Masks read 16-bit halves, eight to a block,
  * word by word and the low half first; everything else reads whole words, four to a block. A mask that falls on a whole tensor
  * (stream 9) reads one half, the one at the tensor's base.

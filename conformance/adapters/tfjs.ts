@@ -164,13 +164,19 @@ class TfjsCase {
   }
 
   private async state(): Promise<NonNullable<StepRecord['state']>> {
-    const [iterations, counts, ...tensors] = await this.optimizer.getWeights();
-    const values = await Promise.all(tensors.map(async ({ tensor }) => Array.from(await tensor.data<'float32'>())));
+    const [iterations, record, ...tensors] = await this.optimizer.getWeights();
+    const values = new Map<string, readonly number[]>();
+    for (const { name, tensor } of tensors) values.set(name, Array.from(await tensor.data<'float32'>()));
     iterations?.tensor.dispose();
-    counts?.tensor.dispose();
-    const width = this.names.length;
+    record?.tensor.dispose();
+    // State is made at a variable's first gradient: until then it is zero.
+    const zeros = (name: string, size: number): readonly number[] =>
+      Array<number>(name === 'ring' ? this.window * size : size).fill(0);
     return Object.fromEntries(
-      this.names.map((name, j) => [name, this.variables.map((_, k) => values[k * width + j] ?? [])]),
+      this.names.map((name) => [
+        name,
+        this.variables.map((variable) => values.get(`${variable.name}/${name}`) ?? zeros(name, variable.size)),
+      ]),
     );
   }
 

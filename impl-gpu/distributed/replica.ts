@@ -37,7 +37,7 @@ function keptObstacle(optimizer: LrdOptimizer): string | undefined {
   if (optimizer.rule !== 'sgdm' && optimizer.rule !== 'sgdm-avg') {
     return `the second moment of ${optimizer.rule} is not linear in the gradient`;
   }
-  const clip = ['clipValue', 'clipGlobalNorm'].find((name) => config[name] !== undefined);
+  const clip = ['clipValue', 'clipNorm', 'clipGlobalNorm'].find((name) => config[name] !== undefined);
   if (clip !== undefined) return `${clip} needs the whole gradient`;
   if (config['trained'] !== undefined) return 'a trained keep probability needs the whole gradient';
   if (config['mask'] !== undefined)
@@ -150,7 +150,8 @@ export class Replica implements Exchange {
     refuseWebGpu();
     if (!this.#compared || step % this.#checkEvery === 0) {
       this.compare(
-        slots.map(({ name }) => registered(name)),
+        // A place is kept for a variable that is gone, or that a checkpoint has and this model not.
+        slots.flatMap(({ name }) => tf.engine().registeredVariables[name] ?? []),
         `before step ${step}`,
       );
       this.#compared = true;
@@ -265,6 +266,11 @@ export class Replica implements Exchange {
    */
   async mergedWeights(optimizer: LrdOptimizer): Promise<NamedTensor[]> {
     const weights = await optimizer.getWeights();
+    if (weights.some(({ name }) => name.endsWith('/pending'))) {
+      throw new Error(
+        'weights of many processes must be taken between steps, some gradients are pending: flush() first',
+      );
+    }
     return weights.map(({ name, tensor }, index) => {
       if (index < 2) return { name, tensor };
       const values = tensor.dataSync<'float32'>().slice();

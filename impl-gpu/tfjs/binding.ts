@@ -3,17 +3,31 @@ import { layOut } from '../random.ts';
 import { sizeOf } from '../shape.ts';
 import { InvalidArgumentError } from '../validate.ts';
 
-/** One variable's place in the mask stream, its own step count and its state. */
-export interface Slot {
+/** What an optimizer keeps for a variable beside its place. */
+export interface Kept {
+  /** The name under which the variable was first known: a model that is loaded again may rename it, and groups go by this one. */
+  readonly label: string;
+  /** Gradients that it has had. */
+  count: number;
+  /** By the rule's names, and `UPDATE` where p is trained; undefined until the first gradient. */
+  state: Readonly<Record<string, tf.Variable>> | undefined;
+  /** The sum of the gradients since the last step, when several make one. */
+  pending: tf.Variable | undefined;
+}
+
+/** One variable with its place in the mask stream, its own step count and its state. */
+export interface Slot extends Kept {
   readonly name: string;
   readonly shape: readonly number[];
   /** Global index of its first element. */
   readonly base: number;
-  /** Gradients that it has had. */
-  count: number;
-  readonly state: Readonly<Record<string, tf.Variable>>;
-  /** With a trained p: what the last step would have subtracted had nothing been dropped, alpha deltaW; 0 without a gradient. */
-  readonly update: tf.Variable | undefined;
+}
+
+/** A variable that was saved, and has not been found again yet. */
+export interface Saved extends Kept {
+  readonly name: string;
+  /** Undefined where nothing that was saved tells. */
+  readonly shape: readonly number[] | undefined;
 }
 
 /** A variable as the binding sees it. */
@@ -22,49 +36,89 @@ export interface Bindable {
   readonly shape: readonly number[];
 }
 
-/** State that was loaded, waiting for the variables that it belongs to. */
-export interface Restored {
-  readonly counts: readonly number[];
-  readonly tensors: readonly {
-    readonly name: string;
-    readonly values: Float32Array;
-    readonly shape: readonly number[];
-  }[];
-}
-
-/** The name of a slot's `update` among its state. */
+/**
+ * With a trained p, among a variable's state: what the last step would have subtracted had nothing been dropped, alpha deltaW; 0 without a
+ * gradient.
+ */
 export const UPDATE = 'update';
 
 /** What is kept for each variable. */
 export interface StateForm {
   /** The rule's state in order, and `UPDATE` where p is trained. */
   readonly names: readonly string[];
-  /** A state tensor's shape, for a variable of `shape`. */
+  /** A state tensor's shape, for a variable of `shape`. Throws where there can be none. */
   shapeOf(shape: readonly number[], name: string): number[];
 }
 
 export const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((extent, axis) => extent === b[axis]);
 
-/** Which variable has which place in the mask stream and which state: fixed by the first list. */
+/** tfjs numbers variables that nobody has named: in another process the number is another variable's. */
+const isAnonymous = ({ name }: { readonly name: string }): boolean => /^\d+$/.test(name);
+
+const listOf = (list: readonly { readonly name: string }[]): string => {
+  const names = list.slice(0, 8).map(({ name }) => name);
+  return list.length > names.length ? `${names.join(', ')} and ${list.length - names.length} more` : names.join(', ');
+};
+
+function free({ state, pending }: Kept): void {
+  for (const tensor of Object.values(state ?? {})) tensor.dispose();
+  pending?.dispose();
+}
+
+/**
+ * For each of the variables that were saved the one that it is now, undefined where it is not in the list: by name and shape; where all
+ * names have changed by order, over the whole list. Throws where neither tells, since a stranger's moments are worse than none.
+ */
+function findAgain(saved: readonly Saved[], list: readonly Bindable[]): (Bindable | undefined)[] {
+  const byName = new Map(list.map((variable) => [variable.name, variable]));
+  const found = saved.map(({ name, shape }) => {
+    const variable = byName.get(name);
+    return variable !== undefined && shape !== undefined && sameShape(shape, variable.shape) ? variable : undefined;
+  });
+  const lost = saved.filter((_, index) => found[index] === undefined);
+  const strangers = list.filter((variable) => !found.includes(variable));
+  if (lost.length === 0 || strangers.length === 0) return found;
+  const renamed = lost.length === saved.length || [...saved, ...list].every(isAnonymous);
+  const inOrder =
+    saved.length === list.length &&
+    saved.every(({ shape }, index) => shape === undefined || sameShape(shape, list[index]?.shape ?? []));
+  if (renamed && inOrder) return [...list];
+  // Among variables that have kept their names one of another shape is new; one of the same shape might be either.
+  const unlike = strangers.every(({ shape }) =>
+    lost.every((other) => other.shape !== undefined && !sameShape(shape, other.shape)),
+  );
+  const takesName = strangers.some(({ name }) => lost.some((other) => other.name === name));
+  if (!renamed && unlike && !takesName) return found;
+  throw new InvalidArgumentError(
+    `saved state must be for these variables, by name and shape or, where all names are new, by order: it is of ${listOf(saved)}; ` +
+      `here are ${listOf(list)}. Where these are new, bind() those first`,
+  );
+}
+
+/**
+ * Which variable has which place in the mask stream and which state. Places are given in order of joining and never change; state is
+ * made at a variable's first gradient.
+ */
 export class Binding {
   readonly form: StateForm;
-  #slots: Map<string, Slot> | undefined;
+  readonly #slots = new Map<string, Slot>();
+  #list: readonly Slot[] = [];
   #extent = 0;
-  #restored: Restored | undefined;
+  #saved: readonly Saved[] = [];
 
   constructor(form: StateForm) {
     this.form = form;
   }
 
-  /** Whether a list has been bound. */
-  get bound(): boolean {
-    return this.#slots !== undefined;
-  }
-
   /** In the order of their places. */
   get slots(): readonly Slot[] {
-    return [...(this.#slots?.values() ?? [])];
+    return this.#list;
+  }
+
+  /** All that is kept, in the order of the places: what was restored and has met no variable yet, else the slots. */
+  get kept(): readonly Saved[] {
+    return this.#saved.length > 0 ? this.#saved : this.#list;
   }
 
   /** Elements of the whole layout. */
@@ -73,72 +127,64 @@ export class Binding {
   }
 
   find(name: string): Slot | undefined {
-    return this.#slots?.get(name);
+    return this.#slots.get(name);
   }
 
-  /** Gives each variable its place and state, that which was restored or zeros. Throws when another list is bound already. */
-  bind(list: readonly Bindable[]): void {
-    if (this.#slots !== undefined) {
-      const bound = [...this.#slots.keys()];
-      if (bound.length === list.length && list.every(({ name }, index) => name === bound[index])) return;
-      throw new InvalidArgumentError(
-        `variables must stay those of the first use (${bound.join(', ')}), got ${list.map(({ name }) => name).join(', ')}`,
-      );
-    }
-    const keys = this.form.names;
-    const restored = this.#restored;
-    if (restored !== undefined) this.#checkRestored(restored, list);
-    const bases = layOut(list.map(({ shape }) => sizeOf(shape)));
-    const slots = list.map(({ name, shape }, index): Slot => {
-      const state = keys.map((key, k): [string, tf.Variable] => {
-        const saved = restored?.tensors[index * keys.length + k];
-        const stateShape = this.form.shapeOf(shape, key);
-        const make = (): tf.Tensor =>
-          saved === undefined ? tf.zeros(stateShape) : tf.tensor(saved.values, stateShape);
-        return [key, tf.tidy(() => tf.variable(make(), false))];
-      });
-      return {
-        name,
-        shape: [...shape],
-        base: bases[index] as number,
-        count: restored?.counts[index] ?? 0,
-        state: Object.fromEntries(state.filter(([key]) => key !== UPDATE)),
-        update: state.find(([key]) => key === UPDATE)?.[1],
-      };
+  /**
+   * Gives places to those of the list that have none yet, in its order; what was restored first finds its variables in it. Throws, and
+   * changes nothing, where that does not fit. Whoever is listed twice has one place.
+   */
+  place(list: readonly Bindable[]): void {
+    const fresh = [...new Map(list.map((variable) => [variable.name, variable])).values()].filter(
+      ({ name }) => !this.#slots.has(name),
+    );
+    if (fresh.length === 0) return;
+    for (const { shape } of fresh) for (const name of this.form.names) this.form.shapeOf(shape, name);
+    const joined: Slot[] = [];
+    let next = this.#extent;
+    const join = ({ name, shape }: Bindable, kept: Kept): void => {
+      const size = sizeOf(shape);
+      const [base = 0] = layOut([next, size]).slice(1);
+      next = base + size;
+      joined.push({ ...kept, name, shape: [...shape], base });
+    };
+    const again = this.#saved.length > 0 ? findAgain(this.#saved, fresh) : [];
+    this.#saved.forEach((saved, index) => {
+      join(again[index] ?? { name: saved.name, shape: saved.shape as readonly number[] }, saved);
     });
-    this.#extent = slots.reduce((end, { base, shape }) => Math.max(end, base + sizeOf(shape)), 0);
-    this.#slots = new Map(slots.map((slot) => [slot.name, slot]));
-    this.#restored = undefined;
+    for (const variable of fresh) {
+      if (again.includes(variable)) continue;
+      join(variable, { label: variable.name, count: 0, state: undefined, pending: undefined });
+    }
+    this.#saved = [];
+    for (const slot of joined) this.#slots.set(slot.name, slot);
+    this.#list = [...this.#slots.values()];
+    this.#extent = next;
   }
 
-  /** Frees all state and takes what was loaded in its place, for the list that is bound next. */
-  restore(restored: Restored): void {
+  /** A variable's state, made of zeros at its first gradient. */
+  stateOf(slot: Slot): Readonly<Record<string, tf.Variable>> {
+    slot.state ??= Object.fromEntries(
+      this.form.names.map((name) => {
+        const shape = this.form.shapeOf(slot.shape, name);
+        return [name, tf.tidy(() => tf.variable(tf.zeros(shape), false))];
+      }),
+    );
+    return slot.state;
+  }
+
+  /** Frees all that is kept and takes this in its place, for the variables that are listed next. */
+  restore(saved: readonly Saved[]): void {
     this.release();
-    this.#restored = restored;
+    this.#saved = saved;
   }
 
-  /** Frees all state and forgets the list. */
+  /** Frees all that is kept and forgets the places. */
   release(): void {
-    for (const { state, update } of this.slots) {
-      for (const tensor of Object.values(state)) tensor.dispose();
-      update?.dispose();
-    }
-    this.#slots = undefined;
-    this.#restored = undefined;
-  }
-
-  #checkRestored({ counts, tensors }: Restored, list: readonly Bindable[]): void {
-    const keys = this.form.names;
-    if (counts.length !== list.length) {
-      throw new InvalidArgumentError(`weights must be for ${list.length} variables, got state of ${counts.length}`);
-    }
-    tensors.forEach(({ name, shape }, index) => {
-      const variable = list[Math.floor(index / keys.length)] as Bindable;
-      if (!sameShape(shape, this.form.shapeOf(variable.shape, keys[index % keys.length] as string))) {
-        throw new InvalidArgumentError(
-          `state ${name} must have the shape [${variable.shape.join(', ')}] of ${variable.name}, got [${shape.join(', ')}]`,
-        );
-      }
-    });
+    for (const kept of this.kept) free(kept);
+    this.#saved = [];
+    this.#slots.clear();
+    this.#list = [];
+    this.#extent = 0;
   }
 }

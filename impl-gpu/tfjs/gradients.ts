@@ -5,9 +5,10 @@
 import * as tf from '@tensorflow/tfjs';
 import { thresholdOf } from '../engines/plan.ts';
 import { drawNormals } from '../random.ts';
+import type { Binding } from './binding.ts';
 import { keptTensor } from './steppers/keptTensor.ts';
 import type { HyperValues } from '../validate.ts';
-import { InvalidArgumentError } from '../validate.ts';
+import { InvalidArgumentError, show } from '../validate.ts';
 
 /** Options of every optimizer that change the gradient first. What is left out does nothing. */
 export interface GradientOptions {
@@ -72,7 +73,7 @@ export function checkGradientOptions(options: GradientOptions): GradientOptions 
   for (const name of given) {
     const value = options[name];
     if (!CHECKS[name].holds(value)) {
-      throw new InvalidArgumentError(`${name} ${CHECKS[name].text}, got ${JSON.stringify(value) ?? String(value)}`);
+      throw new InvalidArgumentError(`${name} ${CHECKS[name].text}, got ${show(value)}`);
     }
   }
   return Object.fromEntries(given.map((name) => [name, options[name]]));
@@ -190,41 +191,33 @@ export function transformGradients(
   return gradients;
 }
 
-/** Sums of gradients over the calls that make one step. */
-export class Accumulator {
-  #sums = new Map<string, tf.Tensor>();
-  #calls = 0;
-
-  /** Calls since the last step. */
-  get pending(): number {
-    return this.#calls;
+/** Adds gradients to what their variables have pending. */
+export function addPending(binding: Binding, gradients: ReadonlyMap<string, tf.Tensor | null>): void {
+  for (const [name, gradient] of gradients) {
+    const slot = binding.find(name);
+    if (gradient === null || slot === undefined) continue;
+    const { pending } = slot;
+    tf.tidy(() => {
+      if (pending === undefined) slot.pending = tf.variable(gradient.clone(), false);
+      else pending.assign(tf.add(pending, gradient));
+    });
   }
+}
 
-  add(entries: ReadonlyMap<string, tf.Tensor | null>): void {
-    for (const [name, gradient] of entries) {
-      if (gradient === null) continue;
-      const before = this.#sums.get(name);
-      this.#sums.set(
-        name,
-        tf.tidy(() => tf.keep(before === undefined ? tf.add(gradient, 0) : tf.add(before, gradient))),
-      );
-      before?.dispose();
-    }
-    this.#calls += 1;
-  }
+/** The means of what is pending over the calls, in the caller's `tidy`. Without a gradient in any call: absent. */
+export function meansOfPending(binding: Binding, calls: number): Map<string, tf.Tensor> {
+  return new Map(
+    binding.slots.flatMap(({ name, pending }) =>
+      pending === undefined ? [] : [[name, tf.div(pending, calls)] as const],
+    ),
+  );
+}
 
-  /** The means, to be disposed by the caller; the accumulator starts anew. Without a gradient in any call: absent. */
-  take(): Map<string, tf.Tensor> {
-    const calls = this.#calls;
-    const means = new Map([...this.#sums].map(([name, sum]) => [name, tf.tidy(() => tf.keep(tf.div(sum, calls)))]));
-    this.dispose();
-    return means;
-  }
-
-  dispose(): void {
-    for (const sum of this.#sums.values()) sum.dispose();
-    this.#sums = new Map();
-    this.#calls = 0;
+/** Forgets what is pending. */
+export function clearPending(binding: Binding): void {
+  for (const slot of binding.slots) {
+    slot.pending?.dispose();
+    slot.pending = undefined;
   }
 }
 

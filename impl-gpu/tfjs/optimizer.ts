@@ -1,56 +1,37 @@
 import * as tf from '@tensorflow/tfjs';
-import { KEEP_PROBABILITY } from '../../spec/rules.ts';
 import type { RuleName } from '../../spec/rules.ts';
-import type { Seed } from '../random.ts';
-import { parseSeed, randomSeed } from '../random.ts';
+import { parseSeed } from '../random.ts';
 import { sizeOf } from '../shape.ts';
-import type { HyperValues } from '../validate.ts';
-import { InvalidArgumentError, checkKeepProbability, resolveHyper, stateNames } from '../validate.ts';
+import { InvalidArgumentError, checkKeepProbability, resolveHyper, show, stateNames } from '../validate.ts';
 import { Binding, UPDATE, sameShape } from './binding.ts';
+import type { Configuration, LrdOptions, Settings } from './configuration.ts';
+import { checkKeep, checkLearningRate, configure, optionNames } from './configuration.ts';
 import type { Exchange } from './exchange.ts';
-import type { GradientOptions } from './gradients.ts';
-import { Accumulator, GRADIENT_OPTIONS, checkGradientOptions, withoutDecay } from './gradients.ts';
+import { addPending, checkGradientOptions, clearPending, meansOfPending, withoutDecay } from './gradients.ts';
 import type { ParameterGroup } from './groups.ts';
-import { checkGroups } from './groups.ts';
 import type { NamedTensor } from './savedForm.ts';
 import { fromWeights, toWeights } from './savedForm.ts';
-import type { GroupHyper, SparsePattern, StepMemory } from './step.ts';
+import type { Schedule } from './schedules.ts';
+import { isSchedule, valueAt } from './schedules.ts';
+import type { GroupHyper, StepMemory } from './step.ts';
 import { takeStep } from './step.ts';
 import { checkRing } from './steppers/average.ts';
-import type { EngineName } from './steppers/choose.ts';
-import { ENGINES, createStepper, requireGpuJs } from './steppers/choose.ts';
+import { createStepper } from './steppers/choose.ts';
 import type { Stepper } from './steppers/stepper.ts';
 import { resolveTrained } from './trainedKeepProbability.ts';
-import type { ResolvedTrained, TrainedKeepProbability } from './trainedKeepProbability.ts';
 
-/** What every optimizer takes beside its rule's own hyper-parameters. */
-export interface LrdOptions extends GradientOptions {
-  /** The probability p that a scalar parameter's update is kept, in [2^-16, 1]. Default .5; 1 is the base rule itself. */
-  readonly keepProbability?: number;
-  /**
-   * `fused` (the default): this package's kernels. `gpujs`: gpu.js kernels, on the same device under webgpu and over host data elsewhere;
-   * the masks are the same. gpu.js must be there: `await loadGpuJs()` first.
-   */
-  readonly engine?: EngineName;
-  /** Of the mask stream: a bigint, a safe integer or "0x...", in [0, 2^64). Drawn at random when left out; `getConfig` tells. */
-  readonly seed?: Seed;
-  /** Trains p beside the parameters, from `keepProbability` on. Experimental; costs one more copy of the parameters. */
-  readonly trained?: TrainedKeepProbability;
-  /** Different settings for some variables; the first group whose pattern matches a variable's name holds. */
-  readonly groups?: readonly ParameterGroup[];
-}
-
+/** Gradients by name, null where there is none. tfjs lists a variable that two of a model's layers share twice: it has one gradient. */
 function toEntries(gradients: tf.NamedTensorMap | NamedTensor[]): Map<string, tf.Tensor | null> {
   const pairs = Array.isArray(gradients)
-    ? gradients.map(({ name, tensor }): [string, tf.Tensor | null] => [name, (tensor as tf.Tensor | undefined) ?? null])
-    : Object.entries(gradients).map(([name, tensor]): [string, tf.Tensor | null] => [
-        name,
-        (tensor as tf.Tensor | undefined) ?? null,
-      ]);
-  const entries = new Map(pairs);
-  if (entries.size !== pairs.length) {
-    const twice = pairs.find(([name], index) => pairs.findIndex(([other]) => other === name) !== index);
-    throw new InvalidArgumentError(`gradients must name each variable once, got ${JSON.stringify(twice?.[0])} twice`);
+    ? gradients.map(({ name, tensor }): [string, tf.Tensor | undefined] => [name, tensor])
+    : Object.entries(gradients);
+  const entries = new Map<string, tf.Tensor | null>();
+  for (const [name, tensor] of pairs) {
+    const gradient = tensor ?? null;
+    if (entries.has(name) && entries.get(name) !== gradient) {
+      throw new InvalidArgumentError(`gradients must name each variable once, got ${JSON.stringify(name)} twice`);
+    }
+    entries.set(name, gradient);
   }
   return entries;
 }
@@ -59,86 +40,54 @@ function toEntries(gradients: tf.NamedTensorMap | NamedTensor[]): Map<string, tf
  * Learning Rate Dropout (Lin et al., TNNLS 2022, Algorithm 1) over a base rule, as a `tf.Optimizer`: it goes wherever one
  * does (`model.compile`, `minimize`, `applyGradients`).
  *
- * The variables of the first use, in their order, fix where each finds its bits in the mask stream; the state belongs to the
- * variable, whatever its place in later lists. Variables without a gradient stand still and keep their place.
+ * Variables find their bits in the mask stream by their places, which they get in order of joining: those of the first list that is given,
+ * else those with a gradient; whoever comes later takes the next free place. A variable without a gradient stands still and keeps its
+ * place; its state is made at its first gradient.
  */
 export abstract class LrdOptimizer extends tf.Optimizer {
   /** The base rule, by its name in `spec/rules.ts`. */
   readonly rule: RuleName;
-  readonly #hyper: HyperValues;
-  readonly #engine: EngineName;
-  readonly #groups: readonly ParameterGroup[];
-  readonly #seed: bigint;
-  #keepProbability: number;
-  #learningRate: number;
-  #weightDecay: number;
+  readonly #configuration: Configuration;
   readonly #binding: Binding;
-  #disposed = false;
   readonly #steppers = new Map<tf.KernelBackend, Stepper>();
-  #resolved = new Map<ParameterGroup | undefined, GroupHyper>();
-  #gradientOptions: GradientOptions;
-  readonly #accumulator = new Accumulator();
-  readonly #trained: ResolvedTrained | undefined;
+  #settings: Settings;
+  #seed: bigint;
   #memory: StepMemory;
   #exchange: Exchange | undefined;
+  #resolved = new Map<ParameterGroup | undefined, GroupHyper>();
+  /** The learning rate that `#resolved` is for. */
+  #resolvedRate: number | undefined;
+  /** Calls since the last step, where several make one. */
+  #calls = 0;
+  #disposed = false;
 
   protected constructor(rule: RuleName, options: LrdOptions) {
     super();
     this.rule = rule;
-    const {
-      keepProbability = KEEP_PROBABILITY.default,
-      seed,
-      groups = [],
-      trained,
-      engine = 'fused',
-      ...rest
-    } = options;
-    if (!ENGINES.includes(engine)) {
-      throw new InvalidArgumentError(`engine must be one of ${ENGINES.join(', ')}, got ${JSON.stringify(engine)}`);
-    }
-    if (engine === 'gpujs') requireGpuJs();
-    this.#engine = engine;
-    const { sparsePattern, trainedValues, ...others } = withoutForeign(rest) as {
-      sparsePattern?: SparsePattern;
-      trainedValues?: readonly number[];
-    };
-    const isOfGradients = ([name]: [string, unknown]): boolean => (GRADIENT_OPTIONS as string[]).includes(name);
-    this.#gradientOptions = checkGradientOptions(Object.fromEntries(Object.entries(others).filter(isOfGradients)));
-    const hyper = Object.entries(others).filter((entry) => !isOfGradients(entry));
-    this.#hyper = resolveHyper(rule, Object.fromEntries(hyper) as HyperValues);
-    this.#keepProbability = checkKeepProbability(keepProbability);
-    this.#seed = seed === undefined ? randomSeed() : parseSeed(seed);
-    this.#groups = checkGroups(rule, groups);
-    if (trained !== undefined) this.#trained = resolveTrained(trained, this.#keepProbability);
-    this.#memory = {
-      sparse: sparsePattern ?? { extent: 0, step: 0 },
-      trainedValues:
-        this.#trained === undefined
-          ? []
-          : (trainedValues ??
-            Array.from(
-              { length: this.#trained.scope === 'global' ? 1 : this.#groups.length + 1 },
-              () => this.#keepProbability,
-            )),
-    };
+    const configuration = configure(rule, options);
+    this.#configuration = configuration;
+    this.#settings = configuration.settings;
+    this.#seed = configuration.seed;
+    this.#memory = configuration.memory;
     this.#binding = new Binding({
-      names: [...stateNames(rule, this.#hyper), ...(this.#trained === undefined ? [] : [UPDATE])],
+      names: [...stateNames(rule, configuration.hyper), ...(configuration.trained === undefined ? [] : [UPDATE])],
       shapeOf: (shape, name) => this.#stateShape(shape, name),
     });
-    this.#learningRate = this.#hyper['learningRate'] as number;
-    this.#weightDecay = this.#hyper['weightDecay'] as number;
+    this.#refuseAssignments();
   }
 
-  /** The probability p that an update is kept; may be set between steps. */
+  /** The probability p that an update is kept, of the next step; may be set between steps, to a number or a schedule. */
   get keepProbability(): number {
-    return this.#keepProbability;
+    return this.#at(this.#settings.keepProbability);
   }
-  set keepProbability(value: number) {
-    this.#keepProbability = checkKeepProbability(value);
-    if (this.#trained !== undefined) {
-      resolveTrained(this.#trained, value);
-      this.#memory = { ...this.#memory, trainedValues: this.#memory.trainedValues.map(() => value) };
+  set keepProbability(value: number | Schedule) {
+    const checked = checkKeep(value);
+    const { trained } = this.#configuration;
+    if (trained !== undefined) {
+      resolveTrained(trained, checked);
+      this.#memory = { ...this.#memory, trainedValues: this.#memory.trainedValues.map(() => checked as number) };
     }
+    this.#settings = { ...this.#settings, keepProbability: checked };
   }
 
   /** With `trained`: p of each scope as the last step used it, that of the ungrouped variables last. Else empty. */
@@ -146,14 +95,12 @@ export abstract class LrdOptimizer extends tf.Optimizer {
     return this.#memory.trainedValues;
   }
 
-  /** May be set between steps; groups with a learning rate of their own keep it. */
+  /** That of the next step; may be set between steps, to a number or a schedule. Groups with a learning rate of their own keep it. */
   get learningRate(): number {
-    return this.#learningRate;
+    return this.#at(this.#settings.learningRate);
   }
-  set learningRate(value: number) {
-    resolveHyper(this.rule, { learningRate: value });
-    this.#learningRate = value;
-    this.#resolved = new Map();
+  set learningRate(value: number | Schedule) {
+    this.#settings = { ...this.#settings, learningRate: checkLearningRate(this.rule, value) };
   }
 
   /** The same as setting `learningRate`, under the name that tfjs's SGD uses. */
@@ -163,20 +110,23 @@ export abstract class LrdOptimizer extends tf.Optimizer {
 
   /** May be set between steps; groups with a decay of their own keep it. */
   get weightDecay(): number {
-    return this.#weightDecay;
+    return this.#settings.weightDecay;
   }
   set weightDecay(value: number) {
+    if ((value as unknown) === undefined) throw new InvalidArgumentError('weightDecay must be a number, got undefined');
     resolveHyper(this.rule, { weightDecay: value });
-    this.#weightDecay = value;
+    this.#settings = { ...this.#settings, weightDecay: value };
     this.#resolved = new Map();
   }
 
   /** The share of elements that Sparse Gradients holds still; may be set between steps. 0 without it. */
   get sparsity(): number {
-    return this.#gradientOptions.sparsity ?? 0;
+    return this.#settings.gradientOptions.sparsity ?? 0;
   }
   set sparsity(value: number) {
-    this.#gradientOptions = checkGradientOptions({ ...this.#gradientOptions, sparsity: value });
+    if ((value as unknown) === undefined) throw new InvalidArgumentError('sparsity must be a number, got undefined');
+    const gradientOptions = checkGradientOptions({ ...this.#settings.gradientOptions, sparsity: value });
+    this.#settings = { ...this.#settings, gradientOptions };
   }
 
   /** The seed of the masks, as "0x..." of 16 digits. */
@@ -185,12 +135,13 @@ export abstract class LrdOptimizer extends tf.Optimizer {
   }
 
   /**
-   * Fixes the list of variables, and with it each one's place in the mask stream, ahead of the first step. Called by itself
-   * on first use; worth calling when some variables will have gradients only later. Throws when another list is bound already.
+   * Gives places in the mask stream to the variables that have none yet, in this order. Called by itself with every list; worth calling
+   * ahead when some variables will have gradients only later.
    */
   bind(variables: readonly tf.Variable[]): void {
-    if (this.#disposed) throw new Error('this optimizer is disposed');
-    this.#binding.bind(variables);
+    this.#live();
+    this.#binding.place(variables);
+    this.#configuration.groups.meet(this.#binding.slots.map(({ label }) => label));
   }
 
   /**
@@ -207,52 +158,77 @@ export abstract class LrdOptimizer extends tf.Optimizer {
     f: () => tf.Scalar,
     varList?: tf.Variable[],
   ): { value: tf.Scalar; grads: tf.NamedTensorMap } {
+    this.#live();
     const result = super.computeGradients(f, varList);
-    // The map leaves out variables without a gradient; their place in the stream must not depend on that.
-    if (!this.#binding.bound) {
-      const registered = Object.values(tf.engine().registeredVariables);
-      this.bind((varList ?? registered).filter(({ trainable }) => trainable));
+    try {
+      // The map leaves out the listed variables without a gradient; their places must not depend on that.
+      const listed = varList ?? Object.keys(result.grads).map((name) => tf.engine().registeredVariables[name]);
+      this.bind(listed.filter((variable): variable is tf.Variable => variable?.trainable === true));
+    } catch (error) {
+      tf.dispose([result.value, result.grads]);
+      throw error;
     }
     return result;
   }
 
   override applyGradients(gradients: tf.NamedTensorMap | NamedTensor[]): void {
-    if (this.#disposed) throw new Error('this optimizer is disposed');
+    this.#live();
     const entries = toEntries(gradients);
     const variables = new Map([...entries].map(([name, gradient]) => [name, this.#check(name, gradient)]));
-    if (!this.#binding.bound) this.bind([...variables.values()]);
-    const foreign = [...entries.keys()].find((name) => this.#binding.find(name) === undefined);
-    if (foreign !== undefined) {
-      throw new InvalidArgumentError(
-        `gradients must be for the variables of the first step (${this.#binding.slots.map(({ name }) => name).join(', ')}), got one for ` +
-          `${JSON.stringify(foreign)}; call bind() with all variables before the first step`,
-      );
-    }
-    const { accumulate = 1 } = this.#gradientOptions;
-    if (accumulate === 1) {
+    this.bind([...variables.values()]);
+    const { accumulate = 1 } = this.#settings.gradientOptions;
+    if (accumulate === 1 && this.#calls === 0) {
       this.#step(entries, variables);
       return;
     }
-    this.#accumulator.add(entries);
-    if (this.#accumulator.pending < accumulate) return;
-    const means = this.#accumulator.take();
+    addPending(this.#binding, entries);
+    this.#calls += 1;
+    if (this.#calls >= accumulate) this.flush();
+  }
+
+  /**
+   * With `accumulate`: steps with the gradients that are pending, divided by their number, before there are as many as a step takes. Does
+   * nothing when there are none. `flushAtEpochEnd` calls it for `model.fit`.
+   */
+  flush(): void {
+    this.#live();
+    if (this.#calls === 0) return;
     const registered = tf.engine().registeredVariables;
-    this.#step(means, new Map([...means.keys()].map((name) => [name, registered[name] as tf.Variable])));
-    for (const mean of means.values()) mean.dispose();
+    const gone = this.#binding.slots.filter(({ name, pending }) => pending !== undefined && !(name in registered));
+    if (gone.length > 0) {
+      for (const slot of gone) {
+        slot.pending?.dispose();
+        slot.pending = undefined;
+      }
+      const names = gone.map(({ name }) => JSON.stringify(name)).join(', ');
+      throw new InvalidArgumentError(
+        `variables must live until their gradients are applied, ${names} was disposed with some pending; they are dropped`,
+      );
+    }
+    tf.tidy(() => {
+      const means = meansOfPending(this.#binding, this.#calls);
+      this.#step(means, new Map([...means.keys()].map((name) => [name, registered[name] as tf.Variable])));
+    });
+    clearPending(this.#binding);
+    this.#calls = 0;
   }
 
   /** One optimizer step on gradients that have been checked. */
   #step(gradients: ReadonlyMap<string, tf.Tensor | null>, variables: ReadonlyMap<string, tf.Variable>): void {
+    const { groups, trained, engine } = this.#configuration;
+    const { learningRate } = this;
+    if (learningRate !== this.#resolvedRate) this.#resolved = new Map();
+    this.#resolvedRate = learningRate;
     const settings = {
       rule: this.rule,
       seed: this.#seed,
       step: this.iterations + 1,
-      keepProbability: this.#keepProbability,
-      gradientOptions: this.#gradientOptions,
-      groups: this.#groups,
-      hyperOf: (group: ParameterGroup | undefined): GroupHyper => this.#hyperOf(group),
-      trained: this.#trained,
-      stepsAverage: this.#engine === 'gpujs',
+      keepProbability: checkKeepProbability(this.keepProbability),
+      gradientOptions: this.#settings.gradientOptions,
+      groups,
+      hyperOf: (group: ParameterGroup | undefined): GroupHyper => this.#hyperOf(group, learningRate),
+      trained,
+      stepsAverage: engine === 'gpujs',
       stepper: (): Stepper => this.#stepper(),
       exchange: this.#exchange,
     };
@@ -265,43 +241,56 @@ export abstract class LrdOptimizer extends tf.Optimizer {
     this.incrementIterations();
   }
 
-  /** [iterations, step counts, then each variable's state in list order], as tfjs's optimizers give theirs. */
+  /**
+   * The state as a list of tensors, as tfjs's optimizers give theirs, at any moment. The first two tensors are made for the list and the
+   * caller's to free; the others are the optimizer's own.
+   */
   override async getWeights(): Promise<NamedTensor[]> {
-    if (this.#accumulator.pending > 0) {
-      const { accumulate } = this.#gradientOptions;
-      throw new Error(
-        `weights must be taken between steps, ${this.#accumulator.pending} of ${accumulate} gradients are pending`,
-      );
-    }
-    return [await this.saveIterations(), ...toWeights(this.#binding.slots)];
+    this.#live();
+    const form = {
+      variables: this.#binding.kept,
+      calls: this.#calls,
+      memory: this.#memory,
+      seed: this.seed,
+    };
+    return [await this.saveIterations(), ...toWeights(form, this.#binding.form)];
   }
 
   /**
-   * Takes what `getWeights` gave. The state is bound by its order to the variables of the next step, because a model that is
-   * loaded again may have its variables renamed; shapes are checked then.
+   * Takes what `getWeights` gave, in place of all state that there is. It finds its variables in the next list: by name and shape or, since
+   * a model that is loaded again may have all of its variables renamed, by order. An optimizer that was given no seed takes the saved one.
    */
   override async setWeights(weights: NamedTensor[]): Promise<void> {
-    const { iterations, restored } = await fromWeights(weights, this.rule, this.#binding.form.names);
+    this.#live();
+    const { iterations, saved } = await fromWeights(weights, this.rule, this.#binding.form);
+    const { memory = this.#memory, seed, variables, calls } = saved;
+    const scopes = this.#memory.trainedValues.length;
+    if (memory.trainedValues.length !== scopes) {
+      throw new InvalidArgumentError(
+        `weights must hold ${scopes} trained keep probabilities, got ${show(memory.trainedValues)}`,
+      );
+    }
+    const next = seed !== undefined && this.#configuration.drawn ? parseSeed(seed) : this.#seed;
     await this.extractIterations([iterations]);
     this.#release();
-    this.#binding.restore(restored);
+    this.#binding.restore(variables);
+    this.#calls = calls;
+    this.#memory = memory;
+    this.#seed = next;
   }
 
   override getConfig(): tf.serialization.ConfigDict {
+    const { hyper, engine, trained, groups } = this.#configuration;
+    const { gradientOptions, ...settings } = this.#settings;
     return {
-      ...this.#hyper,
-      learningRate: this.#learningRate,
-      weightDecay: this.#weightDecay,
-      keepProbability: this.#keepProbability,
+      ...hyper,
+      ...settings,
       seed: this.seed,
-      ...(this.#engine === 'fused' ? {} : { engine: this.#engine }),
-      ...(this.#gradientOptions as tf.serialization.ConfigDict),
-      sparsePattern: { ...this.#memory.sparse },
-      ...(this.#trained === undefined
-        ? {}
-        : { trained: { ...this.#trained }, trainedValues: [...this.#memory.trainedValues] }),
-      groups: this.#groups.map((group) => ({ ...group })) as unknown as tf.serialization.ConfigDictArray,
-    };
+      ...(engine === 'fused' ? {} : { engine }),
+      ...gradientOptions,
+      ...(trained === undefined ? {} : { trained: { ...trained } }),
+      groups: groups.toConfig(),
+    } as unknown as tf.serialization.ConfigDict;
   }
 
   /** Frees the state. The optimizer cannot be used afterwards. */
@@ -310,12 +299,48 @@ export abstract class LrdOptimizer extends tf.Optimizer {
     this.#disposed = true;
   }
 
+  override toString(): string {
+    const { keepProbability, learningRate, seed, iterations } = this;
+    return `${this.getClassName()} { keepProbability: ${keepProbability}, learningRate: ${learningRate}, seed: '${seed}', iterations: ${iterations} }`;
+  }
+
+  /** What `console.log` shows in Node, Deno and Bun. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString();
+  }
+
+  #live(): void {
+    if (this.#disposed) throw new Error('this optimizer is disposed');
+  }
+
   #release(): void {
-    this.#accumulator.dispose();
     this.#exchange?.dispose();
     for (const stepper of this.#steppers.values()) stepper.dispose();
     this.#steppers.clear();
     this.#binding.release();
+    this.#calls = 0;
+  }
+
+  #at(value: number | Schedule): number {
+    return isSchedule(value) ? valueAt(value, this.iterations + 1) : value;
+  }
+
+  /** What can only be given to the constructor says so when it is assigned to, instead of taking a value that nobody reads. */
+  #refuseAssignments(): void {
+    const values: Record<string, unknown> = { ...this.getConfig() };
+    for (const name of optionNames(this.rule)) {
+      const accessor = Object.getOwnPropertyDescriptor(LrdOptimizer.prototype, name);
+      if (accessor?.set !== undefined) continue;
+      Object.defineProperty(this, name, {
+        configurable: true,
+        get: () => (accessor === undefined ? values[name] : (accessor.get?.call(this) as unknown)),
+        set: (value: unknown) => {
+          throw new InvalidArgumentError(
+            `${name} must be given when the optimizer is made, it cannot be set to ${show(value)} afterwards`,
+          );
+        },
+      });
+    }
   }
 
   /** The variable that a gradient is for, after all that can be wrong with the pair has been ruled out. */
@@ -333,6 +358,9 @@ export abstract class LrdOptimizer extends tf.Optimizer {
           `got ${gradient.dtype} of shape [${gradient.shape.join(', ')}]`,
       );
     }
+    if (gradient?.isDisposed === true) {
+      throw new InvalidArgumentError(`the gradient of ${JSON.stringify(name)} must not be disposed`);
+    }
     const slot = this.#binding.find(name);
     if (slot !== undefined && !sameShape(slot.shape, variable.shape)) {
       throw new InvalidArgumentError(
@@ -345,19 +373,19 @@ export abstract class LrdOptimizer extends tf.Optimizer {
   /** A state tensor's shape: the variable's own, but for the ring of `sgdm-avg`. */
   #stateShape(shape: readonly number[], key: string): number[] {
     if (key !== 'ring') return [...shape];
-    const window = this.#hyper['window'] as number;
+    const window = this.#configuration.hyper['window'] as number;
     checkRing(window, sizeOf(shape));
     return [window, ...shape];
   }
 
   /** The same objects for all variables of a group, so that the planner computes a group's scalars once. */
-  #hyperOf(group: ParameterGroup | undefined): GroupHyper {
+  #hyperOf(group: ParameterGroup | undefined, learningRate: number): GroupHyper {
     let hyper = this.#resolved.get(group);
     if (hyper === undefined) {
       const whole = {
-        ...this.#hyper,
-        learningRate: group?.learningRate ?? this.#learningRate,
-        weightDecay: group?.weightDecay ?? this.#weightDecay,
+        ...this.#configuration.hyper,
+        learningRate: group?.learningRate ?? learningRate,
+        weightDecay: group?.weightDecay ?? this.weightDecay,
       };
       hyper = { whole, undecayed: withoutDecay(whole) };
       this.#resolved.set(group, hyper);
@@ -369,16 +397,9 @@ export abstract class LrdOptimizer extends tf.Optimizer {
     const backend = tf.backend();
     let stepper = this.#steppers.get(backend);
     if (stepper === undefined) {
-      stepper = createStepper(tf.getBackend(), this.#engine);
+      stepper = createStepper(tf.getBackend(), this.#configuration.engine);
       this.#steppers.set(backend, stepper);
     }
     return stepper;
   }
-}
-
-/** A configuration without the `customObjects` that tfjs adds when it loads one, and without fields left undefined. */
-function withoutForeign(values: object): object {
-  return Object.fromEntries(
-    Object.entries(values).filter(([name, value]) => name !== 'customObjects' && value !== undefined),
-  );
 }

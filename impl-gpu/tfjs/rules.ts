@@ -1,10 +1,11 @@
 import * as tf from '@tensorflow/tfjs';
-import type { LrdOptions } from './optimizer.ts';
+import type { LrdOptions } from './configuration.ts';
 import { LrdOptimizer } from './optimizer.ts';
+import type { Schedule } from './schedules.ts';
 
 interface CommonOptions extends LrdOptions {
-  /** At least 0. May be set between steps. */
-  readonly learningRate?: number;
+  /** At least 0, or a schedule. May be set between steps. */
+  readonly learningRate?: number | Schedule;
   /** At least 0. Coupled L2 (added to the gradient, so it enters the moments) for every rule but AdamW. Default 0; AdamW .01. */
   readonly weightDecay?: number;
 }

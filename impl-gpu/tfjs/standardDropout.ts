@@ -79,8 +79,29 @@ export class StandardDropout extends tf.layers.Layer {
 
 tf.serialization.registerClass(StandardDropout);
 
-/** Lets a model's `StandardDropout` layers draw with the optimizer's seed, at its step. To be called again after loading a model. */
+/** What a layer may hold other layers in: models, wrappers and stacked cells. */
+const HOLDERS = ['layers', 'layer', 'forwardLayer', 'backwardLayer', 'cell', 'cells'] as const;
+
+/** A layer with all that are inside of it, each once. */
+function layersOf(layer: tf.layers.Layer, found = new Set<tf.layers.Layer>()): Set<tf.layers.Layer> {
+  if (found.has(layer)) return found;
+  found.add(layer);
+  const holder = layer as unknown as Partial<Record<(typeof HOLDERS)[number], tf.layers.Layer | tf.layers.Layer[]>>;
+  for (const inner of HOLDERS.flatMap((name) => holder[name] ?? [])) {
+    if (inner instanceof tf.layers.Layer) layersOf(inner, found);
+  }
+  return found;
+}
+
+/** One for each optimizer: two models that it trains must not draw the same bits. */
+const streams = new WeakMap<LrdOptimizer, DropoutStream>();
+
+/**
+ * Lets a model's `StandardDropout` layers, those of models and wrappers within it too, draw with the optimizer's seed, at its step, each at a
+ * place of its own. To be called again after loading a model.
+ */
 export function attachDropout(model: tf.LayersModel, optimizer: LrdOptimizer): void {
-  const stream = new DropoutStream(optimizer);
-  for (const layer of model.layers) if (layer instanceof StandardDropout) layer.stream = stream;
+  let stream = streams.get(optimizer);
+  if (stream === undefined) streams.set(optimizer, (stream = new DropoutStream(optimizer)));
+  for (const layer of layersOf(model)) if (layer instanceof StandardDropout) layer.stream = stream;
 }

@@ -7,13 +7,13 @@ import { planStep, thresholdOf } from '../engines/plan.ts';
 import { keyOf } from '../random.ts';
 import { sizeOf } from '../shape.ts';
 import type { HyperValues } from '../validate.ts';
-import { UnsupportedError } from '../validate.ts';
+import { InvalidArgumentError, UnsupportedError } from '../validate.ts';
 import type { Binding, Slot } from './binding.ts';
 import type { Exchange, StepInput } from './exchange.ts';
+import { UPDATE } from './binding.ts';
 import type { DrawContext, GradientEntry, GradientOptions } from './gradients.ts';
 import { centralizes, sparseMask, transformGradients, transformsGradients } from './gradients.ts';
-import type { ParameterGroup } from './groups.ts';
-import { groupOf } from './groups.ts';
+import type { Groups, ParameterGroup } from './groups.ts';
 import { keptTensor } from './steppers/keptTensor.ts';
 import { averageStep } from './steppers/average.ts';
 import type { AverageEntry } from './steppers/average.ts';
@@ -35,7 +35,7 @@ export interface StepSettings {
   readonly step: number;
   readonly keepProbability: number;
   readonly gradientOptions: GradientOptions;
-  readonly groups: readonly ParameterGroup[];
+  readonly groups: Groups;
   /** The same objects for all variables of a group, so that the planner computes a group's scalars once. */
   readonly hyperOf: (group: ParameterGroup | undefined) => GroupHyper;
   readonly trained: ResolvedTrained | undefined;
@@ -60,11 +60,29 @@ export interface StepMemory {
   readonly trainedValues: readonly number[];
 }
 
+/** What a saved optimizer gives as its memory. Throws `InvalidArgumentError`. */
+export function checkMemory(value: unknown): StepMemory {
+  const { sparse, trainedValues } = (value ?? {}) as Partial<StepMemory>;
+  const { extent, step } = sparse ?? {};
+  const inUnit = (x: unknown): boolean => typeof x === 'number' && x >= 0 && x <= 1;
+  if (!inUnit(extent) || !Number.isSafeInteger(step) || (step as number) < 0) {
+    throw new InvalidArgumentError(
+      `sparsePattern must have an extent in [0, 1] and a step of at least 0, got ${JSON.stringify(sparse)}`,
+    );
+  }
+  if (!Array.isArray(trainedValues) || !trainedValues.every(inUnit)) {
+    throw new InvalidArgumentError(
+      `trainedValues must be a list of numbers in [0, 1], got ${JSON.stringify(trainedValues)}`,
+    );
+  }
+  return { sparse: sparse as SparsePattern, trainedValues };
+}
+
 /** Which trained p a variable follows; undefined for none. */
 function scopeOf({ trained, groups }: StepSettings, group: ParameterGroup | undefined): number | undefined {
   if (trained === undefined || group?.excluded === true || group?.keepProbability !== undefined) return undefined;
   if (trained.scope === 'global') return 0;
-  return group === undefined ? groups.length : groups.indexOf(group);
+  return group === undefined ? groups.list.length : groups.list.indexOf(group);
 }
 
 /** Every trained p after this gradient: moved by -alpha <g_next, deltaW> over its variables, deltaW of the step before. */
@@ -80,9 +98,10 @@ function moveTrained(
     throw new UnsupportedError('a trained keep probability needs synchronous reads, which the webgpu backend lacks');
   }
   const estimates = values.map(() => 0);
-  for (const { name, update } of slots) {
+  for (const { name, label, state } of slots) {
     const gradient = gradients.get(name) ?? null;
-    const scope = scopeOf(settings, groupOf(groups, name));
+    const scope = scopeOf(settings, groups.of(label));
+    const update = state?.[UPDATE];
     if (gradient === null || scope === undefined || update === undefined) continue;
     const product = tf.tidy(() => tf.sum(tf.mul(gradient, update)).dataSync()[0] as number);
     estimates[scope] = (estimates[scope] as number) - product;
@@ -103,14 +122,14 @@ function overlay(
 ): () => void {
   const { gradientOptions, groups } = settings;
   const { variable, base } = entry;
-  const scope = scopeOf(settings, groupOf(groups, slot.name));
+  const scope = scopeOf(settings, groups.of(slot.label));
   const masksUpdates = (gradientOptions.sparsity ?? 0) > 0 && gradientOptions.sparseReading === 'updates';
   if (scope === undefined && !masksUpdates) return () => undefined;
   const old = variable.clone();
   const select = (kept: tf.Tensor): void => variable.assign(tf.where(kept, variable, old));
   return () => {
     if (scope !== undefined) {
-      slot.update?.assign(tf.sub(old, variable));
+      slot.state?.[UPDATE]?.assign(tf.sub(old, variable));
       const threshold = thresholdOf(trainedValues[scope] as number);
       if (threshold < THRESHOLD.scale) {
         const { seed, step } = context;
@@ -129,11 +148,11 @@ export function takeStep(settings: StepSettings, memory: StepMemory, binding: Bi
   const share = options.sparsity ?? 0;
   const sparse = share === memory.sparse.extent ? memory.sparse : { extent: share, step };
   const context: DrawContext = { seed, step, sparseStep: sparse.step };
-  const hypers = slots.map(({ name }) => hyperOf(groupOf(groups, name)));
+  const hypers = slots.map(({ label }) => hyperOf(groups.of(label)));
   const coupled = RULES[rule].decay === 'coupled';
   const trainedValues = moveTrained(settings, memory.trainedValues, slots, entries);
-  const planned = slots.map(({ name, shape }, index) => {
-    const group = groupOf(groups, name);
+  const planned = slots.map(({ label, shape }, index) => {
+    const group = groups.of(label);
     const { whole, undecayed } = hypers[index] as GroupHyper;
     const fixed = group?.excluded === true ? 1 : (group?.keepProbability ?? settings.keepProbability);
     return {
@@ -156,7 +175,10 @@ export function takeStep(settings: StepSettings, memory: StepMemory, binding: Bi
   tf.tidy(() => {
     const raw = slots.map(({ name, base }): GradientEntry | null => {
       const gradient = entries.get(name) ?? null;
-      return gradient === null ? null : { variable: variables.get(name) as tf.Variable, gradient, base };
+      if (gradient === null) return null;
+      // A gradient may be a variable itself, which moves before another one's step has read it: a clone keeps the old values.
+      const still = gradient instanceof tf.Variable ? gradient.clone() : gradient;
+      return { variable: variables.get(name) as tf.Variable, gradient: still, base };
     });
     const decayOf = (index: number): number => (coupled ? (hypers[index]?.whole['weightDecay'] as number) : 0);
     const gradients = transformsGradients(options)
@@ -165,10 +187,12 @@ export function takeStep(settings: StepSettings, memory: StepMemory, binding: Bi
     const overlays = raw.map((entry, index) =>
       entry === null ? undefined : overlay(settings, slots[index] as Slot, entry, context, trainedValues),
     );
-    const stepped = slots.map(({ state, base, count }, index) => {
+    const stepped = slots.map((slot, index) => {
       const entry = raw[index] ?? null;
       if (entry === null) return null;
       const { variable } = entry;
+      const { base, count } = slot;
+      const { [UPDATE]: _, ...state } = binding.stateOf(slot);
       return { variable, gradient: gradients[index] as tf.Tensor, state, base, count: count + 1, ...planned[index] };
     });
     if (plan === undefined && settings.stepsAverage) {
@@ -184,9 +208,9 @@ export function takeStep(settings: StepSettings, memory: StepMemory, binding: Bi
     } else {
       settings.stepper().step(plan, stepped, binding.extent);
     }
-    for (const [index, { update, shape }] of slots.entries()) {
+    for (const [index, { state, shape }] of slots.entries()) {
       const layOver = overlays[index];
-      if (layOver === undefined) update?.assign(tf.zeros([...shape]));
+      if (layOver === undefined) state?.[UPDATE]?.assign(tf.zeros([...shape]));
       else layOver();
     }
   });

@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from '../validate.ts';
+import { InvalidArgumentError, checkNames, show } from '../validate.ts';
 
 /**
  * A keep probability that is trained beside the parameters. Experimental: TNNLS 2022, section IV-F names the idea and gives no method.
@@ -23,19 +23,26 @@ export interface TrainedKeepProbability {
 export type ResolvedTrained = Required<TrainedKeepProbability>;
 
 /** With defaults filled in. Throws `InvalidArgumentError` naming option, value and rule. */
-export function resolveTrained(options: TrainedKeepProbability, initial: number): ResolvedTrained {
+export function resolveTrained(options: TrainedKeepProbability, initial: unknown): ResolvedTrained {
+  if (typeof options !== 'object' || options === null) {
+    throw new InvalidArgumentError(`trained must be an object, as in { rate: 0.01 }, got ${show(options)}`);
+  }
+  checkNames("trained's fields", Object.keys(options), ['rate', 'minimum', 'maximum', 'sign', 'scope']);
   const { rate, minimum = 0.05, maximum = 1, sign = 'descent', scope = 'global' } = options;
   const refuse = (name: string, rule: string, value: unknown): never => {
-    throw new InvalidArgumentError(`trained.${name} ${rule}, got ${JSON.stringify(value) ?? String(value)}`);
+    throw new InvalidArgumentError(`trained.${name} ${rule}, got ${show(value)}`);
   };
-  if (!(rate >= 0 && rate < Infinity)) refuse('rate', 'must be a finite number of at least 0', rate);
-  if (!(minimum >= 2 ** -16 && minimum <= 1)) refuse('minimum', 'must be in [2^-16, 1]', minimum);
-  if (!(maximum >= minimum && maximum <= 1)) refuse('maximum', `must be in [minimum, 1] = [${minimum}, 1]`, maximum);
+  if (!(typeof rate === 'number' && rate >= 0 && rate < Infinity))
+    refuse('rate', 'must be a finite number of at least 0', rate);
+  if (!(typeof minimum === 'number' && minimum >= 2 ** -16 && minimum <= 1))
+    refuse('minimum', 'must be in [2^-16, 1]', minimum);
+  if (!(typeof maximum === 'number' && maximum >= minimum && maximum <= 1))
+    refuse('maximum', `must be in [minimum, 1] = [${minimum}, 1]`, maximum);
   if (sign !== 'descent' && sign !== 'ascent') refuse('sign', 'must be one of descent, ascent', sign);
   if (scope !== 'global' && scope !== 'groups') refuse('scope', 'must be one of global, groups', scope);
-  if (!(initial >= minimum && initial <= maximum)) {
+  if (!(typeof initial === 'number' && initial >= minimum && initial <= maximum)) {
     throw new InvalidArgumentError(
-      `keepProbability must start in [minimum, maximum] = [${minimum}, ${maximum}], got ${initial}`,
+      `keepProbability must start in [minimum, maximum] = [${minimum}, ${maximum}], got ${show(initial)}`,
     );
   }
   return { rate, minimum, maximum, sign, scope };

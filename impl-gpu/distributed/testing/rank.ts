@@ -121,6 +121,8 @@ for (const [way, make] of Object.entries(WAYS)) {
   // What was merged is taken up again, and the next step is the same everywhere.
   await replica.takeWeights(optimizer, merged);
   for (const { tensor } of merged) tensor.dispose();
+  optimizer.dispose();
+  for (const variable of variables) variable.dispose();
   results.push({
     way,
     reduction: replica.reduction,
@@ -133,8 +135,6 @@ for (const [way, make] of Object.entries(WAYS)) {
     state,
     tensors: tf.memory().numTensors,
   });
-  optimizer.dispose();
-  for (const variable of variables) variable.dispose();
 }
 // The calls themselves, on every kind of array, one of a WebAssembly memory among them.
 const floats = new Float32Array(new WebAssembly.Memory({ initial: 1 }).buffer, 64, 100).fill(group.rank + 1);

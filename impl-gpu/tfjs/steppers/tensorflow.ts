@@ -126,6 +126,11 @@ export function tensorflowStepper(onDevice = openTensorflow().gpu): Stepper {
       const onHost = ({ plan: each }: Part): boolean => !onDevice && extent <= HOST_ELEMENTS && stepsOnHost(each);
       const masked = parts.filter((part) => part.plan.threshold < KEEP_ALL && !onHost(part));
       for (const part of parts.filter(onHost)) {
+        if (host !== undefined && host.extent < extent) {
+          // Variables have joined: what lies in the old memory keeps that alive.
+          host.dispose();
+          host = undefined;
+        }
         host ??= new HostSteps(tensorflow, extent);
         host.step(plan, part.plan, part.entry);
       }

@@ -49,8 +49,12 @@ export class HostSteps {
   readonly #gradients: GradientIntake;
   readonly #places = new Map<number, Place>();
 
+  /** Elements of the whole layout that it was made for. */
+  readonly extent: number;
+
   /** @param extent - elements of the whole layout, at most `HOST_ELEMENTS` */
   constructor(tensorflow: Tensorflow, extent: number) {
+    this.extent = extent;
     this.#tensorflow = tensorflow;
     this.#stride = Math.ceil(extent / 16) * 64 + GAP;
     const memory = new WebAssembly.Memory({ initial: Math.ceil((AREAS * this.#stride) / PAGE) });

@@ -2,6 +2,7 @@ import type * as tf from '@tensorflow/tfjs';
 import { createWebGpuEngine, flatBufferBytes } from '../../engines/webgpu.ts';
 import { bringHome } from '../bridges/residence.ts';
 import { webGpuStorage } from '../bridges/webgpu.ts';
+import type { TensorPlan } from '../../engines/engine.ts';
 import type { Stepper } from './stepper.ts';
 
 /** Flags of `GPUBufferUsage`: COPY_SRC | COPY_DST | STORAGE. */
@@ -14,11 +15,21 @@ export function webGpuStepper(): Stepper {
   const buffers = new Map<string, GPUBuffer>();
   /** Who lives in which buffer, to be given a home again when the buffers go. */
   const residents = new Map<tf.Variable, GPUBuffer>();
+  /** Elements that the buffers have room for. */
+  let room = 0;
 
-  const flat = (role: string, extent: number): GPUBuffer => {
+  /** Everybody a home of their own, and the buffers gone. */
+  const vacate = (): void => {
+    for (const [variable, buffer] of residents) if (!variable.isDisposed) storage.expel(variable, buffer);
+    storage.flush();
+    for (const buffer of buffers.values()) buffer.destroy();
+    residents.clear();
+    buffers.clear();
+  };
+  const flat = (role: string): GPUBuffer => {
     let buffer = buffers.get(role);
     if (buffer === undefined) {
-      buffer = storage.device.createBuffer({ size: flatBufferBytes(storage.device, extent), usage: USAGE });
+      buffer = storage.device.createBuffer({ size: flatBufferBytes(storage.device, room), usage: USAGE });
       buffers.set(role, buffer);
     }
     return buffer;
@@ -31,26 +42,37 @@ export function webGpuStepper(): Stepper {
 
   return {
     step: (plan, entries, extent) => {
+      if (extent > room) {
+        // Variables have joined. Half as much again, so that those who join one by one do not move everybody each time.
+        const most = Math.floor(storage.device.limits.maxBufferSize / 4);
+        const grown = room === 0 ? extent : Math.max(extent, Math.min(Math.ceil(1.5 * room), most));
+        flatBufferBytes(storage.device, grown);
+        vacate();
+        room = grown;
+      }
       // All that can fail for want of memory comes before the first change.
-      const parameter = flat('parameter', extent);
-      const gradient = flat('gradient', extent);
+      const parameter = flat('parameter');
+      const gradient = flat('gradient');
       const names = Object.keys(entries.find((entry) => entry !== null)?.state ?? {});
-      const state = Object.fromEntries(names.map((name) => [name, flat(`state ${name}`, extent)]));
-      const gradients = entries.map((entry, index): GPUBuffer | null => {
-        const tensor = plan.tensors[index];
-        if (entry === null || tensor === null || tensor === undefined) return null;
+      const state = Object.fromEntries(names.map((name) => [name, flat(`state ${name}`)]));
+      const present = (index: number): TensorPlan | null => plan.tensors[index] ?? null;
+      // All variables before the first gradient: one that shares memory with a variable then has a buffer of its own.
+      entries.forEach((entry, index) => {
+        const tensor = present(index);
+        if (entry === null || tensor === null) return;
         adopt(entry.variable, parameter, tensor.base);
         for (const [name, slot] of Object.entries(entry.state)) adopt(slot, state[name] as GPUBuffer, tensor.base);
+      });
+      const gradients = entries.map((entry, index): GPUBuffer | null => {
+        if (entry === null || present(index) === null || entry.gradient.size === 0) return null;
         bringHome(entry.gradient);
-        return entry.gradient.size === 0 ? null : storage.buffer(entry.gradient);
+        return storage.buffer(entry.gradient);
       });
       storage.flush();
       engine.stepFlat(plan, { parameter, gradient, state }, gradients);
     },
     dispose: () => {
-      for (const [variable, buffer] of residents) if (!variable.isDisposed) storage.expel(variable, buffer);
-      storage.flush();
-      for (const buffer of buffers.values()) buffer.destroy();
+      vacate();
       engine.dispose();
     },
   };

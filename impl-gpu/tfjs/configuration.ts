@@ -1,0 +1,144 @@
+import type { RuleName } from '../../spec/rules.ts';
+import { KEEP_PROBABILITY, RULES } from '../../spec/rules.ts';
+import type { Seed } from '../random.ts';
+import { parseSeed, randomSeed } from '../random.ts';
+import type { HyperValues } from '../validate.ts';
+import { InvalidArgumentError, checkKeepProbability, checkNames, resolveHyper, show } from '../validate.ts';
+import type { GradientOptions } from './gradients.ts';
+import { GRADIENT_OPTIONS, checkGradientOptions } from './gradients.ts';
+import type { ParameterGroup } from './groups.ts';
+import { Groups } from './groups.ts';
+import type { Schedule } from './schedules.ts';
+import { checkSchedule, isSchedule } from './schedules.ts';
+import type { StepMemory } from './step.ts';
+import { checkMemory } from './step.ts';
+import type { EngineName } from './steppers/choose.ts';
+import { ENGINES, requireGpuJs } from './steppers/choose.ts';
+import { resolveTrained } from './trainedKeepProbability.ts';
+import type { ResolvedTrained, TrainedKeepProbability } from './trainedKeepProbability.ts';
+
+/** What every optimizer takes beside its rule's own hyper-parameters. */
+export interface LrdOptions extends GradientOptions {
+  /**
+   * The probability p that a scalar parameter's update is kept, in [2^-16, 1], or a schedule of it. Default .5; 1 is the base rule itself.
+   */
+  readonly keepProbability?: number | Schedule;
+  /**
+   * `fused` (the default): this package's kernels. `gpujs`: gpu.js kernels, on the same device under webgpu and over host data elsewhere;
+   * the masks are the same. gpu.js must be there: `await loadGpuJs()` first.
+   */
+  readonly engine?: EngineName;
+  /** Of the mask stream: a bigint, a safe integer or "0x...", in [0, 2^64). Drawn at random when left out; `getConfig` tells. */
+  readonly seed?: Seed;
+  /** Trains p beside the parameters, from `keepProbability` on. Experimental; costs one more copy of the parameters. */
+  readonly trained?: TrainedKeepProbability;
+  /** Different settings for some variables; the first group whose pattern matches a variable's name holds. */
+  readonly groups?: readonly ParameterGroup[];
+}
+
+/** Options that may change between steps. */
+export interface Settings {
+  readonly keepProbability: number | Schedule;
+  readonly learningRate: number | Schedule;
+  readonly weightDecay: number;
+  readonly gradientOptions: GradientOptions;
+}
+
+/** All that an optimizer is made of, checked. */
+export interface Configuration {
+  readonly settings: Settings;
+  readonly hyper: HyperValues;
+  readonly engine: EngineName;
+  readonly seed: bigint;
+  /** Whether the seed was drawn, because none was given. */
+  readonly drawn: boolean;
+  readonly groups: Groups;
+  readonly trained: ResolvedTrained | undefined;
+  readonly memory: StepMemory;
+}
+
+const OPTIONS = ['keepProbability', 'engine', 'seed', 'trained', 'groups'] as const;
+/** What saved configurations hold beside options. tfjs adds the first one when it loads one. */
+const FOREIGN = ['customObjects', 'sparsePattern', 'trainedValues'];
+
+/** The names of all options of a rule's optimizer. */
+export function optionNames(rule: RuleName): readonly string[] {
+  return [...Object.keys(RULES[rule].hyper), ...OPTIONS, ...GRADIENT_OPTIONS];
+}
+
+const pick = (values: object, names: readonly string[]): object =>
+  Object.fromEntries(Object.entries(values).filter(([name]) => names.includes(name)));
+
+/** A learning rate or its schedule. Throws `InvalidArgumentError`. */
+export function checkLearningRate(rule: RuleName, value: unknown): number | Schedule {
+  const check = (rate: unknown): void => void resolveHyper(rule, { learningRate: rate as number });
+  if (isSchedule(value)) return checkSchedule('learningRate', value, check);
+  if (value === undefined) throw new InvalidArgumentError('learningRate must be a number or a schedule, got undefined');
+  check(value);
+  return value as number;
+}
+
+/** A keep probability or its schedule. Throws `InvalidArgumentError`. */
+export function checkKeep(value: unknown): number | Schedule {
+  return isSchedule(value)
+    ? checkSchedule('keepProbability', value, checkKeepProbability)
+    : checkKeepProbability(value);
+}
+
+/** Every option checked, and defaults in place of those left out. Throws `InvalidArgumentError` naming option, value and rule. */
+export function configure(rule: RuleName, given: unknown): Configuration {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    const meant = typeof given === 'number' ? `{ learningRate: ${given} }` : '{ learningRate: 0.001 }';
+    throw new InvalidArgumentError(`${rule} takes an object of options, as in ${meant}, got ${show(given)}`);
+  }
+  const options = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Omit<
+    LrdOptions,
+    'groups'
+  > & { learningRate?: unknown; groups?: unknown; sparsePattern?: unknown; trainedValues?: unknown };
+  const known = optionNames(rule);
+  checkNames(
+    `${rule}'s options`,
+    Object.keys(options).filter((name) => !FOREIGN.includes(name)),
+    known,
+  );
+  const { keepProbability = KEEP_PROBABILITY.default, engine = 'fused', seed, trained, sparsePattern } = options;
+  if (!ENGINES.includes(engine)) {
+    throw new InvalidArgumentError(`engine must be one of ${ENGINES.join(', ')}, got ${show(engine)}`);
+  }
+  const rate = options.learningRate === undefined ? undefined : checkLearningRate(rule, options.learningRate);
+  const scheduled = isSchedule(rate);
+  const hyper = resolveHyper(rule, {
+    ...pick(options, Object.keys(RULES[rule].hyper)),
+    // A schedule's values have been checked.
+    learningRate: scheduled ? undefined : rate,
+  } as HyperValues);
+  const groups = new Groups(rule, options.groups ?? []);
+  const keep = checkKeep(keepProbability);
+  const moved = trained === undefined ? undefined : resolveTrained(trained, keep);
+  const scopes = moved === undefined ? 0 : moved.scope === 'global' ? 1 : groups.list.length + 1;
+  const memory = checkMemory({
+    sparse: sparsePattern ?? { extent: 0, step: 0 },
+    trainedValues: options.trainedValues ?? Array.from({ length: scopes }, () => keep),
+  });
+  if (memory.trainedValues.length !== scopes) {
+    throw new InvalidArgumentError(`trainedValues must be ${scopes} numbers, got ${show(memory.trainedValues)}`);
+  }
+  const gradientOptions = checkGradientOptions(pick(options, GRADIENT_OPTIONS));
+  const parsed = seed === undefined ? randomSeed() : parseSeed(seed);
+  if (engine === 'gpujs') requireGpuJs();
+  return {
+    settings: {
+      keepProbability: keep,
+      learningRate: rate ?? (hyper['learningRate'] as number),
+      weightDecay: hyper['weightDecay'] as number,
+      gradientOptions,
+    },
+    hyper,
+    engine,
+    seed: parsed,
+    drawn: seed === undefined,
+    groups,
+    trained: moved,
+    memory,
+  };
+}
