@@ -1,7 +1,9 @@
 /** The fused engines, free of TensorFlow.js: a step planned on the host, carried out in place on buffers of the caller's. */
 export type { Engine, Kernel, ScalarName, Scalars, StepPlan, TensorBuffers, TensorPlan } from './engines/engine.ts';
 export { KEEP_ALL, SCALARS, kernelName, kernelState } from './engines/engine.ts';
-export type { StepRequest, TensorRequest } from './engines/plan.ts';
+export type { Mask, StepRequest, TensorRequest } from './engines/plan.ts';
+export type { MaskRequest } from './masks/resolve.ts';
+export { resolveMask } from './masks/mask.ts';
 export { planStep, thresholdOf } from './engines/plan.ts';
 export { createArrayEngine } from './engines/arrays.ts';
 export { createJsEngine } from './engines/js.ts';

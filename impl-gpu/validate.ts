@@ -92,7 +92,8 @@ function checkRange(name: string, value: unknown, range: NumberRange): number {
   return value;
 }
 
-function checkValue(name: string, value: unknown, rule: HyperParameter): number | string | boolean {
+/** A value that keeps its parameter's rule. Throws `InvalidArgumentError`. */
+export function checkValue(name: string, value: unknown, rule: HyperParameter): number | string | boolean {
   switch (rule.kind) {
     case 'number':
       return checkRange(name, value, rule);

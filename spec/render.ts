@@ -1,5 +1,6 @@
-import type { MaskKind, MaskOption } from './family.ts';
+import type { MaskKind, MaskKindName, MaskOption, MaskOptionName } from './family.ts';
 import { MASK_KINDS, MASK_OPTIONS } from './family.ts';
+import { KIND_SOURCES, OPTION_SOURCES } from './familySources.ts';
 import { OPEN_POINTS } from './openPoints.ts';
 import type { Requirement } from './requirements.ts';
 import { REQUIREMENTS } from './requirements.ts';
@@ -76,13 +77,13 @@ function ruleTable(): string {
 }
 
 function familyTables(): string {
-  const kinds = Object.entries<MaskKind>(MASK_KINDS).map(
-    ([name, { title, granularity, draw, factor, decay, source }]) =>
-      `| \`${name}\` | ${title} | ${granularity} | ${draw} | ${factor} | \`${decay}\` | ${source} |`,
-  );
+  const kinds = Object.entries<MaskKind>(MASK_KINDS).map(([name, { granularity, draw, factor, decay }]) => {
+    const { title, source } = KIND_SOURCES[name as MaskKindName];
+    return `| \`${name}\` | ${title} | ${granularity} | ${draw} | ${factor} | \`${decay}\` | ${source} |`;
+  });
   const options = Object.entries<MaskOption>(MASK_OPTIONS).map(
-    ([name, { parameter, factors, sources }]) =>
-      `| \`${name}\` | ${factors?.join(', ') ?? 'every'} | ${name === 'decay' ? `by kind, ${parameter.text}` : valueText(parameter)} | ${sources} |`,
+    ([name, { parameter, factors }]) =>
+      `| \`${name}\` | ${factors?.join(', ') ?? 'every'} | ${name === 'decay' ? `by kind, ${parameter.text}` : valueText(parameter)} | ${OPTION_SOURCES[name as MaskOptionName]} |`,
   );
   return [
     'A masked update is granularity x draw x factor. `granularity` and `factor` may be set beside a kind, where that cell makes sense:',

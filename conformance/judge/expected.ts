@@ -33,9 +33,22 @@ export interface ElementState {
   readonly history: readonly Interval[];
 }
 
+/** What another cell of the family than LRD's does with a step. */
+export interface Factored {
+  /** s: one factor a tensor. */
+  readonly factor: Interval;
+  /** Decoupled decay: masked and scaled with the step, masked only, or neither. */
+  readonly decay: 'scaled' | 'masked' | 'plain';
+}
+
 export interface ElementStep {
   /** The parameter after the step, where it is kept. */
   readonly parameter: Interval;
+  /** Where it is dropped. */
+  readonly dropped: Interval;
+  /** The direction before decoupled decay, and the gradient that the moments saw: whose signs Cautious compares. */
+  readonly direction: Interval;
+  readonly gradient: Interval;
   readonly state: ElementState;
 }
 
@@ -118,6 +131,7 @@ function rectified(hyper: Hyper, count: number): readonly boolean[] {
  *
  * @param parameter - before the step
  * @param gradient - raw: coupled L2 is added here
+ * @param factored - left out: LRD's own step
  */
 export function expectedStep(
   { tensor: a }: Machine,
@@ -125,6 +139,7 @@ export function expectedStep(
   parameter: Interval,
   gradient: Interval,
   before: ElementState,
+  factored?: Factored,
 ): ElementStep {
   const { hyper, rule, count, value } = scalars;
   const slot = (name: string): Interval => before.slots[name] ?? ZERO;
@@ -210,14 +225,27 @@ export function expectedStep(
       // 0 times an unbounded step is not a number.
       return delta === ANYTHING ? ANYTHING : parameter;
     }
-    const plain = a.mul(value('learningRate'), delta);
+    const factor = factored?.factor;
+    const scaled = (x: Interval): Interval => (factor === undefined ? x : a.mul(factor, x));
+    const plain = a.mul(scaled(value('learningRate')), delta);
     if (rule !== 'adamw' || decay === 0) return a.sub(parameter, plain);
+    if (factored?.decay === 'scaled') {
+      const shrink = a.mul(scaled(a.mul(value('learningRate'), value('weightDecay'))), parameter);
+      return a.sub(parameter, a.add(shrink, plain));
+    }
     // Decay before the step (torch) or within it.
     const before = a.sub(a.mul(parameter, value('shrink')), plain);
     const within = a.sub(parameter, a.add(a.mul(a.mul(value('learningRate'), value('weightDecay')), parameter), plain));
     return hull(before, within);
   };
-  return { parameter: deltas.map(move).reduce(hull), state };
+  const decays = factored?.decay === 'plain' && rule === 'adamw' && decay > 0;
+  return {
+    parameter: deltas.map(move).reduce(hull),
+    dropped: decays ? move(ZERO) : parameter,
+    direction: deltas.reduce(hull),
+    gradient: g,
+    state,
+  };
 }
 
 /** x * x: unlike a product of two intervals, never negative. */

@@ -4,26 +4,30 @@
  * arithmetic costs in JavaScript.
  */
 import { UnsupportedError } from '../validate.ts';
-import type { Engine, StepPlan, TensorBuffers, TensorPlan } from './engine.ts';
-import { KEEP_ALL, SCALARS, kernelState } from './engine.ts';
+import type { Engine, Kernel, StepPlan, TensorBuffers, TensorPlan } from './engine.ts';
+import { SCALARS, kernelState, modeOf } from './engine.ts';
 import { checkArrays, createJsEngine } from './js.ts';
-import type { Instance } from './wasm.ts';
-import { createInstances } from './wasm.ts';
+import type { Sums } from './measure.ts';
+import type { Work } from './wasm.ts';
+import { MEASURED, applyMeasured, createInstances } from './wasm.ts';
+import type { StepFunction } from './wasmModule.ts';
 import { LANES, PAGE } from './wasmModule.ts';
 
 /** Elements that are stepped at once, a multiple of the kernels' lanes: five arrays of 32 KiB stay in a second-level cache. */
-const CHUNK = 8192;
+const CHUNK = MEASURED;
 
 /** Bytes from one slot to the next: not a power of two, so that the slots fall into different sets of a cache. */
 const STRIDE = 4 * CHUNK + 192;
 /** Slots for parameter, gradient, and the most state that a kernel has. */
 const POINTERS = [0, STRIDE, 2 * STRIDE, 3 * STRIDE, 4 * STRIDE] as const;
 const GRADIENT = 1;
+/** The slot of the first state. */
+const MOMENT = 2;
 
 /** Where arrays are stepped. */
 interface Stage {
   readonly slots: readonly Float32Array[];
-  instanceOf(this: void, kernel: TensorPlan['kernel']): Instance;
+  instanceOf(this: void, kernel: Kernel, work: Work): StepFunction;
 }
 
 let shared: Stage | undefined;
@@ -41,16 +45,40 @@ function openStage(): Stage {
   return shared;
 }
 
+/** Measures one tensor, stretch by stretch. An own moment, the only state of its work, goes on. */
+function measureTensor(
+  { slots, instanceOf }: Stage,
+  tensor: TensorPlan,
+  { parameter, gradient, state }: TensorBuffers<Float32Array>,
+): TensorPlan {
+  const work = tensor.measure?.wasm(tensor);
+  if (work === undefined) return tensor;
+  const run = instanceOf(tensor.kernel, work);
+  const arrays = [parameter, gradient, ...work.reads.map((name) => state[name] as Float32Array)];
+  const values = SCALARS.map((name) => work.scalars[name]);
+  const results: (Sums | undefined)[] = [];
+  for (let first = 0; first < tensor.size; first += CHUNK) {
+    const count = Math.min(CHUNK, tensor.size - first);
+    arrays.forEach((array, i) => slots[i]?.set(array.subarray(first, first + count)));
+    results.push(run(count, 0, 0, 0, 0, 0, ...POINTERS, ...values));
+    if (work.writes) arrays[MOMENT]?.set((slots[MOMENT] as Float32Array).subarray(0, count), first);
+  }
+  return applyMeasured(tensor, results, state['alignment']);
+}
+
 /** Steps one tensor, stretch by stretch. */
 function stepTensor(
-  { slots, instanceOf }: Stage,
+  stage: Stage,
   { key, step }: StepPlan,
-  { kernel, scalars, base, size, threshold }: TensorPlan,
-  { parameter, gradient, state }: TensorBuffers<Float32Array>,
+  tensor: TensorPlan,
+  buffers: TensorBuffers<Float32Array>,
 ): void {
+  const { slots, instanceOf } = stage;
+  const { kernel, base, size, threshold } = tensor;
+  const { parameter, gradient, state } = buffers;
+  const { scalars } = measureTensor(stage, tensor, buffers);
   const arrays = [parameter, gradient, ...kernelState(kernel).map((name) => state[name] as Float32Array)];
-  const { masked, all } = instanceOf(kernel);
-  const run = threshold < KEEP_ALL ? masked : all;
+  const run = instanceOf(kernel, modeOf(tensor));
   const values = SCALARS.map((name) => scalars[name]);
   for (let first = 0; first < size; first += CHUNK) {
     const count = Math.min(CHUNK, size - first);
@@ -76,7 +104,11 @@ export function createArrayEngine(): Engine<Float32Array> {
   const prepare = (plan: StepPlan): Stage | undefined => {
     try {
       const stage = openStage();
-      for (const tensor of plan.tensors) if (tensor !== null) stage.instanceOf(tensor.kernel);
+      for (const tensor of plan.tensors) {
+        if (tensor === null) continue;
+        stage.instanceOf(tensor.kernel, modeOf(tensor));
+        if (tensor.measure !== null) stage.instanceOf(tensor.kernel, tensor.measure.wasm(tensor));
+      }
       return stage;
     } catch (error) {
       if (error instanceof UnsupportedError) return undefined;

@@ -19,7 +19,7 @@ function open(): Drawer | null {
   try {
     const memory = new WebAssembly.Memory({ initial: 1, maximum: 1 });
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(assembleDraw()), { env: { memory } });
-    return { kept: (exports as unknown as { kept: DrawFunction }).kept, page: new Uint8Array(memory.buffer) };
+    return { kept: (exports as unknown as { run: DrawFunction }).run, page: new Uint8Array(memory.buffer) };
   } catch {
     return null;
   }

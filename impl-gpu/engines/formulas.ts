@@ -27,6 +27,10 @@ export interface Operands<Value> {
 export interface Updated<Value> {
   /** The parameter's new value where it is kept. */
   readonly parameter: Value;
+  /** Its new value where it is dropped; undefined: the old bits. */
+  readonly dropped: Value | undefined;
+  /** Two values that have the same sign where an element agrees; undefined where nobody asks. */
+  readonly signs: readonly [Value, Value] | undefined;
   /** In the order of `kernelState`. */
   readonly state: readonly Value[];
 }
@@ -36,7 +40,8 @@ export interface Direction<Value> {
   readonly state: readonly Value[];
 }
 
-function direction<Value>(kernel: Kernel, a: Algebra<Value>, g: Value, x: Operands<Value>): Direction<Value> {
+/** The step direction of a kernel, and its state. */
+export function direction<Value>(kernel: Kernel, a: Algebra<Value>, g: Value, x: Operands<Value>): Direction<Value> {
   const { scalar } = x;
   const state = new Map(kernelState(kernel).map((name, i) => [name, x.state[i] as Value]));
   const old = (name: string): Value => state.get(name) as Value;
@@ -86,15 +91,45 @@ function direction<Value>(kernel: Kernel, a: Algebra<Value>, g: Value, x: Operan
   }
 }
 
+/** The gradient with coupled decay. */
+export function decayed<Value>(kernel: Kernel, a: Algebra<Value>, x: Operands<Value>): Value {
+  return kernel.coupled ? a.add(x.gradient, a.mul(x.scalar('decay'), x.parameter)) : x.gradient;
+}
+
+/** A value with delta's sign: its numerator, which no division underflows. */
+function numerator<Value>(
+  kernel: Kernel,
+  a: Algebra<Value>,
+  g: Value,
+  { scalar }: Operands<Value>,
+  { delta, state }: Direction<Value>,
+): Value {
+  switch (kernel.family) {
+    case 'gradient':
+      return g;
+    case 'momentum':
+      return kernel.nesterov ? a.add(g, a.mul(scalar('momentum'), state[0] as Value)) : (state[0] as Value);
+    case 'rmsprop':
+      return kernel.buffered ? delta : g;
+    case 'adam':
+    case 'amsgrad':
+    case 'first-moment':
+      return state[0] as Value;
+  }
+}
+
 /** One element's new state, and its new parameter if it is kept. */
 export function update<Value>(kernel: Kernel, a: Algebra<Value>, x: Operands<Value>): Updated<Value> {
-  const { parameter, gradient, scalar } = x;
-  const g = kernel.coupled ? a.add(gradient, a.mul(scalar('decay'), parameter)) : gradient;
-  const { delta, state } = direction(kernel, a, g, x);
-  const step = a.mul(scalar('rate'), delta);
+  const { parameter, scalar } = x;
+  const g = decayed(kernel, a, x);
+  const moved = direction(kernel, a, g, x);
+  const step = a.mul(scalar('rate'), moved.delta);
+  const decay = kernel.decoupled ? a.mul(scalar('shrink'), parameter) : undefined;
   return {
-    parameter: a.sub(parameter, kernel.decoupled ? a.add(a.mul(scalar('shrink'), parameter), step) : step),
-    state,
+    parameter: a.sub(parameter, decay === undefined ? step : a.add(decay, step)),
+    dropped: kernel.plain && decay !== undefined ? a.sub(parameter, decay) : undefined,
+    signs: kernel.agreement ? [numerator(kernel, a, g, x, moved), g] : undefined,
+    state: moved.state,
   };
 }
 

@@ -7,7 +7,8 @@ import type { Key } from '../philox.ts';
 import { multiplyHigh } from '../philox.ts';
 import { InvalidArgumentError } from '../validate.ts';
 import type { Engine, Kernel, Scalars, StepPlan, TensorBuffers, TensorPlan } from './engine.ts';
-import { KEEP_ALL, kernelState } from './engine.ts';
+import { modeOf, planState, stateSize } from './engine.ts';
+import { withFactor } from './measure.ts';
 
 /** Elements that are updated at once, a multiple of the block's eight. The scratch memory is eight bytes for each. */
 export const CHUNK = 2048;
@@ -55,6 +56,9 @@ export function drawMask(
   }
 }
 
+/** -1 where both have the same sign and neither is 0, else 0. */
+export const agree = (a: number, b: number): number => ((a > 0 && b > 0) || (a < 0 && b < 0) ? -1 : 0);
+
 /** A stretch of one tensor: elements `first` to `last` - 1, whose new parameters go to next[i - first]. */
 interface Stretch {
   readonly parameter: Float32Array;
@@ -63,26 +67,30 @@ interface Stretch {
   readonly first: number;
   readonly last: number;
   readonly next: Float32Array;
+  /** Where a kernel keeps by agreement: -1 at [i - first] if element i agrees, else 0. */
+  readonly kept: Int32Array;
 }
 
 // Typed arrays give `number | undefined` to the compiler; `first <= i < last` lies inside all of them.
-type Floats = Record<number, number>;
+export type Floats = Record<number, number>;
 
 function stepGradient(
-  { parameter, gradient, first, last, next }: Stretch,
+  { parameter, gradient, first, last, next, kept }: Stretch,
   { decay, rate }: Scalars,
   kernel: Kernel,
 ): void {
   const [p, g] = [parameter as Floats, gradient as Floats];
-  const { coupled } = kernel;
+  const { coupled, agreement } = kernel;
   for (let i = first; i < last; i++) {
     const old = p[i] as number;
-    next[i - first] = old - rate * (coupled ? (g[i] as number) + decay * old : (g[i] as number));
+    const d = coupled ? (g[i] as number) + decay * old : (g[i] as number);
+    if (agreement) kept[i - first] = agree(d, d);
+    next[i - first] = old - rate * d;
   }
 }
 
-function stepMomentum(stretch: Stretch, scalars: Scalars, { coupled, nesterov }: Kernel): void {
-  const { first, last, next } = stretch;
+function stepMomentum(stretch: Stretch, scalars: Scalars, { coupled, nesterov, agreement }: Kernel): void {
+  const { first, last, next, kept } = stretch;
   const { decay, rate, firstKeep, firstAdd, momentum } = scalars;
   const [p, g, buf] = [stretch.parameter as Floats, stretch.gradient as Floats, stretch.state['buf'] as Floats];
   for (let i = first; i < last; i++) {
@@ -90,13 +98,15 @@ function stepMomentum(stretch: Stretch, scalars: Scalars, { coupled, nesterov }:
     const d = coupled ? (g[i] as number) + decay * old : (g[i] as number);
     const b = firstKeep * (buf[i] as number) + firstAdd * d;
     buf[i] = b;
-    next[i - first] = old - rate * (nesterov ? d + momentum * b : b);
+    const delta = nesterov ? d + momentum * b : b;
+    if (agreement) kept[i - first] = agree(delta, d);
+    next[i - first] = old - rate * delta;
   }
 }
 
 function stepRmsprop(stretch: Stretch, scalars: Scalars, kernel: Kernel): void {
-  const { first, last, next } = stretch;
-  const { coupled, centered, inside, buffered } = kernel;
+  const { first, last, next, kept } = stretch;
+  const { coupled, centered, inside, buffered, agreement } = kernel;
   const { decay, rate, firstKeep, firstAdd, secondKeep, secondAdd, momentum, epsilon } = scalars;
   const [p, g, v] = [stretch.parameter as Floats, stretch.gradient as Floats, stretch.state['v'] as Floats];
   const [gavg, buf] = [stretch.state['gavg'] as Floats, stretch.state['buf'] as Floats];
@@ -116,13 +126,14 @@ function stepRmsprop(stretch: Stretch, scalars: Scalars, kernel: Kernel): void {
       delta += momentum * (buf[i] as number);
       buf[i] = delta;
     }
+    if (agreement) kept[i - first] = agree(buffered ? delta : d, d);
     next[i - first] = old - rate * delta;
   }
 }
 
 function stepAdam(stretch: Stretch, scalars: Scalars, kernel: Kernel): void {
-  const { first, last, next } = stretch;
-  const { coupled, decoupled } = kernel;
+  const { first, last, next, kept } = stretch;
+  const { coupled, decoupled, agreement } = kernel;
   const { decay, rate, shrink, firstKeep, firstAdd, secondKeep, secondAdd, epsilon, maxScale } = scalars;
   const [p, g] = [stretch.parameter as Floats, stretch.gradient as Floats];
   const [m, v] = [stretch.state['m'] as Floats, stretch.state['v'] as Floats];
@@ -141,7 +152,16 @@ function stepAdam(stretch: Stretch, scalars: Scalars, kernel: Kernel): void {
       vmax[i] = square;
     }
     const delta = firstMoment ? mean : mean / (Math.sqrt(square) + epsilon);
+    if (agreement) kept[i - first] = agree(mean, d);
     next[i - first] = old - (decoupled ? shrink * old + rate * delta : rate * delta);
+  }
+}
+
+/** The new values of dropped elements that decay all the same. */
+function decayDropped({ parameter, first, last, next, kept }: Stretch, shrink: number): void {
+  const p = parameter as Floats;
+  for (let i = first; i < last; i++) {
+    if (kept[i - first] === 0) next[i - first] = (p[i] as number) - shrink * (p[i] as number);
   }
 }
 
@@ -190,7 +210,7 @@ export function checkArrays(plan: StepPlan, tensors: readonly (TensorBuffers<Flo
     }
     checkArray('parameter', index, buffers.parameter, tensor.size);
     checkArray('gradient', index, buffers.gradient, tensor.size);
-    for (const name of kernelState(tensor.kernel)) checkArray(name, index, buffers.state[name], tensor.size);
+    for (const name of planState(tensor)) checkArray(name, index, buffers.state[name], stateSize(name, tensor.size));
   });
 }
 
@@ -207,16 +227,25 @@ export function createJsEngine(): Engine<Float32Array> {
       checkArrays(plan, tensors);
       plan.tensors.forEach((tensor, index) => {
         if (tensor === null) return;
-        const { parameter, gradient, state } = tensors[index] as TensorBuffers<Float32Array>;
+        const buffers = tensors[index] as TensorBuffers<Float32Array>;
+        const { parameter, gradient, state } = buffers;
+        const { measure } = tensor;
+        const scalars =
+          measure === null ? tensor.scalars : withFactor(tensor.scalars, measure, measure.arrays(tensor, buffers));
         const bits = new Int32Array(parameter.buffer, parameter.byteOffset, parameter.length);
-        const masked = tensor.threshold < KEEP_ALL;
+        const mode = modeOf(tensor);
+        const { plain } = tensor.kernel;
         for (let first = 0; first < tensor.size; first += CHUNK) {
           const last = Math.min(first + CHUNK, tensor.size);
-          runStretch({ parameter, gradient, state, first, last, next }, tensor);
-          if (masked) {
+          const stretch = { parameter, gradient, state, first, last, next, kept };
+          runStretch(stretch, { ...tensor, scalars });
+          if (mode === 'masked') {
             drawMask(plan.key, plan.step, tensor.base + first, last - first, tensor.threshold, kept);
-            select(bits, nextBits, kept, first, last);
-          } else parameter.set(last - first === CHUNK ? next : next.subarray(0, last - first), first);
+          } else if (mode === 'none') kept.fill(0);
+          if (plain && mode !== 'all') decayDropped(stretch, scalars.shrink);
+          if (mode === 'all' || plain)
+            parameter.set(last - first === CHUNK ? next : next.subarray(0, last - first), first);
+          else if (mode !== 'none') select(bits, nextBits, kept, first, last);
         }
       });
     },

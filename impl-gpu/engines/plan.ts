@@ -1,10 +1,30 @@
 import type { RuleName } from '../../spec/rules.ts';
 import { LAYOUT, THRESHOLD } from '../../spec/stream.ts';
+import type { MaskRequest } from '../masks/resolve.ts';
 import type { Key } from '../philox.ts';
 import type { HyperValues } from '../validate.ts';
 import { InvalidArgumentError, UnsupportedError, checkKeepProbability, resolveHyper } from '../validate.ts';
 import type { Family, Kernel, ScalarName, Scalars, StepPlan, TensorPlan } from './engine.ts';
-import { SCALARS } from './engine.ts';
+import { KEEP_ALL, KEEP_NONE, SCALARS } from './engine.ts';
+
+/** What a tensor's settings make of its step, wherever it lies. */
+export type Settings = Omit<TensorPlan, 'base' | 'size'>;
+
+/** A kind of mask beside learning rate dropout's own, from `resolveMask`. */
+export interface Mask {
+  /** As it was asked for. */
+  readonly request: MaskRequest;
+  /** Whether signs decide what is kept, and nothing is drawn: there is no keep probability. */
+  readonly agreement: boolean;
+  /** Whether it is learning rate dropout itself. */
+  readonly plainLrd: boolean;
+  /** The state that it adds to a rule's. */
+  stateNames(rule: RuleName, hyper: HyperValues): readonly string[];
+  /** Turns learning rate dropout's settings into its own. @param count - as in `TensorRequest` */
+  apply(settings: Settings, count: number): Settings;
+  /** Whether a whole tensor is kept; undefined where elements are drawn one by one. */
+  readonly keeps: ((key: Key, step: number, base: number, threshold: number) => boolean) | undefined;
+}
 
 /** One tensor as the planner sees it. */
 export interface TensorRequest {
@@ -17,6 +37,8 @@ export interface TensorRequest {
   readonly hyper: HyperValues;
   /** In [2^-16, 1]; 1 for an excluded tensor. */
   readonly keepProbability: number;
+  /** Another kind of mask than LRD's, from `resolveMask`; left out for an excluded tensor, which takes the base rule's step. */
+  readonly mask?: Mask | undefined;
 }
 
 export interface StepRequest {
@@ -39,6 +61,8 @@ const PLAIN = {
   centered: false,
   inside: false,
   buffered: false,
+  agreement: false,
+  plain: false,
 } as const satisfies Omit<Kernel, 'family'>;
 
 const ZERO: Scalars = Object.fromEntries(SCALARS.map((name) => [name, 0])) as Record<ScalarName, number>;
@@ -168,21 +192,25 @@ function toFloat32(rule: RuleName, scalars: Scalars): Scalars {
   return scalars.epsilon > 0 && scalars.epsilon < FLOAT32_TINY ? { ...scalars, epsilon: FLOAT32_TINY } : scalars;
 }
 
-function planTensor(rule: RuleName, request: TensorRequest): Omit<TensorPlan, 'base' | 'size'> {
+function planTensor(rule: RuleName, request: TensorRequest): Settings {
+  const { mask, count } = request;
   const threshold = thresholdOf(checkKeepProbability(request.keepProbability));
   const hyper = resolveHyper(rule, request.hyper);
-  const { kernel, scalars } = fold(rule, hyper, request.count);
+  const { kernel, scalars } = fold(rule, hyper, count);
   const weightDecay = number(hyper, 'weightDecay');
   const decoupled = rule === 'adamw';
-  return {
+  const own: Settings = {
     kernel: { ...kernel, coupled: weightDecay > 0 && !decoupled, decoupled: weightDecay > 0 && decoupled },
-    scalars: toFloat32(rule, {
+    scalars: {
       ...scalars,
       decay: decoupled ? 0 : weightDecay,
       shrink: decoupled ? number(hyper, 'learningRate') * weightDecay : 0,
-    }),
+    },
     threshold,
+    measure: null,
   };
+  const settings = mask === undefined ? own : mask.apply(own, count);
+  return { ...settings, scalars: toFloat32(rule, settings.scalars) };
 }
 
 function checkWhole(name: string, value: number, minimum: number, maximum: number): void {
@@ -193,17 +221,16 @@ function checkWhole(name: string, value: number, minimum: number, maximum: numbe
 
 /**
  * Everything about a step that the host computes, in float64: kernels, bias corrections, RAdam's rectifier, thresholds.
- * Tensors that share `hyper` (the same object), count and keep probability share one set of scalars (the same object).
+ * Tensors that share `hyper` and `mask` (the same objects), count and keep probability share one set of scalars (the same object).
  * Throws `InvalidArgumentError` on a value outside its range, `UnsupportedError` on `sgdm-avg`.
  */
 export function planStep(request: StepRequest): StepPlan {
   const { rule, key, step } = request;
   checkWhole('step', step, 1, 2 ** 32 - 1);
-  type Settings = Omit<TensorPlan, 'base' | 'size'>;
-  const seen = new Map<HyperValues, Map<string, Settings>>();
-  let last: { hyper: HyperValues; count: number; keep: number; plan: Settings } | undefined;
+  const seen = new Map<HyperValues, Map<Mask | undefined, Map<string, Settings>>>();
+  let last: { hyper: HyperValues; mask: Mask | undefined; count: number; keep: number; plan: Settings } | undefined;
   const tensors = request.tensors.map((tensor): TensorPlan | null => {
-    const { base, size, count, hyper, keepProbability } = tensor;
+    const { base, size, count, hyper, keepProbability, mask } = tensor;
     checkWhole('count', count, 0, Number.MAX_SAFE_INTEGER);
     if (count === 0) return null;
     checkWhole('size', size, 0, 2 ** 35);
@@ -211,19 +238,28 @@ export function planStep(request: StepRequest): StepPlan {
     if (base % LAYOUT.tensorAlignment !== 0) {
       throw new InvalidArgumentError(`base must be a multiple of ${LAYOUT.tensorAlignment}, got ${base}`);
     }
-    // Neighbours mostly share all three, and a number is slow to write as text.
-    const same = last !== undefined && last.hyper === hyper && last.count === count && last.keep === keepProbability;
+    // Neighbours mostly share all of them, and a number is slow to write as text.
+    const same =
+      last !== undefined &&
+      last.hyper === hyper &&
+      last.mask === mask &&
+      last.count === count &&
+      last.keep === keepProbability;
     let plan = same ? last?.plan : undefined;
     if (plan === undefined) {
-      let plans = seen.get(hyper);
-      if (plans === undefined) seen.set(hyper, (plans = new Map()));
+      let masks = seen.get(hyper);
+      if (masks === undefined) seen.set(hyper, (masks = new Map()));
+      let plans = masks.get(mask);
+      if (plans === undefined) masks.set(mask, (plans = new Map()));
       const id = `${count} ${keepProbability}`;
       plan = plans.get(id);
       if (plan === undefined) plans.set(id, (plan = planTensor(rule, tensor)));
-      last = { hyper, count, keep: keepProbability, plan };
+      last = { hyper, mask, count, keep: keepProbability, plan };
     }
-    const { kernel, scalars, threshold } = plan;
-    return { kernel, scalars, threshold, base, size };
+    const { kernel, scalars, measure } = plan;
+    let { threshold } = plan;
+    if (mask?.keeps !== undefined) threshold = mask.keeps(key, step, base, threshold) ? KEEP_ALL : KEEP_NONE;
+    return { kernel, scalars, threshold, measure, base, size };
   });
   return { key, step, tensors };
 }

@@ -5,7 +5,7 @@
  */
 import { InvalidArgumentError, UnsupportedError } from '../validate.ts';
 import type { Kernel, StepPlan, TensorBuffers, TensorPlan } from './engine.ts';
-import { kernelName } from './engine.ts';
+import { kernelName, requireElementwise } from './engine.ts';
 
 /** A `Buffer` is a `Float32Array` (js, arrays) or a byte pointer (wasm). */
 export interface ShareEngine<Buffer> {
@@ -36,6 +36,7 @@ export function isLinear({ family }: Kernel): boolean {
 
 /** Throws `UnsupportedError` on a plan of another rule, `InvalidArgumentError` on a weight outside [0, 1]. */
 export function checkShares(plan: StepPlan, weight: number): void {
+  requireElementwise(plan, 'a step in shares');
   const other = plan.tensors.find((tensor) => tensor !== null && !isLinear(tensor.kernel));
   if (other !== undefined && other !== null) {
     throw new UnsupportedError(

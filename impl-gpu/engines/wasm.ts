@@ -3,27 +3,32 @@
  * grow it at any time, and nothing is allocated in it.
  */
 import { InvalidArgumentError, UnsupportedError } from '../validate.ts';
-import type { Engine, Kernel, StepPlan, TensorBuffers, TensorPlan } from './engine.ts';
-import { KEEP_ALL, SCALARS, kernelName, kernelState } from './engine.ts';
+import type { Engine, Kernel, Mode, Scalars, StepPlan, TensorBuffers, TensorPlan } from './engine.ts';
+import { SCALARS, kernelName, kernelState, modeOf, planState, stateSize } from './engine.ts';
+import type { Sums, WasmMeasure } from './measure.ts';
+import { withFactor } from './measure.ts';
 import type { StepFunction } from './wasmModule.ts';
 import { assembleModule } from './wasmModule.ts';
 
-/** A kernel's functions on one memory. */
-export interface Instance {
-  readonly masked: StepFunction;
-  readonly all: StepFunction;
-}
+/** What a module does to a stretch: step it, with a mask from somewhere or none, or measure it. */
+export type Work = Mode | WasmMeasure;
 
-/** Compiled modules of this process, by kernel and kind of memory. */
+const workName = (work: Work): string => (typeof work === 'string' ? work : work.name);
+
+/** Compiled modules of this process, by kernel, work and kind of memory. */
 const modules = new Map<string, WebAssembly.Module>();
 
-/** The module of a kernel, compiled once a process. */
-export function moduleOf(kernel: Kernel, shared: boolean): WebAssembly.Module {
-  const key = `${kernelName(kernel)} ${shared}`;
+const keyOf = (kernel: Kernel, work: Work): string => `${kernelName(kernel)} ${workName(work)}`;
+
+/** The module of a kernel's work, compiled once a process. */
+export function moduleOf(kernel: Kernel, work: Work, shared: boolean): WebAssembly.Module {
+  const key = `${keyOf(kernel, work)} ${shared}`;
   let compiled = modules.get(key);
   if (compiled !== undefined) return compiled;
   try {
-    compiled = new WebAssembly.Module(assembleModule(kernel, shared));
+    compiled = new WebAssembly.Module(
+      typeof work === 'string' ? assembleModule(kernel, work, shared) : work.assemble(shared),
+    );
   } catch (error) {
     throw new UnsupportedError(
       'the wasm engine needs WebAssembly with SIMD, which is not here; the js engine does without',
@@ -39,36 +44,104 @@ export function moduleOf(kernel: Kernel, shared: boolean): WebAssembly.Module {
 /** Elements of one call, so that the engine's optimising compiler, which swaps code between calls only, gets its turn. */
 const CALL = 1 << 17;
 
-/** One call of an instance's function: which kernel, which function, and its arguments. */
+/**
+ * Elements that are measured at once. Each stretch's sums are added on the host in the order of the stretches, so that they have the same bits
+ * whoever measured which. Small enough for the stage of `arrays.ts`.
+ */
+export const MEASURED = 8192;
+
+/** One call of an assembled function, and its arguments. */
 export interface Call {
   readonly kernel: Kernel;
-  readonly masked: boolean;
+  readonly work: Work;
   readonly values: Parameters<StepFunction>;
 }
 
+/** The key of a call's module. */
+export const callKey = ({ kernel, work }: Call): string => keyOf(kernel, work);
+
+/** What a function takes for elements `at` to `at + count` - 1, its pointers moved there. */
+function valuesOf(
+  { key, step }: Pick<StepPlan, 'key' | 'step'>,
+  { base, threshold }: Pick<TensorPlan, 'base' | 'threshold'>,
+  pointers: readonly number[],
+  scalars: Scalars,
+  at: number,
+  count: number,
+): Parameters<StepFunction> {
+  const [parameter = 0, gradient = 0, s0 = 0, s1 = 0, s2 = 0] = pointers.map((pointer) => pointer + 4 * at);
+  const places = [count, (base + at) / 8, step, key[0], key[1], threshold] as const;
+  return [...places, parameter, gradient, s0, s1, s2, ...SCALARS.map((name) => scalars[name])];
+}
+
+const pointersOf = (
+  { parameter, gradient, state }: TensorBuffers<number>,
+  names: readonly string[],
+): readonly number[] => [parameter, gradient, ...names.map((name) => state[name] as number)];
+
 /** The calls for elements `first` to `last` - 1 of a tensor; `first` is a multiple of 8. */
 export function callsOf(
-  { key, step }: Pick<StepPlan, 'key' | 'step'>,
+  position: Pick<StepPlan, 'key' | 'step'>,
   tensor: TensorPlan,
-  { parameter, gradient, state }: TensorBuffers<number>,
+  buffers: TensorBuffers<number>,
   first: number,
   last: number,
 ): readonly Call[] {
-  const { kernel, threshold, base } = tensor;
-  const [s0 = 0, s1 = 0, s2 = 0] = kernelState(kernel).map((name) => state[name] as number);
-  const scalars = SCALARS.map((name) => tensor.scalars[name]);
+  const { kernel, scalars } = tensor;
+  const pointers = pointersOf(buffers, kernelState(kernel));
+  const work = modeOf(tensor);
   const calls: Call[] = [];
   for (let at = first; at < last; at += CALL) {
-    const bytes = 4 * at;
-    const pointers = [parameter + bytes, gradient + bytes, s0 + bytes, s1 + bytes, s2 + bytes] as const;
     const count = Math.min(CALL, last - at);
-    calls.push({
-      kernel,
-      masked: threshold < KEEP_ALL,
-      values: [count, (base + at) / 8, step, key[0], key[1], threshold, ...pointers, ...scalars],
-    });
+    calls.push({ kernel, work, values: valuesOf(position, tensor, pointers, scalars, at, count) });
   }
   return calls;
+}
+
+/** The calls that measure a tensor, a stretch each, in order. */
+export function measureCalls(
+  position: Pick<StepPlan, 'key' | 'step'>,
+  tensor: TensorPlan,
+  buffers: TensorBuffers<number>,
+): readonly Call[] {
+  const work = tensor.measure?.wasm(tensor);
+  if (work === undefined) return [];
+  const pointers = pointersOf(buffers, work.reads);
+  const calls: Call[] = [];
+  for (let at = 0; at < tensor.size; at += MEASURED) {
+    const count = Math.min(MEASURED, tensor.size - at);
+    calls.push({ kernel: tensor.kernel, work, values: valuesOf(position, tensor, pointers, work.scalars, at, count) });
+  }
+  return calls;
+}
+
+/**
+ * A tensor with its measured factor in its scalars.
+ * @param results - of its stretches, in order
+ * @param alignment - its state of that name
+ */
+export function applyMeasured(
+  tensor: TensorPlan,
+  results: readonly (Sums | undefined)[],
+  alignment: Float32Array | undefined,
+): TensorPlan {
+  const { measure, scalars, size } = tensor;
+  if (measure === null) return tensor;
+  return {
+    ...tensor,
+    scalars: withFactor(scalars, measure, measure.wasm(tensor).factor(results as Sums[], size, alignment)),
+  };
+}
+
+/** As `applyMeasured`, with the alignment in a memory. */
+export function applyMeasuredIn(
+  memory: WebAssembly.Memory,
+  tensor: TensorPlan,
+  results: readonly (Sums | undefined)[],
+  { state }: TensorBuffers<number>,
+): TensorPlan {
+  const at = tensor.measure === null ? undefined : state['alignment'];
+  return applyMeasured(tensor, results, at === undefined ? undefined : new Float32Array(memory.buffer, at, 1));
 }
 
 function checkPointer(name: string, index: number, pointer: number | undefined, size: number, bytes: number): void {
@@ -100,16 +173,17 @@ export function checkPointers(
     if (buffers === null || buffers === undefined) {
       throw new InvalidArgumentError(`tensor ${index} must have buffers: it has a part in this step`);
     }
-    const named: readonly (readonly [string, number | undefined])[] = [
-      ['parameter', buffers.parameter],
-      ['gradient', buffers.gradient],
-      ...kernelState(tensor.kernel).map((name) => [name, buffers.state[name]] as const),
+    const named: readonly (readonly [string, number | undefined, number])[] = [
+      ['parameter', buffers.parameter, tensor.size],
+      ['gradient', buffers.gradient, tensor.size],
+      ...planState(tensor).map((name) => [name, buffers.state[name], stateSize(name, tensor.size)] as const),
     ];
-    named.forEach(([name, pointer], i) => {
-      checkPointer(name, index, pointer, tensor.size, bytes);
+    named.forEach(([name, pointer, size], i) => {
+      checkPointer(name, index, pointer, size, bytes);
+      const start = pointer as number;
       const other = named
         .slice(0, i)
-        .find(([, at]) => Math.abs((at as number) - (pointer as number)) < 4 * tensor.size);
+        .find(([, at, length]) => start < (at as number) + 4 * length && (at as number) < start + 4 * size);
       if (other !== undefined) {
         throw new InvalidArgumentError(
           `${name} of tensor ${index} must not overlap ${other[0]}, got ${pointer} and ${other[1]}`,
@@ -125,34 +199,32 @@ export function isShared(memory: WebAssembly.Memory): boolean {
 }
 
 /**
- * Finds a kernel's functions on a memory; kernels are instantiated as they are first needed. Throws `UnsupportedError` without
- * WebAssembly SIMD.
+ * Finds functions on a memory; they are instantiated as they are first needed. Throws `UnsupportedError` without WebAssembly SIMD.
  */
-export function createInstances(memory: WebAssembly.Memory): (kernel: Kernel) => Instance {
+export function createInstances(memory: WebAssembly.Memory): (kernel: Kernel, work: Work) => StepFunction {
   const shared = isShared(memory);
-  const instances = new Map<string, Instance>();
+  const instances = new Map<string, StepFunction>();
   // Tensors of one step mostly share their planned kernel, and a name is slow to write.
-  let last: { readonly kernel: Kernel; readonly instance: Instance } | undefined;
-  return (kernel) => {
-    if (last?.kernel === kernel) return last.instance;
-    const key = kernelName(kernel);
-    let instance = instances.get(key);
-    if (instance === undefined) {
-      const { exports } = new WebAssembly.Instance(moduleOf(kernel, shared), { env: { memory } });
-      instances.set(key, (instance = exports as unknown as Instance));
+  let last: { readonly kernel: Kernel; readonly work: string; readonly run: StepFunction } | undefined;
+  return (kernel, work) => {
+    const name = workName(work);
+    if (last?.kernel === kernel && last.work === name) return last.run;
+    const key = keyOf(kernel, work);
+    let run = instances.get(key);
+    if (run === undefined) {
+      const { exports } = new WebAssembly.Instance(moduleOf(kernel, work, shared), { env: { memory } });
+      ({ run } = exports as unknown as { run: StepFunction });
+      instances.set(key, run);
     }
-    last = { kernel, instance };
-    return instance;
+    last = { kernel, work: name, run };
+    return run;
   };
 }
 
 /** Makes calls on a memory. */
-export function createCaller(memory: WebAssembly.Memory): (call: Call) => void {
+export function createCaller(memory: WebAssembly.Memory): (call: Call) => Sums | undefined {
   const instanceOf = createInstances(memory);
-  return ({ kernel, masked, values }) => {
-    const instance = instanceOf(kernel);
-    (masked ? instance.masked : instance.all)(...values);
-  };
+  return ({ kernel, work, values }) => instanceOf(kernel, work)(...values);
 }
 
 /**
@@ -167,7 +239,10 @@ export function createWasmEngine(memory: WebAssembly.Memory): Engine<number> {
       checkPointers(plan, tensors, memory);
       plan.tensors.forEach((tensor, index) => {
         if (tensor === null) return;
-        callsOf(plan, tensor, tensors[index] as TensorBuffers<number>, 0, tensor.size).forEach(run);
+        const buffers = tensors[index] as TensorBuffers<number>;
+        const results = measureCalls(plan, tensor, buffers).map(run);
+        const measured = applyMeasuredIn(memory, tensor, results, buffers);
+        callsOf(plan, measured, buffers, 0, tensor.size).forEach(run);
       });
     },
   };

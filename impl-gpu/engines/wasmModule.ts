@@ -1,12 +1,14 @@
 /**
- * WebAssembly modules for the fused step, assembled at run time: one module a kernel, for plain or shared memory. The step
- * has hundreds of variants (rule, flags, kind of memory) of about ten kilobytes each; assembling those that are asked for
+ * WebAssembly modules for the fused step, assembled at run time: one a kernel and mode, for plain or shared memory. The step
+ * has hundreds of variants (rule, flags, mask, kind of memory) of some kilobytes each; assembling those that are asked for
  * takes a few milliseconds and needs no compiler, no build step and no binary in the repository.
  */
 import { PHILOX, STREAMS } from '../../spec/stream.ts';
-import type { Kernel, ScalarName } from './engine.ts';
+import type { Kernel, Mode, ScalarName } from './engine.ts';
 import { SCALARS, kernelState } from './engine.ts';
+import type { Algebra } from './formulas.ts';
 import { update, usedScalars } from './formulas.ts';
+import type { Sums } from './measure.ts';
 
 /** Bytes of a page of a WebAssembly memory. */
 export const PAGE = 65536;
@@ -17,6 +19,7 @@ export const LANES = 32;
 export const I32 = 0x7f;
 export const I64 = 0x7e;
 export const F32 = 0x7d;
+export const F64 = 0x7c;
 export const V128 = 0x7b;
 
 /** Opcodes, named as in the WebAssembly specification (core 2.0, section 5.4). */
@@ -44,6 +47,7 @@ export const OP = {
   i32Shl: [0x74],
   i32ShrU: [0x76],
   i32Popcnt: [0x69],
+  f64Add: [0xa0],
   i32WrapI64: [0xa7],
   i64ExtendI32U: [0xad],
 } as const;
@@ -73,6 +77,15 @@ export const SIMD = {
   i32x4Add: 0xae,
   i64x2ExtmulLowU: 0xde,
   i64x2ExtmulHighU: 0xdf,
+  f32x4Lt: 0x43,
+  f32x4Gt: 0x44,
+  or: 0x50,
+  f64x2ExtractLane: 0x21,
+  i32x4ExtractLane: 0x1b,
+  i32x4Sub: 0xb1,
+  f64x2PromoteLowF32x4: 0x5f,
+  f64x2Add: 0xf0,
+  f64x2Mul: 0xf2,
   f32x4Sqrt: 0xe3,
   f32x4Add: 0xe4,
   f32x4Sub: 0xe5,
@@ -193,22 +206,48 @@ export type Place = readonly [
 
 /** The parameters of a step, in order; its scalars follow. */
 const PARAMETERS = [...PLACE, 'parameter', 'gradient', 's0', 's1', 's2'];
-const PARAMETER_TYPES = [...PARAMETERS.map(() => I32), ...SCALARS.map(() => F32)];
-const indexOf = (parameter: string): number => PARAMETERS.indexOf(parameter);
+export const PARAMETER_TYPES = [...PARAMETERS.map(() => I32), ...SCALARS.map(() => F32)];
+export const indexOf = (parameter: string): number => PARAMETERS.indexOf(parameter);
 
 /** The pointers that a kernel reads, in the order parameter, gradient, state. */
 function pointersOf(kernel: Kernel): readonly number[] {
   return [indexOf('parameter'), indexOf('gradient'), ...kernelState(kernel).map((_, i) => indexOf(`s${i}`))];
 }
 
-/** Reads four elements (or one into lane 0), updates, selects, writes. `mask` undefined keeps all. */
+/** The operations of `formulas.ts` on locals. */
+export function algebraOf(f: Assembler): Algebra<number> {
+  return {
+    add: (a, b) => f.v128(SIMD.f32x4Add, a, b),
+    sub: (a, b) => f.v128(SIMD.f32x4Sub, a, b),
+    mul: (a, b) => f.v128(SIMD.f32x4Mul, a, b),
+    div: (a, b) => f.v128(SIMD.f32x4Div, a, b),
+    sqrt: (a) => f.v128(SIMD.f32x4Sqrt, a),
+    max: (a, b) => f.v128(SIMD.f32x4Max, a, b),
+  };
+}
+
+/** All ones where both have the same sign and neither is 0. */
+export function emitAgree(f: Assembler, [a, b]: readonly [number, number], zero: number): number {
+  const both = (compare: number): number =>
+    f.v128(SIMD.and, f.v128(compare, a, zero), a === b ? f.v128(compare, a, zero) : f.v128(compare, b, zero));
+  return f.v128(SIMD.or, both(SIMD.f32x4Gt), both(SIMD.f32x4Lt));
+}
+
+/** How elements are read and written. */
+export interface Access {
+  readonly load: number[];
+  readonly store: number[];
+}
+
+/** Reads four elements (or one into lane 0), updates, selects, writes. `drawn`: the mask, in mode `masked`. */
 function emitUpdate(
   f: Assembler,
   kernel: Kernel,
+  mode: Mode,
   scalars: ReadonlyMap<ScalarName, number>,
   zero: number,
-  mask: number | undefined,
-  access: { readonly load: number[]; readonly store: number[] },
+  drawn: number | undefined,
+  access: Access,
 ): void {
   const pointers = pointersOf(kernel);
   const [parameter, gradient, ...state] = pointers.map((pointer) => f.apply(V128, access.load, pointer)) as [
@@ -216,21 +255,20 @@ function emitUpdate(
     number,
     ...number[],
   ];
-  const updated = update<number>(
-    kernel,
-    {
-      add: (a, b) => f.v128(SIMD.f32x4Add, a, b),
-      sub: (a, b) => f.v128(SIMD.f32x4Sub, a, b),
-      mul: (a, b) => f.v128(SIMD.f32x4Mul, a, b),
-      div: (a, b) => f.v128(SIMD.f32x4Div, a, b),
-      sqrt: (a) => f.v128(SIMD.f32x4Sqrt, a),
-      max: (a, b) => f.v128(SIMD.f32x4Max, a, b),
-    },
-    { parameter, gradient, state, scalar: (scalar) => scalars.get(scalar) as number, zero },
-  );
+  const updated = update<number>(kernel, algebraOf(f), {
+    parameter,
+    gradient,
+    state,
+    scalar: (scalar) => scalars.get(scalar) as number,
+    zero,
+  });
+  const mask = updated.signs === undefined ? drawn : emitAgree(f, updated.signs, zero);
+  const dropped = updated.dropped ?? parameter;
+  let next: number | undefined = updated.parameter;
+  if (mode === 'none') next = updated.dropped;
   // Selected, not multiplied: a dropped element keeps its bits whatever the step is.
-  const next = mask === undefined ? updated.parameter : f.v128(SIMD.bitselect, updated.parameter, parameter, mask);
-  f.emit(f.get(pointers[0] as number), f.get(next), access.store);
+  else if (mask !== undefined) next = f.v128(SIMD.bitselect, updated.parameter, dropped, mask);
+  if (next !== undefined) f.emit(f.get(pointers[0] as number), f.get(next), access.store);
   updated.state.forEach((value, i) => f.emit(f.get(pointers[i + 2] as number), f.get(value), access.store));
 }
 
@@ -337,9 +375,9 @@ export function emitScalarBlock(f: Assembler, block: number): readonly [number, 
   return [join(c0, c1), join(c2, c3)];
 }
 
-/** pointer += bytes, for all of the kernel's pointers. */
-function emitAdvance(f: Assembler, kernel: Kernel, bytes: number): void {
-  for (const pointer of pointersOf(kernel)) {
+/** pointer += bytes, for all of the given pointers. */
+export function emitAdvance(f: Assembler, pointers: readonly number[], bytes: number): void {
+  for (const pointer of pointers) {
     f.emit(f.get(pointer), f.i32(bytes), OP.i32Add);
     f.set(pointer);
   }
@@ -393,17 +431,34 @@ export function emitNextBlocks(f: Assembler, blocks: number, { four }: Prologue)
   f.set(blocks);
 }
 
-function assembleStep(kernel: Kernel, masked: boolean): number[] {
-  const f = new Assembler(PARAMETER_TYPES);
-  const count = indexOf('count');
-  const block = indexOf('block');
-  const used = usedScalars(kernel);
-  const scalars = new Map(
+/** Locals with the scalars that are used, in all lanes. */
+export function emitScalars(f: Assembler, used: ReadonlySet<ScalarName>): ReadonlyMap<ScalarName, number> {
+  return new Map(
     SCALARS.filter((scalar) => used.has(scalar)).map((scalar) => [
       scalar,
       f.v128(SIMD.f32x4Splat, PARAMETERS.length + SCALARS.indexOf(scalar)),
     ]),
   );
+}
+
+/** Group `group` of a turn's four elements. */
+export function accessAt(f: Assembler, group: number): Access {
+  const offset = unsigned(16 * group);
+  return { load: f.simd(SIMD.load, 2, ...offset), store: f.simd(SIMD.store, 2, ...offset) };
+}
+
+/** One element, in lane 0. */
+export const tailAccess = (f: Assembler): Access => ({
+  load: f.simd(SIMD.load32Zero, 2, 0),
+  store: f.simd(SIMD.store32Lane, 2, 0, 0),
+});
+
+function assembleStep(kernel: Kernel, mode: Mode): number[] {
+  const f = new Assembler(PARAMETER_TYPES);
+  const count = indexOf('count');
+  const block = indexOf('block');
+  const masked = mode === 'masked';
+  const scalars = emitScalars(f, usedScalars(kernel));
   const zero = f.splat(0);
 
   // Main loop: 32 elements a turn.
@@ -413,13 +468,9 @@ function assembleStep(kernel: Kernel, masked: boolean): number[] {
   f.emit(OP.loop);
   const masks = prologue === undefined ? undefined : emitMasks(f, blocks, prologue);
   for (let group = 0; group < LANES / 4; group++) {
-    const offset = unsigned(16 * group);
-    emitUpdate(f, kernel, scalars, zero, masks?.[group], {
-      load: f.simd(SIMD.load, 2, ...offset),
-      store: f.simd(SIMD.store, 2, ...offset),
-    });
+    emitUpdate(f, kernel, mode, scalars, zero, masks?.[group], accessAt(f, group));
   }
-  emitAdvance(f, kernel, 4 * LANES);
+  emitAdvance(f, pointersOf(kernel), 4 * LANES);
   if (prologue !== undefined) {
     emitNextBlocks(f, blocks, prologue);
     emitAdd(f, block, LANES / 8);
@@ -452,11 +503,8 @@ function assembleStep(kernel: Kernel, masked: boolean): number[] {
     f.set(high);
     emitAdd(f, position, 1);
   }
-  emitUpdate(f, kernel, scalars, zero, mask, {
-    load: f.simd(SIMD.load32Zero, 2, 0),
-    store: f.simd(SIMD.store32Lane, 2, 0, 0),
-  });
-  emitAdvance(f, kernel, 4);
+  emitUpdate(f, kernel, mode, scalars, zero, mask, tailAccess(f));
+  emitAdvance(f, pointersOf(kernel), 4);
   emitAdd(f, count, -1);
   f.emit(f.get(count), OP.brIf0, OP.end, OP.end);
   return f.body();
@@ -490,19 +538,23 @@ export function assemble(
   ]);
 }
 
-/**
- * A module that imports `env.memory` (declared shared if `shared`) and exports `masked` and `all`: the step on `count`
- * elements from the given byte pointers on, with masks from block `block` on, and with everything kept.
- */
-export function assembleModule(kernel: Kernel, shared: boolean): Uint8Array<ArrayBuffer> {
-  const step = (masked: boolean): AssembledFunction => ({
-    parameters: PARAMETER_TYPES,
-    body: assembleStep(kernel, masked),
-  });
-  return assemble({ masked: step(true), all: step(false) }, shared);
+/** A module that imports `env.memory` (declared shared if `shared`) and exports `run`, a function of a step's parameters. */
+export function assembleRun(
+  body: readonly number[],
+  shared: boolean,
+  results: readonly number[] = [],
+): Uint8Array<ArrayBuffer> {
+  return assemble({ run: { parameters: PARAMETER_TYPES, results, body } }, shared);
 }
 
-/** The parameters of `kept`. */
+/**
+ * A module whose `run` is the step of a kernel on `count` elements from the given byte pointers on, with masks from block `block` on.
+ */
+export function assembleModule(kernel: Kernel, mode: Mode, shared: boolean): Uint8Array<ArrayBuffer> {
+  return assembleRun(assembleStep(kernel, mode), shared);
+}
+
+/** The parameters of a draw. */
 const DRAW_PARAMETERS = [...PLACE, 'stream', 'out'];
 
 /** Bytes of 32 elements a turn: 1 where kept, else 0. */
@@ -528,15 +580,15 @@ function assembleKept(): number[] {
   return f.body();
 }
 
-/** A module that imports `env.memory` and exports `kept`, a `DrawFunction`. */
+/** A module that imports `env.memory` and exports `run`, a `DrawFunction`. */
 export function assembleDraw(): Uint8Array<ArrayBuffer> {
-  return assemble({ kept: { parameters: DRAW_PARAMETERS.map(() => I32), body: assembleKept() } }, false);
+  return assemble({ run: { parameters: DRAW_PARAMETERS.map(() => I32), body: assembleKept() } }, false);
 }
 
 /** Writes `count` bytes (a multiple of 32, not 0) from the byte pointer `out` on: 1 where an element of the stream is kept, from block `block` on. */
 export type DrawFunction = (...values: readonly [...Place, stream: number, out: number]) => void;
 
-/** An exported function of an assembled module: `PARAMETERS`, then the ten `SCALARS`. */
+/** An assembled module's function: `PARAMETERS`, then the ten `SCALARS`. A step returns nothing, a measure its sums. */
 export type StepFunction = (
   ...values: readonly [
     ...Place,
@@ -547,4 +599,4 @@ export type StepFunction = (
     s2: number,
     ...scalars: readonly number[],
   ]
-) => void;
+) => Sums | undefined;

@@ -3,10 +3,19 @@
  * mask is a function of an element's index, so the result has the same bits with any number of threads.
  */
 import { InvalidArgumentError } from '../validate.ts';
-import type { Engine, StepPlan, TensorBuffers } from './engine.ts';
-import { kernelName } from './engine.ts';
+import type { Engine, StepPlan, TensorBuffers, TensorPlan } from './engine.ts';
+import type { Sums } from './measure.ts';
 import type { Call } from './wasm.ts';
-import { callsOf, checkPointers, createCaller, isShared, moduleOf } from './wasm.ts';
+import {
+  applyMeasuredIn,
+  callKey,
+  callsOf,
+  checkPointers,
+  createCaller,
+  isShared,
+  measureCalls,
+  moduleOf,
+} from './wasm.ts';
 
 export interface WasmPool extends Engine<number> {
   /** Threads that share the work, the calling one included. */
@@ -35,8 +44,11 @@ const receive = (data) => {
     return;
   }
   try {
-    for (const [key, module] of data.modules) instances.set(key, new WebAssembly.Instance(module, { env: { memory } }).exports);
-    for (const { key, masked, values } of data.calls) instances.get(key)[masked ? 'masked' : 'all'](...values);
+    for (const [key, module] of data.modules) instances.set(key, new WebAssembly.Instance(module, { env: { memory } }).exports.run);
+    data.calls.forEach(({ key, values, place }) => {
+      const result = instances.get(key)(...values);
+      if (data.results !== undefined) data.results.set(typeof result === 'number' ? [result] : [...result], place);
+    });
   } catch {
     Atomics.add(status, 1, 1);
   }
@@ -108,6 +120,14 @@ function divide(plan: StepPlan, tensors: readonly (TensorBuffers<number> | null)
   return shares;
 }
 
+/** A call, and where its results go. */
+interface PlacedCall extends Call {
+  readonly place: number;
+}
+
+/** Numbers that a measuring call returns at most. */
+const SUMS = 3;
+
 /** Elements below which waking the workers costs more than they save. */
 const WORTHWHILE = 1 << 17;
 
@@ -152,29 +172,66 @@ export async function createWasmPool(memory: WebAssembly.Memory, threads: number
     }
   };
 
+  /** Makes everybody's calls; with `results`, what a call returns goes to its place there. */
+  const share = (shares: readonly (readonly PlacedCall[])[], results?: Float64Array): void => {
+    const [own = [], ...others] = shares;
+    Atomics.store(status, 0, others.length);
+    others.forEach((calls, i) => {
+      const known = sent[i] as Set<string>;
+      const first = new Map(calls.map((call) => [callKey(call), call]));
+      const modules = [...first]
+        .filter(([key]) => !known.has(key))
+        .map(([key, { kernel, work }]) => [key, moduleOf(kernel, work, true)] as const);
+      for (const [key] of modules) known.add(key);
+      workers[i]?.post({
+        modules,
+        calls: calls.map((call) => ({ key: callKey(call), values: call.values, place: call.place })),
+        results,
+      });
+    });
+    for (const call of own) {
+      const result = run(call);
+      if (results !== undefined) results.set(typeof result === 'number' ? [result] : [...(result ?? [])], call.place);
+    }
+    wait();
+    if (Atomics.exchange(status, 1, 0) > 0) throw new Error('a worker of the WASM pool failed: the step is incomplete');
+  };
+
+  /** The plan with its measured factors. */
+  const measure = (plan: StepPlan, tensors: readonly (TensorBuffers<number> | null)[], sharing: number): StepPlan => {
+    const calls = plan.tensors.map((tensor, index) =>
+      tensor === null ? [] : measureCalls(plan, tensor, tensors[index] as TensorBuffers<number>),
+    );
+    const count = calls.reduce((sum, { length }) => sum + length, 0);
+    if (plan.tensors.every((tensor) => tensor === null || tensor.measure === null)) return plan;
+    const results = new Float64Array(new SharedArrayBuffer(8 * SUMS * count));
+    const placed = calls.flat().map((call, i): PlacedCall => ({ ...call, place: SUMS * i }));
+    share(
+      Array.from({ length: sharing }, (_, thread) => placed.filter((_call, i) => i % sharing === thread)),
+      results,
+    );
+    let next = 0;
+    return {
+      ...plan,
+      tensors: plan.tensors.map((tensor, index): TensorPlan | null => {
+        if (tensor === null) return null;
+        const own = (calls[index] as readonly Call[]).map((): Sums => {
+          const at = SUMS * next++;
+          return results.subarray(at, at + SUMS);
+        });
+        return applyMeasuredIn(memory, tensor, own, tensors[index] as TensorBuffers<number>);
+      }),
+    };
+  };
+
   return {
     threads,
     step(plan, tensors) {
       checkPointers(plan, tensors, memory);
       const total = plan.tensors.reduce((sum, tensor) => sum + (tensor?.size ?? 0), 0);
-      const [own = [], ...others] = divide(plan, tensors, total < WORTHWHILE ? 1 : threads);
-      Atomics.store(status, 0, others.length);
-      others.forEach((calls, i) => {
-        const known = sent[i] as Set<string>;
-        const kernels = new Map(calls.map(({ kernel }) => [kernelName(kernel), kernel]));
-        const modules = [...kernels]
-          .filter(([key]) => !known.has(key))
-          .map(([key, kernel]) => [key, moduleOf(kernel, true)] as const);
-        for (const [key] of modules) known.add(key);
-        workers[i]?.post({
-          modules,
-          calls: calls.map(({ kernel, masked, values }) => ({ key: kernelName(kernel), masked, values })),
-        });
-      });
-      own.forEach(run);
-      wait();
-      if (Atomics.exchange(status, 1, 0) > 0)
-        throw new Error('a worker of the WASM pool failed: the step is incomplete');
+      const sharing = total < WORTHWHILE ? 1 : threads;
+      const measured = measure(plan, tensors, sharing);
+      share(divide(measured, tensors, sharing).map((calls) => calls.map((call) => ({ ...call, place: 0 }))));
     },
     async dispose() {
       await Promise.all(workers.map((worker) => worker.end()));

@@ -5,13 +5,15 @@
 import { LAYOUT } from '../../spec/stream.ts';
 import { InvalidArgumentError, UnsupportedError } from '../validate.ts';
 import type { Engine, Kernel, StepPlan, TensorBuffers, TensorPlan } from './engine.ts';
-import { KEEP_ALL, kernelName, kernelState } from './engine.ts';
+import { kernelName, kernelState, modeOf, planState, stateSize } from './engine.ts';
+import type { Measuring, WgslMeasurer } from './measure.ts';
 import type { Access, Stretch } from './wgsl.ts';
 import { UNIFORM_BYTES, WORKGROUP, stepShader, writeUniform } from './wgsl.ts';
 
 /**
  * All tensors of a model in one buffer each: element i of tensor k at index base_k + i, so every tensor starts on a multiple
- * of 64 elements (256 bytes). What lies between tensors is written too and means nothing.
+ * of 64 elements (256 bytes). What lies between tensors is written too and means nothing. The state `alignment` has one number a tensor:
+ * that of tensor k at index 64 k.
  */
 export type FlatBuffers = TensorBuffers<GPUBuffer>;
 
@@ -57,23 +59,37 @@ const COPY_DST = 0x08;
 const COPY_SRC = 0x04;
 const COMPUTE_STAGE = 0x04;
 
-interface Pipeline {
+export interface Pipeline {
   readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
 }
 
 /** One dispatch: which pipeline on which stretch, with `window` elements of each buffer bound from `offset` on. */
-interface Dispatch {
+export interface Dispatch {
   readonly stretch: Stretch;
   readonly access: Access;
   readonly buffers: TensorBuffers<GPUBuffer>;
   /** In elements. */
   readonly offset: number;
   readonly window: number;
+  /** Where its measured factor is. */
+  readonly factor?: GPUBufferBinding | undefined;
 }
 
+/** A tensor of a step on its buffers, from element `at` on. `index` is its place in the plan. */
+export interface Placed {
+  readonly tensor: TensorPlan;
+  readonly index: number;
+  readonly buffers: TensorBuffers<GPUBuffer>;
+  readonly at: number;
+  readonly access: Access;
+}
+
+/** Elements from one tensor's alignment to the next in a flat buffer: 256 bytes, any device's alignment of a binding. */
+export const ALIGNMENT_STRIDE = 64;
+
 /** A dispatch as the pass takes it. */
-interface Command {
+export interface Command {
   readonly pipeline: GPUComputePipeline;
   readonly group: GPUBindGroup;
   /** Of its scalars in the uniform buffer. */
@@ -106,34 +122,51 @@ function checkBuffer(
   }
 }
 
-function checkBuffers(kernel: Kernel, where: string, buffers: TensorBuffers<GPUBuffer>, elements: number): void {
-  checkBuffer('parameter', where, buffers.parameter, elements, STORAGE, 'STORAGE');
-  checkBuffer('gradient', where, buffers.gradient, elements, STORAGE, 'STORAGE');
-  for (const name of kernelState(kernel)) {
-    checkBuffer(name, where, buffers.state[name], elements, STORAGE, 'STORAGE');
+/** @param numbers - the elements that a state of one number a tensor must have */
+function checkBuffers(
+  tensor: TensorPlan,
+  where: string,
+  buffers: TensorBuffers<GPUBuffer>,
+  elements: number,
+  numbers = 1,
+): void {
+  const names = planState(tensor);
+  const { parameter, gradient, state } = buffers;
+  const all: Readonly<Record<string, GPUBuffer | undefined>> = { ...state, parameter, gradient };
+  const bound = ['parameter', 'gradient', ...names];
+  for (const name of bound) {
+    const size = stateSize(name, elements) === elements ? elements : numbers;
+    checkBuffer(name, where, all[name], size, STORAGE, 'STORAGE');
   }
-  const bound = boundBuffers(kernel, buffers);
-  if (new Set(bound).size < bound.length) {
-    const names = ['parameter', 'gradient', ...kernelState(kernel)].join(', ');
-    throw new InvalidArgumentError(`${names} of ${where} must be ${bound.length} different buffers, got one twice`);
+  if (new Set(bound.map((name) => all[name])).size < bound.length) {
+    throw new InvalidArgumentError(
+      `${bound.join(', ')} of ${where} must be ${bound.length} different buffers, got one twice`,
+    );
   }
 }
 
 const sameSettings = (a: TensorPlan, b: TensorPlan): boolean =>
-  a.scalars === b.scalars && a.threshold === b.threshold && kernelName(a.kernel) === kernelName(b.kernel);
+  a.measure === null &&
+  b.measure === null &&
+  a.scalars === b.scalars &&
+  a.threshold === b.threshold &&
+  kernelName(a.kernel) === kernelName(b.kernel);
 
 const endOf = ({ base, size }: TensorPlan): number =>
   base + Math.ceil(size / LAYOUT.tensorAlignment) * LAYOUT.tensorAlignment;
 
-/** Neighbours with equal settings, as one tensor that spans them and the gaps between. */
-function mergeNeighbours(plan: StepPlan): readonly TensorPlan[] {
-  const merged: TensorPlan[] = [];
-  for (const tensor of plan.tensors) {
-    if (tensor === null || tensor.size === 0) continue;
+/** Whether nothing happens to a tensor; the alignment of one without elements goes on. */
+const isIdle = ({ size, measure }: TensorPlan): boolean => size === 0 && measure === null;
+
+/** Neighbours with equal settings, as one tensor that spans them and the gaps between; `index` is the first one's. */
+function mergeNeighbours(plan: StepPlan): readonly { readonly tensor: TensorPlan; readonly index: number }[] {
+  const merged: { tensor: TensorPlan; index: number }[] = [];
+  for (const [index, tensor] of plan.tensors.entries()) {
+    if (tensor === null || isIdle(tensor)) continue;
     const last = merged.at(-1);
-    if (last !== undefined && endOf(last) === tensor.base && sameSettings(last, tensor)) {
-      merged[merged.length - 1] = { ...last, size: tensor.base + tensor.size - last.base };
-    } else merged.push(tensor);
+    if (last !== undefined && endOf(last.tensor) === tensor.base && sameSettings(last.tensor, tensor)) {
+      last.tensor = { ...last.tensor, size: tensor.base + tensor.size - last.tensor.base };
+    } else merged.push({ tensor, index });
   }
   return merged;
 }
@@ -153,44 +186,57 @@ export function createWebGpuEngine(device: GPUDevice, { spread = false }: WebGpu
   const quads = spread ? 'spread' : 'quads';
   let uniforms: GPUBuffer | undefined;
   let staging = new ArrayBuffer(0);
+  let measurer: WgslMeasurer | undefined;
   let lost: string | undefined;
   void device.lost.then(({ reason, message }) => (lost = `${reason}: ${message}`));
 
-  const pipelineOf = (kernel: Kernel, access: Access, masked: boolean): Pipeline => {
-    const key = `${kernelName(kernel)} ${access} ${masked}`;
+  const pipelineOf = (
+    key: string,
+    types: readonly GPUBufferBindingType[],
+    uniformBytes: number,
+    code: () => string,
+  ): Pipeline => {
     let entry = pipelines.get(key);
     if (entry === undefined) {
-      const states = kernelState(kernel).length;
-      const types: GPUBufferBindingType[] = [
-        'storage',
-        'read-only-storage',
-        ...Array<'storage'>(states).fill('storage'),
-      ];
       const layout = device.createBindGroupLayout({
         entries: [
           ...types.map((type, binding) => ({ binding, visibility: COMPUTE_STAGE, buffer: { type } })),
           {
             binding: types.length,
             visibility: COMPUTE_STAGE,
-            buffer: { type: 'uniform', hasDynamicOffset: true, minBindingSize: UNIFORM_BYTES } as const,
+            buffer: { type: 'uniform', hasDynamicOffset: true, minBindingSize: uniformBytes } as const,
           },
         ],
       });
       const pipeline = device.createComputePipeline({
         label: `learning rate dropout ${key}`,
         layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
-        compute: {
-          module: device.createShaderModule({ code: stepShader(kernel, access, masked) }),
-          entryPoint: 'main',
-        },
+        compute: { module: device.createShaderModule({ code: code() }), entryPoint: 'main' },
       });
       pipelines.set(key, (entry = { pipeline, layout }));
     }
     return entry;
   };
 
+  const stepPipeline = ({ stretch: { tensor }, access, factor }: Dispatch): Pipeline => {
+    const { kernel, measure } = tensor;
+    const mode = modeOf(tensor);
+    const scales = factor === undefined ? undefined : (measure?.scalesDecay ?? false);
+    return pipelineOf(
+      `${kernelName(kernel)} ${access} ${mode} ${scales}`,
+      [
+        'storage',
+        'read-only-storage',
+        ...kernelState(kernel).map(() => 'storage' as const),
+        ...(factor === undefined ? [] : (['read-only-storage'] as const)),
+      ],
+      UNIFORM_BYTES,
+      () => stepShader(kernel, access, mode, scales),
+    );
+  };
+
   /** Cuts a stretch of one set of buffers into dispatches that the device's limits allow. `at`: its first element there. */
-  const cut = (tensor: TensorPlan, buffers: TensorBuffers<GPUBuffer>, at: number, access: Access): Dispatch[] => {
+  const cut = ({ tensor, buffers, at, access }: Placed, factor?: GPUBufferBinding): Dispatch[] => {
     const unit = access === 'elements' ? 1 : 4;
     const dispatches: Dispatch[] = [];
     for (let done = 0; done < tensor.size;) {
@@ -205,6 +251,7 @@ export function createWebGpuEngine(device: GPUDevice, { spread = false }: WebGpu
         buffers,
         offset,
         window: inside + covered,
+        factor,
       });
       done += count;
     }
@@ -228,26 +275,26 @@ export function createWebGpuEngine(device: GPUDevice, { spread = false }: WebGpu
     const block = { buffer: target, offset: 0, size: UNIFORM_BYTES };
     let bound: { readonly dispatch: Dispatch; readonly pipeline: Pipeline; readonly group: GPUBindGroup } | undefined;
     return dispatches.map((dispatch, i): Command => {
-      const { stretch, access, buffers, offset, window } = dispatch;
-      const { kernel, threshold } = stretch.tensor;
-      const pipeline = pipelineOf(kernel, access, threshold < KEEP_ALL);
+      const { stretch, access, buffers, offset, window, factor } = dispatch;
+      const { kernel } = stretch.tensor;
+      const pipeline = stepPipeline(dispatch);
       const fits =
         bound?.pipeline === pipeline &&
+        bound.dispatch.factor === factor &&
         bound.dispatch.buffers === buffers &&
         bound.dispatch.offset === offset &&
         bound.dispatch.window >= window;
       if (bound === undefined || !fits) {
         // A flat buffer is bound to its window's end, so that the next stretch can use the same group.
         const elements = access === 'elements' ? window : fullWindow(dispatch);
+        const resources: GPUBufferBinding[] = [
+          ...boundBuffers(kernel, buffers).map((buffer) => ({ buffer, offset: 4 * offset, size: 4 * elements })),
+          ...(factor === undefined ? [] : [factor]),
+          block,
+        ];
         const group = device.createBindGroup({
           layout: pipeline.layout,
-          entries: [
-            ...boundBuffers(kernel, buffers).map((buffer, binding) => ({
-              binding,
-              resource: { buffer, offset: 4 * offset, size: 4 * elements },
-            })),
-            { binding: boundBuffers(kernel, buffers).length, resource: block },
-          ],
+          entries: resources.map((resource, binding) => ({ binding, resource })),
         });
         bound = { dispatch: { ...dispatch, window: elements }, pipeline, group };
       }
@@ -272,17 +319,28 @@ export function createWebGpuEngine(device: GPUDevice, { spread = false }: WebGpu
     }
   };
 
-  const submit = (plan: StepPlan, dispatches: readonly Dispatch[], encoder: GPUCommandEncoder): void => {
-    const bytes = stride * dispatches.length;
+  /** The dispatches of a step, and what is to be measured before them. */
+  const dispatchesOf = (list: readonly Placed[], flat: boolean): { dispatches: Dispatch[]; measuring?: Measuring } => {
+    const measures = list.find(({ tensor }) => tensor.measure !== null)?.tensor.measure;
+    if (measures === null || measures === undefined) return { dispatches: list.flatMap((placed) => cut(placed)) };
+    measurer ??= measures.webgpu({ device, stride, pipelineOf, cut });
+    const measuring = measurer.prepare(list, flat);
+    return { measuring, dispatches: list.flatMap((placed) => cut(placed, measuring.factors.get(placed.tensor))) };
+  };
+
+  const submit = (plan: StepPlan, list: readonly Placed[], flat: boolean, encoder: GPUCommandEncoder): void => {
+    const { dispatches, measuring } = dispatchesOf(list, flat);
+    const bytes = Math.max(stride, stride * dispatches.length);
     if (uniforms === undefined || uniforms.size < bytes) {
       uniforms?.destroy();
       uniforms = device.createBuffer({ size: bytes, usage: UNIFORM | COPY_DST });
     }
     const commands = prepare(plan, dispatches, uniforms);
     const pass = encoder.beginComputePass();
-    record(pass, commands);
+    record(pass, [...(measuring?.commands ?? []), ...commands]);
     pass.end();
     device.queue.submit([encoder.finish()]);
+    measuring?.release();
   };
 
   /** Elements from a window's start that all of its buffers have. */
@@ -291,14 +349,13 @@ export function createWebGpuEngine(device: GPUDevice, { spread = false }: WebGpu
     return Math.min(windowLimit, Math.min(...sizes) - offset);
   };
 
-  const flatDispatches = (plan: StepPlan, buffers: FlatBuffers): readonly Dispatch[] => {
-    const merged = mergeNeighbours(plan);
-    for (const tensor of merged) {
+  const placeFlat = (plan: StepPlan, buffers: FlatBuffers): readonly Placed[] =>
+    mergeNeighbours(plan).map(({ tensor, index }) => {
       // Whole quads are touched, so whole quads must exist.
-      checkBuffers(tensor.kernel, 'the flat buffers', buffers, Math.ceil((tensor.base + tensor.size) / 4) * 4);
-    }
-    return merged.flatMap((tensor) => cut(tensor, buffers, tensor.base, quads));
-  };
+      const elements = Math.ceil((tensor.base + tensor.size) / 4) * 4;
+      checkBuffers(tensor, 'the flat buffers', buffers, elements, ALIGNMENT_STRIDE * index + 1);
+      return { tensor, index, buffers, at: tensor.base, access: quads };
+    });
 
   return {
     step(plan, tensors) {
@@ -306,54 +363,59 @@ export function createWebGpuEngine(device: GPUDevice, { spread = false }: WebGpu
       if (tensors.length !== plan.tensors.length) {
         throw new InvalidArgumentError(`tensors must be ${plan.tensors.length} as planned, got ${tensors.length}`);
       }
-      const dispatches = plan.tensors.flatMap((tensor, index): Dispatch[] => {
-        if (tensor === null || tensor.size === 0) return [];
+      const placed = plan.tensors.flatMap((tensor, index): Placed[] => {
+        if (tensor === null || isIdle(tensor)) return [];
         const buffers = tensors[index];
         if (buffers === null || buffers === undefined) {
           throw new InvalidArgumentError(`tensor ${index} must have buffers: it has a part in this step`);
         }
-        checkBuffers(tensor.kernel, `tensor ${index}`, buffers, tensor.size);
-        return cut(tensor, buffers, 0, tensor.size % 4 === 0 ? quads : 'elements');
+        checkBuffers(tensor, `tensor ${index}`, buffers, tensor.size);
+        return [{ tensor, index, buffers, at: 0, access: tensor.size % 4 === 0 ? quads : 'elements' }];
       });
-      if (dispatches.length > 0) submit(plan, dispatches, device.createCommandEncoder());
+      if (placed.length > 0) submit(plan, placed, false, device.createCommandEncoder());
     },
 
     prepareFlat(plan, buffers) {
       checkLost();
-      const dispatches = flatDispatches(plan, buffers);
+      const { dispatches, measuring } = dispatchesOf(placeFlat(plan, buffers), true);
       const own = device.createBuffer({
         size: Math.max(stride, stride * dispatches.length),
         usage: UNIFORM | COPY_DST,
       });
-      const commands = prepare(plan, dispatches, own);
-      return { record: (pass) => record(pass, commands), dispose: () => own.destroy() };
+      const commands = [...(measuring?.commands ?? []), ...prepare(plan, dispatches, own)];
+      return {
+        record: (pass) => record(pass, commands),
+        dispose: () => {
+          own.destroy();
+          measuring?.release();
+        },
+      };
     },
 
     stepFlat(plan, buffers, gradients) {
       checkLost();
-      const dispatches = flatDispatches(plan, buffers);
+      const placed = placeFlat(plan, buffers);
       if (gradients !== undefined) {
         if (gradients.length !== plan.tensors.length) {
           throw new InvalidArgumentError(
             `gradients must be ${plan.tensors.length} as planned, got ${gradients.length}`,
           );
         }
-        if (dispatches.length > 0)
-          checkBuffer('gradient', 'the flat buffers', buffers.gradient, 0, COPY_DST, 'COPY_DST');
+        if (placed.length > 0) checkBuffer('gradient', 'the flat buffers', buffers.gradient, 0, COPY_DST, 'COPY_DST');
         plan.tensors.forEach((tensor, index) => {
           if (tensor === null || tensor.size === 0) return;
           const gradient = gradients[index] ?? undefined;
           checkBuffer('gradient', `tensor ${index}`, gradient, tensor.size, COPY_SRC, 'COPY_SRC');
         });
       }
-      if (dispatches.length === 0) return;
+      if (placed.length === 0) return;
       const encoder = device.createCommandEncoder();
       gradients?.forEach((gradient, index) => {
         const tensor = plan.tensors[index];
         if (gradient === null || tensor === null || tensor === undefined || tensor.size === 0) return;
         encoder.copyBufferToBuffer(gradient, 0, buffers.gradient, 4 * tensor.base, 4 * tensor.size);
       });
-      submit(plan, dispatches, encoder);
+      submit(plan, placed, true, encoder);
     },
 
     dispose() {

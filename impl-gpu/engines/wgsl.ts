@@ -4,8 +4,9 @@
  */
 import { PHILOX } from '../../spec/stream.ts';
 import type { Key } from '../philox.ts';
-import type { Kernel, TensorPlan } from './engine.ts';
+import type { Kernel, Mode, Scalars, TensorPlan } from './engine.ts';
 import { SCALARS, kernelState } from './engine.ts';
+import type { Algebra } from './formulas.ts';
 import { update } from './formulas.ts';
 
 /**
@@ -59,58 +60,78 @@ fn draw(block: u32) -> vec4<u32> {
 }`;
 }
 
-/** The WGSL of a kernel's arithmetic: statements, and the names of the results. */
-function emitUpdate(
-  kernel: Kernel,
-  type: string,
-): { statements: string[]; parameter: string; state: readonly string[] } {
+/** Statements that name the results of `formulas.ts`. */
+export function emitter(): { readonly statements: string[]; readonly algebra: Algebra<string> } {
   const statements: string[] = [];
   const define = (expression: string): string => {
     const name = `x${statements.length}`;
     statements.push(`let ${name} = ${expression};`);
     return name;
   };
-  const { parameter, state } = update<string>(
-    kernel,
-    {
-      add: (a, b) => define(`${a} + ${b}`),
-      sub: (a, b) => define(`${a} - ${b}`),
-      mul: (a, b) => define(`${a} * ${b}`),
-      div: (a, b) => define(`${a} / ${b}`),
-      sqrt: (a) => define(`sqrt(${a})`),
-      max: (a, b) => define(`max(${a}, ${b})`),
-    },
-    {
-      parameter: 'p',
-      gradient: 'g',
-      state: kernelState(kernel),
-      scalar: (name) => `u.${name}`,
-      zero: `${type}(0.0)`,
-    },
-  );
-  return { statements, parameter, state };
+  const algebra = {
+    add: (a: string, b: string) => define(`${a} + ${b}`),
+    sub: (a: string, b: string) => define(`${a} - ${b}`),
+    mul: (a: string, b: string) => define(`${a} * ${b}`),
+    div: (a: string, b: string) => define(`${a} / ${b}`),
+    sqrt: (a: string) => define(`sqrt(${a})`),
+    max: (a: string, b: string) => define(`max(${a}, ${b})`),
+  };
+  return { statements, algebra };
 }
 
-/** WGSL source. Bindings: 0 parameter, 1 gradient, 2 and on the state, and last the uniform block. */
-export function stepShader(kernel: Kernel, access: Access, masked: boolean): string {
+/** Whether two values have the same sign, neither of them 0. */
+export const agree = ([a, b]: readonly [string, string], zero: string): string =>
+  `((${a} > ${zero}) & (${b} > ${zero})) | ((${a} < ${zero}) & (${b} < ${zero}))`;
+
+/** The uniform block: what a dispatch covers, what it draws with, and the scalars. */
+export const UNIFORMS = `
+struct Uniforms {
+  count: u32, first: u32, block: u32, threshold: u32,
+  key0: u32, key1: u32, round2x: u32, round2z: u32, round2w: u32,
+  ${SCALARS.map((name) => `${name}: f32`).join(', ')},
+}`;
+
+/**
+ * WGSL source. Bindings: 0 parameter, 1 gradient, 2 and on the state, then the measured factor where there is one, and last the uniform
+ * block.
+ * @param scales - whether the factor multiplies the decay too; left out: there is no factor
+ */
+export function stepShader(kernel: Kernel, access: Access, mode: Mode, scales?: boolean): string {
   const names = kernelState(kernel);
   const quads = access !== 'elements';
   const float = quads ? 'vec4<f32>' : 'f32';
   const bits = quads ? 'vec4<u32>' : 'u32';
   const bool = quads ? 'vec4<bool>' : 'bool';
-  const { statements, parameter, state } = emitUpdate(kernel, float);
-  const next = `bitcast<${bits}>(${parameter})`;
-  return `
-struct Uniforms {
-  count: u32, first: u32, block: u32, threshold: u32,
-  key0: u32, key1: u32, round2x: u32, round2z: u32, round2w: u32,
-  ${SCALARS.map((name) => `${name}: f32`).join(', ')},
-}
+  const masked = mode === 'masked';
+  const zero = `${float}(0.0)`;
+  const { statements, algebra } = emitter();
+  const updated = update<string>(kernel, algebra, {
+    parameter: 'p',
+    gradient: 'g',
+    state: names,
+    scalar: (name) =>
+      scales !== undefined && (name === 'rate' || (name === 'shrink' && scales))
+        ? `(u.${name} * factor_[0])`
+        : `u.${name}`,
+    zero,
+  });
+  const toBits = (value: string): string => `bitcast<${bits}>(${value})`;
+  const dropped = updated.dropped === undefined ? 'bits' : toBits(updated.dropped);
+  const condition = updated.signs === undefined ? 'kept' : agree(updated.signs, zero);
+  const writes =
+    mode === 'none'
+      ? updated.dropped === undefined
+        ? ''
+        : `parameter_[i] = ${dropped};`
+      : `parameter_[i] = select(${dropped}, ${toBits(updated.parameter)}, ${condition});`;
+  const last = names.length + 2;
+  return `${UNIFORMS}
 // The parameter as words: a kept or dropped element is selected on its bits, since WGSL may flush subnormal floats.
 @group(0) @binding(0) var<storage, read_write> parameter_: array<${bits}>;
 @group(0) @binding(1) var<storage, read> gradient_: array<${float}>;
 ${names.map((name, i) => `@group(0) @binding(${i + 2}) var<storage, read_write> ${name}_: array<${float}>;`).join('\n')}
-@group(0) @binding(${names.length + 2}) var<uniform> u: Uniforms;
+${scales === undefined ? '' : `@group(0) @binding(${last}) var<storage, read> factor_: array<f32>;`}
+@group(0) @binding(${scales === undefined ? last : last + 1}) var<uniform> u: Uniforms;
 ${masked ? blockFunction() : ''}
 
 fn advance(i: u32, kept: ${bool}) {
@@ -119,8 +140,8 @@ fn advance(i: u32, kept: ${bool}) {
   let g = gradient_[i];
   ${names.map((name) => `let ${name} = ${name}_[i];`).join('\n  ')}
   ${statements.join('\n  ')}
-  ${names.map((name, i) => `${name}_[i] = ${state[i] as string};`).join('\n  ')}
-  parameter_[i] = select(bits, ${next}, kept);
+  ${names.map((name, i) => `${name}_[i] = ${updated.state[i] as string};`).join('\n  ')}
+  ${writes}
 }
 
 ${mainFunction(access, masked)}`;
@@ -204,5 +225,10 @@ export function writeUniform(target: ArrayBuffer, at: number, stretch: Stretch, 
   words.set([count, first, block, tensor.threshold, key[0], key[1]]);
   // A typed array takes words modulo 2^32, xor's negative ones too.
   words.set(round2Of(key, step), 6);
-  new Float32Array(target, at + 36, SCALARS.length).set(SCALARS.map((name) => tensor.scalars[name]));
+  writeScalars(target, at, tensor.scalars);
+}
+
+/** Fills the scalars of the uniform block at byte `at`. */
+export function writeScalars(target: ArrayBuffer, at: number, scalars: Scalars): void {
+  new Float32Array(target, at + 36, SCALARS.length).set(SCALARS.map((name) => scalars[name]));
 }

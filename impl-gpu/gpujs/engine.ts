@@ -2,7 +2,7 @@
  * The fused engines' step as gpu.js kernels: the same plan, the same bits of the mask, in gpu.js's modes `webgpu`, `webasm` and `cpu`.
  */
 import type { Engine, StepPlan, TensorBuffers } from '../engines/engine.ts';
-import { kernelState } from '../engines/engine.ts';
+import { kernelState, requireElementwise } from '../engines/engine.ts';
 import { InvalidArgumentError } from '../validate.ts';
 import type { AverageBuffers, AveragePlan } from './average.ts';
 
@@ -102,6 +102,7 @@ export function checkStep<Data>(
   masks: GivenMasks | undefined,
   fits: (array: GpuJsArray<Data>, size: number) => boolean,
 ): void {
+  requireElementwise(plan, 'gpu.js');
   checkTensors(plan.tensors, tensors, masks, ({ kernel, size }, { parameter, gradient, state }, index) => {
     checkOne('parameter', index, parameter, size, fits);
     checkOne('gradient', index, gradient, size, fits);

@@ -159,6 +159,8 @@ test('gpu.js falls back to cpu mode with a warning; the engine makes that an err
     centered: false,
     inside: false,
     buffered: false,
+    agreement: false,
+    plain: false,
   } as const;
   const scalars = {
     rate: 1,
@@ -172,7 +174,7 @@ test('gpu.js falls back to cpu mode with a warning; the engine makes that an err
     epsilon: 0,
     maxScale: 0,
   };
-  const tensor = { kernel, scalars, base: 0, size: 4, threshold: 65536 };
+  const tensor = { kernel, scalars, base: 0, size: 4, threshold: 65536, measure: null };
   assert.throws(
     () => quietly(() => engine.step({ key: [1, 2], step: 1, tensors: [tensor] }, [{ parameter, gradient, state: {} }])),
     (error: Error) => /^gpu.js must run in mode webasm, it fell back to cpu: return type/.test(error.message),

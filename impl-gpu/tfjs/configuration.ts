@@ -1,9 +1,18 @@
 import type { RuleName } from '../../spec/rules.ts';
 import { KEEP_PROBABILITY, RULES } from '../../spec/rules.ts';
+import type { Mask } from '../engines/plan.ts';
+import type { MaskRequest } from '../masks/resolve.ts';
 import type { Seed } from '../random.ts';
 import { parseSeed, randomSeed } from '../random.ts';
 import type { HyperValues } from '../validate.ts';
-import { InvalidArgumentError, checkKeepProbability, checkNames, resolveHyper, show } from '../validate.ts';
+import {
+  InvalidArgumentError,
+  UnsupportedError,
+  checkKeepProbability,
+  checkNames,
+  resolveHyper,
+  show,
+} from '../validate.ts';
 import type { GradientOptions } from './gradients.ts';
 import { GRADIENT_OPTIONS, checkGradientOptions } from './gradients.ts';
 import type { ParameterGroup } from './groups.ts';
@@ -14,6 +23,7 @@ import type { StepMemory } from './step.ts';
 import { checkMemory } from './step.ts';
 import type { EngineName } from './steppers/choose.ts';
 import { ENGINES, requireGpuJs } from './steppers/choose.ts';
+import { extension } from './steppers/extensions.ts';
 import { resolveTrained } from './trainedKeepProbability.ts';
 import type { ResolvedTrained, TrainedKeepProbability } from './trainedKeepProbability.ts';
 
@@ -30,6 +40,12 @@ export interface LrdOptions extends GradientOptions {
   readonly engine?: EngineName;
   /** Of the mask stream: a bigint, a safe integer or "0x...", in [0, 2^64). Drawn at random when left out; `getConfig` tells. */
   readonly seed?: Seed;
+  /**
+   * Another kind of mask than learning rate dropout's: `{ kind: 'magma', temperature: 2 }`, `{ kind: 'skip-update' }`, `{ kind: 'cautious' }`
+   * (which has no keep probability). Variables of a group with `excluded` take the base rule's step. A bundle for browsers calls
+   * `useMasks()` first.
+   */
+  readonly mask?: MaskRequest;
   /** Trains p beside the parameters, from `keepProbability` on. Experimental; costs one more copy of the parameters. */
   readonly trained?: TrainedKeepProbability;
   /** Different settings for some variables; the first group whose pattern matches a variable's name holds. */
@@ -49,6 +65,8 @@ export interface Configuration {
   readonly settings: Settings;
   readonly hyper: HyperValues;
   readonly engine: EngineName;
+  /** Another kind of mask than learning rate dropout's. */
+  readonly mask: Mask | undefined;
   readonly seed: bigint;
   /** Whether the seed was drawn, because none was given. */
   readonly drawn: boolean;
@@ -57,7 +75,7 @@ export interface Configuration {
   readonly memory: StepMemory;
 }
 
-const OPTIONS = ['keepProbability', 'engine', 'seed', 'trained', 'groups'] as const;
+const OPTIONS = ['keepProbability', 'mask', 'engine', 'seed', 'trained', 'groups'] as const;
 /** What saved configurations hold beside options. tfjs adds the first one when it loads one. */
 const FOREIGN = ['customObjects', 'sparsePattern', 'trainedValues'];
 
@@ -85,6 +103,35 @@ export function checkKeep(value: unknown): number | Schedule {
     : checkKeepProbability(value);
 }
 
+/** Throws `InvalidArgumentError` on a keep probability for a mask that draws nothing. */
+export function checkDrawn(mask: Mask | undefined, keepProbability: unknown): void {
+  if (mask?.agreement !== true || keepProbability === undefined) return;
+  throw new InvalidArgumentError(
+    `keepProbability must be left out with mask.kind ${mask.request.kind}, got ${show(keepProbability)}`,
+  );
+}
+
+/** The kind of mask that options ask for; undefined: learning rate dropout itself. */
+function resolveKind(
+  rule: RuleName,
+  { mask: request, trained, engine, keepProbability }: LrdOptions,
+): Mask | undefined {
+  if (request === undefined) return undefined;
+  const masks = extension('masks');
+  if (masks === undefined) throw new UnsupportedError('kinds of mask must be loaded before they are used: useMasks()');
+  const mask = masks.resolveMask(request);
+  if (mask.plainLrd) return undefined;
+  checkDrawn(mask, keepProbability);
+  const { kind } = mask.request;
+  if (trained !== undefined) throw new InvalidArgumentError(`trained must be left out with mask.kind ${kind}`);
+  if (engine === 'gpujs' || rule === 'sgdm-avg') {
+    throw new UnsupportedError(
+      `mask.kind ${kind} runs on the fused engines and every rule but sgdm-avg, got ${engine === 'gpujs' ? 'engine gpujs' : rule}`,
+    );
+  }
+  return mask;
+}
+
 /** Every option checked, and defaults in place of those left out. Throws `InvalidArgumentError` naming option, value and rule. */
 export function configure(rule: RuleName, given: unknown): Configuration {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
@@ -101,7 +148,9 @@ export function configure(rule: RuleName, given: unknown): Configuration {
     Object.keys(options).filter((name) => !FOREIGN.includes(name)),
     known,
   );
-  const { keepProbability = KEEP_PROBABILITY.default, engine = 'fused', seed, trained, sparsePattern } = options;
+  const mask = resolveKind(rule, options as LrdOptions);
+  const preset = mask?.agreement === true ? 1 : KEEP_PROBABILITY.default;
+  const { keepProbability = preset, engine = 'fused', seed, trained, sparsePattern } = options;
   if (!ENGINES.includes(engine)) {
     throw new InvalidArgumentError(`engine must be one of ${ENGINES.join(', ')}, got ${show(engine)}`);
   }
@@ -112,7 +161,8 @@ export function configure(rule: RuleName, given: unknown): Configuration {
     // A schedule's values have been checked.
     learningRate: scheduled ? undefined : rate,
   } as HyperValues);
-  const groups = new Groups(rule, options.groups ?? []);
+  const groups = new Groups(rule, options.groups ?? [], mask !== undefined);
+  for (const group of groups.list) checkDrawn(mask, group.keepProbability);
   const keep = checkKeep(keepProbability);
   const moved = trained === undefined ? undefined : resolveTrained(trained, keep);
   const scopes = moved === undefined ? 0 : moved.scope === 'global' ? 1 : groups.list.length + 1;
@@ -135,6 +185,7 @@ export function configure(rule: RuleName, given: unknown): Configuration {
     },
     hyper,
     engine,
+    mask,
     seed: parsed,
     drawn: seed === undefined,
     groups,

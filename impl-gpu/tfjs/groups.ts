@@ -75,9 +75,14 @@ export class Groups {
   readonly #starred: readonly { readonly pattern: string; readonly group: number }[];
   #idle: Set<string>;
   readonly #known = new Map<string, ParameterGroup | undefined>();
+  readonly #strict: boolean;
 
-  /** Checks every field. Throws `InvalidArgumentError` naming the field, the value and the rule. */
-  constructor(rule: RuleName, groups: unknown) {
+  /**
+   * Checks every field. Throws `InvalidArgumentError` naming the field, the value and the rule.
+   * @param strict - whether an excluded group's pattern must match a variable
+   */
+  constructor(rule: RuleName, groups: unknown, strict = false) {
+    this.#strict = strict;
     if (!Array.isArray(groups)) {
       throw new InvalidArgumentError(
         `groups must be a list, as in [{ match: '*bias*', excluded: true }], got ${show(groups)}`,
@@ -110,11 +115,23 @@ export class Groups {
 
   /**
    * Tells of the variables that have joined. A pattern that none of the first ones matches is tried on names without tfjs's number, which
-   * a model has when it is loaded again beside the one that was saved; if that finds none either, it is warned of, once.
+   * a model has when it is loaded again beside the one that was saved; if that finds none either, it is warned of, once, or refused where an
+   * exclusion goes unseen.
    */
   meet(names: readonly string[]): void {
     if (this.#idle.size === 0 || names.length === 0) return;
     const idle = [...this.#idle].filter((pattern) => !names.some((name) => matches(pattern, name)));
+    const unmet = idle.find(
+      (pattern) =>
+        this.#strict &&
+        this.list.some(({ match, excluded }) => excluded === true && match.includes(pattern)) &&
+        !names.some((name) => matches(pattern, unnumbered(name))),
+    );
+    if (unmet !== undefined) {
+      throw new InvalidArgumentError(
+        `an excluded group's match must match a variable (${names.slice(0, 8).join(', ')}${names.length > 8 ? ' ...' : ''}), got ${show(unmet)}`,
+      );
+    }
     this.#idle = new Set();
     for (const pattern of idle) {
       const group = this.list.findIndex(({ match }) => match.includes(pattern));

@@ -35,6 +35,8 @@ export { flushAtEpochEnd } from './flushAtEpochEnd.ts';
 export type { Schedule } from './schedules.ts';
 export type { NamedTensor } from './savedForm.ts';
 export { loadGpuJs } from './gpuJsExtension.ts';
+export { useMasks } from './masksExtension.ts';
+export type { MaskRequest } from '../masks/resolve.ts';
 export { mpi } from '../distributed/mpi.ts';
 export type { MpiOptions } from '../distributed/mpi.ts';
 export { GroupError, agreeOn, alone, gatherTexts } from '../distributed/group.ts';

@@ -5,7 +5,8 @@ import { sizeOf } from '../shape.ts';
 import { InvalidArgumentError, checkKeepProbability, resolveHyper, show, stateNames } from '../validate.ts';
 import { Binding, UPDATE, sameShape } from './binding.ts';
 import type { Configuration, LrdOptions, Settings } from './configuration.ts';
-import { checkKeep, checkLearningRate, configure, optionNames } from './configuration.ts';
+import { checkDrawn, checkKeep, checkLearningRate, configure, optionNames } from './configuration.ts';
+import { stateSize } from '../engines/engine.ts';
 import type { Exchange } from './exchange.ts';
 import { addPending, checkGradientOptions, clearPending, meansOfPending, withoutDecay } from './gradients.ts';
 import type { ParameterGroup } from './groups.ts';
@@ -70,7 +71,11 @@ export abstract class LrdOptimizer extends tf.Optimizer {
     this.#seed = configuration.seed;
     this.#memory = configuration.memory;
     this.#binding = new Binding({
-      names: [...stateNames(rule, configuration.hyper), ...(configuration.trained === undefined ? [] : [UPDATE])],
+      names: [
+        ...stateNames(rule, configuration.hyper),
+        ...(configuration.mask?.stateNames(rule, configuration.hyper) ?? []),
+        ...(configuration.trained === undefined ? [] : [UPDATE]),
+      ],
       shapeOf: (shape, name) => this.#stateShape(shape, name),
     });
     this.#refuseAssignments();
@@ -82,7 +87,8 @@ export abstract class LrdOptimizer extends tf.Optimizer {
   }
   set keepProbability(value: number | Schedule) {
     const checked = checkKeep(value);
-    const { trained } = this.#configuration;
+    const { trained, mask } = this.#configuration;
+    checkDrawn(mask, value);
     if (trained !== undefined) {
       resolveTrained(trained, checked);
       this.#memory = { ...this.#memory, trainedValues: this.#memory.trainedValues.map(() => checked as number) };
@@ -215,7 +221,7 @@ export abstract class LrdOptimizer extends tf.Optimizer {
 
   /** One optimizer step on gradients that have been checked. */
   #step(gradients: ReadonlyMap<string, tf.Tensor | null>, variables: ReadonlyMap<string, tf.Variable>): void {
-    const { groups, trained, engine } = this.#configuration;
+    const { groups, trained, engine, mask } = this.#configuration;
     const { learningRate } = this;
     if (learningRate !== this.#resolvedRate) this.#resolved = new Map();
     this.#resolvedRate = learningRate;
@@ -224,6 +230,7 @@ export abstract class LrdOptimizer extends tf.Optimizer {
       seed: this.#seed,
       step: this.iterations + 1,
       keepProbability: checkKeepProbability(this.keepProbability),
+      mask,
       gradientOptions: this.#settings.gradientOptions,
       groups,
       hyperOf: (group: ParameterGroup | undefined): GroupHyper => this.#hyperOf(group, learningRate),
@@ -280,11 +287,13 @@ export abstract class LrdOptimizer extends tf.Optimizer {
   }
 
   override getConfig(): tf.serialization.ConfigDict {
-    const { hyper, engine, trained, groups } = this.#configuration;
-    const { gradientOptions, ...settings } = this.#settings;
+    const { hyper, engine, trained, groups, mask } = this.#configuration;
+    const { gradientOptions, keepProbability, ...settings } = this.#settings;
     return {
       ...hyper,
       ...settings,
+      ...(mask?.agreement === true ? {} : { keepProbability }),
+      ...(mask === undefined ? {} : { mask: { ...mask.request } }),
       seed: this.seed,
       ...(engine === 'fused' ? {} : { engine }),
       ...gradientOptions,
@@ -370,8 +379,9 @@ export abstract class LrdOptimizer extends tf.Optimizer {
     return variable;
   }
 
-  /** A state tensor's shape: the variable's own, but for the ring of `sgdm-avg`. */
+  /** A state tensor's shape: the variable's own, but for the ring of `sgdm-avg` and a mask's one number. */
   #stateShape(shape: readonly number[], key: string): number[] {
+    if (stateSize(key, 2) === 1) return [];
     if (key !== 'ring') return [...shape];
     const window = this.#configuration.hyper['window'] as number;
     checkRing(window, sizeOf(shape));

@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import { RULES } from '../../spec/rules.ts';
 import type { RuleName } from '../../spec/rules.ts';
 import { THRESHOLD } from '../../spec/stream.ts';
+import type { Mask } from '../engines/plan.ts';
 import { planStep, thresholdOf } from '../engines/plan.ts';
 import { keyOf } from '../random.ts';
 import { sizeOf } from '../shape.ts';
@@ -34,6 +35,8 @@ export interface StepSettings {
   /** From 1. */
   readonly step: number;
   readonly keepProbability: number;
+  /** Another kind of mask than learning rate dropout's. */
+  readonly mask: Mask | undefined;
   readonly gradientOptions: GradientOptions;
   readonly groups: Groups;
   /** The same objects for all variables of a group, so that the planner computes a group's scalars once. */
@@ -159,6 +162,7 @@ export function takeStep(settings: StepSettings, memory: StepMemory, binding: Bi
       hyper: coupled && centralizes(options, shape) ? undecayed : whole,
       // With a trained p the engine steps everything, and the mask is laid on afterwards: the whole update must be known.
       keepProbability: scopeOf(settings, group) === undefined ? fixed : 1,
+      mask: group?.excluded === true ? undefined : settings.mask,
     };
   });
   const request = {

@@ -1,6 +1,7 @@
 /** The engines behind one face for tests: tensors in, one step, tensors out. */
 import { createArrayEngine } from '../arrays.ts';
 import type { Engine, StepPlan, TensorBuffers } from '../engine.ts';
+import { stateSize } from '../engine.ts';
 import { createJsEngine } from '../js.ts';
 import { createWasmEngine } from '../wasm.ts';
 import { createWebGpuEngine, flatBufferBytes } from '../webgpu.ts';
@@ -102,7 +103,7 @@ export function wasmSubject(
               parameter: view(parameter, sizes[i] as number),
               gradient: view(gradient, sizes[i] as number),
               state: Object.fromEntries(
-                Object.entries(state).map(([slot, at]) => [slot, view(at, sizes[i] as number)]),
+                Object.entries(state).map(([slot, at]) => [slot, view(at, stateSize(slot, sizes[i] as number))]),
               ),
             })),
           ),
@@ -172,11 +173,14 @@ export function webGpuSubject(device: GPUDevice): Subject {
         gradient: upload(device, gradient),
         state: Object.fromEntries(names.map((name) => [name, upload(device, state[name] as Float32Array)])),
       }));
-      const buffers = tensors.flatMap(({ parameter, gradient, state }, i) =>
-        [parameter, gradient, ...names.map((name) => state[name] as GPUBuffer)].map(
-          (buffer) => [buffer, 0, initial[i]?.parameter.length ?? 0] as const,
-        ),
-      );
+      const buffers = tensors.flatMap(({ parameter, gradient, state }, i) => {
+        const size = initial[i]?.parameter.length ?? 0;
+        return [
+          [parameter, 0, size] as const,
+          [gradient, 0, size] as const,
+          ...names.map((name) => [state[name] as GPUBuffer, 0, stateSize(name, size)] as const),
+        ];
+      });
       return {
         setGradients: (gradients) =>
           gradients.forEach((values, i) =>
@@ -210,24 +214,31 @@ export function webGpuFlatSubject(
         (most, { parameter }, i) => Math.max(most, (bases[i] as number) + parameter.length),
         0,
       );
-      const create = (pick: (tensor: TensorBuffers<Float32Array>) => Float32Array): GPUBuffer => {
-        const buffer = device.createBuffer({ size: flatBufferBytes(device, end), usage: STORAGE });
+      /** Where tensor i's part of a flat buffer starts: one number a tensor lies 64 elements apart. */
+      const placeOf = (name: string, i: number): number => (name === 'alignment' ? 64 * i : (bases[i] as number));
+      const create = (pick: (tensor: TensorBuffers<Float32Array>) => Float32Array, name = ''): GPUBuffer => {
+        const buffer = device.createBuffer({
+          size: flatBufferBytes(device, name === 'alignment' ? 64 * initial.length : end),
+          usage: STORAGE,
+        });
         initial.forEach((tensor, i) =>
-          device.queue.writeBuffer(buffer, 4 * (bases[i] as number), pick(tensor) as Float32Array<ArrayBuffer>),
+          device.queue.writeBuffer(buffer, 4 * placeOf(name, i), pick(tensor) as Float32Array<ArrayBuffer>),
         );
         return buffer;
       };
       const flat = {
         parameter: create(({ parameter }) => parameter),
         gradient: create(({ gradient }) => gradient),
-        state: Object.fromEntries(names.map((name) => [name, create(({ state }) => state[name] as Float32Array)])),
+        state: Object.fromEntries(
+          names.map((name) => [name, create(({ state }) => state[name] as Float32Array, name)]),
+        ),
       };
       const separate = initial.map(({ gradient }) => upload(device, gradient));
-      const parts = initial.flatMap(({ parameter }, i) =>
-        [flat.parameter, separate[i] as GPUBuffer, ...names.map((name) => flat.state[name] as GPUBuffer)].map(
-          (buffer, j) => [buffer, j === 1 ? 0 : 4 * (bases[i] as number), parameter.length] as const,
-        ),
-      );
+      const parts = initial.flatMap(({ parameter: { length } }, i) => [
+        [flat.parameter, 4 * (bases[i] as number), length] as const,
+        [separate[i] as GPUBuffer, 0, length] as const,
+        ...names.map((name) => [flat.state[name] as GPUBuffer, 4 * placeOf(name, i), stateSize(name, length)] as const),
+      ]);
       return {
         setGradients: (gradients) =>
           gradients.forEach((values, i) =>

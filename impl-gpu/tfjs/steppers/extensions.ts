@@ -1,8 +1,10 @@
 /**
- * Steppers that not every bundle carries. Whoever brings gpu.js (`loadGpuJs`) or TensorFlow (`useTensorflow`, and the package's entry for
- * Node) registers theirs here; `import { adam }` for a browser leaves both out.
+ * What not every bundle carries. Whoever brings gpu.js (`loadGpuJs`), TensorFlow (`useTensorflow`) or the kinds of mask (`useMasks`; both of
+ * the last come with the package's entry for Node) registers theirs here; `import { adam }` for a browser leaves them out.
  */
 import type * as tf from '@tensorflow/tfjs';
+import type { Mask } from '../../engines/plan.ts';
+import type { MaskRequest } from '../../masks/resolve.ts';
 import type { Position } from '../../random.ts';
 import type { Stepper } from './stepper.ts';
 
@@ -21,6 +23,8 @@ export interface Extensions {
       threshold: number,
     ) => tf.Tensor;
   };
+  /** The kinds of mask beside learning rate dropout's own. */
+  readonly masks: { readonly resolveMask: (request: MaskRequest) => Mask };
 }
 
 const registered: Partial<Extensions> = {};

@@ -1,11 +1,12 @@
 import type * as tf from '@tensorflow/tfjs';
 import type { ScalarName, StepPlan, TensorPlan } from '../../engines/engine.ts';
-import { KEEP_ALL, kernelState } from '../../engines/engine.ts';
+import { KEEP_ALL, isElementwise, kernelState } from '../../engines/engine.ts';
 import type { Algebra } from '../../engines/formulas.ts';
 import { update } from '../../engines/formulas.ts';
 import { bringHome } from '../bridges/residence.ts';
 import type { Attribute, Handle, Tensorflow } from '../bridges/tensorflow.ts';
 import { TYPES, tensorflow as openTensorflow } from '../bridges/tensorflow.ts';
+import { hostStepper } from './host.ts';
 import type { StepEntry, Stepper } from './stepper.ts';
 import { HOST_ELEMENTS, HostSteps, stepsOnHost } from './tensorflowHost.ts';
 import { TrainingOperations } from './tensorflowTraining.ts';
@@ -64,7 +65,8 @@ function algebraOf(tensorflow: Tensorflow, made: Set<Handle>): Algebra<Handle> {
 /**
  * Steps on TensorFlow's own operations: its fused training operations where they compute the same formula, else the formula of
  * `engines/formulas.ts` an operation at a time. A dropped coordinate is selected, so that it keeps its bits: TensorFlow's kernels flush
- * subnormal numbers in arithmetic, but not in selecting. On the processor masked steps of SGD are the WASM engine's.
+ * subnormal numbers in arithmetic, but not in selecting. On the processor masked steps of SGD are the WASM engine's; steps of other kinds of
+ * mask than the element-wise are the array engine's everywhere.
  * @param onDevice - whether all is drawn and stepped by TensorFlow
  */
 export function tensorflowStepper(onDevice = openTensorflow().gpu): Stepper {
@@ -114,7 +116,17 @@ export function tensorflowStepper(onDevice = openTensorflow().gpu): Stepper {
 
   return {
     step: (plan: StepPlan, entries, extent) => {
+      if (plan.tensors.some((tensor) => tensor !== null && !isElementwise(tensor))) {
+        const aside = plan.tensors.map((tensor) => (tensor === null || isElementwise(tensor) ? null : tensor));
+        // A new one each time: it must not remember values that TensorFlow replaces in the next step.
+        hostStepper().step(
+          { ...plan, tensors: aside },
+          entries.map((entry, index) => (aside[index] === null ? null : entry)),
+          extent,
+        );
+      }
       const parts = plan.tensors.flatMap((tensor, index): Part[] => {
+        if (tensor !== null && !isElementwise(tensor)) return [];
         const entry = entries[index];
         return tensor === null || entry === null || entry === undefined || tensor.size === 0
           ? []

@@ -1,8 +1,9 @@
 import type * as tf from '@tensorflow/tfjs';
-import { createWebGpuEngine, flatBufferBytes } from '../../engines/webgpu.ts';
+import { ALIGNMENT_STRIDE, createWebGpuEngine, flatBufferBytes } from '../../engines/webgpu.ts';
 import { bringHome } from '../bridges/residence.ts';
 import { webGpuStorage } from '../bridges/webgpu.ts';
 import type { TensorPlan } from '../../engines/engine.ts';
+import { stateSize } from '../../engines/engine.ts';
 import type { Stepper } from './stepper.ts';
 
 /** Flags of `GPUBufferUsage`: COPY_SRC | COPY_DST | STORAGE. */
@@ -15,8 +16,9 @@ export function webGpuStepper(): Stepper {
   const buffers = new Map<string, GPUBuffer>();
   /** Who lives in which buffer, to be given a home again when the buffers go. */
   const residents = new Map<tf.Variable, GPUBuffer>();
-  /** Elements that the buffers have room for. */
+  /** Elements, and tensors with one number of state, that the buffers have room for. */
   let room = 0;
+  let seats = 0;
 
   /** Everybody a home of their own, and the buffers gone. */
   const vacate = (): void => {
@@ -26,10 +28,10 @@ export function webGpuStepper(): Stepper {
     residents.clear();
     buffers.clear();
   };
-  const flat = (role: string): GPUBuffer => {
+  const flat = (role: string, elements = room): GPUBuffer => {
     let buffer = buffers.get(role);
     if (buffer === undefined) {
-      buffer = storage.device.createBuffer({ size: flatBufferBytes(storage.device, room), usage: USAGE });
+      buffer = storage.device.createBuffer({ size: flatBufferBytes(storage.device, elements), usage: USAGE });
       buffers.set(role, buffer);
     }
     return buffer;
@@ -50,18 +52,28 @@ export function webGpuStepper(): Stepper {
         vacate();
         room = grown;
       }
+      if (entries.length > seats) {
+        vacate();
+        seats = Math.ceil(1.5 * entries.length);
+      }
       // All that can fail for want of memory comes before the first change.
       const parameter = flat('parameter');
       const gradient = flat('gradient');
       const names = Object.keys(entries.find((entry) => entry !== null)?.state ?? {});
-      const state = Object.fromEntries(names.map((name) => [name, flat(`state ${name}`)]));
+      // A state of one number a tensor has a place a tensor.
+      const single = (name: string): boolean => stateSize(name, 2) === 1;
+      const state = Object.fromEntries(
+        names.map((name) => [name, flat(`state ${name}`, single(name) ? ALIGNMENT_STRIDE * seats : room)]),
+      );
       const present = (index: number): TensorPlan | null => plan.tensors[index] ?? null;
       // All variables before the first gradient: one that shares memory with a variable then has a buffer of its own.
       entries.forEach((entry, index) => {
         const tensor = present(index);
         if (entry === null || tensor === null) return;
         adopt(entry.variable, parameter, tensor.base);
-        for (const [name, slot] of Object.entries(entry.state)) adopt(slot, state[name] as GPUBuffer, tensor.base);
+        for (const [name, slot] of Object.entries(entry.state)) {
+          adopt(slot, state[name] as GPUBuffer, single(name) ? ALIGNMENT_STRIDE * index : tensor.base);
+        }
       });
       const gradients = entries.map((entry, index): GPUBuffer | null => {
         if (entry === null || present(index) === null || entry.gradient.size === 0) return null;

@@ -1,0 +1,100 @@
+/** The two measures, with what each engine needs of them. */
+import type { Kernel, TensorPlan } from '../engines/engine.ts';
+import type { Measure, Sums } from '../engines/measure.ts';
+import { F64, I32, assembleRun } from '../engines/wasmModule.ts';
+import type { AlignmentMeasure, MeanMeasure } from './formulas.ts';
+import { alignmentOf, alignmentScalars, meanFactor, momentState, signState } from './formulas.ts';
+import { countAgreement, sumAlignment } from './js.ts';
+import { assembleAgreement, assembleAlignment } from './wasm.ts';
+import { createMeasurer } from './webgpu.ts';
+import { factorShader, measureShader } from './wgsl.ts';
+
+const inputs = (kernel: Kernel, state: readonly string[]): readonly string[] => [
+  'gradient',
+  ...(kernel.coupled ? ['parameter'] : []),
+  ...state,
+];
+
+/** The alignment of momentum and gradient as a factor. */
+export function alignment(measure: AlignmentMeasure, scalesDecay: boolean): Measure {
+  const { temperature, keep, add, start, epsilon, own, before } = measure;
+  const name = `measure alignment${own ? '+own' : ''}${before ? '+before' : ''}`;
+  const goOn = (state: Float32Array, sums: readonly [number, number, number]): number => {
+    const next = alignmentOf(measure, state[0] as number, sums);
+    state[0] = next;
+    return next;
+  };
+  return {
+    scalesDecay,
+    state: own ? ['mu', 'alignment'] : ['alignment'],
+    arrays: (tensor, buffers) =>
+      goOn(buffers.state['alignment'] as Float32Array, sumAlignment(tensor, measure, buffers)),
+    wasm: ({ kernel, scalars }: TensorPlan) => ({
+      name,
+      assemble: (shared) => assembleRun(assembleAlignment(kernel, measure), shared, [F64, F64, F64]),
+      reads: [momentState(kernel, measure)],
+      writes: own,
+      scalars: alignmentScalars(scalars, measure),
+      factor: (results: readonly Sums[], _size, state) => {
+        const sums: [number, number, number] = [0, 0, 0];
+        for (const result of results) {
+          const [mg = 0, mm = 0, gg = 0] = result as Iterable<number>;
+          sums[0] += mg;
+          sums[1] += mm;
+          sums[2] += gg;
+        }
+        return goOn(state as Float32Array, sums);
+      },
+    }),
+    webgpu: createMeasurer,
+    wgsl: ({ kernel, scalars, size }: TensorPlan) => ({
+      name,
+      binds: inputs(kernel, [momentState(kernel, measure)]),
+      writes: own,
+      scalars: alignmentScalars(scalars, measure),
+      sumShader: () => measureShader(kernel, { of: 'alignment', own, before }),
+      factorName: 'alignment',
+      factorShader: () => factorShader('alignment'),
+      numbers: [size, temperature, keep, add, start, epsilon],
+    }),
+  };
+}
+
+/** The inverse of the share of elements that agree as a factor. */
+export function mean(measure: MeanMeasure, scalesDecay: boolean): Measure {
+  return {
+    scalesDecay,
+    state: [],
+    arrays: (tensor, buffers) => meanFactor(measure, countAgreement(tensor, buffers), tensor.size),
+    wasm: ({ kernel, scalars }: TensorPlan) => ({
+      name: 'measure agreement',
+      assemble: (shared) => assembleRun(assembleAgreement(kernel), shared, [I32]),
+      reads: signState(kernel),
+      writes: false,
+      scalars,
+      factor: (results, size) => {
+        const kept = results.reduce<number>(
+          (sum, result) => sum + (typeof result === 'number' ? result : first(result)),
+          0,
+        );
+        return meanFactor(measure, kept, size);
+      },
+    }),
+    webgpu: createMeasurer,
+    wgsl: ({ kernel, scalars, size }: TensorPlan) => ({
+      name: 'measure agreement',
+      binds: inputs(kernel, signState(kernel)),
+      writes: false,
+      scalars,
+      sumShader: () => measureShader(kernel, { of: 'agreement' }),
+      factorName: 'mean',
+      factorShader: () => factorShader('agreement'),
+      numbers: [size, 1, 0, 0, 0, measure.floor],
+    }),
+  };
+}
+
+function first(numbers: Iterable<number>): number {
+  for (const number of numbers) return number;
+  return 0;
+}

@@ -1,0 +1,111 @@
+/** Measuring passes in WebAssembly SIMD, assembled as the step is. */
+import type { Kernel } from '../engines/engine.ts';
+import { usedScalars } from '../engines/formulas.ts';
+import type { Access } from '../engines/wasmModule.ts';
+import {
+  Assembler,
+  LANES,
+  OP,
+  PARAMETER_TYPES,
+  SIMD,
+  V128,
+  accessAt,
+  algebraOf,
+  emitAdd,
+  emitAdvance,
+  emitAgree,
+  emitScalars,
+  indexOf,
+  tailAccess,
+} from '../engines/wasmModule.ts';
+import type { AlignmentMeasure } from './formulas.ts';
+import { alignmentVectors, signState, signs } from './formulas.ts';
+
+/** A pass over a stretch that accumulates: four elements a group, 32 a turn, then one by one in lane 0, the others of which are 0. */
+function emitPass(f: Assembler, pointers: readonly number[], group: (access: Access, index: number) => void): void {
+  const count = indexOf('count');
+  f.emit(f.get(count), f.i32(LANES), OP.i32GeU, OP.if, OP.loop);
+  for (let index = 0; index < LANES / 4; index++) group(accessAt(f, index), index);
+  emitAdvance(f, pointers, 4 * LANES);
+  emitAdd(f, count, -LANES);
+  f.emit(f.get(count), f.i32(LANES), OP.i32GeU, OP.brIf0, OP.end, OP.end);
+  f.emit(f.get(count), OP.if, OP.loop);
+  group(tailAccess(f), 0);
+  emitAdvance(f, pointers, 4);
+  emitAdd(f, count, -1);
+  f.emit(f.get(count), OP.brIf0, OP.end, OP.end);
+}
+
+/** accumulator = accumulator `opcode` value. */
+function emitAccumulate(f: Assembler, accumulator: number, opcode: number, value: number): void {
+  f.emit(f.get(accumulator), f.get(value), f.simd(opcode));
+  f.set(accumulator);
+}
+
+/**
+ * The three sums m.g, m.m and g.g of a stretch, each product and sum in float64: products of float32 numbers are exact there, and nothing
+ * overflows. `s0` is the moment. An own moment goes on.
+ */
+export function assembleAlignment(kernel: Kernel, measure: Pick<AlignmentMeasure, 'own' | 'before'>): number[] {
+  const f = new Assembler(PARAMETER_TYPES);
+  const scalars = emitScalars(f, new Set(['decay', 'firstKeep', 'firstAdd']));
+  const zero = f.splat(0);
+  const [parameter, gradient, moment] = [indexOf('parameter'), indexOf('gradient'), indexOf('s0')];
+  // Two of each, so that an addition need not wait for the one before.
+  const sums = Array.from({ length: 3 }, () => [f.local(V128), f.local(V128)] as const);
+  const pointers = [gradient, moment, ...(kernel.coupled ? [parameter] : [])];
+  emitPass(f, pointers, (access, index) => {
+    const vectors = alignmentVectors<number>(kernel, measure, algebraOf(f), {
+      parameter: kernel.coupled ? f.apply(V128, access.load, parameter) : zero,
+      gradient: f.apply(V128, access.load, gradient),
+      moment: f.apply(V128, access.load, moment),
+      scalar: (scalar) => scalars.get(scalar) as number,
+      zero,
+    });
+    if (vectors.mu !== undefined) f.emit(f.get(moment), f.get(vectors.mu), access.store);
+    const promoted = [vectors.m, vectors.g].map((value) => [
+      f.v128(SIMD.f64x2PromoteLowF32x4, value),
+      f.v128(SIMD.f64x2PromoteLowF32x4, f.shuffle(value, value, 2, 3, 2, 3)),
+    ]) as [[number, number], [number, number]];
+    const [m, g] = promoted;
+    for (const half of [0, 1] as const) {
+      const products = [
+        [m, g],
+        [m, m],
+        [g, g],
+      ] as const;
+      products.forEach(([a, b], sum) =>
+        emitAccumulate(f, sums[sum]?.[index % 2] as number, SIMD.f64x2Add, f.v128(SIMD.f64x2Mul, a[half], b[half])),
+      );
+    }
+  });
+  for (const [even, odd] of sums) {
+    const total = f.v128(SIMD.f64x2Add, even, odd);
+    for (const lane of [0, 1]) f.emit(f.get(total), f.simd(SIMD.f64x2ExtractLane, lane));
+    f.emit(OP.f64Add);
+  }
+  return f.body();
+}
+
+/** How many elements of a stretch agree; `s0`, `s1` and `s2` are what `signState` names. */
+export function assembleAgreement(kernel: Kernel): number[] {
+  const f = new Assembler(PARAMETER_TYPES);
+  const scalars = emitScalars(f, usedScalars(kernel));
+  const zero = f.splat(0);
+  const [parameter, gradient] = [indexOf('parameter'), indexOf('gradient')];
+  const state = signState(kernel).map((_, i) => indexOf(`s${i}`));
+  const counts = f.local(V128);
+  emitPass(f, [gradient, ...state, ...(kernel.coupled ? [parameter] : [])], (access) => {
+    const pair = signs<number>(kernel, algebraOf(f), {
+      parameter: kernel.coupled ? f.apply(V128, access.load, parameter) : zero,
+      gradient: f.apply(V128, access.load, gradient),
+      state: state.map((pointer) => f.apply(V128, access.load, pointer)),
+      scalar: (scalar) => scalars.get(scalar) as number,
+      zero,
+    });
+    emitAccumulate(f, counts, SIMD.i32x4Sub, emitAgree(f, pair, zero));
+  });
+  for (const lane of [0, 1, 2, 3]) f.emit(f.get(counts), f.simd(SIMD.i32x4ExtractLane, lane));
+  f.emit(OP.i32Add, OP.i32Add, OP.i32Add);
+  return f.body();
+}
