@@ -46,7 +46,7 @@ export interface WgslHost {
   /** @param types - of all bindings but the last, the uniform block */
   pipelineOf(key: string, types: readonly GPUBufferBindingType[], uniformBytes: number, code: () => string): Pipeline;
   /** The stretches of a tensor that one binding each may hold. */
-  cut(placed: Placed): readonly Dispatch[];
+  cut(this: void, placed: Placed): readonly Dispatch[];
 }
 
 /** The measuring passes of a WebGPU engine's steps. */

@@ -8,10 +8,6 @@ import { alignmentVectors, signState, signs } from './formulas.ts';
 export type Sums =
   ({ readonly of: 'alignment' } & Pick<AlignmentMeasure, 'own' | 'before'>) | { readonly of: 'agreement' };
 
-/** Sums as a short name. */
-export const sumsName = (sums: Sums): string =>
-  sums.of === 'agreement' ? 'agreement' : `alignment${sums.own ? '+own' : ''}${sums.before ? '+before' : ''}`;
-
 /**
  * Sums over a stretch: a partial sum a workgroup, of up to 256 workgroups that stride over it. Bindings: gradient, parameter
  * where decay is coupled, state (the moment, or what `signState` names), the partial sums, the uniform block, whose `block` is the first
