@@ -43,7 +43,7 @@ export { meanGradients } from './accumulation.ts';
 export { accumulatedMomentum, momentumStep } from './analysis/accumulation.ts';
 export { completeIntervals, hazard, intervalAround } from './analysis/intervals.ts';
 export type { Hazard } from './analysis/intervals.ts';
-export { clipByGlobalNorm, clipByValue, globalNorm } from './comparators/clipping.ts';
+export { clipByGlobalNorm, clipByNorm, clipByValue, globalNorm } from './comparators/clipping.ts';
 export { scaledLearningRate } from './comparators/controlArms.ts';
 export { gradientCentralization } from './comparators/gradientCentralization.ts';
 export { gradientDropout } from './comparators/gradientDropout.ts';

@@ -1086,7 +1086,7 @@ const schedules: readonly Requirement[] = [
     level: 'MUST',
     binds: 'package',
     statement:
-      'Gradients are clipped by value or by their global norm over all tensors before anything else touches them.',
+      'Gradients are clipped by value, by the norm of each tensor or by their global norm over all tensors, in this order, before anything else touches them. A norm neither overflows nor underflows where the clipped gradient does not; with a NaN among the elements all become NaN, with an infinity the finite ones 0 and that NaN.',
     latex: 'g \\leftarrow g \\min(1, c / \\lVert g \\rVert_2)',
     locus: 'Pascanu et al. 2013, Algorithm 1',
     domain: 'limits above 0; null gradients do not count',

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
+import * as fc from 'fast-check';
 import * as assert from 'uvu/assert';
 import { suite } from '../../conformance/harness/suite.ts';
 import * as ref from '../../impl-ref/index.ts';
@@ -28,6 +29,7 @@ interface Case {
 const CASES: readonly Case[] = [
   { name: 'clipping by value', options: { clipValue: 0.3 }, transformations: [ref.clipByValue(0.3)] },
   { name: 'clipping by global norm', options: { clipGlobalNorm: 0.5 }, transformations: [ref.clipByGlobalNorm(0.5)] },
+  { name: "clipping by each variable's norm", options: { clipNorm: 0.5 }, transformations: [ref.clipByNorm(0.5)] },
   { name: 'a norm within the limit', options: { clipGlobalNorm: 1e6 }, transformations: [ref.clipByGlobalNorm(1e6)] },
   {
     name: 'dropout on gradients',
@@ -99,6 +101,66 @@ for (const backend of ['cpu', 'wasm', 'webgpu', 'node'] as const) {
       });
     }
   }
+
+  test(
+    'not-a-numbers, infinities, huge and tiny gradients come out as the reference has them',
+    async () => {
+      const hostile = [NaN, Infinity, -Infinity, 0, -0, 3e38, -3e38, 3e25, 4e25, 3e-30, -4e-30, 1e-20, 1, -2.5, 300];
+      const element = fc.constantFrom(...hostile).map(Math.fround);
+      const calm = fc.constantFrom(3e25, 4e25, 3e-30, -4e-30, 1, -2.5, 300, 0).map(Math.fround);
+      const gradient = (size: number): fc.Arbitrary<number[]> =>
+        fc.oneof(
+          fc.array(element, { minLength: size, maxLength: size }),
+          fc.array(calm, { minLength: size, maxLength: size }),
+        );
+      const limit = fc.constantFrom(1, 1e-30, 5e25, Infinity);
+      const change = fc.oneof(
+        limit.map((clipValue) => [{ clipValue }, [ref.clipByValue(clipValue)]] as const),
+        limit.map((clipNorm) => [{ clipNorm }, [ref.clipByNorm(clipNorm)]] as const),
+        limit.map((clipGlobalNorm) => [{ clipGlobalNorm }, [ref.clipByGlobalNorm(clipGlobalNorm)]] as const),
+        fc.constant([{ gradientKeepProbability: 0.5 }, [ref.gradientDropout(SEED, 0.5)]] as const),
+        fc.constant([{ noiseEta: 0.1 }, [ref.gradientNoise(SEED)]] as const),
+        fc.constant([{ sparsity: 0.5 }, [ref.sparseGradients(SEED, () => 0.5)]] as const),
+        fc.constant([{ centralize: true }, [ref.gradientCentralization()]] as const),
+        fc.constant([{}, []] as const),
+      );
+      const shapes = [[2, 3], [4], [0], [1]];
+      const gradients = fc.tuple(...shapes.map((shape) => gradient(sizeOf(shape))));
+      await fc.assert(
+        fc.asyncProperty(change, gradients, async ([options, transformations], values) => {
+          const variables = shapes.map((shape) => tf.tidy(() => tf.variable(tf.zeros(shape))));
+          const hyper = { learningRate: 1, momentum: 0 };
+          const optimizer = lrd.sgdm({ ...hyper, ...options, keepProbability: 1, seed: SEED });
+          const reference = ref.createOptimizer(
+            shapes.map((shape, k) => ({ name: `p${k}`, shape, values: new Float64Array(sizeOf(shape)) })),
+            { rule: 'sgdm', hyper, keepProbability: 1, transformations },
+          );
+          const { state } = reference.step(reference.init(), values);
+          tf.tidy(() =>
+            optimizer.applyGradients(
+              variables.map((v, k) => ({ name: v.name, tensor: tf.tensor(values[k] as number[], v.shape, 'float32') })),
+            ),
+          );
+          for (const [k, variable] of variables.entries()) {
+            const got = await variable.data<'float32'>();
+            state.tensors[k]?.values.forEach((exact, i) => {
+              const [value, expected] = [got[i] as number, Math.fround(exact)];
+              const close =
+                Object.is(Math.abs(value), Math.abs(expected)) ||
+                // Of a mean the elements' own rounding counts, where they cancel.
+                Math.abs(value - expected) <= 1e-5 * Math.abs(expected) + 4e-38 ||
+                ('centralize' in options && Math.abs(value - expected) <= 1e-6 * Math.max(...(values[k] as number[]).map(Math.abs))); // prettier-ignore
+              assert.ok(close, `${JSON.stringify(options)} ${values.join(' | ')}: ${k}, ${i}: ${value}, not ${exact}`);
+            });
+          }
+          optimizer.dispose();
+          variables.forEach((variable) => variable.dispose());
+        }),
+        { numRuns: backend === 'webgpu' ? 60 : 200, seed: 4 },
+      );
+    },
+    { timeout: 240 },
+  );
 
   test('accumulation makes one step, one mask and one count of the mean of several gradients', async () => {
     const make = (): tf.Variable => tf.tidy(() => tf.variable(tf.tensor1d(numbers(40, 1))));

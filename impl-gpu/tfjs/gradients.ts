@@ -16,6 +16,8 @@ export interface GradientOptions {
   readonly accumulate?: number;
   /** Every element clipped into [-clipValue, clipValue]. Above 0. */
   readonly clipValue?: number;
+  /** Each variable's gradient scaled by min(1, clipNorm / norm), the norm over that variable. Above 0. */
+  readonly clipNorm?: number;
   /** All gradients scaled by min(1, clipGlobalNorm / norm), the norm over all of them (Pascanu et al. 2013, Algorithm 1). Above 0. */
   readonly clipGlobalNorm?: number;
   /** Dropout on gradients: each element kept with this probability, else 0, no rescale (arXiv 1912.00144v1, section 4.6). */
@@ -49,6 +51,7 @@ const atLeast0: Check = {
 const CHECKS: Readonly<Record<keyof GradientOptions, Check>> = {
   accumulate: { text: 'must be a whole number of at least 1', holds: (x) => Number.isInteger(x) && (x as number) >= 1 },
   clipValue: above0,
+  clipNorm: above0,
   clipGlobalNorm: above0,
   gradientKeepProbability: {
     text: 'must be in [2^-16, 1]',
@@ -125,6 +128,47 @@ export function centralizes(options: GradientOptions, shape: readonly number[]):
   return options.centralize === true && shape.length >= 2;
 }
 
+/** Elements clipped into [-limit, limit]. Not a number stays so: no comparison holds of it, on any backend. */
+function clipElements(gradient: tf.Tensor, limit: number): tf.Tensor {
+  const below = tf.where(tf.less(gradient, -limit), tf.fill(gradient.shape, -limit), gradient);
+  return tf.where(tf.greater(gradient, limit), tf.fill(gradient.shape, limit), below);
+}
+
+/**
+ * Gradients scaled by min(1, limit / norm), the norm over all of them. Within the limit they keep their bits; with a NaN among them all become
+ * NaN, and with an infinity the finite ones 0 and that NaN, as g limit / norm gives them.
+ *
+ * Backends differ in what their operations make of NaN and infinities, so none of these enters one: they are selected out before and laid on
+ * afterwards. Squares are of elements over the largest, so that they neither overflow nor underflow.
+ */
+function clipToNorm(gradients: readonly (tf.Tensor | null)[], limit: number): (tf.Tensor | null)[] {
+  const present = gradients.filter((gradient) => gradient !== null && gradient.size > 0) as tf.Tensor[];
+  if (present.length === 0) return [...gradients];
+  const largest = (flags: readonly tf.Tensor[]): tf.Tensor => tf.max(tf.stack(flags.map((flag) => tf.max(flag))));
+  const any = (test: (gradient: tf.Tensor) => tf.Tensor): tf.Tensor =>
+    tf.greater(largest(present.map((gradient) => tf.cast(test(gradient), 'float32'))), 0);
+  const finite = present.map((gradient) => tf.where(tf.isFinite(gradient), tf.abs(gradient), tf.zerosLike(gradient)));
+  const top = largest(finite);
+  const scale = tf.where(tf.greater(top, 0), top, tf.onesLike(top));
+  const root = tf.sqrt(tf.addN(finite.map((size) => tf.sum(tf.square(tf.div(size, scale))))));
+  const within = tf.lessEqual(root, tf.div(limit, scale));
+  // The largest counts 1 in the root, unless all are 0.
+  const share = tf.div(limit, tf.maximum(root, tf.onesLike(root)));
+  const factor = tf.div(share, scale);
+  // A factor that float32 does not hold is taken in two, of which the first alone would lose small elements beside large ones.
+  const whole = tf.greater(factor, 1e-37);
+  const hasNaN = any(tf.isNaN);
+  const hasInfinity = limit < Infinity ? any(tf.isInf) : tf.scalar(false, 'bool');
+  return gradients.map((gradient) => {
+    if (gradient === null || gradient.size === 0) return gradient;
+    const nan = tf.fill(gradient.shape, NaN);
+    const parted = tf.mul(tf.div(gradient, scale), share);
+    const scaled = tf.where(within, gradient, tf.where(whole, tf.mul(gradient, factor), parted));
+    const beside = tf.where(tf.isFinite(gradient), tf.mul(gradient, 0), nan);
+    return tf.where(hasNaN, nan, tf.where(hasInfinity, beside, scaled));
+  });
+}
+
 /** All of it but accumulation, inside the caller's `tidy`. `null` entries stay. */
 export function transformGradients(
   options: GradientOptions,
@@ -132,7 +176,15 @@ export function transformGradients(
   entries: readonly (GradientEntry | null)[],
   coupledDecay: (index: number) => number,
 ): (tf.Tensor | null)[] {
-  const { clipValue, clipGlobalNorm, gradientKeepProbability, noiseEta, noiseGamma = 0.55, sparsity = 0 } = options;
+  const {
+    clipValue,
+    clipNorm,
+    clipGlobalNorm,
+    gradientKeepProbability,
+    noiseEta,
+    noiseGamma = 0.55,
+    sparsity = 0,
+  } = options;
   const { seed, step } = context;
   let gradients = entries.map((entry) => entry?.gradient ?? null);
   const each = (change: (gradient: tf.Tensor, entry: GradientEntry, index: number) => tf.Tensor): void => {
@@ -141,15 +193,9 @@ export function transformGradients(
       return gradient === null || entry === null || entry === undefined ? null : change(gradient, entry, index);
     });
   };
-  if (clipValue !== undefined) each((gradient) => tf.clipByValue(gradient, -clipValue, clipValue));
-  if (clipGlobalNorm !== undefined) {
-    const squares = gradients.flatMap((gradient) => (gradient === null ? [] : [tf.sum(tf.square(gradient))]));
-    if (squares.length > 0) {
-      const norm = tf.sqrt(tf.addN(squares));
-      const scale = tf.minimum(1, tf.div(clipGlobalNorm, norm));
-      each((gradient) => tf.mul(gradient, scale));
-    }
-  }
+  if (clipValue !== undefined) each((gradient) => clipElements(gradient, clipValue));
+  if (clipNorm !== undefined) gradients = gradients.flatMap((gradient) => clipToNorm([gradient], clipNorm));
+  if (clipGlobalNorm !== undefined) gradients = clipToNorm(gradients, clipGlobalNorm);
   if (gradientKeepProbability !== undefined && gradientKeepProbability < 1) {
     each((gradient, entry) =>
       tf.where(
@@ -179,14 +225,10 @@ export function transformGradients(
     if (!centralizes(options, variable.shape)) return gradient;
     const decay = coupledDecay(index);
     const whole = decay > 0 ? tf.add(gradient, tf.mul(variable, decay)) : gradient;
-    return tf.sub(
-      whole,
-      tf.mean(
-        whole,
-        Array.from({ length: whole.rank - 1 }, (_, axis) => axis),
-        true,
-      ),
-    );
+    const axes = Array.from({ length: whole.rank - 1 }, (_, axis) => axis);
+    const rows = axes.reduce((product, axis) => product * (whole.shape[axis] as number), 1);
+    // Divided before they are added: a sum of large gradients would overflow where their mean does not.
+    return tf.sub(whole, tf.sum(tf.div(whole, rows), axes, true));
   });
   return gradients;
 }

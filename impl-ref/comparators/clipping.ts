@@ -46,3 +46,17 @@ export function clipByGlobalNorm(limit: number): GradientTransformation {
     },
   };
 }
+
+/** Each tensor's gradient scaled by min(1, limit / norm), norm over that tensor alone. Gradients within the limit keep their bits. */
+export function clipByNorm(limit: number): GradientTransformation {
+  const whole = clipByGlobalNorm(limit);
+  return {
+    name: 'clipByNorm',
+    stage: 'clip',
+    init: () => ({}),
+    apply: (gradients, state, context) => ({
+      gradients: gradients.map((gradient) => whole.apply([gradient], state, context).gradients[0] ?? null),
+      state,
+    }),
+  };
+}

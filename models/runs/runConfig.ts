@@ -17,6 +17,7 @@ const REGULARIZERS: { readonly [K in keyof Required<Regularizers>]: TSchema } = 
   standardDropout: PROBABILITY,
   frozenTensors: Type.Boolean(),
   clipValue: FROM_0,
+  clipNorm: FROM_0,
   clipGlobalNorm: FROM_0,
   gradientKeepProbability: PROBABILITY,
   noiseEta: FROM_0,
