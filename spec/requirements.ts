@@ -697,10 +697,10 @@ const rules: readonly Requirement[] = [
     level: 'MUST',
     binds: 'implementation',
     statement:
-      'AMSGrad in three forms: the maximum of raw second moments corrected afterwards, of corrected ones, and without any correction.',
+      'AMSGrad in three forms: the maximum of raw second moments corrected afterwards, of corrected ones, and without any correction. Where there is one, epsilonMode hat puts epsilon beside the root as it is before it: epsilon / sqrt(1 - beta2^t) in its place.',
     latex: 'v^{\\max}_t = \\max(v^{\\max}_{t-1}, v_t)',
     locus: 'Reddi et al. 2018, Algorithm 2; PyTorch; optax',
-    domain: 'rule amsgrad, maxOf raw, corrected, uncorrected',
+    domain: 'rule amsgrad, maxOf raw, corrected, uncorrected, epsilonMode corrected, hat',
     tolerance: float64,
     capability: [],
     reference: 'impl-ref/rules/amsgrad.ts#amsgrad',

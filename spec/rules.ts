@@ -137,7 +137,11 @@ export const RULES = {
   },
   amsgrad: {
     title: 'AMSGrad',
-    hyper: { ...adamHyper, maxOf: choice('raw', 'corrected', 'uncorrected') },
+    hyper: {
+      ...adamHyper,
+      maxOf: choice('raw', 'corrected', 'uncorrected'),
+      epsilonMode: choice('corrected', 'hat'),
+    },
     state: ['m', 'v', 'vmax'],
     decay: 'coupled',
   },

@@ -202,20 +202,25 @@ export function expectedStep(
       const corrected = (): Interval => a.div(m, value('correction1'));
       const textbook = (x: Interval): Interval =>
         a.div(corrected(), a.add(a.sqrt(a.div(x, value('correction2'))), value('epsilon')));
-      const hat = (): Interval => a.div(a.mul(corrected(), value('root2')), a.add(a.sqrt(v), value('epsilon')));
+      const hat = (x: Interval): Interval =>
+        a.div(a.mul(corrected(), value('root2')), a.add(a.sqrt(x), value('epsilon')));
       if (rule === 'amsgrad') {
         const form = hyper['maxOf'];
         const candidate = form === 'corrected' ? a.div(v, value('correction2')) : v;
         const vmax = a.max(slot('vmax'), candidate);
         slots = { ...slots, vmax };
-        const root = (): Interval => a.add(a.sqrt(vmax), value('epsilon'));
-        deltas = [form === 'raw' ? textbook(vmax) : a.div(form === 'corrected' ? corrected() : m, root())];
+        const besideRoot = hyper['epsilonMode'] === 'hat';
+        const root = (epsilon: Interval): Interval => a.add(a.sqrt(vmax), epsilon);
+        if (form === 'uncorrected') deltas = [a.div(m, root(value('epsilon')))];
+        else if (form === 'corrected') {
+          deltas = [a.div(corrected(), root(besideRoot ? a.div(value('epsilon'), value('root2')) : value('epsilon')))];
+        } else deltas = [besideRoot ? hat(vmax) : textbook(vmax)];
       } else if (rule === 'radam') {
         deltas = rectified(hyper, count).map((adaptive) => {
           if (!adaptive) return corrected();
-          return a.mul(value('rectifier'), hyper['variant'] === 'paper' ? textbook(v) : hat());
+          return a.mul(value('rectifier'), hyper['variant'] === 'paper' ? textbook(v) : hat(v));
         });
-      } else deltas = [hyper['epsilonMode'] === 'hat' ? hat() : textbook(v)];
+      } else deltas = [hyper['epsilonMode'] === 'hat' ? hat(v) : textbook(v)];
       state = { ...before, slots };
     }
   }

@@ -102,8 +102,8 @@ function writeDirection(rule: RuleName, hyper: Hyper, t: number, g: number, slot
   const [c1, c2] = [1 - beta1 ** t, 1 - beta2 ** t];
   const mhat = m / c1;
   lines.push(`mhat = ${digits(m)} / (1 - ${digits(beta1)}^${t}) = ${digits(mhat)}`);
-  const over = (top: number, x: number, extra = ''): Written =>
-    step(`${extra}${digits(top)} / (sqrt(${digits(x)}) + ${digits(epsilon)})`, top / (Math.sqrt(x) + epsilon));
+  const over = (top: number, x: number, beside = epsilon): Written =>
+    step(`${digits(top)} / (sqrt(${digits(x)}) + ${digits(beside)})`, top / (Math.sqrt(x) + beside));
   const corrected = (x: number, name: string): number => {
     lines.push(`${name} = ${digits(x)} / (1 - ${digits(beta2)}^${t}) = ${digits(x / c2)}`);
     return x / c2;
@@ -112,7 +112,9 @@ function writeDirection(rule: RuleName, hyper: Hyper, t: number, g: number, slot
     const form = hyper['maxOf'];
     const candidate = form === 'corrected' ? corrected(v, 'vhat') : v;
     const vmax = set('vmax', `max(${digits(old('vmax'))}, ${digits(candidate)})`, Math.max(old('vmax'), candidate));
-    return over(form === 'uncorrected' ? m : mhat, form === 'raw' ? corrected(vmax, 'vmax corrected') : vmax);
+    if (form === 'uncorrected') return over(m, vmax);
+    const beside = hyper['epsilonMode'] === 'hat' ? epsilon / Math.sqrt(c2) : epsilon;
+    return over(mhat, form === 'raw' ? corrected(vmax, 'vmax corrected') : vmax, beside);
   }
   const hat = (): Written => over(mhat * Math.sqrt(c2), v);
   if (rule === 'radam') {

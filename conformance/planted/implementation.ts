@@ -150,9 +150,12 @@ export function direction(
   if (rule === 'amsgrad') {
     const form = hyper['maxOf'];
     const vmax = Math.max(s('vmax'), form === 'corrected' ? v / c2 : v);
-    const root = Math.sqrt(vmax) + epsilon;
+    // Beside the root as it is before the correction.
+    const beside = hyper['epsilonMode'] === 'hat' ? epsilon / Math.sqrt(c2) : epsilon;
+    const root = Math.sqrt(vmax) + (form === 'uncorrected' ? epsilon : beside);
+    const corrected = m / c1 / (Math.sqrt(vmax / c2) + beside);
     return {
-      delta: form === 'raw' ? textbook(vmax) : form === 'corrected' ? m / c1 / root : m / root,
+      delta: form === 'raw' ? corrected : form === 'corrected' ? m / c1 / root : m / root,
       slots: { ...next, vmax },
     };
   }

@@ -41,6 +41,8 @@ const VARIANTS: readonly (readonly [RuleName, HyperValues])[] = [
   ['amsgrad', { weightDecay: 5e-4 }],
   ['amsgrad', { maxOf: 'corrected' }],
   ['amsgrad', { maxOf: 'uncorrected' }],
+  ['amsgrad', { epsilonMode: 'hat' }],
+  ['amsgrad', { maxOf: 'corrected', epsilonMode: 'hat' }],
   ['radam', { weightDecay: 1e-4 }],
   ['radam', { variant: 'original' }],
   ['radam', { variant: 'paper' }],

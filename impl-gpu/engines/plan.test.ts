@@ -45,6 +45,11 @@ test("[LRD-RULE-004] [LRD-RULE-005] folded scalars give the rule table's step in
       (1e-3 * m * Math.sqrt(c2)) / c1 / (Math.sqrt(v) + 1e-8),
     );
     near(direction(planOf('amsgrad', {}, count)), (1e-3 * (m / c1)) / (Math.sqrt(v / c2) + 1e-8));
+    const beside = 1e-8 / Math.sqrt(c2);
+    for (const maxOf of ['raw', 'corrected']) {
+      const hat = planOf('amsgrad', { maxOf, epsilonMode: 'hat' }, count);
+      near(direction(hat), (1e-3 * (m / c1)) / (Math.sqrt(v / c2) + beside));
+    }
     near(direction(planOf('amsgrad', { maxOf: 'corrected' }, count)), (1e-3 * (m / c1)) / (Math.sqrt(v / c2) + 1e-8));
     near(direction(planOf('amsgrad', { maxOf: 'uncorrected' }, count)), (1e-3 * m) / (Math.sqrt(v) + 1e-8));
   }

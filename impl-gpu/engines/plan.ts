@@ -140,10 +140,14 @@ function foldAdam(rule: 'adam' | 'adamw' | 'amsgrad' | 'radam', hyper: HyperValu
     case 'adamw':
       return hyper['epsilonMode'] === 'hat' ? folded('adam', corrected[0], epsilon) : folded('adam', ...corrected);
     case 'amsgrad':
-      if (hyper['maxOf'] === 'corrected')
-        return folded('amsgrad', learningRate / correction1, epsilon, 1 / correction2);
+      if (hyper['maxOf'] === 'corrected') {
+        const beside = hyper['epsilonMode'] === 'hat' ? epsilon / root2 : epsilon;
+        return folded('amsgrad', learningRate / correction1, beside, 1 / correction2);
+      }
       if (hyper['maxOf'] === 'uncorrected') return folded('amsgrad', learningRate, epsilon);
-      return folded('amsgrad', ...corrected);
+      return hyper['epsilonMode'] === 'hat'
+        ? folded('amsgrad', corrected[0], epsilon)
+        : folded('amsgrad', ...corrected);
     case 'radam': {
       const limit = 2 / (1 - beta2) - 1;
       const length = limit - (2 * count * beta2 ** count) / correction2;

@@ -59,6 +59,8 @@ export interface AdamOptions extends MomentOptions {
 export interface AmsgradOptions extends MomentOptions {
   /** What the maximum is taken of: `raw` v (PyTorch), `corrected` vhat (optax), or v without any correction (the paper). */
   readonly maxOf?: 'raw' | 'corrected' | 'uncorrected';
+  /** `corrected`, or `hat`: epsilon beside the root as it is before the correction (Keras, with `maxOf` raw). */
+  readonly epsilonMode?: 'corrected' | 'hat';
 }
 
 /** RAdam. Default learning rate .03, as in the LRD paper. */

@@ -96,6 +96,19 @@ test('[LRD-RULE-004] [LRD-RULE-005] where epsilon is added decides the first ste
   assert.ok(Math.abs(hat - 0.7597469266479578) < 1e-12, String(hat));
 });
 
+test("[LRD-RULE-006] AMSGrad's epsilon beside the root before its correction, as Keras has it", () => {
+  const gradients = [1e-6, 3e-6, 1e-6];
+  const m = gradients.reduce((a, g) => 0.9 * a + 0.1 * g, 0);
+  const v2 = 0.999 * 0.001 * 1e-12 + 0.001 * 9e-12;
+  const v3 = 0.999 * v2 + 0.001 * 1e-12;
+  // keras/src/optimizers/adam.py: alpha = sqrt(1 - beta2^t) / (1 - beta1^t), m alpha / (sqrt(vhat) + epsilon).
+  const keras = (m * Math.sqrt(1 - 0.999 ** 3)) / (1 - 0.9 ** 3) / (Math.sqrt(Math.max(v2, v3)) + 1e-8);
+  const got = one('amsgrad', { epsilonMode: 'hat' }, gradients).at(-1) as number;
+  assert.ok(Math.abs(got - keras) < 1e-12 * keras, `${got} instead of ${keras}`);
+  const uncorrected = one('amsgrad', { maxOf: 'uncorrected' }, gradients).at(-1);
+  assert.is(one('amsgrad', { maxOf: 'uncorrected', epsilonMode: 'hat' }, gradients).at(-1), uncorrected);
+});
+
 test('[LRD-RULE-006] the three forms of AMSGrad differ after a large gradient has passed', () => {
   const gradients = [1, 100, 1, 1, 1, 1];
   const forms = ['raw', 'corrected', 'uncorrected'].map((maxOf) => one('amsgrad', { maxOf }, gradients).at(-1));

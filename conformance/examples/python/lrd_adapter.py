@@ -53,7 +53,7 @@ RULES = {
         "weightDecay": number(0, 0, INF),
     },
     "adam": {**ADAM, "epsilonMode": ("corrected", "hat")},
-    "amsgrad": {**ADAM, "maxOf": ("raw", "corrected", "uncorrected")},
+    "amsgrad": {**ADAM, "maxOf": ("raw", "corrected", "uncorrected"), "epsilonMode": ("corrected", "hat")},
     "radam": {**ADAM, "learningRate": number(0.03, 0, INF), "variant": ("torch", "original", "paper")},
     "adamw": {**ADAM, "weightDecay": number(0.01, 0, INF), "epsilonMode": ("corrected", "hat")},
 }
@@ -145,7 +145,8 @@ def direction(rule, g, s, t, h):
         s["vmax"] = max(s["vmax"], s["v"] / c2 if form == "corrected" else s["v"])
         if form == "uncorrected":
             return divide(s["m"], root(s["vmax"]) + epsilon)
-        return divide(m_hat, root(s["vmax"] / c2 if form == "raw" else s["vmax"]) + epsilon)
+        beside = epsilon / math.sqrt(c2) if h["epsilonMode"] == "hat" else epsilon
+        return divide(m_hat, root(s["vmax"] / c2 if form == "raw" else s["vmax"]) + beside)
     if rule == "radam":
         limit = 2 / (1 - b2) - 1
         length = limit - 2 * t * b2**t / c2

@@ -47,7 +47,8 @@ def make(rule, h, tensors):
     if rule == "radam":
         return torch.optim.RAdam(tensors, **adam) if h["variant"] == "torch" else None
     if rule == "amsgrad":
-        return torch.optim.Adam(tensors, amsgrad=True, **adam) if h["maxOf"] == "raw" else None
+        plain = h["maxOf"] == "raw" and h["epsilonMode"] == "corrected"
+        return torch.optim.Adam(tensors, amsgrad=True, **adam) if plain else None
     if h["epsilonMode"] == "hat":
         return None
     return (torch.optim.AdamW if rule == "adamw" else torch.optim.Adam)(tensors, **adam)
