@@ -223,7 +223,11 @@ test('doctor says what runs here', () => {
 test('a metrics file that is not one is named', () => {
   const folder = join(scratch, 'run-1');
   writeFileSync(join(folder, 'metrics.jsonl'), 'nonsense\n');
-  refuses(['report', folder, '--out', join(scratch, 'y.html')], /metrics.jsonl: line 1: not an epoch.s metrics: not JSON/, 1);
+  refuses(
+    ['report', folder, '--out', join(scratch, 'y.html')],
+    /metrics.jsonl: line 1: not an epoch.s metrics: not JSON/,
+    1,
+  );
 });
 
 test('help is there for the program and for each command, and changes nothing', () => {

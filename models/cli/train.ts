@@ -3,6 +3,7 @@ import type { HyperParameter } from 'learning-rate-dropout/spec';
 import { JobError, UsageError, unknownName } from '../errors.ts';
 import { RECIPE_NAMES } from '../recipes/catalogue.ts';
 import { consoleProgress } from '../trainer/progress.ts';
+import { isDrawn, parseMask } from '../trainer/masks.ts';
 import { parseRegularizers } from '../trainer/regularizers.ts';
 import type { ResolvedRequest } from '../runs/request.ts';
 import { HYPER_NAMES, resolveRequest } from '../runs/request.ts';
@@ -57,12 +58,22 @@ export function trainingOf(call: Call<typeof TRAIN>): ResolvedRequest & { checkp
   const { recipe } = words;
   if (recipe === undefined) throw new UsageError(`lrd train needs a RECIPE: ${RECIPE_NAMES.join(', ')}`);
   const optimizer = options.optimizer ?? 'sgdm';
+  const mask = options.mask === undefined ? undefined : parseMask(options.mask);
+  if (mask !== undefined && !isDrawn(mask) && options.keep !== undefined) {
+    throw new UsageError(`--keep must be left out with --mask ${mask.kind}, got ${options.keep}`);
+  }
+  if (mask !== undefined && (optimizer === 'sgdm-avg' || options.engine === 'gpujs')) {
+    const got = optimizer === 'sgdm-avg' ? '--optimizer sgdm-avg' : '--engine gpujs';
+    throw new UsageError(`--mask must go with the fused engine and any optimizer but sgdm-avg, got ${got}`);
+  }
   const request = resolveRequest({
     recipe,
     data: options.data,
     dataDir: options['data-dir'],
     optimizer,
     keepProbability: options.keep,
+    mask,
+    maskExclude: options['mask-exclude'],
     learningRate: options.lr,
     weightDecay: options['weight-decay'],
     hyper: readHyper(call, optimizer),

@@ -10,7 +10,8 @@ export interface OptimizerSettings {
   readonly weightDecay?: number | undefined;
   /** Other hyper-parameters of the rule, and what may happen to gradients first. */
   readonly others?: Readonly<Record<string, unknown>>;
-  readonly keepProbability: number;
+  /** Undefined with a mask that is not drawn. */
+  readonly keepProbability: number | undefined;
   readonly seed: bigint;
 }
 

@@ -1,8 +1,11 @@
 import { RULES } from 'learning-rate-dropout/spec';
 import type { RuleName } from 'learning-rate-dropout/spec';
+import type { MaskRequest } from 'learning-rate-dropout';
 import { randomSeed } from 'learning-rate-dropout/stream';
+import { UsageError } from '../errors.ts';
 import { findRecipe } from '../recipes/catalogue.ts';
 import type { Evaluation } from '../tasks/segmentation/task.ts';
+import { isDrawn } from '../trainer/masks.ts';
 import type { Regularizers } from '../trainer/regularizers.ts';
 import type { Schedules } from '../trainer/schedules/schedule.ts';
 
@@ -18,6 +21,10 @@ export interface TrainingRequest {
   readonly optimizer?: string | undefined;
   /** The probability p that an update is kept. Default 1: the base rule, without LRD. */
   readonly keepProbability?: number | undefined;
+  /** Another kind of mask than learning rate dropout's. With one that is drawn, `keepProbability` is .5 by default. */
+  readonly mask?: MaskRequest | undefined;
+  /** Patterns of the names of parameters that are never masked. Default: none. */
+  readonly maskExclude?: readonly string[] | undefined;
   /** Default: the rule's. */
   readonly learningRate?: number | undefined;
   /** Default: the recipe's, if it has one, else the rule's. */
@@ -74,6 +81,13 @@ export interface ResolvedRequest extends TrainingRequest {
 
 /** Throws a `UsageError` for an unknown recipe. */
 export function resolveRequest(request: TrainingRequest): ResolvedRequest {
+  const { mask, maskExclude = [] } = request;
+  if (mask !== undefined && !isDrawn(mask) && request.schedules?.keepProbability !== undefined) {
+    throw new UsageError(`--schedule keep=... must be left out with --mask ${mask.kind}, which draws nothing`);
+  }
+  if (mask === undefined && (request.keepProbability ?? 1) === 1 && maskExclude.length > 0) {
+    throw new UsageError(`--mask-exclude must go with --mask or --keep, got ${JSON.stringify(maskExclude[0])} alone`);
+  }
   const { defaults } = findRecipe(request.recipe);
   const { optimizer = 'sgdm' } = request;
   // A paper's 5e-4 is L2; AdamW's decay means something else.
@@ -82,7 +96,7 @@ export function resolveRequest(request: TrainingRequest): ResolvedRequest {
     ...request,
     data: request.data ?? defaults.data,
     optimizer,
-    keepProbability: request.keepProbability ?? 1,
+    keepProbability: request.keepProbability ?? (request.mask !== undefined && isDrawn(request.mask) ? 0.5 : 1),
     hyper: request.hyper ?? {},
     regularizers: request.regularizers ?? {},
     weightDecay: request.weightDecay ?? (decoupled ? undefined : defaults.weightDecay),

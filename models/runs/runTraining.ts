@@ -30,6 +30,7 @@ import {
 import type { RunLock } from './runLock.ts';
 import { LockedError, checkUnlocked, lockRun } from './runLock.ts';
 import { resolveSchedules } from '../trainer/schedules/schedule.ts';
+import { isDrawn } from '../trainer/masks.ts';
 import { logToTensorBoard } from './tensorboard.ts';
 import type { TensorBoardLogger } from './tensorboard.ts';
 import { train } from '../trainer/train.ts';
@@ -59,8 +60,9 @@ export interface ResumeRequest {
 
 /** The folder of a run that was not given one. */
 export function defaultFolder(request: ResolvedRequest): string {
-  const { recipe, data, optimizer, keepProbability, seed } = request;
-  return join('runs', `${recipe}-${data}-${optimizer}-p${keepProbability}-s${seed}`);
+  const { recipe, data, optimizer, keepProbability, seed, mask } = request;
+  const kind = mask === undefined ? '' : `-${mask.kind}`;
+  return join('runs', `${recipe}-${data}-${optimizer}${kind}-p${keepProbability}-s${seed}`);
 }
 
 interface Work {
@@ -164,6 +166,11 @@ function ofOptimizer(regularizers: Regularizers): Record<string, unknown> {
   return Object.fromEntries(Object.entries(regularizers).filter(([name]) => !elsewhere.includes(name)));
 }
 
+/** The kind of mask, and who is left out of it. */
+function ofMask({ mask, maskExclude = [] }: ResolvedRequest): Record<string, unknown> {
+  return { mask, ...(maskExclude.length === 0 ? {} : { groups: [{ match: maskExclude, excluded: true }] }) };
+}
+
 /** Looks whether the file is there, so that a wrong name is found before a backend starts. */
 function checkInit(path: string): void {
   if (!existsSync(path)) throw new JobError(`--init ${path}: no such file`);
@@ -182,8 +189,8 @@ export async function runTraining(asked: TrainingRequest, controls: RunControls 
   const optimizer = createOptimizer(request.optimizer, {
     learningRate: request.learningRate,
     weightDecay: request.weightDecay,
-    others: { ...request.hyper, ...ofOptimizer(regularizers), engine: request.engine },
-    keepProbability: request.keepProbability,
+    others: { ...request.hyper, ...ofOptimizer(regularizers), ...ofMask(request), engine: request.engine },
+    keepProbability: request.mask === undefined || isDrawn(request.mask) ? request.keepProbability : undefined,
     seed,
   });
   const folder = request.out ?? defaultFolder(request);

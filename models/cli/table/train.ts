@@ -114,6 +114,22 @@ export const TRAIN = command({
         about: 'The probability p that an update is kept; 1 is the optimizer without LRD.',
         default: '1',
       }),
+      mask: text({
+        value: 'KIND[:OPTION=VALUE,...]',
+        about:
+          'Another kind of mask: skip-update (whole tensors, times 1/p), magma (whole tensors, times the alignment of momentum and ' +
+          'gradient) or cautious (where update and gradient agree, without --keep), as in magma:temperature=2. Options: granularity, ' +
+          'factor, decay; of magma temperature, smoothing, first-alignment, moment, moment-decay, moment-time, cosine-epsilon; of ' +
+          'cautious mean-floor, normalization. With a mask --keep is .5 unless given.',
+        default: 'lrd',
+      }),
+      'mask-exclude': list(
+        text({
+          value: 'PATTERN',
+          about: 'Parameters that take the plain step of the optimizer, by name; * stands for any run of characters.',
+          default: 'none',
+        }),
+      ),
       optimizer: choice(async () => (await import('../../recipes/optimizers.ts')).OPTIMIZERS, {
         value: 'R',
         about: "The optimizer's rule.",
@@ -188,6 +204,10 @@ export const TRAIN = command({
     ['lrd train fcnet --data digits', 'FCNet on the embedded digits, without LRD'],
     ['lrd train fcnet --optimizer adam --keep 0.5', 'Adam with LRD, p = .5'],
     ['lrd train resnet34 --keep 0.5 --schedule lr=step:100,150', "CIFAR-10 as in the paper's IV-A.2"],
+    [
+      'lrd train fcnet --optimizer rmsprop --mask skip-update',
+      'whole tensors are skipped, the others step twice as far',
+    ],
     ['lrd train --resume runs/fcnet-digits-sgdm-p1-s1', 'go on where a run was stopped'],
   ],
 });
