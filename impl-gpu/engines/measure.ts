@@ -44,7 +44,13 @@ export interface WgslHost {
   /** Bytes from one uniform block to the next. */
   readonly stride: number;
   /** @param types - of all bindings but the last, the uniform block */
-  pipelineOf(key: string, types: readonly GPUBufferBindingType[], uniformBytes: number, code: () => string): Pipeline;
+  pipelineOf(
+    this: void,
+    key: string,
+    types: readonly GPUBufferBindingType[],
+    uniformBytes: number,
+    code: () => string,
+  ): Pipeline;
   /** The stretches of a tensor that one binding each may hold. */
   cut(this: void, placed: Placed): readonly Dispatch[];
 }
