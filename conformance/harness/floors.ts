@@ -31,8 +31,10 @@ export const FLOORS: Readonly<Record<string, readonly (readonly string[])[]>> = 
     ['validate', 'shape', 'base64', 'philox'],
     ['foreignText'],
     ['selection'],
+    // What a kind of mask is made of, which plans carry; its kernels stand on the engines' own.
+    ['masks/resolve'],
     ['engines', 'device', 'tensorflow'],
-    ['random'],
+    ['random', 'masks'],
     ['gpujs'],
     ['tfjs/bridges'],
     ['trainingKernels'],
