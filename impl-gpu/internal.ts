@@ -8,3 +8,4 @@ export { foreignText } from './foreignText.ts';
 export { select } from './selection.ts';
 export { sizeOf } from './shape.ts';
 export { InvalidArgumentError, UnsupportedError } from './validate.ts';
+export { launchOf } from './distributed/launcher.ts';

@@ -9,8 +9,8 @@ import { suite } from '../../conformance/harness/suite.ts';
 import { layout, streamMask } from '../../impl-ref/index.ts';
 import { launchOf } from './launcher.ts';
 import { OPEN_MPI, MPICH, abiOf } from './mpiAbi.ts';
-import { launchers, missing, underMpi } from './testing/launch.ts';
-import type { Mpi } from './testing/launch.ts';
+import { launchers, missing, underMpi } from '../../conformance/harness/mpi.ts';
+import type { Mpi } from '../../conformance/harness/mpi.ts';
 
 const test = suite('impl-gpu/distributed');
 const program = fileURLToPath(new URL('testing/rank.ts', import.meta.url));
@@ -33,6 +33,7 @@ interface Rank {
   readonly rank: number;
   readonly size: number;
   readonly description: string;
+  readonly wrong: number;
   readonly calls: Readonly<Record<string, unknown>>;
   readonly errors: Readonly<Record<string, string>>;
   readonly results: readonly Result[];
@@ -72,7 +73,7 @@ async function together(kind: Mpi, ranks: number, backend: string): Promise<Rank
   const { code, stderr } = await underMpi({
     kind,
     ranks,
-    command: [process.execPath, ...FROM_SOURCE, program, backend, out],
+    command: [process.execPath, '--max-semi-space-size=1', ...FROM_SOURCE, program, backend, out],
   });
   assert.is(code, 0, stderr);
   return Array.from({ length: ranks }, (_, rank) => read(out, rank));
@@ -181,8 +182,10 @@ for (const [kind, ranks, backend] of CASES) {
 
   here(`${where}: reductions and broadcasts of every kind of array, in a WebAssembly memory too`, async () => {
     const sum = (ranks * (ranks + 1)) / 2;
-    for (const { calls } of await all()) {
+    for (const { rank: own, calls, wrong } of await all()) {
+      assert.is(wrong, 0);
       assert.equal(calls, {
+        gathered: own === 0 ? Array.from({ length: ranks }, (_, rank) => [rank, 10 * rank]).flat() : null,
         floats: sum,
         doubles: [ranks - 1, 0],
         words: 2 ** ranks - 1,

@@ -28,6 +28,8 @@ export interface Group {
   allReduce(values: Reducible, operation: ReduceOperation): void;
   /** Replaces the values by those of process `root`. */
   broadcast(values: Reducible, root: number): void;
+  /** On process 0 the values of all, one process's behind the other's; undefined elsewhere. As many on each. */
+  gather(values: Float32Array): Float32Array | undefined;
   /** Leaves. Collective, and the last call. */
   close(): void;
   /** Ends all processes with this exit code, without asking them. */
@@ -48,6 +50,7 @@ export function alone(description: string): Group {
     traffic: { calls: 0, bytes: 0 },
     allReduce: () => undefined,
     broadcast: () => undefined,
+    gather: (values) => values.slice(),
     close: () => undefined,
     abort: () => undefined,
   };

@@ -72,8 +72,11 @@ class Mpi {
   readonly #koffi: Koffi;
   readonly #allReduce: NativeFunction;
   readonly #broadcast: NativeFunction;
+  readonly #gather: NativeFunction;
   readonly #test: NativeFunction;
   readonly #patience: number;
+  /** Arrays that the library reads and writes behind JavaScript's back while a call is under way. */
+  readonly #held = new Set<Reducible>();
 
   constructor(koffi: Koffi, library: NativeLibrary, patience: number) {
     this.#koffi = koffi;
@@ -90,6 +93,9 @@ class Mpi {
     );
     this.#broadcast = library.func(
       `int MPI_Ibcast(void *buffer, int count, ${handle} type, int root, ${handle} comm, void *request)`,
+    );
+    this.#gather = library.func(
+      `int MPI_Igather(void *send, int count, ${handle} type, void *receive, int each, ${handle} kind, int root, ${handle} comm, void *request)`,
     );
     this.#test = library.func('int MPI_Test(void *request, void *flag, intptr_t status)');
   }
@@ -144,6 +150,19 @@ class Mpi {
     );
   }
 
+  /** @param receive - on process 0, room for everybody's */
+  gather(values: Float32Array, receive: Float32Array): void {
+    const request = new BigInt64Array(1);
+    const type = this.#handle('float');
+    const { length } = values;
+    this.#hold([values, receive]);
+    this.#check(
+      'a gathering',
+      this.#gather(values, length, type, receive, length, type, 0, this.#handle('world'), request),
+    );
+    this.#wait(request);
+  }
+
   end(): void {
     this.#library.func('int MPI_Finalize()')();
   }
@@ -169,9 +188,18 @@ class Mpi {
       const piece = values.length <= PIECE ? values : values.subarray(at, at + PIECE);
       // A request is a pointer or an int: eight bytes have room for both.
       const request = new BigInt64Array(1);
+      this.#hold([piece]);
       this.#check('a reduction', start(piece, type, request));
       this.#wait(request);
     }
+  }
+
+  /**
+   * Keeps arrays where they are until the call is done. V8 has small ones in its own heap, where collecting garbage moves them; asking for
+   * their buffer puts them outside for good.
+   */
+  #hold(arrays: readonly Reducible[]): void {
+    for (const array of arrays) if (array.buffer.byteLength > 0) this.#held.add(array);
   }
 
   /** Drives a call that is under way until it is done. */
@@ -181,7 +209,10 @@ class Mpi {
     let sleeper: Int32Array | undefined;
     for (let looks = 1; ; looks++) {
       this.#check('a reduction', this.#test(request, flag, this.abi.statusIgnore));
-      if (flag[0] !== 0) return;
+      if (flag[0] !== 0) {
+        this.#held.clear();
+        return;
+      }
       if (looks % 64 !== 0 && sleeper === undefined) continue;
       const waited = performance.now() - began;
       if (waited > 1000 * this.#patience) {
@@ -272,6 +303,12 @@ async function join(launch: Launch, options: MpiOptions): Promise<Group> {
     broadcast: (values, root) => {
       count(values);
       mpi.broadcast(values, root);
+    },
+    gather: (values) => {
+      count(values);
+      const receive = new Float32Array(rank === 0 ? size * values.length : 0);
+      mpi.gather(values, receive);
+      return rank === 0 ? receive : undefined;
     },
     close,
     abort,

@@ -18,19 +18,27 @@ export class DropoutStream {
   /**
    * Inverted dropout of activations: kept with probability `retain` and divided by the probability that holds, else 0. Layers are
    * laid out one after the other in the order of their calls within an optimizer step, as parameters are in the mask stream.
+   *
+   * @param rows - where several processes have a part of the batch each: the place of the first row of these in it, and how many it has. The
+   *   first axis is then that of rows, and each row draws as it does in the whole batch.
    */
-  drop(activations: tf.Tensor, retain: number): tf.Tensor {
+  drop(activations: tf.Tensor, retain: number, rows?: { readonly first: number; readonly all: number }): tf.Tensor {
     const step = this.#optimizer.iterations + 1;
     if (step !== this.#step) {
       this.#step = step;
       this.#next = 0;
     }
     const base = this.#next;
-    this.#next += Math.ceil(activations.size / LAYOUT.tensorAlignment) * LAYOUT.tensorAlignment;
+    const rowSize = activations.size / Math.max(1, activations.shape[0] ?? 1);
+    const whole = rows === undefined ? activations.size : rows.all * rowSize;
+    this.#next += Math.ceil(whole / LAYOUT.tensorAlignment) * LAYOUT.tensorAlignment;
     const threshold = thresholdOf(retain);
     if (threshold === THRESHOLD.scale) return activations.clone();
     const position = { seed: parseSeed(this.#optimizer.seed), stream: 'standardDropout', step } as const;
-    const kept = drawKept(position, base, activations.size, threshold);
+    const start = base + (rows === undefined ? 0 : rows.first * rowSize);
+    // Draws begin at a block of eight.
+    const block = Math.floor(start / 8) * 8;
+    const kept = drawKept(position, block, start - block + activations.size, threshold).subarray(start - block);
     return tf.tidy(() => {
       const mask = tf.tensor(kept, activations.shape, 'bool');
       return tf.where(mask, tf.mul(activations, THRESHOLD.scale / threshold), tf.zerosLike(activations));

@@ -1,4 +1,4 @@
-import { InvalidArgumentError, foreignText } from 'learning-rate-dropout/internal';
+import { InvalidArgumentError, foreignText, launchOf } from 'learning-rate-dropout/internal';
 import { JobError, UsageError } from '../errors.ts';
 import { inWords } from '../storage/inputs.ts';
 
@@ -20,6 +20,14 @@ function ofSystem(error: unknown): string | undefined {
   return ofMemory ? `there is not enough memory (${error.message})` : undefined;
 }
 
+/**
+ * Whether another of the processes that were started together says what is wrong with their call: the first does. With an exit code of
+ * its own this one might be the first to end, and the launcher would cut the other's words short.
+ */
+function othersSpeak(): boolean {
+  return process.argv.includes('--data-parallel') && (launchOf(process.env)?.rank ?? 0) > 0;
+}
+
 /** Runs a command: a user's mistake is one line on stderr and exit code 2, a job that failed one line and 1. */
 export async function reportErrors(command: () => void | Promise<void>): Promise<void> {
   outliveReaders();
@@ -27,8 +35,9 @@ export async function reportErrors(command: () => void | Promise<void>): Promise
     await command();
   } catch (error) {
     if (error instanceof UsageError || error instanceof InvalidArgumentError) {
-      process.stderr.write(`lrd: ${foreignText(error.message, 4000)}\n`);
+      if (othersSpeak()) return;
       process.exitCode = 2;
+      process.stderr.write(`lrd: ${foreignText(error.message, 4000)}\n`);
     } else if (error instanceof JobError) {
       process.stderr.write(`lrd: ${foreignText(error.message, 4000)}\n`);
       process.exitCode = 1;

@@ -1,5 +1,5 @@
 /**
- * Runs a job whose signal is aborted by Ctrl-C, SIGTERM or SIGHUP (the end of the terminal that the command was started from): it
+ * Runs a job whose signal is aborted by Ctrl-C, SIGTERM, SIGUSR2 (which `mpirun` passes on) or SIGHUP (the end of the terminal that the command was started from): it
  * stops behind the step under way. A second Ctrl-C or SIGTERM ends the process at once, a second SIGHUP never does: a shell that hangs
  * up sends one, and the terminal another.
  */
@@ -14,6 +14,7 @@ export async function stoppable<T>(job: (signal: AbortSignal) => Promise<T>): Pr
   process.once('SIGINT', onSignal);
   process.once('SIGTERM', onSignal);
   process.on('SIGHUP', onSignal);
+  if (process.platform !== 'win32') process.on('SIGUSR2', onSignal);
   try {
     return await job(stop.signal);
   } finally {

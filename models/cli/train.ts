@@ -1,14 +1,17 @@
 import { RULES } from 'learning-rate-dropout/spec';
+import { launchOf } from 'learning-rate-dropout/internal';
 import type { HyperParameter } from 'learning-rate-dropout/spec';
 import { JobError, UsageError, unknownName } from '../errors.ts';
 import { RECIPE_NAMES } from '../recipes/catalogue.ts';
-import { consoleProgress } from '../trainer/progress.ts';
 import { isDrawn, parseMask } from '../trainer/masks.ts';
+import { consoleProgress, silentProgress } from '../trainer/progress.ts';
 import { parseRegularizers } from '../trainer/regularizers.ts';
 import type { ResolvedRequest } from '../runs/request.ts';
 import { HYPER_NAMES, resolveRequest } from '../runs/request.ts';
 import { defaultFolder, resumeTraining, runTraining } from '../runs/runTraining.ts';
-import type { ResumeRequest } from '../runs/runTraining.ts';
+import type { ResumeRequest, RunControls } from '../runs/runTraining.ts';
+import type { Processes } from '../runs/processes.ts';
+import { isShared, isUnreachable, joinProcesses, unreachable } from '../runs/processes.ts';
 import { parseSchedules } from '../trainer/schedules/parse.ts';
 import { StoppedError } from '../trainer/train.ts';
 import { stoppable } from './stop.ts';
@@ -16,6 +19,7 @@ import type { Call } from './table/row.ts';
 import { readNumber } from './table/row.ts';
 import type { TRAIN } from './table/train.ts';
 import { WITH_RESUME, kebab } from './table/train.ts';
+import { version } from './version.ts';
 
 /** The hyper-parameters of `optimizer` that were given, as its table in `spec/rules.ts` says. */
 function readHyper(
@@ -115,28 +119,78 @@ export function resumeOf({ words, options, given }: Call<typeof TRAIN>): ResumeR
   };
 }
 
+/** Trains, or goes on. `folder` is told where, as soon as it is known. Throws as `trainCommand` does, a `StoppedError` too. */
+async function carryOut(
+  call: Call<typeof TRAIN>,
+  controls: Omit<RunControls, 'signal'>,
+  told: (folder: string) => void,
+): Promise<void> {
+  await stoppable(async (signal) => {
+    if (call.options.resume !== undefined) {
+      const read = async (): Promise<ReturnType<typeof resumeOf>> => resumeOf(call);
+      const { checkpointSeconds, ...request } = await (controls.processes?.together(read) ?? read());
+      told(request.folder);
+      await resumeTraining(request, { ...controls, signal, checkpointSeconds });
+    } else {
+      const read = async (): Promise<ReturnType<typeof trainingOf>> => trainingOf(call);
+      const { checkpointSeconds, ...asked } = await (controls.processes?.together(read) ?? read());
+      // A seed that is drawn is drawn once.
+      const seed =
+        controls.processes === undefined || call.given.has('seed')
+          ? asked.seed
+          : controls.processes.firstSeed(asked.seed);
+      const request = { ...asked, seed };
+      told(request.out ?? defaultFolder(request));
+      await runTraining(request, { ...controls, signal, checkpointSeconds });
+    }
+  });
+}
+
+/** Joins the other processes. Those behind the first say nothing of what keeps them all from it. */
+async function join(): Promise<Processes | undefined> {
+  try {
+    return await joinProcesses();
+  } catch (error) {
+    if ((launchOf(process.env)?.rank ?? 0) === 0) throw error;
+    return undefined;
+  }
+}
+
+/**
+ * What is thrown on one of several processes. What all have come to together is the first one's to say, and all leave in order; what is one's
+ * own it says itself, and with it the others are ended. That the others are gone the first says.
+ */
+function ofProcess(thrown: unknown, processes: Processes): Error | undefined {
+  const error = unreachable(thrown) as Error;
+  const shared = isShared(error);
+  if (shared) processes.close();
+  if (processes.first) return error;
+  if (shared || isUnreachable(error)) {
+    // With an exit code of its own it might be the first to end, and the launcher would cut the others' words short.
+    if (!shared) process.exitCode = 1;
+    return undefined;
+  }
+  return error instanceof JobError ? new JobError(`process ${processes.rank}: ${error.message}`) : error;
+}
+
 /**
  * `lrd train RECIPE ...`: trains one network and leaves a run folder. `lrd train --resume DIR` goes on from its checkpoint.
  * Ctrl-C, SIGTERM and the end of the terminal stop it behind a checkpoint.
  */
 export async function trainCommand(call: Call<typeof TRAIN>): Promise<void> {
   let folder = 'DIR';
+  const processes = call.options['data-parallel'] ? await join() : undefined;
+  if (call.options['data-parallel'] && processes === undefined) return;
+  // Of several processes the first speaks.
+  const progress = processes === undefined || processes.first ? consoleProgress() : silentProgress;
   try {
-    await stoppable(async (signal) => {
-      const controls = { progress: consoleProgress(), signal };
-      if (call.options.resume !== undefined) {
-        const { checkpointSeconds, ...request } = resumeOf(call);
-        ({ folder } = request);
-        await resumeTraining(request, { ...controls, checkpointSeconds });
-      } else {
-        const { checkpointSeconds, ...request } = trainingOf(call);
-        folder = request.out ?? defaultFolder(request);
-        await runTraining(request, { ...controls, checkpointSeconds });
-      }
-    });
-  } catch (error) {
+    await carryOut(call, { progress, version: version(), processes }, (said) => (folder = said));
+    processes?.close();
+  } catch (thrown) {
+    const error = processes === undefined ? (thrown as Error) : ofProcess(thrown, processes);
+    if (error === undefined) return;
     if (!(error instanceof StoppedError)) throw error;
     throw new JobError(`${error.message}; go on with: lrd train --resume ${folder}`);
   }
-  console.log(folder);
+  if (processes === undefined || processes.first) console.log(folder);
 }

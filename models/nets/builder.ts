@@ -72,10 +72,10 @@ export class NetBuilder {
   }
 
   /** Begins a forward pass: its layers draw one after the other, so that a step gives the same bits however often it is run. */
-  pass({ training, step }: ForwardOptions): Pass {
+  pass({ training, step, rows }: ForwardOptions): Pass {
     if (!training || this.#retain === 1) return { training, step, drops: false, drop: (activations) => activations };
     const stream = new DropoutStream({ seed: `0x${this.#seed.toString(16)}`, iterations: step - 1 });
-    const drop = <T extends tf.Tensor>(activations: T): T => stream.drop(activations, this.#retain) as T;
+    const drop = <T extends tf.Tensor>(activations: T): T => stream.drop(activations, this.#retain, rows) as T;
     return { training, step, drops: true, drop };
   }
 

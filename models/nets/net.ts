@@ -12,6 +12,8 @@ export interface ForwardOptions {
   readonly training: boolean;
   /** The optimizer step that the pass belongs to, from 1: standard dropout draws at it. Without meaning in evaluation mode. */
   readonly step: number;
+  /** Where several processes have a part of the batch each: the place of its first row in the batch, and how many that has. */
+  readonly rows?: { readonly first: number; readonly all: number };
 }
 
 /** A network as the trainer sees it. `Output` is what a forward pass gives: logits [batch, classes] of a classifier. */

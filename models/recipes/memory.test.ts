@@ -37,7 +37,8 @@ const set: ImageSet = {
 
 function drawBatch(step: number): Batch {
   const inputs = Float32Array.from(drawNormals({ seed: 3n, stream: 'augmentation', step }, 0, COUNT * 3072));
-  return { count: COUNT, inputs, labels: Int32Array.from({ length: COUNT }, (_, i) => (i + step) % 10) };
+  const rows = { first: 0, count: COUNT, all: COUNT };
+  return { count: COUNT, rows, inputs, labels: Int32Array.from({ length: COUNT }, (_, i) => (i + step) % 10) };
 }
 
 for (const [recipe, width] of [

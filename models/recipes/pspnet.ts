@@ -2,6 +2,7 @@ import type { SegmentedPicture } from '../data/vocExamples.ts';
 import { loadVocSegmentation } from '../data/voc.ts';
 import { initialisePspNet } from '../nets/pretrained.ts';
 import { checkPspNetWidth, pspnet } from '../nets/pspnet.ts';
+import { WHOLE } from '../tasks/part.ts';
 import { drawSegmentation } from '../tasks/segmentation/draw.ts';
 import { PSPNET_CROP, segment, segmentation, shrink } from '../tasks/segmentation/task.ts';
 import { FILTERS, ofRun } from './recipe.ts';
@@ -24,7 +25,8 @@ export const PSPNET = vocRecipe<SegmentedPicture>({
     const net = ofRun(pspnet({ classes, ...options }), frozenTensors);
     return {
       net,
-      task: ({ optimizer }) => segmentation({ net, classes, train, test, optimizer, crop, plain, evaluation }),
+      task: ({ optimizer, part = WHOLE }) =>
+        segmentation({ net, classes, train, test, optimizer, crop, plain, evaluation, part }),
       initialise: (path) => initialisePspNet(net, path),
       draw: (example, path) =>
         drawSegmentation(shrink(example, crop), {

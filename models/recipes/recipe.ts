@@ -2,6 +2,7 @@ import type { Net, NetOptions, TrainedNet } from '../nets/net.ts';
 import { freezeHalf } from '../nets/freeze.ts';
 import type { Drawing } from '../tasks/drawing.ts';
 import type { Evaluation } from '../tasks/segmentation/task.ts';
+import type { Part } from '../tasks/part.ts';
 import type { Task, Updater } from '../tasks/task.ts';
 import type { Schedules } from '../trainer/schedules/schedule.ts';
 
@@ -47,6 +48,8 @@ export interface BuildOptions extends NetOptions {
 export interface TaskOptions {
   readonly optimizer: Updater;
   readonly seed: bigint;
+  /** Of a process that trains together with others. Default: everything. */
+  readonly part?: Part;
 }
 
 /** A network and what it is to learn, whatever that is. */

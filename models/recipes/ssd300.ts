@@ -2,6 +2,7 @@ import type { LabelledPicture } from '../data/vocExamples.ts';
 import { loadVocDetection } from '../data/voc.ts';
 import { initialiseSsd300 } from '../nets/pretrained.ts';
 import { checkSsd300Width, ssd300 } from '../nets/ssd300.ts';
+import { WHOLE } from '../tasks/part.ts';
 import { drawDetections } from '../tasks/detection/draw.ts';
 import { detection } from '../tasks/detection/task.ts';
 import { ofRun } from './recipe.ts';
@@ -23,7 +24,7 @@ export const SSD300 = vocRecipe<LabelledPicture>({
     const net = ofRun(ssd300({ classes, ...options }), frozenTensors);
     return {
       net,
-      task: ({ optimizer }) => detection({ net, classes, train, test, optimizer, plain }),
+      task: ({ optimizer, part = WHOLE }) => detection({ net, classes, train, test, optimizer, plain, part }),
       initialise: (path) => initialiseSsd300(net, path),
       draw: (example, path) => drawDetections(net, example, { path, classes: names }),
     };

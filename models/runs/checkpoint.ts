@@ -12,6 +12,7 @@ import type { ComingTensor, HostTensor, OpenArchive } from '../storage/safetenso
 import { openArchive, writeTensors } from '../storage/safetensors.ts';
 import { TRAINING_POSITION } from '../trainer/position.ts';
 import type { TrainingPosition } from '../trainer/position.ts';
+import type { Processes } from './processes.ts';
 import { RUN_CONFIG } from './runConfig.ts';
 import type { RunConfig } from './runConfig.ts';
 
@@ -43,6 +44,49 @@ function coming(name: string, tensor: tf.Tensor, check: (values: HostTensor['val
       return values;
     },
   };
+}
+
+/** Where a process's own share of a tensor lies in the file. */
+const ownKey = (rank: number, key: string): string => `process/${rank}/${key}`;
+
+/**
+ * A tensor that is not the same on all processes: what one process would have, the sum or the mean of the shares, and each one's own. To be
+ * fetched in this order on all of them, since the first gathers what the others are; only on process 0 do they have values.
+ */
+function comingShares(
+  { group, size }: Processes,
+  key: string,
+  tensor: tf.Tensor,
+  combined: 'sum' | 'mean',
+  check: (values: HostTensor['values']) => void = () => undefined,
+): ComingTensor[] {
+  const { shape } = tensor;
+  let all: Float32Array | undefined;
+  const whole: ComingTensor = {
+    name: key,
+    shape,
+    dtype: 'float32',
+    values: async () => {
+      const own = (await tensor.data<'float32'>()).slice();
+      all = group.gather(own);
+      const sums = Float64Array.from(own);
+      group.allReduce(sums, 'sum');
+      const values = Float32Array.from(sums, (sum) => (combined === 'sum' ? sum : sum / size));
+      check(values);
+      return values;
+    },
+  };
+  const shares = Array.from({ length: size }, (_, rank): ComingTensor => ({
+    name: ownKey(rank, key),
+    shape,
+    dtype: 'float32',
+    values: () => {
+      const share = (all ?? new Float32Array(0)).subarray(rank * tensor.size, (rank + 1) * tensor.size);
+      if (rank === size - 1) all = undefined;
+      return share;
+    },
+  }));
+  return [whole, ...shares];
 }
 
 /** A network's tensors by their names in the file. */
@@ -78,6 +122,8 @@ export interface CheckpointContext {
   readonly position: TrainingPosition;
   /** Optimizer steps that are done. */
   readonly step: number;
+  /** Those that train together, of which the first writes. Default: this one alone. */
+  readonly processes?: Processes | undefined;
 }
 
 /**
@@ -88,14 +134,25 @@ export async function saveCheckpoint(
   folder: string,
   net: TrainedNet,
   optimizer: LrdOptimizer,
-  { config, position, step }: CheckpointContext,
+  { config, position, step, processes }: CheckpointContext,
 ): Promise<void> {
-  const tensors = tensorsOf(net).map(({ kind, name, key, variable }) =>
-    coming(key, variable, (values) => checkFinite(`${kind} ${name}`, values, step)),
-  );
+  const several = processes !== undefined && processes.size > 1 ? processes : undefined;
+  const tensors = tensorsOf(net).flatMap(({ kind, name, key, variable }) => {
+    const check = (values: HostTensor['values']): void => checkFinite(`${kind} ${name}`, values, step);
+    // Running statistics are of each process's own batches.
+    return several !== undefined && kind === 'statistic'
+      ? comingShares(several, key, variable, 'mean', check)
+      : [coming(key, variable, check)];
+  });
   const weights = await optimizer.getWeights();
   const keys = weights.map(({ name }) => stateKey(net, name));
-  tensors.push(...weights.map(({ tensor }, index) => coming(keys[index] as string, tensor)));
+  const sharesState = several?.replica?.reduction === 'kept';
+  for (const [index, { tensor }] of weights.entries()) {
+    const key = keys[index] as string;
+    // The first two, iterations and counts, are the same everywhere.
+    if (several !== undefined && sharesState && index >= 2) tensors.push(...comingShares(several, key, tensor, 'sum'));
+    else tensors.push(coming(key, tensor));
+  }
   const metadata = {
     format: FORMAT,
     net: net.name,
@@ -105,8 +162,14 @@ export async function saveCheckpoint(
     optimizer: JSON.stringify(optimizer.getConfig()),
     optimizerKeys: JSON.stringify(keys),
     config: JSON.stringify(config),
+    ...(several === undefined ? {} : { processes: String(several.size) }),
   };
   try {
+    if (several !== undefined && !several.first) {
+      // What is gathered for the first is given in the same order.
+      for (const { values } of tensors) await values();
+      return;
+    }
     makeFolderIn(folder, 'checkpoint');
     const path = checkpointPath(folder);
     removeDrafts(path);
@@ -122,7 +185,10 @@ export interface Checkpoint {
   readonly position: TrainingPosition;
   /** The optimizer's configuration at that moment: keep probability, learning rate and decay as they were. */
   readonly optimizer: tf.serialization.ConfigDict;
-  restore(net: TrainedNet, optimizer: LrdOptimizer): Promise<void>;
+  /** How many processes wrote it. */
+  readonly processes: number;
+  /** As many processes as wrote it get their own shares again; others the mean of statistics, and together the sum of the state. */
+  restore(net: TrainedNet, optimizer: LrdOptimizer, processes?: Processes): Promise<void>;
   /** The network's parameters and statistics alone. */
   restoreNet(net: TrainedNet): void;
   close(): void;
@@ -141,6 +207,8 @@ const METADATA = form(
     optimizer: text,
     optimizerKeys: text,
     config: text,
+    /** How many wrote it, where they were several. */
+    processes: Type.Optional(Type.String({ pattern: '^[1-9][0-9]{0,6}$' })),
   }),
 );
 const CONFIGURATION = form("an optimizer's configuration", Type.Record(Type.String(), Type.Unknown()));
@@ -170,6 +238,7 @@ function checkpointOf(path: string, archive: OpenArchive, config: RunConfig): Ch
   }
   const said = METADATA.read(metadata, path);
   const { net: netName, rule } = said;
+  const writers = Number(said.processes ?? '1');
   const position = parseAs(said.position, TRAINING_POSITION, `${path}: position`);
   const optimizer = parseAs(said.optimizer, CONFIGURATION, `${path}: optimizer`);
   const keys = parseAs(said.optimizerKeys, KEYS, `${path}: optimizerKeys`);
@@ -178,10 +247,16 @@ function checkpointOf(path: string, archive: OpenArchive, config: RunConfig): Ch
     const [there, here] = [written[field], config[field]].map((value) => JSON.stringify(value) ?? 'none');
     if (there !== here) throw new JobError(`${path}: of another run: its ${field} is ${there}, config.json's ${here}`);
   }
+  /** Where a process finds a tensor: its own share where as many go on as wrote and it has one, else what one process has. */
+  const placeOf = (key: string, processes: Processes | undefined): string => {
+    const own = processes?.size === writers ? ownKey(processes.rank, key) : key;
+    return entries.has(own) ? own : key;
+  };
   /** Throws unless the file has every tensor of the network, in its shape. */
-  const placesFor = (net: TrainedNet): { readonly variable: tf.Variable; readonly key: string }[] => {
+  const placesFor = (net: TrainedNet, processes?: Processes): { readonly variable: tf.Variable; readonly key: string }[] => {
     if (net.name !== netName) throw new JobError(`${path}: of ${netName}, not of ${net.name}`);
-    return tensorsOf(net).map(({ kind, name, key, variable }) => {
+    return tensorsOf(net).map(({ kind, name, key: plain, variable }) => {
+      const key = placeOf(plain, processes);
       const saved = entries.get(key);
       if (saved === undefined || saved.shape.join() !== variable.shape.join() || saved.dtype !== 'F32') {
         const got = saved === undefined ? 'none' : `[${saved.shape.join(', ')}] of ${saved.dtype}`;
@@ -203,19 +278,22 @@ function checkpointOf(path: string, archive: OpenArchive, config: RunConfig): Ch
   return {
     position,
     optimizer: optimizer as tf.serialization.ConfigDict,
-    restore: async (net, target) => {
+    processes: writers,
+    restore: async (net, target, processes) => {
       if (target.rule !== rule) throw new JobError(`${path}: of ${rule}, not of ${target.rule}`);
       // Nothing changes unless everything fits.
-      const places = placesFor(net);
+      const places = placesFor(net, processes);
       const missing = keys.find((key) => !entries.has(key));
       if (missing !== undefined) throw new JobError(`${path}: ${missing} is missing`);
       const weights = keys.map((key) => {
-        const { values, shape } = archive.read(key);
+        const { values, shape } = archive.read(placeOf(key, processes));
         const dtype = values instanceof Int32Array ? 'int32' : 'float32';
         return { name: key, tensor: tf.tensor(values, [...shape], dtype) };
       });
       try {
-        await target.setWeights(weights);
+        const replica = processes?.replica;
+        if (replica === undefined || processes?.size === writers) await target.setWeights(weights);
+        else await replica.takeWeights(target, weights);
       } finally {
         for (const { tensor } of weights) tensor.dispose();
       }

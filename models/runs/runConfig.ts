@@ -68,6 +68,8 @@ const SCHEMA = Type.Object({
   /** With their lengths written out. `hyper`, `learningRate` and `keepProbability` are the values that they start from. */
   schedules: Type.Optional(SCHEDULES),
   tensorBoard: Type.Optional(Type.Boolean()),
+  /** Processes that it trains on together; absent for one alone. */
+  processes: Type.Optional(wholeFrom(2)),
 });
 
 /** What was asked for, with every default filled in; `seed` as "0x...". */

@@ -6,12 +6,15 @@ import { JobError, UsageError } from '../errors.ts';
 import { countParameters } from '../nets/net.ts';
 import { createOptimizer, restoreOptimizer } from '../recipes/optimizers.ts';
 import { UnsupportedError, loadGpuJs } from 'learning-rate-dropout';
+import { tensorflowMissing } from 'learning-rate-dropout/tensorflow';
 import type { LrdOptimizer } from 'learning-rate-dropout';
 import type { Checkpoint } from './checkpoint.ts';
 import { hasCheckpoint, readCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import type { TrainingPosition } from '../trainer/train.ts';
 import type { Progress } from '../trainer/progress.ts';
 import { DivergedError } from '../trainer/failures.ts';
+import type { Processes } from './processes.ts';
+import { asShared, fingerprint, unreachable } from './processes.ts';
 import { followSchedules } from './rates.ts';
 import { asRecorded, buildOptions, selectionOf } from './rebuild.ts';
 import type { Regularizers } from '../trainer/regularizers.ts';
@@ -34,6 +37,8 @@ import { isDrawn } from '../trainer/masks.ts';
 import { logToTensorBoard } from './tensorboard.ts';
 import type { TensorBoardLogger } from './tensorboard.ts';
 import { train } from '../trainer/train.ts';
+import type { EpochMetrics } from '../trainer/train.ts';
+import type { Task } from '../tasks/task.ts';
 import type { Workload, WorkloadData } from '../recipes/recipe.ts';
 import { loadWorkload } from '../recipes/catalogue.ts';
 
@@ -47,6 +52,10 @@ export interface RunControls {
   readonly checkpointSeconds?: number;
   /** Aborted: the run stops behind a checkpoint. */
   readonly signal?: AbortSignal;
+  /** Those that train together with this one; of them the first writes the folder. Default: this one alone. */
+  readonly processes?: Processes | undefined;
+  /** The program's version, which must be the same on all of them. */
+  readonly version?: string;
 }
 
 /** What may differ when a run goes on. */
@@ -67,7 +76,8 @@ export function defaultFolder(request: ResolvedRequest): string {
 
 interface Work {
   readonly folder: string;
-  readonly lock: RunLock;
+  /** Of the process that writes the folder. */
+  readonly lock: RunLock | undefined;
   readonly config: RunConfig;
   readonly examples: WorkloadData['examples'];
   readonly workload: Workload;
@@ -93,25 +103,39 @@ function withWayOn(error: unknown, folder: string, kept: TrainingPosition | unde
       : `the checkpoint of epoch ${kept.epoch} after ${kept.batch} batches is kept`;
   const message = error.message.replace(/\.?$/, `; ${what}`);
   // The same settings would come to the same end.
-  return error instanceof DivergedError
-    ? new DivergedError(message)
-    : new JobError(`${message}; go on with: lrd train --resume ${folder}`);
+  const told =
+    error instanceof DivergedError
+      ? new DivergedError(message)
+      : new JobError(`${message}; go on with: lrd train --resume ${folder}`);
+  return asShared(told, error);
+}
+
+/** The task of a run; of one on several processes this one's part of it, whose tests see the mean of all running statistics. */
+function taskOf({ workload, optimizer, config }: Work, processes: Processes | undefined): Task<unknown> {
+  const seed = BigInt(config.seed);
+  if (processes === undefined) return workload.task({ optimizer, seed });
+  const task = workload.task({ optimizer, seed, part: processes });
+  const statistics = workload.net.statistics.map(({ variable }) => variable);
+  return { ...task, evaluate: () => processes.withMeans(statistics, () => task.evaluate()) };
 }
 
 async function carryOut(work: Work, controls: RunControls): Promise<Run> {
   const { folder, lock, config, examples, workload, optimizer, beforeStep, from } = work;
+  const { processes } = controls;
   const { net } = workload;
   const stepsPerEpoch = Math.ceil(examples.train / config.batchSize);
+  // Of several processes one writes the folder.
+  const writes = lock !== undefined;
   let kept = from;
   let log: TensorBoardLogger | undefined;
   try {
-    if (config.tensorBoard === true) {
+    if (config.tensorBoard === true && writes) {
       const done = from === undefined ? 0 : (from.epoch - 1) * stepsPerEpoch + from.batch;
       log = logToTensorBoard(folder, done, stepsPerEpoch);
     }
     await train({
       label: `${config.optimizer} p=${config.keepProbability}`,
-      task: workload.task({ optimizer, seed: BigInt(config.seed) }),
+      task: taskOf(work, processes),
       batchSize: config.batchSize,
       epochs: config.epochs,
       seed: BigInt(config.seed),
@@ -126,27 +150,95 @@ async function carryOut(work: Work, controls: RunControls): Promise<Run> {
       beforeStep,
       onStep: (report) => log?.step(report),
       onEpoch: (line, step) => {
+        if (lock === undefined) return;
         lock.checkHeld();
         appendMetrics(folder, line);
         log?.epoch(line, step);
       },
       onCheckpoint: async (position, step) => {
-        lock.checkHeld();
-        await saveCheckpoint(folder, net, optimizer, { config, position, step });
+        lock?.checkHeld();
+        await saveCheckpoint(folder, net, optimizer, { config, position, step, processes });
         kept = position;
       },
       ...controls,
+      ...(processes === undefined ? {} : { team: processes }),
       ...(from === undefined ? {} : { from }),
     });
-    writePredictions(folder, await workload.draw());
-    return readRun(folder);
+    const statistics = net.statistics.map(({ variable }) => variable);
+    const draw = async (): Promise<void> => {
+      if (writes) writePredictions(folder, await workload.draw());
+    };
+    await (processes === undefined ? draw() : processes.withMeans(statistics, draw));
+    return writes ? readRun(folder) : { folder, config, metrics: [] };
   } catch (error) {
-    throw withWayOn(error, folder, kept);
+    const failure = unreachable(error);
+    // How to go on is the first process's to say.
+    throw writes ? withWayOn(failure, folder, kept) : failure;
   } finally {
     log?.close();
     optimizer.dispose();
     net.dispose();
   }
+}
+
+/** Does something on every process together with the others, or just does it. */
+async function jointly<T>(processes: Processes | undefined, work: () => Promise<T>): Promise<T> {
+  return processes === undefined ? work() : processes.together(work);
+}
+
+/** Does something on the process that writes the folder; undefined on the others. */
+async function byWriter<T>(processes: Processes | undefined, work: () => T): Promise<T | undefined> {
+  return processes === undefined ? work() : processes.onFirst(work);
+}
+
+/** The backends that several processes train on, by what `--backend` says. */
+function backendFor(name: string, processes: Processes | undefined): string {
+  if (processes === undefined || processes.size === 1) return name;
+  if (name === 'webgpu') {
+    throw new UsageError(
+      '--backend must be cpu, wasm or node with --data-parallel, got webgpu: a step cannot wait for what it has computed',
+    );
+  }
+  // A GPU's WebGPU would be the first choice otherwise.
+  if (name === 'auto') return tensorflowMissing('node') === undefined ? 'node' : 'wasm';
+  return name;
+}
+
+/** Lets the optimizer step together with those of the other processes, and says how. */
+function joinOptimizer(optimizer: LrdOptimizer, { processes, progress }: RunControls): void {
+  if (processes === undefined) return;
+  const { size, group } = processes;
+  if (size === 1) {
+    progress?.line(`--data-parallel: ${group.description}`);
+    return;
+  }
+  const { reduction, reason } = processes.join(optimizer);
+  progress?.line(
+    `${size} processes over ${group.description}: ` +
+      (reduction === 'kept' ? 'kept coordinates alone are reduced' : `the whole gradient is reduced (${reason})`),
+  );
+}
+
+/** Looks whether all processes have the same settings, data and versions. */
+async function compareProcesses(
+  { processes, version }: RunControls,
+  config: RunConfig,
+  workload: Workload,
+  optimizer: LrdOptimizer,
+): Promise<void> {
+  if (processes === undefined || processes.size === 1) return;
+  const first = await jointly(processes, async () => {
+    const batches = workload
+      .task({ optimizer, seed: BigInt(config.seed) })
+      .batches({ batchSize: Math.min(32, config.batchSize), seed: BigInt(config.seed), epoch: 1, first: 0 });
+    const { value } = await batches.next();
+    await batches.return();
+    return value;
+  });
+  const { node, tfjs } = describeEnvironment(config.backend);
+  // Where the data lies may differ from machine to machine; what it is may not.
+  const { dataSource: _, hyper, ...settings } = config;
+  processes.compare({ version: version ?? null, node, tfjs, ...settings, ...hyper, data: config.data, examplesRead: fingerprint(first) });
 }
 
 /** Loads what an engine needs beside this package. */
@@ -176,15 +268,22 @@ function checkInit(path: string): void {
   if (!existsSync(path)) throw new JobError(`--init ${path}: no such file`);
 }
 
-/**
- * Trains and leaves a run folder. Everything that can be wrong with the call is found before the folder is made: first the arguments,
- * then the data, then the backend.
- */
-export async function runTraining(asked: TrainingRequest, controls: RunControls = {}): Promise<Run> {
+/** A run that is ready to begin. */
+type Prepared = Omit<Work, 'lock' | 'from'>;
+
+/** Everything that can be wrong with the call is found here: first the arguments, then the data, then the backend. */
+async function prepareRun(asked: TrainingRequest, controls: RunControls): Promise<Prepared> {
+  const { processes } = controls;
   const request = resolveRequest(asked);
   const { regularizers, width, limit, seed } = request;
   const init = request.init === undefined ? undefined : resolve(request.init);
   checkBackendName(request.backend);
+  if (processes !== undefined && request.batchSize < processes.size) {
+    throw new UsageError(
+      `--batch-size must be at least the number of processes, ${processes.size}, got ${request.batchSize}`,
+    );
+  }
+  const backendName = backendFor(request.backend, processes);
   await loadEngine(request.engine);
   const optimizer = createOptimizer(request.optimizer, {
     learningRate: request.learningRate,
@@ -201,7 +300,7 @@ export async function runTraining(asked: TrainingRequest, controls: RunControls 
   const { noisyLabels } = regularizers;
   const selection = { data, dataDir, limit, augment, crop, evaluation, width, noisyLabels };
   const loaded = await loadWorkload(request.recipe, selection);
-  const backend = await useBackend(request.backend);
+  const backend = await useBackend(backendName);
   const workload = loaded.build(buildOptions(seed, regularizers));
   const { net } = workload;
   const { remark, examples } = loaded;
@@ -234,15 +333,31 @@ export async function runTraining(asked: TrainingRequest, controls: RunControls 
       ? {}
       : { schedules: resolveSchedules(request.schedules, request.epochs) }),
     ...(request.tensorBoard ? { tensorBoard: true } : {}),
+    ...(processes === undefined || processes.size === 1 ? {} : { processes: processes.size }),
   };
   const beforeStep = schedulesOf(optimizer, config, loaded);
-  makeFolder(folder);
-  const lock = lockRun(folder);
+  return { folder, config, examples, workload, optimizer, beforeStep };
+}
+
+/**
+ * Trains and leaves a run folder. Everything that can be wrong with the call is found before the folder is made: first the arguments,
+ * then the data, then the backend. Several processes find it together.
+ */
+export async function runTraining(asked: TrainingRequest, controls: RunControls = {}): Promise<Run> {
+  const { processes } = controls;
+  const prepared = await jointly(processes, () => prepareRun(asked, controls));
+  const { folder, config, workload, optimizer } = prepared;
+  await compareProcesses(controls, config, workload, optimizer);
+  joinOptimizer(optimizer, controls);
+  const lock = await byWriter(processes, () => {
+    makeFolder(folder);
+    return lockRun(folder);
+  });
   try {
-    beginRun(folder, config, describeEnvironment(backend));
-    return await carryOut({ folder, lock, config, examples, workload, optimizer, beforeStep }, controls);
+    await byWriter(processes, () => beginRun(folder, config, describeEnvironment(config.backend)));
+    return await carryOut({ ...prepared, lock }, controls);
   } finally {
-    await lock.release();
+    await lock?.release();
   }
 }
 
@@ -252,38 +367,72 @@ export async function runTraining(asked: TrainingRequest, controls: RunControls 
  */
 export async function resumeTraining(request: ResumeRequest, controls: RunControls = {}): Promise<Run> {
   const { folder } = request;
+  const { processes } = controls;
   // A folder that is not a run is left as it is.
-  readRun(folder);
-  const lock = lockRun(folder);
+  await jointly(processes, async () => readRun(folder));
+  const lock = await byWriter(processes, () => lockRun(folder));
   try {
     return await resumeLocked(request, lock, controls);
   } finally {
-    await lock.release();
+    await lock?.release();
   }
 }
 
-async function resumeLocked(request: ResumeRequest, lock: RunLock, controls: RunControls): Promise<Run> {
+async function resumeLocked(request: ResumeRequest, lock: RunLock | undefined, controls: RunControls): Promise<Run> {
   const { folder } = request;
-  const run = readRun(folder);
-  const checkpoint = hasCheckpoint(folder) ? readCheckpoint(folder, run.config) : undefined;
-  let work: Work;
+  const { processes } = controls;
+  let checkpoint: Checkpoint | undefined;
+  let resumed: Resumed;
   try {
-    work = await restoreWork(request, run, checkpoint, lock, controls);
+    const run = await jointly(processes, async () => {
+      const found = readRun(folder);
+      if (hasCheckpoint(folder)) checkpoint = readCheckpoint(folder, found.config);
+      return found;
+    });
+    resumed = await jointly(processes, () => prepareResumed(request, run, checkpoint, controls));
+    const { work, kept } = resumed;
+    const { config, workload, optimizer } = work;
+    try {
+      joinOptimizer(optimizer, controls);
+      await jointly(processes, () => asRecorded(folder, () => restoreState(resumed, checkpoint, processes)));
+      await compareProcesses(controls, config, workload, optimizer);
+      await byWriter(processes, () => rewriteMetrics(folder, config, kept));
+    } catch (error) {
+      optimizer.dispose();
+      workload.net.dispose();
+      throw error;
+    }
   } finally {
     checkpoint?.close();
   }
-  return carryOut(work, controls);
+  const { work } = resumed;
+  const writers = checkpoint?.processes ?? 1;
+  const here = processes?.size ?? 1;
+  if (checkpoint !== undefined && writers !== here) {
+    controls.progress?.line(`${folder}: ${writers} processes wrote the checkpoint, ${here} go on: equal but for rounding`);
+  }
+  const { epoch = 1, batch = 0 } = work.from ?? {};
+  controls.progress?.line(`${folder}: goes on in epoch ${epoch} after ${batch} batches`);
+  return carryOut({ ...work, lock }, controls);
 }
 
-/** The run as its checkpoint has it, or as it began where there is none yet. */
-async function restoreWork(
+/** A run that goes on, before its tensors have their values. */
+interface Resumed {
+  readonly work: Omit<Work, 'lock'>;
+  /** Lines of the epochs that the checkpoint knows of. */
+  readonly kept: readonly EpochMetrics[];
+}
+
+/** The run as it goes on from its checkpoint, or begins anew where there is none yet. */
+async function prepareResumed(
   request: ResumeRequest,
   { folder, config: recorded, metrics }: Run,
   checkpoint: Checkpoint | undefined,
-  lock: RunLock,
-  controls: RunControls,
-): Promise<Work> {
-  const config: RunConfig = { ...recorded, epochs: request.epochs ?? recorded.epochs };
+  { processes }: RunControls,
+): Promise<Resumed> {
+  const { processes: _, ...alone } = recorded;
+  const several = processes !== undefined && processes.size > 1 ? { processes: processes.size } : {};
+  const config: RunConfig = { ...alone, epochs: request.epochs ?? recorded.epochs, ...several };
   const epoch = checkpoint?.position.epoch ?? 1;
   if (epoch > config.epochs) {
     throw new UsageError(`--resume ${folder}: the run has done its ${config.epochs} epochs; give --epochs for more`);
@@ -302,24 +451,33 @@ async function restoreWork(
       `${loaded.source}: ${examples.train} training images, the run in ${folder} began with ${config.examples.train}`,
     );
   }
-  await useBackend(backend);
+  await useBackend(backendFor(backend, processes));
   const optimizer = await asRecorded(folder, () =>
     restoreOptimizer(config.optimizer, checkpoint?.optimizer ?? config.hyper),
   );
   const workload = loaded.build(buildOptions(BigInt(config.seed), config.regularizers));
-  const { net } = workload;
   try {
-    if (checkpoint !== undefined) await asRecorded(folder, () => checkpoint.restore(net, optimizer));
-    else if (config.init !== undefined) workload.initialise(config.init);
-    optimizer.bind(net.parameters.map(({ variable }) => variable));
     const beforeStep = await asRecorded(folder, () => schedulesOf(optimizer, config, loaded));
-    rewriteMetrics(folder, config, kept);
     const from = checkpoint?.position;
-    controls.progress?.line(`${folder}: goes on in epoch ${epoch} after ${from?.batch ?? 0} batches`);
-    return { folder, lock, config, examples, workload, optimizer, beforeStep, ...(from === undefined ? {} : { from }) };
+    return {
+      work: { folder, config, examples, workload, optimizer, beforeStep, ...(from === undefined ? {} : { from }) },
+      kept,
+    };
   } catch (error) {
     optimizer.dispose();
-    net.dispose();
+    workload.net.dispose();
     throw error;
   }
+}
+
+/** Gives network and optimizer the checkpoint's values, or those that the run began with. */
+async function restoreState(
+  { work: { workload, optimizer, config } }: Resumed,
+  checkpoint: Checkpoint | undefined,
+  processes: Processes | undefined,
+): Promise<void> {
+  const { net } = workload;
+  if (checkpoint !== undefined) await checkpoint.restore(net, optimizer, processes);
+  else if (config.init !== undefined) workload.initialise(config.init);
+  optimizer.bind(net.parameters.map(({ variable }) => variable));
 }

@@ -1,5 +1,7 @@
 import { permutation } from 'learning-rate-dropout/stream';
 import { Draws } from '../raster/draws.ts';
+import type { Part, Rows } from './part.ts';
+import { WHOLE, rowsOf } from './part.ts';
 import { readAhead } from './readAhead.ts';
 import type { BatchRequest } from './task.ts';
 
@@ -7,6 +9,12 @@ import type { BatchRequest } from './task.ts';
 export interface Examples<E> {
   readonly count: number;
   read(index: number): Promise<E>;
+}
+
+/** A process's rows of a batch, and where they lie in it. */
+export interface ExampleBatch<E> {
+  readonly examples: readonly E[];
+  readonly rows: Rows;
 }
 
 /**
@@ -23,14 +31,19 @@ export function exampleBatches<E>(
   );
 }
 
-/** The training batches of an epoch in the shuffling stream's order; `prepare` has the numbers that augment an example. */
+/** The training batches of an epoch in the shuffling stream's order, or a process's part of each; `prepare` has the numbers that augment an example. */
 export function trainingExamples<E>(
   train: Examples<E>,
   { batchSize, seed, epoch, first }: BatchRequest,
   prepare: (example: E, draws: Draws) => E,
-): AsyncGenerator<E[], void, undefined> {
-  const order = permutation({ seed, stream: 'shuffling', step: epoch }, train.count);
-  return exampleBatches(order, { batchSize, first }, async (example) =>
-    prepare(await train.read(example), new Draws({ seed, epoch, example })),
-  );
+  part: Pick<Part, 'rank' | 'size'> = WHOLE,
+): AsyncGenerator<ExampleBatch<E>, void, undefined> {
+  const order = Array.from(permutation({ seed, stream: 'shuffling', step: epoch }, train.count));
+  const read = async (example: number): Promise<E> =>
+    prepare(await train.read(example), new Draws({ seed, epoch, example }));
+  return readAhead({ first, end: Math.ceil(order.length / batchSize), ahead: 1 }, async (batch) => {
+    const indices = order.slice(batch * batchSize, (batch + 1) * batchSize);
+    const rows = rowsOf(part, indices.length);
+    return { examples: await Promise.all(indices.slice(rows.first, rows.first + rows.count).map(read)), rows };
+  });
 }

@@ -35,6 +35,25 @@ export interface StepReport extends StepRates {
   readonly stepsPerSecond: number | undefined;
 }
 
+/** What processes that train one network together want behind a step. */
+export interface Wishes {
+  /** To stop there, with a checkpoint. */
+  readonly stop: boolean;
+  readonly checkpoint: boolean;
+}
+
+/** Processes that train one network together, as the loop of one of them sees them. All run the same loop. */
+export interface Team {
+  /** Ahead of a step: what this process wants. It travels with the step. */
+  wish(wishes: Wishes): void;
+  /** Behind it: what any of them wanted. */
+  agreed(): Wishes;
+  /** Whether any of them wants to stop; asked between steps. Collective. */
+  anyStops(stop: boolean): boolean;
+  /** Replaces the values by their sums over the processes. Collective. */
+  sum(values: Float64Array): void;
+}
+
 export interface TrainOptions<B> {
   readonly label: string;
   readonly task: Task<B>;
@@ -61,6 +80,8 @@ export interface TrainOptions<B> {
   readonly checkpointSeconds?: number;
   /** Aborted: training stops after the step under way, with a checkpoint. */
   readonly signal?: AbortSignal;
+  /** With other processes, each of which has its part of every batch. Default: alone. */
+  readonly team?: Team;
 }
 
 const BEGINNING: TrainingPosition = {
@@ -91,7 +112,14 @@ export async function train<B>(options: TrainOptions<B>): Promise<EpochMetrics[]
 
 async function trainEpochs<B>(options: TrainOptions<B>, watch: DeviceWatch): Promise<EpochMetrics[]> {
   const { label, task, batchSize, epochs, seed, from = BEGINNING, checkpointSeconds = 60 } = options;
-  const { progress = silentProgress } = options;
+  const { progress = silentProgress, team } = options;
+  /** A step's sums over all processes. Nothing collective may begin until it is done. */
+  const overAll = async (own: Promise<ClassificationSums>): Promise<ClassificationSums> => {
+    const { count, loss, correct } = await own;
+    const sums = Float64Array.of(count, loss, correct);
+    team?.sum(sums);
+    return { count: sums[0] as number, loss: sums[1] as number, correct: sums[2] as number };
+  };
   const stepsPerEpoch = Math.ceil(task.examples / batchSize);
   const history: EpochMetrics[] = [];
   const meter = new RateMeter();
@@ -176,7 +204,13 @@ async function trainEpochs<B>(options: TrainOptions<B>, watch: DeviceWatch): Pro
       const step = stepsBefore + batches;
       options.beforeStep?.(step);
       const rates = options.rates();
-      const sums = task.step(batch, step);
+      const wishes = (): Wishes => ({
+        stop: options.signal?.aborted === true,
+        checkpoint: (performance.now() - lastCheckpoint) / 1000 >= checkpointSeconds,
+      });
+      team?.wish(wishes());
+      const own = task.step(batch, step);
+      const sums = team === undefined ? own : overAll(own);
       sums.catch(() => undefined);
       await pending;
       begin(sums, step, rates);
@@ -185,8 +219,10 @@ async function trainEpochs<B>(options: TrainOptions<B>, watch: DeviceWatch): Pro
         await nextTask();
         lastYield = performance.now();
       }
-      const stopping = options.signal?.aborted === true;
-      if (stopping || (performance.now() - lastCheckpoint) / 1000 >= checkpointSeconds) {
+      // Processes go on together: a step's sums are exchanged before the next one begins.
+      if (team !== undefined) await settled();
+      const { stop: stopping, checkpoint: due } = team === undefined ? wishes() : team.agreed();
+      if (stopping || due) {
         await settled();
         if (batches < stepsPerEpoch) await checkpoint({ epoch, batch: batches });
         if (stopping && batches < stepsPerEpoch) throw new StoppedError(epoch, batches);
@@ -219,7 +255,8 @@ async function trainEpochs<B>(options: TrainOptions<B>, watch: DeviceWatch): Pro
       `${label}: epoch ${epoch}/${epochs}  train loss ${mean.loss.toFixed(4)}  train accuracy ${mean.accuracy.toFixed(2)} %  ` +
         `test accuracy ${test.testAccuracy.toFixed(2)} %  ${epochSeconds.toFixed(1)} s (input ${((100 * inputSeconds) / epochSeconds).toFixed(1)} %)`,
     );
-    if (options.signal?.aborted === true && epoch < epochs) throw new StoppedError(epoch + 1, 0);
+    const stops = options.signal?.aborted === true;
+    if ((team === undefined ? stops : team.anyStops(stops)) && epoch < epochs) throw new StoppedError(epoch + 1, 0);
   }
   return history;
 }

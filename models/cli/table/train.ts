@@ -193,10 +193,15 @@ export const TRAIN = command({
       }),
       resume: folder({
         about:
-          "Go on from a run's checkpoint; takes --epochs, --data-dir, --backend and --checkpoint-seconds beside it, everything else is " +
+          "Go on from a run's checkpoint; takes --epochs, --data-dir, --backend, --checkpoint-seconds and --data-parallel beside it, everything else is " +
           "the run's.",
       }),
       'checkpoint-seconds': checkpointSeconds,
+      'data-parallel': flag({
+        about:
+          'Started by mpirun or srun: all processes train one network together, each on its part of every batch. Needs koffi and Open MPI or ' +
+          'MPICH; on the backends cpu, wasm and node.',
+      }),
       tensorboard: flag({ about: 'Write event files for TensorBoard into the folder.' }),
     }),
   },
@@ -208,12 +213,20 @@ export const TRAIN = command({
       'lrd train fcnet --optimizer rmsprop --mask skip-update',
       'whole tensors are skipped, the others step twice as far',
     ],
+    ['lrd train fcnet --keep 0.5 --data-parallel', 'started by mpirun: one network on all its processes'],
     ['lrd train --resume runs/fcnet-digits-sgdm-p1-s1', 'go on where a run was stopped'],
   ],
 });
 
 /** What `lrd train --resume DIR` takes beside it. */
-export const WITH_RESUME: readonly string[] = ['resume', 'epochs', 'data-dir', 'backend', 'checkpoint-seconds'];
+export const WITH_RESUME: readonly string[] = [
+  'resume',
+  'epochs',
+  'data-dir',
+  'backend',
+  'checkpoint-seconds',
+  'data-parallel',
+];
 
 /** `lrd evaluate`. */
 export const EVALUATE = command({

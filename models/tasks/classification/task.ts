@@ -7,6 +7,8 @@ import type { Batch } from './batches.ts';
 import { testBatches, trainingBatches } from './batches.ts';
 import type { ClassificationSums } from '../metrics.ts';
 import { RunningMean, classificationSums, countTop5 } from '../metrics.ts';
+import type { Part } from '../part.ts';
+import { WHOLE } from '../part.ts';
 import type { Task, Updater } from '../task.ts';
 
 /** Images of a test batch: a thousand small ones, else a hundred, so that activations stay within memory. */
@@ -39,7 +41,7 @@ function trainStep({ net, set, optimizer }: StepOptions, batch: Batch, step: num
     const inputs = toTensor(batch, set);
     const target = tf.oneHot(tf.tensor1d(batch.labels, 'int32'), set.classes.length).toFloat() as tf.Tensor2D;
     const { grads } = tf.variableGrads(() => {
-      logits = tf.keep(net.forward(inputs, { training: true, step }));
+      logits = tf.keep(net.forward(inputs, { training: true, step, rows: batch.rows }));
       return crossEntropy(logits, target);
     }, variables);
     optimizer.applyGradients(grads);
@@ -53,8 +55,18 @@ async function readLogits(logits: tf.Tensor2D): Promise<Float32Array> {
   return values;
 }
 
-/** One optimizer step on a batch, the run's `step`th, and the sums of what the network said before it. */
-export async function trainBatch(options: StepOptions, batch: Batch, step: number): Promise<ClassificationSums> {
+/** One optimizer step on a batch, the run's `step`th, and the sums of what the network said before it; none of its rows may be here. */
+export async function trainBatch(
+  options: StepOptions & { readonly part?: Part },
+  batch: Batch,
+  step: number,
+): Promise<ClassificationSums> {
+  const { part = WHOLE, optimizer } = options;
+  part.weigh(batch.count / batch.rows.all);
+  if (batch.count === 0) {
+    optimizer.applyGradients({});
+    return { count: 0, loss: 0, correct: 0 };
+  }
   const logits = await readLogits(trainStep(options, batch, step));
   return classificationSums(logits, batch.labels, options.set.classes.length);
 }
@@ -70,18 +82,24 @@ export interface TestResult {
 }
 
 /** Loss and accuracy on the test set, in evaluation mode. */
-export async function evaluate(net: Net, set: ImageSet): Promise<TestResult> {
+export async function evaluate(net: Net, set: ImageSet, part: Part = WHOLE): Promise<TestResult> {
   const classes = set.classes.length;
-  const mean = new RunningMean();
+  const own = new RunningMean();
   let hits = 0;
-  for await (const batch of testBatches(set, testBatchSize(set))) {
+  for await (const batch of testBatches(set, testBatchSize(set), part)) {
     const logits = tf.tidy(() => net.forward(toTensor(batch, set), { training: false, step: 0 }));
     const values = await readLogits(logits);
-    mean.add(classificationSums(values, batch.labels, classes));
+    own.add(classificationSums(values, batch.labels, classes));
     if (classes >= 100) hits += countTop5(values, batch.labels, classes);
   }
-  const { loss, accuracy } = mean;
-  return { loss, accuracy, ...(classes >= 100 ? { top5: (100 * hits) / mean.count } : {}) };
+  const sums = Float64Array.of(own.sums.count, own.sums.loss, own.sums.correct, hits);
+  part.sum(sums);
+  const [count, loss, correct, top5] = sums as unknown as readonly [number, number, number, number];
+  return {
+    loss: loss / count,
+    accuracy: (100 * correct) / count,
+    ...(classes >= 100 ? { top5: (100 * top5) / count } : {}),
+  };
 }
 
 export interface ClassificationOptions extends StepOptions {
@@ -89,21 +107,26 @@ export interface ClassificationOptions extends StepOptions {
   readonly seed: bigint;
   /** The probability that a training label is one of the others (NL); losses and accuracies of training are of these labels. */
   readonly noisyLabels?: number;
+  /** Of a process that trains together with others. Default: everything. */
+  readonly part?: Part;
 }
 
 /** Training and testing a network on images with one label each. */
 export function classification(options: ClassificationOptions): Task<Batch> {
-  const { net, set, seed, noisyLabels: rate } = options;
+  const { net, set, seed, noisyLabels: rate, part = WHOLE } = options;
   const disturbed = (batch: Batch, step: number): Batch =>
     rate === undefined
       ? batch
-      : { ...batch, labels: disturb(batch.labels, { seed, step, classes: set.classes.length, rate }) };
+      : {
+          ...batch,
+          labels: disturb(batch.labels, { seed, step, first: batch.rows.first, classes: set.classes.length, rate }),
+        };
   return {
     examples: set.train.count,
-    batches: (request) => trainingBatches(set, request.batchSize, request.seed, request.epoch, request.first),
+    batches: (request) => trainingBatches(set, request.batchSize, request.seed, request.epoch, request.first, part),
     step: (batch, step) => trainBatch(options, disturbed(batch, step), step),
     evaluate: async () => {
-      const { loss, accuracy, top5 } = await evaluate(net, set);
+      const { loss, accuracy, top5 } = await evaluate(net, set, part);
       return { testLoss: loss, testAccuracy: accuracy, ...(top5 === undefined ? {} : { top5 }) };
     },
   };

@@ -3,13 +3,15 @@ import type { Net } from '../../nets/net.ts';
 import { toInputs } from '../../raster/normalize.ts';
 import { resizePicture } from '../../raster/raster.ts';
 import type { Examples } from '../exampleBatches.ts';
+import type { ExampleBatch } from '../exampleBatches.ts';
 import { exampleBatches, trainingExamples } from '../exampleBatches.ts';
+import type { Part } from '../part.ts';
+import { WHOLE, shareOf } from '../part.ts';
 import type { Task, Updater } from '../task.ts';
 import type { LabelledPicture } from '../../data/vocExamples.ts';
 import { augment } from './augment.ts';
 import type { JudgedPicture } from './averagePrecision.ts';
 import { meanAveragePrecision } from './averagePrecision.ts';
-import type { GroundTruth } from '../../raster/boxes.ts';
 import { SSD300_SIDE, defaultBoxes } from '../../nets/defaultBoxes.ts';
 import type { Detection } from './detect.ts';
 import { detect } from './detect.ts';
@@ -29,6 +31,8 @@ export interface DetectionTaskOptions {
   readonly plain?: boolean;
   /** Pictures that are tested at a time; the loss is normalised by their matches. Default 8. */
   readonly testBatch?: number;
+  /** Of a process that trains together with others. Default: everything. */
+  readonly part?: Part;
 }
 
 const priors = defaultBoxes();
@@ -91,22 +95,33 @@ export async function detectIn(
 }
 
 /** Training and testing SSD300 on pictures with boxes. */
-export function detection(options: DetectionTaskOptions): Task<LabelledPicture[]> {
-  const { net, classes, train, test, optimizer, plain = false, testBatch = 8 } = options;
+export function detection(options: DetectionTaskOptions): Task<ExampleBatch<LabelledPicture>> {
+  const { net, classes, train, test, optimizer, plain = false, testBatch = 8, part = WHOLE } = options;
   const variables = net.parameters.map(({ variable }) => variable);
   return {
     examples: train.count,
     batches: (request) =>
-      trainingExamples(train, request, (example, draws) =>
-        plain ? toSide(example) : augment(example, SSD300_SIDE, draws),
+      trainingExamples(
+        train,
+        request,
+        (example, draws) => (plain ? toSide(example) : augment(example, SSD300_SIDE, draws)),
+        part,
       ),
-    step: async (batch, step) => {
+    step: async ({ examples: batch, rows }, step) => {
+      let share = 1;
       const figures = tf.tidy(() => {
-        const inputs = toInputs(batch.map(({ picture }) => picture));
+        const inputs = batch.length === 0 ? undefined : toInputs(batch.map(({ picture }) => picture));
         const targets = targetsFor(batch);
+        // The loss is divided by the boxes that are matched.
+        share = shareOf(part, targets.matches, rows);
+        part.weigh(share);
+        if (inputs === undefined) {
+          optimizer.applyGradients({});
+          return tf.zeros([2]);
+        }
         let logits: tf.Tensor3D | undefined;
         const { value, grads } = tf.variableGrads(() => {
-          const predictions = net.forward(inputs, { training: true, step });
+          const predictions = net.forward(inputs, { training: true, step, rows });
           logits = tf.keep(predictions.logits);
           return lossOf(predictions, targets);
         }, variables);
@@ -118,20 +133,31 @@ export function detection(options: DetectionTaskOptions): Task<LabelledPicture[]
       });
       const [loss, accuracy] = (await figures.data()) as unknown as [number, number];
       figures.dispose();
-      return { count: batch.length, loss: loss * batch.length, correct: accuracy * batch.length };
+      // So that the sums over the processes are those of the whole batch.
+      const scale = share * rows.all;
+      return { count: batch.length, loss: loss * scale, correct: accuracy * scale };
     },
     evaluate: async () => {
-      const judged: JudgedPicture[] = [];
-      let [total, right] = [0, 0];
-      const order = Array.from({ length: test.count }, (_, i) => i);
-      for await (const batch of exampleBatches(order, { batchSize: testBatch }, (index) => test.read(index))) {
+      // Whole batches of tests go round: the loss is normalised by a batch's matches.
+      const mine: number[] = [];
+      for (let index = 0; index < test.count; index++) {
+        if (Math.floor(index / testBatch) % part.size === part.rank) mine.push(index);
+      }
+      const own: (readonly [index: number, picture: JudgedPicture])[] = [];
+      const sums = new Float64Array(2);
+      for await (const batch of exampleBatches(mine, { batchSize: testBatch }, (index) => test.read(index))) {
         const { detections, loss, accuracy } = await look(net, batch);
-        total += loss * batch.length;
-        right += accuracy * batch.length;
+        sums[0] = (sums[0] as number) + loss * batch.length;
+        sums[1] = (sums[1] as number) + accuracy * batch.length;
         detections.forEach((found, i) =>
-          judged.push({ truths: (batch[i] as { truths: readonly GroundTruth[] }).truths, detections: found }),
+          own.push([mine[own.length] as number, { truths: (batch[i] as LabelledPicture).truths, detections: found }]),
         );
       }
+      part.sum(sums);
+      const [total, right] = sums as unknown as readonly [number, number];
+      const all =
+        part.size === 1 ? own : part.gather(JSON.stringify(own)).flatMap((text) => JSON.parse(text) as typeof own);
+      const judged = [...all].sort(([a], [b]) => a - b).map(([, picture]) => picture);
       return {
         testLoss: total / test.count,
         testAccuracy: (100 * right) / test.count,

@@ -4,14 +4,17 @@ import { toInputs } from '../../raster/normalize.ts';
 import type { Mask, Picture } from '../../raster/raster.ts';
 import { resizeMask, resizePicture } from '../../raster/raster.ts';
 import type { Examples } from '../exampleBatches.ts';
+import type { ExampleBatch } from '../exampleBatches.ts';
 import { trainingExamples } from '../exampleBatches.ts';
+import type { Part } from '../part.ts';
+import { WHOLE, shareOf } from '../part.ts';
 import type { Task, Updater } from '../task.ts';
 import type { SegmentedPicture } from '../../data/vocExamples.ts';
 import { augment, fittingSide, middle, padToFit } from './augment.ts';
 import type { LabelBatch } from './loss.ts';
 import type { SegmentationLogits } from '../../nets/pspnet.ts';
 import { labelBatch, pixelCrossEntropy, segmentationLoss } from './loss.ts';
-import { ConfusionMatrix } from './metrics.ts';
+import { ConfusionMatrix, VOID } from './metrics.ts';
 import { predictSliding, predictWhole } from './predict.ts';
 import { resizeAligned } from '../../nets/resample.ts';
 
@@ -55,11 +58,14 @@ export interface SegmentationOptions {
   readonly plain?: boolean;
   /** Default `whole`. */
   readonly evaluation?: Evaluation;
+  /** Of a process that trains together with others. Default: everything. */
+  readonly part?: Part;
 }
 
 /** Training and testing a network on pictures with masks. */
-export function segmentation(options: SegmentationOptions): Task<SegmentedPicture[]> {
+export function segmentation(options: SegmentationOptions): Task<ExampleBatch<SegmentedPicture>> {
   const { net, classes, train, test, optimizer, crop = PSPNET_CROP, plain = false, evaluation = 'whole' } = options;
+  const { part = WHOLE } = options;
   const context = contextSide(crop, plain);
   const variables = net.parameters.map(({ variable }) => variable);
 
@@ -94,17 +100,29 @@ export function segmentation(options: SegmentationOptions): Task<SegmentedPictur
   return {
     examples: train.count,
     batches: (request) =>
-      trainingExamples(train, request, (example, draws) => {
-        const whole = shrink(example, crop);
-        return plain ? middle(whole, context) : augment(whole, crop, draws);
-      }),
-    step: async (batch, step) => {
+      trainingExamples(
+        train,
+        request,
+        (example, draws) => {
+          const whole = shrink(example, crop);
+          return plain ? middle(whole, context) : augment(whole, crop, draws);
+        },
+        part,
+      ),
+    step: async ({ examples: batch, rows }, step) => {
+      // The loss is a mean over the pixels that count.
+      const share = shareOf(part, pixelsOf(batch), rows);
+      part.weigh(share);
+      if (batch.length === 0) {
+        optimizer.applyGradients({});
+        return { count: 0, loss: 0, correct: 0 };
+      }
       const values = tf.tidy(() => {
         const inputs = toInputs(batch.map(({ picture }) => picture));
         const labels = labelsOf(batch);
         let main: tf.Tensor4D | undefined;
         const { value, grads } = tf.variableGrads(() => {
-          const logits = net.forward(inputs, { training: true, step });
+          const logits = net.forward(inputs, { training: true, step, rows });
           main = tf.keep(logits.main);
           return segmentationLoss(logits, labels);
         }, variables);
@@ -116,14 +134,20 @@ export function segmentation(options: SegmentationOptions): Task<SegmentedPictur
       });
       const [loss, accuracy] = (await values.data()) as unknown as [number, number];
       values.dispose();
-      return { count: batch.length, loss: loss * batch.length, correct: accuracy * batch.length };
+      // So that the sums over the processes are those of the whole batch.
+      const scale = share * rows.all;
+      return { count: batch.length, loss: loss * scale, correct: accuracy * scale };
     },
     evaluate: async () => {
       const matrix = new ConfusionMatrix(classes);
       let total = 0;
-      for (let index = 0; index < test.count; index++) {
+      for (let index = part.rank; index < test.count; index += part.size) {
         total += await judge(shrink(await test.read(index), crop), matrix);
       }
+      const loss = Float64Array.of(total);
+      part.sum(loss);
+      part.sum(matrix.counts);
+      total = loss[0] as number;
       return {
         testLoss: total / test.count,
         testAccuracy: 100 * matrix.pixelAccuracy,
@@ -142,6 +166,11 @@ export async function segment(
 ): Promise<Mask> {
   if (evaluation === 'sliding') return (await predictSliding(net, picture, crop)).mask;
   return predictWhole(net, picture, contextSide(crop, plain));
+}
+
+/** Pixels of a batch that are not void. */
+function pixelsOf(batch: readonly SegmentedPicture[]): number {
+  return batch.reduce((sum, { mask }) => sum + mask.data.reduce((n, label) => n + (label === VOID ? 0 : 1), 0), 0);
 }
 
 function labelsOf(batch: readonly SegmentedPicture[]): LabelBatch {

@@ -1,4 +1,5 @@
 /** Finds the MPI launchers of this machine, and starts programs under them. */
+import type { ChildProcess } from 'node:child_process';
 import { execFileSync, spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 
@@ -55,8 +56,16 @@ export function launcherArguments(kind: Mpi, ranks: number): string[] {
 /** What root needs in Open MPI's environment. */
 export const AS_ROOT = { OMPI_ALLOW_RUN_AS_ROOT: '1', OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1' };
 
-/** Starts a program under `mpirun` and waits for its end. */
-export async function underMpi(start: Start): Promise<Ended> {
+/** A program under `mpirun`. */
+export interface Running {
+  /** `mpirun` itself. */
+  readonly child: ChildProcess;
+  readonly ended: Promise<Ended>;
+  readonly stderr: () => string;
+}
+
+/** Starts a program under `mpirun`. */
+export function startUnderMpi(start: Start): Running {
   const { kind, ranks, command, environment = {}, cwd } = start;
   const launcher = launchers().get(kind) as string;
   const child = spawn(launcher, [...launcherArguments(kind, ranks), ...command], {
@@ -67,8 +76,14 @@ export async function underMpi(start: Start): Promise<Ended> {
   const output = { stdout: '', stderr: '' };
   child.stdout.on('data', (text: Buffer) => (output.stdout += text.toString()));
   child.stderr.on('data', (text: Buffer) => (output.stderr += text.toString()));
-  return new Promise((resolve, reject) => {
+  const ended = new Promise<Ended>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code) => resolve({ code, ...output }));
   });
+  return { child, ended, stderr: () => output.stderr };
+}
+
+/** Starts a program under `mpirun` and waits for its end. */
+export function underMpi(start: Start): Promise<Ended> {
+  return startUnderMpi(start).ended;
 }
