@@ -3,6 +3,7 @@ import type { Experiment } from './experiment.ts';
 import { cost, table4, table5, table6 } from './definitions/ablations.ts';
 import { fig1 } from './definitions/fig1.ts';
 import { arxivDg, arxivTable3, arxivTable4, table2 } from './definitions/regularizers.ts';
+import { masks } from './definitions/masks.ts';
 import { table1 } from './definitions/table1.ts';
 import { table3 } from './definitions/table3.ts';
 import { fig10, fig9 } from './definitions/voc.ts';
@@ -27,6 +28,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   arxivDg,
   arxivTable4,
   ...tapers,
+  masks,
 ];
 
 /** Throws a `UsageError` for an unknown name. */

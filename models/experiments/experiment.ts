@@ -102,6 +102,8 @@ export const PAPERS = {
   tnnls: 'Lin et al., "Learning Rate Dropout", IEEE TNNLS 2022, doi 10.1109/TNNLS.2022.3155181',
   arxiv: 'Lin et al., "Learning Rate Dropout", arXiv 1912.00144v1, 2019',
   taper: '"Adapting Regularization with Learning Rate For Better Generalization in Neural Networks"',
+  masking:
+    'Joo, Xia, Kim, Zhang, Ie, "On Surprising Effectiveness of Masking Updates in Adaptive Optimizers", arXiv 2602.15322, 2026',
 } as const;
 export type PaperKey = keyof typeof PAPERS;
 

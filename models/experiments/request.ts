@@ -1,3 +1,4 @@
+import { parseMask } from '../trainer/masks.ts';
 import type { Regularizers as TrainerRegularizers } from '../trainer/regularizers.ts';
 import type { TrainingRequest } from '../runs/request.ts';
 import type { Schedule, ScheduleTarget, Schedules } from '../trainer/schedules/schedule.ts';
@@ -46,11 +47,12 @@ function regularizersOf(given: Regularizers, phases: readonly Phase[]): TrainerR
 
 /** A cell as the trainer takes it, without the place where it runs. */
 export function toRequest({ settings, seed }: Cell): TrainingRequest {
-  const { phases = [], regularizers = {}, window, momentum, polynomial, weightDecay = 0, ...rest } = settings;
+  const { phases = [], regularizers = {}, window, momentum, polynomial, weightDecay = 0, mask, ...rest } = settings;
   const { learningRate } = settings;
   const hyper = Object.fromEntries(Object.entries({ momentum, window }).filter(([, value]) => value !== undefined));
   return {
     ...rest,
+    ...(mask === undefined ? {} : { mask: parseMask(mask) }),
     // Said even where there is none: a recipe has defaults of its own.
     weightDecay,
     hyper: hyper as Record<string, number>,

@@ -34,6 +34,8 @@ export const SETTINGS = Type.Object({
   data: Type.String({ minLength: 1 }),
   optimizer: Type.String({ minLength: 1 }),
   keepProbability: PROBABILITY,
+  /** Another kind of mask than learning rate dropout's, as `--mask` takes it. */
+  mask: Type.Optional(Type.String({ minLength: 1 })),
   learningRate: FROM_0,
   batchSize: wholeFrom(1),
   epochs: wholeFrom(1),
