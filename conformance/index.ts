@@ -1,5 +1,6 @@
 /** The conformance kit: judges any implementation of learning rate dropout, in this process or behind a pipe. */
 export { runConformance, serve } from './run.ts';
+export { START_NAMES, initAdapter } from './init.ts';
 export { judgePlanted } from './judgeAdapters.ts';
 export type { ConformanceOptions } from './judgeAdapters.ts';
 export { BUILT_IN, UnavailableAdapterError, UnknownAdapterError } from './adapters/builtIn.ts';

@@ -1,5 +1,6 @@
 import { UnavailableAdapterError } from './adapters/builtIn.ts';
-import type { Judgement, Verdict } from './judge/run.ts';
+import { diagnose } from './diagnosis/diagnose.ts';
+import type { Evidence, Judgement, Verdict } from './judge/run.ts';
 import { judge } from './judge/run.ts';
 import { PLANTED_FAULTS } from './planted/faults.ts';
 import { openPlanted } from './planted/implementation.ts';
@@ -77,13 +78,16 @@ async function judgeNamed(
     throw error;
   }
   try {
-    return await judge(adapter, {
+    const evidence = new Map<string, readonly Evidence[]>();
+    const judgement = await judge(adapter, {
       adapter: name,
       seed,
       until,
       ...(options.only === undefined ? {} : { only: options.only }),
       progress: (done, total, verdict) => options.progress?.({ adapter: name, done, total, verdict }),
+      evidence: (property, items) => evidence.set(property, items),
     });
+    return { ...judgement, diagnoses: await diagnose(judgement, evidence) };
   } finally {
     await adapter.close();
   }

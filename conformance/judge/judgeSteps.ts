@@ -82,7 +82,7 @@ function referenceValue(
 }
 
 const range = ({ lo, hi }: Interval): string =>
-  lo === -Infinity && hi === Infinity ? 'anything' : `[${show(lo)}, ${show(hi)}]`;
+  lo === -Infinity && hi === Infinity ? 'anything' : lo === hi ? show(lo) : `[${show(lo)}, ${show(hi)}]`;
 
 /** @throws Finding at the first thing that is wrong */
 export function judgeSteps(

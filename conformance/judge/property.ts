@@ -210,7 +210,10 @@ export function contextOf(adapter: Adapter, options: ContextOptions): RunningCon
       if (to === from) return;
       let last: Finding | undefined;
       let end = options.until;
+      let drawn = 0;
       const property = fc.asyncProperty(arbitrary, async (value) => {
+        // The cases of the rounds before, drawn again so that all rounds together are one run of fast-check.
+        if (drawn++ < from) return;
         // Never in the middle of a conversation: what is out of time is not begun, and passes for a case that shows nothing.
         if (performance.now() >= end) return;
         try {
@@ -230,8 +233,8 @@ export function contextOf(adapter: Adapter, options: ContextOptions): RunningCon
         }
       });
       const details = await fc.check(property, {
-        seed: (options.seed + Math.imul(context.round, 0x9e3779b1)) | 0,
-        numRuns: to - from,
+        seed: options.seed,
+        numRuns: to,
         endOnFailure: !options.shrink,
       });
       if (last !== undefined)

@@ -51,6 +51,19 @@ export interface RequirementVerdict {
   readonly reason?: string;
 }
 
+/** A cause of findings. */
+export interface Diagnosis {
+  /** A mistake's name; undefined where it is of no known kind. */
+  readonly mistake?: string;
+  /** What is wrong, in a sentence. */
+  readonly words: string;
+  readonly mend?: string;
+  /** How sure, in [0, 1]: its share of the likelihood of all known mistakes. */
+  readonly sure: number;
+  /** Keys of the properties whose findings it explains. */
+  readonly explains: readonly string[];
+}
+
 export interface Judgement {
   readonly adapter: string;
   readonly implementation: Implementation;
@@ -58,6 +71,8 @@ export interface Judgement {
   readonly verdicts: readonly Verdict[];
   readonly requirements: readonly RequirementVerdict[];
   readonly seconds: number;
+  /** Causes of the findings, the likeliest first; absent where nobody asked for them. */
+  readonly diagnoses?: readonly Diagnosis[];
 }
 
 /** A case of a counterexample, and what it was answered with. */
@@ -141,13 +156,13 @@ function verdictOf({ property, context, seconds, settled, late }: Trial): Verdic
   if (settled !== undefined) return verdict(settled.status, settled);
   const skipped = [...context.skips.values()].reduce((sum, n) => sum + n, 0);
   const why = [...context.skips.keys()].join('; ');
-  const unfinished = late || tally.asked < tally.planned ? { unfinished: tally } : {};
+  const unfinished = (late && tally.planned === 0) || tally.asked < tally.planned ? { unfinished: tally } : {};
   const reasons = [
     ...(skipped === 0 ? [] : [`${skipped} of ${context.cases()} cases skipped: ${why}`]),
     ...('unfinished' in unfinished ? [lost(tally)] : []),
   ].join('; ');
   // What was never judged has not passed; nor has what time left less of than the smallest set.
-  if (late && tally.asked < Math.min(tally.planned, ROUNDS[0] as number)) {
+  if ('unfinished' in unfinished && tally.asked < Math.max(1, Math.min(tally.planned, ROUNDS[0] as number))) {
     return verdict('skipped', { reason: reasons === '' ? lost(tally) : reasons, ...unfinished });
   }
   if (skipped > 0 && skipped >= context.cases()) return verdict('skipped', { reason: why });

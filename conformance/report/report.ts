@@ -24,7 +24,7 @@ export interface ConformanceReport {
   readonly protocol: number;
   readonly date: string;
   readonly seed: number;
-  /** No implementation breaks a MUST, and every planted fault was caught. */
+  /** Something was judged, no implementation breaks a MUST, and every planted fault was caught. */
   readonly passed: boolean;
   readonly requirements: readonly {
     readonly id: string;
@@ -47,14 +47,32 @@ export function makeReport(
   const broken = parts.judgements.some((judgement) =>
     judgement.requirements.some(({ requirement, status }) => status === 'failed' && musts.has(requirement)),
   );
+  const judged = parts.judgements.some(({ verdicts }) => verdicts.some(({ status }) => status !== 'skipped'));
   return {
     version: 2,
     protocol: PROTOCOL_VERSION,
     date: new Date().toISOString(),
-    passed: !broken && parts.kills.every(({ caught }) => caught),
+    passed: !broken && (judged || parts.judgements.length === 0) && parts.kills.every(({ caught }) => caught),
     requirements,
     ...parts,
   };
+}
+
+/** Where the mistakes are described, a row each with the mistake's name for an anchor. */
+export const GUIDE = 'conformance/GUIDE.md';
+
+/** The verdict in a sentence. */
+export function verdictLine({ passed, judgements, requirements, kills }: ConformanceReport): string {
+  const musts = new Set(requirements.filter(({ level }) => level === 'MUST').map(({ id }) => id));
+  const broken = judgements.filter((judgement) =>
+    judgement.requirements.some(({ requirement, status }) => status === 'failed' && musts.has(requirement)),
+  );
+  if (broken.length > 0) {
+    const who = judgements.length === 1 ? '' : ` by ${broken.length} of ${judgements.length} implementations`;
+    return `a MUST is broken${who}`;
+  }
+  if (kills.some(({ caught }) => !caught)) return 'a planted fault was not caught';
+  return passed ? 'every MUST that could be judged holds' : 'nothing was judged';
 }
 
 /** The command that runs one property again, with the same cases. */
@@ -91,41 +109,56 @@ export const REPORT_SCHEMA = {
     passed: { type: 'boolean' },
     requirements: list(record({ id: text, level: { enum: ['MUST', 'SHOULD'] }, statement: text, locus: text })),
     judgements: list(
-      record({
-        adapter: text,
-        implementation: { type: 'object' },
-        seed: count,
-        seconds: { type: 'number' },
-        requirements: list(record({ requirement: text, status, reason: text }, ['reason'])),
-        verdicts: list(
-          record(
-            {
-              property: text,
-              requirements: list(text),
-              title: text,
-              status,
-              cases: count,
-              seconds: { type: 'number' },
-              reason: text,
-              notes: list(text),
-              counterexample: record(
-                {
-                  cases: list({ type: 'object' }),
-                  message: text,
-                  expected: text,
-                  got: text,
-                  position: record({ index: count, tensor: count, element: count }),
-                  formula: list(text),
-                },
-                ['position', 'formula'],
-              ),
-              unfinished: record({ planned: count, asked: count }),
-              unjudged: list(text),
-            },
-            ['reason', 'notes', 'counterexample', 'unfinished', 'unjudged'],
+      record(
+        {
+          adapter: text,
+          implementation: { type: 'object' },
+          seed: count,
+          seconds: { type: 'number' },
+          requirements: list(record({ requirement: text, status, reason: text }, ['reason'])),
+          diagnoses: list(
+            record(
+              {
+                mistake: text,
+                words: text,
+                mend: text,
+                sure: { type: 'number', minimum: 0, maximum: 1 },
+                explains: list(text),
+              },
+              ['mistake', 'mend'],
+            ),
           ),
-        ),
-      }),
+          verdicts: list(
+            record(
+              {
+                property: text,
+                requirements: list(text),
+                title: text,
+                status,
+                cases: count,
+                seconds: { type: 'number' },
+                reason: text,
+                notes: list(text),
+                counterexample: record(
+                  {
+                    cases: list({ type: 'object' }),
+                    message: text,
+                    expected: text,
+                    got: text,
+                    position: record({ index: count, tensor: count, element: count }),
+                    formula: list(text),
+                  },
+                  ['position', 'formula'],
+                ),
+                unfinished: record({ planned: count, asked: count }),
+                unjudged: list(text),
+              },
+              ['reason', 'notes', 'counterexample', 'unfinished', 'unjudged'],
+            ),
+          ),
+        },
+        ['diagnoses'],
+      ),
     ),
     unavailable: list(record({ adapter: text, reason: text })),
     kills: list(record({ fault: text, what: text, caughtBy: text, failed: list(text), caught: { type: 'boolean' } })),

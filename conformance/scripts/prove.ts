@@ -5,12 +5,18 @@
  *
  * 200 seeds for the reference and the JavaScript engine, 10 for the other built-in adapters, 5 for the Python example over
  * the protocol (with the stream and with its own masks), 20 for each planted fault. `--scale .1` takes a tenth of each.
- * Exit code 1 when a correct implementation fails or a fault escapes.
+ * Exit code 1 when a correct implementation fails or a fault escapes. `diagnosis` is another part: whole judgements of each planted
+ * fault (2 seeds) and of each mistake that was written after the table was frozen (2 seeds), and which mistake is named first.
  */
 import { parseArgs } from 'node:util';
 import { select } from 'learning-rate-dropout/internal';
 import { BUILT_IN, UnavailableAdapterError, judge, openAdapter } from '../index.ts';
+import { diagnose } from '../diagnosis/diagnose.ts';
+import { MISTAKES } from '../diagnosis/mistakes.ts';
+import type { Evidence } from '../judge/run.ts';
 import { HONEST_VARIANTS, PLANTED_FAULTS } from '../planted/faults.ts';
+import { UNSEEN_MISTAKES } from '../planted/unseen.ts';
+import type { Adapter } from '../protocol/types.ts';
 import { openPlanted } from '../planted/implementation.ts';
 
 const { values } = parseArgs({
@@ -31,6 +37,7 @@ const chosen = new Set(
       ...BUILT_IN,
       example,
       `${example} --own-masks`,
+      'diagnosis',
     ],
     (name) => name,
   ),
@@ -104,6 +111,61 @@ async function proveCaught(seeds: number): Promise<void> {
   );
 }
 
+/** Whole judgements with their diagnosis; `kinds` are the names that are right. */
+async function proveDiagnosis(
+  title: string,
+  seeds: number,
+  mistakes: readonly { readonly name: string; readonly kinds: readonly string[]; readonly open: () => Adapter }[],
+  share: number,
+): Promise<void> {
+  const start = performance.now();
+  let [runs, named] = [0, 0];
+  for (const { name, kinds, open } of mistakes) {
+    for (let seed = FIRST_SEED; seed < FIRST_SEED + seeds; seed++) {
+      const evidence = new Map<string, readonly Evidence[]>();
+      const judgement = await judge(open(), {
+        adapter: name,
+        seed,
+        shrink: false,
+        evidence: (property, items) => evidence.set(property, items),
+      });
+      const [first] = await diagnose(judgement, evidence);
+      const right = first?.mistake !== undefined && kinds.includes(first.mistake);
+      runs += 1;
+      named += Number(right);
+      if (!right) {
+        const said =
+          first === undefined ? 'nothing found' : `${first.mistake ?? first.words} (${first.sure.toFixed(2)})`;
+        console.log(`     seed ${seed}, ${name}: ${said}`);
+      }
+    }
+  }
+  const enough = named >= share * runs;
+  broken += Number(!enough);
+  const seconds = (performance.now() - start) / 1000;
+  console.log(
+    `${enough ? 'ok  ' : 'FAIL'} diagnosis of ${title}: ${named} of ${runs} named first, ${seconds.toFixed(0)} s`,
+  );
+}
+
+if (chosen.has('diagnosis')) {
+  await proveDiagnosis(
+    'mistakes written afterwards',
+    times(2),
+    UNSEEN_MISTAKES.map(({ name, kinds, changes }) => ({ name, kinds, open: () => openPlanted(name, changes) })),
+    0.8,
+  );
+  await proveDiagnosis(
+    'planted faults',
+    times(2),
+    PLANTED_FAULTS.map(({ name, changes }) => ({
+      name,
+      kinds: MISTAKES.filter(({ faults }) => faults.includes(name)).map((mistake) => mistake.name),
+      open: () => openPlanted(name, changes()),
+    })),
+    0.95,
+  );
+}
 await proveCaught(times(20));
 for (const { name, changes } of HONEST_VARIANTS) {
   await proveCorrect(name, times(5), () => Promise.resolve(openPlanted(name, changes)));

@@ -127,6 +127,13 @@ async function drawRun(context: Context, mover: Mover, p: number, seed: string):
   });
 }
 
+/** Tests that a finding names beside the first. */
+const OTHERS_NAMED = 5;
+
+/** How far off a test's number is; tests of one kind are compared by it where their p-values are all 0. */
+const deviation = ({ expected, got }: TestResult): number =>
+  Math.abs(Number(got) - (Number.isNaN(Number(expected)) ? 0 : Number(expected)));
+
 type Tests = (sample: Sample, p: number) => TestResult[];
 
 /** The statistical properties of one judgement. `seed` is the judgement's: its sample does not depend on what else runs. */
@@ -160,14 +167,18 @@ export function measureMasks(seed: number): readonly Property[] {
         let sample = samples.get(p);
         if (sample === undefined) samples.set(p, (sample = draw(context, p, index)));
         const exact = sourceOf(context.implementation) === 'stream' ? effectiveKeepProbability(p) : p;
-        for (const { name, pValue, expected, got } of tests(await sample, exact)) {
-          if (pValue >= TEST_LEVEL) continue;
-          throw new Finding(`p = ${p}, ${name}: p-value ${pValue.toExponential(1)}`, {
-            expected,
-            got,
-            cases: [sampleCase(context.implementation, chosen, p, caseSeed(seed, index * RUNS))],
-          });
-        }
+        const [worst, ...others] = tests(await sample, exact)
+          .filter(({ pValue }) => !(pValue >= TEST_LEVEL))
+          .sort((a, b) => a.pValue - b.pValue || deviation(b) - deviation(a));
+        if (worst === undefined) continue;
+        const { name, pValue, expected, got } = worst;
+        const more = others.slice(0, OTHERS_NAMED).map((other) => other.name);
+        const also = more.length === 0 ? '' : `; also ${more.join(', ')}${others.length > more.length ? ', ...' : ''}`;
+        throw new Finding(`p = ${p}, ${name}: p-value ${pValue.toExponential(1)}${also}`, {
+          expected,
+          got,
+          cases: [sampleCase(context.implementation, chosen, p, caseSeed(seed, index * RUNS))],
+        });
       }
       context.note(
         `${RUNS * STEPS * ELEMENTS} draws at each p of ${PROBABILITIES.join(', ')}; each test at ${TEST_LEVEL.toExponential(0)}; rule ${chosen.rule} with ${JSON.stringify(chosen.hyper)}`,

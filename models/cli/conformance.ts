@@ -1,5 +1,6 @@
 import {
   BUILT_IN,
+  initAdapter,
   UnavailableAdapterError,
   UnknownAdapterError,
   reportToHtml,
@@ -12,7 +13,8 @@ import { foreignText } from 'learning-rate-dropout/internal';
 import { JobError, UsageError } from '../errors.ts';
 import { writeWhole } from '../runs/runFolder.ts';
 import { checkOutputs } from './outputs.ts';
-import type { CONFORMANCE, SERVE } from './table/judge.ts';
+import type { START_NAMES } from '../../conformance/index.ts';
+import type { CONFORMANCE, INIT, SERVE } from './table/judge.ts';
 import type { Call } from './table/row.ts';
 
 /** An unknown adapter is a wrong call; one that this machine lacks a failed job. */
@@ -50,6 +52,12 @@ function showProgress(event: {
       `${adapter} ${done}/${total}${verdict.status === 'failed' ? ` failed: ${verdict.title}` : ''}\n`,
     );
   }
+}
+
+/** `lrd conformance init python|torch|js`: writes an adapter to start from. */
+export function initCommand({ words, options }: Call<typeof INIT>): void {
+  const { path, judge } = initAdapter(words.start as (typeof START_NAMES)[number], options.out);
+  console.log(`${path}\njudge it: ${judge}`);
 }
 
 /** `lrd conformance serve --adapter A`: speaks the protocol for a built-in implementation. */

@@ -15,6 +15,7 @@ const LOADERS: { readonly [N in CommandName]: () => Promise<Run<N>> } = {
   experiment: async () => (await import('./experiment.ts')).experimentCommand,
   report: async () => (await import('./report.ts')).reportCommand,
   conformance: async () => (await import('./conformance.ts')).conformanceCommand,
+  'conformance init': async () => (await import('./conformance.ts')).initCommand,
   'conformance serve': async () => (await import('./conformance.ts')).serveCommand,
   bench: async () => (await import('./bench.ts')).benchCommand,
   toy: async () => (await import('./toy.ts')).toyCommand,

@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const dist = join(root, 'models', 'dist');
 
-for (const folder of ['bench/peers', 'conformance/examples/python']) {
-  for (const file of readdirSync(join(root, folder)).filter((name) => name.endsWith('.py'))) {
+for (const folder of ['bench/peers', 'conformance/examples/python', 'conformance/examples/js']) {
+  for (const file of readdirSync(join(root, folder)).filter((name) => /\.(py|mjs)$/.test(name))) {
     mkdirSync(join(dist, folder), { recursive: true });
     copyFileSync(join(root, folder, file), join(dist, folder, file));
   }

@@ -1,5 +1,5 @@
 import { json } from './common.ts';
-import { ABOVE_0, command, file, flag, list, number, pattern, special, text } from './row.ts';
+import { ABOVE_0, command, file, flag, folder, list, number, pattern, special, text } from './row.ts';
 import { UsageError } from '../../errors.ts';
 
 const builtIn = async (): Promise<readonly string[]> => (await import('../../../conformance/index.ts')).BUILT_IN;
@@ -61,6 +61,23 @@ export const CONFORMANCE = command({
     ["lrd conformance --adapter 'cmd:python3 my_lrd.py'", 'judge a program that speaks the protocol'],
     ['lrd conformance --adapter ref --adapter wasm --html report.html', 'two built-in ones, and a page'],
   ],
+});
+
+/** `lrd conformance init`. */
+export const INIT = command({
+  summary: 'write an adapter to start from',
+  about:
+    'torch is a correct learning rate dropout for SGD, Adam and AdamW of torch.optim, python every rule in plain Python, js SGD in ' +
+    'JavaScript. Each of them passes as it is written.',
+  words: {
+    start: {
+      about: 'What to start from.',
+      required: true,
+      choices: async () => (await import('../../../conformance/index.ts')).START_NAMES,
+    },
+  },
+  options: { out: folder({ about: 'The folder that it is written into.', default: 'this one' }) },
+  examples: [['lrd conformance init torch', 'lrd_torch.py, and the command that judges it']],
 });
 
 /** `lrd conformance serve`. */

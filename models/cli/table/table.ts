@@ -1,6 +1,6 @@
 import type { Command } from './row.ts';
 import { EXPERIMENT, REPORT } from './experiment.ts';
-import { BENCH, CONFORMANCE, DOCTOR, SERVE } from './judge.ts';
+import { BENCH, CONFORMANCE, DOCTOR, INIT, SERVE } from './judge.ts';
 import { COMPLETION, DATA_FETCH, DATA_LIST, DATA_VERIFY, PACK, SETUP_TENSORFLOW, TOY } from './others.ts';
 import { EVALUATE, TRAIN } from './train.ts';
 
@@ -11,6 +11,7 @@ export const COMMANDS = {
   experiment: EXPERIMENT,
   report: REPORT,
   conformance: CONFORMANCE,
+  'conformance init': INIT,
   'conformance serve': SERVE,
   bench: BENCH,
   toy: TOY,

@@ -1,0 +1,197 @@
+/**
+ * From findings to causes. Each known mistake has a signature: how often it broke which property, and how, when it was planted
+ * (`signatures.ts`); and it can be made again on the failing cases (`replay.ts`). The likeliest comes first; what it explains is
+ * taken away, and the rest is asked again.
+ */
+import { PROPERTIES } from '../judge/properties.ts';
+import type { Property } from '../judge/property.ts';
+import type { Diagnosis, Evidence, Judgement, Verdict } from '../judge/run.ts';
+import { RULES } from 'learning-rate-dropout/spec';
+import type { Implementation } from '../protocol/types.ts';
+import { measureMasks } from '../statistics/measure.ts';
+import { kindOf } from './features.ts';
+import { MISTAKES } from './mistakes.ts';
+import type { Mistake } from './mistakes.ts';
+import { reproductions } from './replay.ts';
+import type { Signature } from './signature.ts';
+import { SIGNATURES } from './signatures.ts';
+
+/** At most so many causes are named. */
+const MAXIMUM_CAUSES = 4;
+/** A property that a mistake breaks at least so often counts as explained by it. */
+const EXPLAINED = 0.25;
+/** And so often even where its numbers are others. */
+const USUAL = 0.6;
+/** A second cause must be as sure as this. */
+const SURE_ENOUGH = 0.5;
+/** Weights of the three kinds of evidence, and what any of them may be wrong by. */
+const KIND_WEIGHT = 0.7;
+const REPLAY_WEIGHT = 3;
+const SLIP = 0.03;
+
+const SAMPLED = measureMasks(0);
+const STATISTICAL = new Set(SAMPLED.map(({ key }) => key));
+const propertyOf = new Map<string, Property>([...PROPERTIES, ...SAMPLED].map((one) => [one.key, one]));
+
+/** Whether an implementation of the signature's abilities is judged by a property at all. */
+function judges(signature: Signature, key: string): boolean {
+  const { masks, features, statistics } = signature;
+  if (!statistics && STATISTICAL.has(key)) return false;
+  const able: Implementation = {
+    name: '',
+    language: '',
+    precision: 'float64',
+    rules: Object.keys(RULES),
+    masks,
+    features,
+  };
+  return propertyOf.get(key)?.skip(able) === undefined;
+}
+
+function chanceToBreak(signature: Signature, key: string): number {
+  const [count = 0] = signature.broke[key] ?? [];
+  return (count + 0.3) / (signature.runs + 0.6);
+}
+
+/** Tests that a message names, the strongest of them twice as heavy: how much two lists have in common, in [0, 1]. */
+function likeness(a: string, b: string): number {
+  if (a === b) return 1;
+  const [left, right] = [a, b].map((text) => text.split(/[;,] (?:also )?/)) as [string[], string[]];
+  const shared = left.filter((name) => right.includes(name)).length;
+  const common = shared / (left.length + right.length - shared);
+  return (common + Number(left[0] === right[0])) / 2;
+}
+
+function chanceOfKind(signature: Signature, key: string, kind: string): number {
+  const [count = 0, kinds = {}] = signature.broke[key] ?? [];
+  const alike = Object.entries(kinds).reduce((sum, [known, times]) => sum + times * likeness(kind, known), 0);
+  return (alike + 0.3) / (count + 1.5);
+}
+
+/** Means over what belongs together, so that seven rules that break in one way count once. */
+function byRequirement(terms: readonly (readonly [requirement: string, value: number])[]): number {
+  const groups = new Map<string, number[]>();
+  for (const [requirement, value] of terms) groups.set(requirement, [...(groups.get(requirement) ?? []), value]);
+  let sum = 0;
+  for (const values of groups.values()) sum += values.reduce((a, b) => a + b, 0) / values.length;
+  return sum;
+}
+
+function logLikelihood(
+  signature: Signature,
+  verdicts: readonly Verdict[],
+  known: ReadonlyMap<string, boolean>,
+): number {
+  return byRequirement(
+    verdicts.map((verdict) => {
+      const { property, requirements, status } = verdict;
+      const group = requirements[0] ?? property;
+      if (known.get(property) !== true) return [group, Math.log(status === 'failed' ? 0.15 : 0.85)];
+      const chance = chanceToBreak(signature, property);
+      if (status === 'passed') return [group, Math.log(Math.max(SLIP, 1 - chance))];
+      return [
+        group,
+        Math.log(Math.max(SLIP, chance)) + KIND_WEIGHT * Math.log(chanceOfKind(signature, property, kindOf(verdict))),
+      ];
+    }),
+  );
+}
+
+interface Suspect {
+  readonly mistake: Mistake;
+  readonly score: number;
+  readonly explains: readonly string[];
+  /** Of the requirements that failed, and of those that it always breaks, the shares that fit. */
+  readonly fits: boolean;
+}
+
+type Reproductions = ReadonlyMap<string, ReadonlySet<string>>;
+
+function suspect(mistake: Mistake, verdicts: readonly Verdict[], replayed: Reproductions): Suspect {
+  const failed = verdicts.filter(({ status }) => status === 'failed');
+  const reproduces = (property: string): boolean => mistake.faults.some((name) => replayed.get(property)?.has(name));
+  const again = byRequirement(
+    failed
+      .filter(({ property }) => replayed.has(property))
+      .map(({ property, requirements }) => [
+        requirements[0] ?? property,
+        REPLAY_WEIGHT * Math.log(reproduces(property) ? 1 - SLIP : SLIP),
+      ]),
+  );
+  let best: Suspect | undefined;
+  for (const signature of SIGNATURES.filter(({ fault }) => mistake.faults.includes(fault))) {
+    const known = new Map(verdicts.map(({ property }) => [property, judges(signature, property)]));
+    const score = logLikelihood(signature, verdicts, known) + again;
+    if (best !== undefined && best.score >= score) continue;
+    const chance = (property: string): number =>
+      known.get(property) === true ? chanceToBreak(signature, property) : 0;
+    const explains = failed
+      .map(({ property }) => property)
+      .filter(
+        (property) =>
+          reproduces(property) ||
+          chance(property) >= USUAL ||
+          (!replayed.has(property) && (chance(property) >= EXPLAINED || known.get(property) !== true)),
+      );
+    const reproduced = failed.filter(({ property }) => reproduces(property)).length;
+    const always = verdicts.filter(({ property }) => chance(property) > 0.85);
+    const kept = always.filter(({ status }) => status === 'passed').length;
+    // Either it makes the very numbers, or what it breaks is broken, and little else.
+    const fits =
+      reproduced > 0 || (explains.length > 0 && 2 * explains.length >= failed.length && 3 * kept <= always.length);
+    best = { mistake, score, explains, fits };
+  }
+  return best ?? { mistake, score: -Infinity, explains: [], fits: false };
+}
+
+/** Findings of one kind that no known mistake explains stand together. */
+function unknowns(failed: readonly Verdict[], besides: boolean): Diagnosis[] {
+  const groups = new Map<string, Verdict[]>();
+  for (const verdict of failed) {
+    const refused = verdict.counterexample?.message === 'a valid case is refused';
+    const kind = refused ? `${kindOf(verdict)}: ${verdict.counterexample?.got}` : '';
+    groups.set(kind, [...(groups.get(kind) ?? []), verdict]);
+  }
+  return [...groups].map(([kind, verdicts]) => ({
+    words: kind !== '' ? kind : besides ? 'a mistake of no known kind, beside these' : 'a mistake of no known kind',
+    sure: 0,
+    explains: verdicts.map(({ property }) => property),
+  }));
+}
+
+/**
+ * The causes of a judgement's findings, the one that explains most first.
+ *
+ * @param evidence by property: the failing cases with what they were answered with (`JudgeRunOptions.evidence`)
+ */
+export async function diagnose(
+  judgement: Pick<Judgement, 'verdicts' | 'implementation'>,
+  evidence: ReadonlyMap<string, readonly Evidence[]>,
+): Promise<readonly Diagnosis[]> {
+  // A broken conversation says nothing about what was talked of.
+  let open = judgement.verdicts.filter(
+    ({ status, requirements, property }) =>
+      status !== 'skipped' && !requirements.includes('LRD-PROTO-001') && propertyOf.has(property),
+  );
+  const failed = (): Verdict[] => open.filter(({ status }) => status === 'failed');
+  if (failed().length === 0) return [];
+  const replayed = await reproductions(evidence, judgement.implementation);
+  const found: Diagnosis[] = [];
+  while (failed().length > 0 && found.length < MAXIMUM_CAUSES) {
+    const suspects = MISTAKES.map((mistake) => suspect(mistake, open, replayed)).sort((a, b) => b.score - a.score);
+    const first = suspects.find(({ fits }) => fits);
+    if (first === undefined || first.explains.length === 0) break;
+    const total = suspects.reduce((sum, { score }) => sum + Math.exp(score - first.score), 0);
+    if (found.length > 0 && 1 / total < SURE_ENOUGH) break;
+    found.push({
+      mistake: first.mistake.name,
+      words: first.mistake.words,
+      mend: first.mistake.mend,
+      sure: Math.min(0.99, 1 / total),
+      explains: first.explains,
+    });
+    const taken = new Set(first.explains);
+    open = open.filter(({ property }) => !taken.has(property));
+  }
+  return [...found, ...unknowns(failed(), found.length > 0)];
+}

@@ -1,0 +1,53 @@
+/**
+ * Makes `conformance/diagnosis/signatures.ts`: every planted fault, judged with few cases.
+ *
+ *     npm run ts -- conformance/scripts/signatures.ts
+ *
+ * To be run when a fault or a property changes. The seeds are apart from those that the diagnosis is measured on (`prove.ts`).
+ */
+import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { format } from 'prettier';
+import { kindOf } from '../diagnosis/features.ts';
+import type { Signature } from '../diagnosis/signature.ts';
+import { judge } from '../judge/run.ts';
+import { PLANTED_FAULTS } from '../planted/faults.ts';
+import { openPlanted } from '../planted/implementation.ts';
+
+/** One, and more where numbers are drawn at random. */
+const SEEDS = [501, 502, 503];
+/** Cases a property draws: fewer than a judgement draws, for what shows always shows in them. */
+const RUNS = 8;
+
+const signatures: Signature[] = [];
+for (const { name, changes } of PLANTED_FAULTS) {
+  const counts: Record<string, [number, Record<string, number>]> = {};
+  // The large sample only where nothing better shows what a mask is.
+  const { implementation } = openPlanted(name, changes());
+  const statistics = implementation.masks.every((source) => source === 'own');
+  const seeds = statistics ? SEEDS : SEEDS.slice(0, 1);
+  for (const seed of seeds) {
+    const adapter = openPlanted(name, changes());
+    const { verdicts } = await judge(adapter, { adapter: name, seed, runs: RUNS, shrink: false, statistics });
+    for (const verdict of verdicts.filter(({ status }) => status === 'failed')) {
+      const entry = (counts[verdict.property] ??= [0, {}]);
+      const kind = kindOf(verdict);
+      entry[0] += 1;
+      entry[1][kind] = (entry[1][kind] ?? 0) + 1;
+    }
+  }
+  const { masks, features } = implementation;
+  signatures.push({ fault: name, masks, features, statistics, runs: seeds.length, broke: counts });
+  process.stderr.write('.');
+}
+process.stderr.write('\n');
+const text = `/** Made by \`conformance/scripts/signatures.ts\`: not to be edited. */
+import type { Signature } from './signature.ts';
+
+/** What each planted fault broke, by the abilities of the implementation that it was planted in. */
+export const SIGNATURES: readonly Signature[] = ${JSON.stringify(signatures)};
+`;
+writeFileSync(
+  fileURLToPath(new URL('../diagnosis/signatures.ts', import.meta.url)),
+  await format(text, { parser: 'typescript', singleQuote: true, printWidth: 120 }),
+);
