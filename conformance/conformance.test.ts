@@ -19,7 +19,7 @@ import { PLANTED_FAULTS } from './planted/faults.ts';
 import { judge } from './judge/run.ts';
 import { makeReport } from './report/report.ts';
 
-const test = suite('conformance');
+const test = suite('conformance', { timeout: 300 });
 const seed = Number(process.env['LRD_SEED'] ?? 2);
 
 /** A Python 3 that runs; undefined where there is none. */

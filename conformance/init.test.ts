@@ -8,7 +8,7 @@ import { suite } from './harness/suite.ts';
 import { START_NAMES, initAdapter, reportToText, runConformance } from './index.ts';
 import { PLANTED_FAULTS } from './planted/faults.ts';
 
-const test = suite('conformance/init');
+const test = suite('conformance/init', { timeout: 300 });
 const folder = mkdtempSync(join(tmpdir(), 'lrd-init-'));
 test.after(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -9,7 +9,7 @@ import { reportToText } from '../report/terminal.ts';
 import { judge } from './run.ts';
 import type { Verdict } from './run.ts';
 
-const test = suite('conformance/patience');
+const test = suite('conformance/patience', { timeout: 300 });
 
 /** An adapter that counts conversations, and answers when `wait` says so. */
 function watched(inner: Adapter, wait: (example: Case) => Promise<void>): { adapter: Adapter; atOnce: () => number } {

@@ -16,8 +16,9 @@ const test = suite('conformance/misbehaviour');
 const scratch = mkdtempSync(join(tmpdir(), 'lrd-misbehaviour-'));
 test.after(() => rmSync(scratch, { recursive: true, force: true }));
 
-/** Seconds that a case may take here. */
+/** Seconds that a case may take here: little where an answer is not to be expected, enough for a busy machine where it is. */
 const CASE_SECONDS = 1;
+const ENOUGH_SECONDS = 40;
 
 interface Misbehaviour {
   readonly name: string;
@@ -51,7 +52,7 @@ const MISBEHAVIOURS: readonly Misbehaviour[] = [
   {
     name: 'answers too slowly, byte by byte',
     run: `dribble(JSON.stringify(right()) + '\\n', 200)`,
-    says: /unfinished line/,
+    says: /no answer after 1 s, and \d+ bytes of an unfinished line/,
   },
   { name: 'ends at once', first: `process.exit(0)`, says: /exit code 0/ },
   {
@@ -66,7 +67,11 @@ const MISBEHAVIOURS: readonly Misbehaviour[] = [
     run: `process.stdout.write('{"seq":', () => process.exit(0))`,
     says: /middle of a line/,
   },
-  { name: 'says half a line', run: `raw('{"seq":1')`, says: /unfinished line/ },
+  {
+    name: 'says half a line',
+    run: `raw('{"seq":1')`,
+    says: /no answer after 1 s, and \d+ bytes of an unfinished line/,
+  },
   { name: 'greets in prose', start: `line('Hello, I am a trainer')`, says: /not JSON: Hello/ },
   { name: 'logs on stdout', run: `line('loss 0.3'); answer(right())`, says: /not JSON: loss 0\.3/ },
   { name: 'answers twice', run: `answer(right()); answer(right())`, says: /nothing asked for|seq must be/ },
@@ -355,9 +360,11 @@ interface Seen {
 }
 
 async function see(misbehaviour: Misbehaviour, index: number): Promise<Seen> {
+  const waits = misbehaviour.passes === true || misbehaviour.says?.source.includes('no answer') !== true;
+  const caseSeconds = waits ? ENOUGH_SECONDS : CASE_SECONDS;
   const report = await judgeAdapters(
-    { names: [], open: (adapter, options) => openAdapter(adapter, { ...options, startSeconds: 2 * CASE_SECONDS }) },
-    { adapters: [programOf(misbehaviour, index)], only: ['LRD-RULE-001/'], caseSeconds: CASE_SECONDS, seed: 1 },
+    { names: [], open: (adapter, options) => openAdapter(adapter, { ...options, startSeconds: 2 * caseSeconds }) },
+    { adapters: [programOf(misbehaviour, index)], only: ['LRD-RULE-001/'], caseSeconds, seed: 1 },
   );
   return { report, left: pidsOf(index).filter(runs) };
 }
