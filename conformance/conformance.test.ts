@@ -19,7 +19,7 @@ import { PLANTED_FAULTS } from './planted/faults.ts';
 import { judge } from './judge/run.ts';
 import { makeReport } from './report/report.ts';
 
-const test = suite('conformance', { timeout: 300 });
+const test = suite('conformance');
 const seed = Number(process.env['LRD_SEED'] ?? 2);
 
 /** A Python 3 that runs; undefined where there is none. */
@@ -36,24 +36,32 @@ function findPython(): string | undefined {
 }
 
 for (const adapter of ['ref', 'js'] as const) {
-  test(`[LRD-PROTO-001] ${adapter} passes everything that it can be judged on`, async () => {
-    const report = await runConformance({ adapters: [adapter], seed });
-    assert.ok(report.passed, reportToText(report));
-  });
+  test(
+    `[LRD-PROTO-001] ${adapter} passes everything that it can be judged on`,
+    async () => {
+      const report = await runConformance({ adapters: [adapter], seed });
+      assert.ok(report.passed, reportToText(report));
+    },
+    { timeout: 300 },
+  );
 }
 
 const python = findPython();
 const example = `cmd:${python ?? ''} conformance/examples/python/lrd_adapter.py`;
 const whenPython = test.when(python !== undefined, 'no Python 3 on this machine');
 
-whenPython('a plain Python program passes over the protocol, with the stream and with its own masks', async () => {
-  const report = await runConformance({
-    adapters: [example, `${example} --own-masks`],
-    seed,
-    only: ['LRD-MASK-00[1-9]', 'LRD-RULE-00[14]/', 'LRD-STREAM-00', 'LRD-EQ-', 'LRD-ERROR-00[134]', 'LRD-PROTO'],
-  });
-  assert.ok(report.passed, reportToText(report));
-});
+whenPython(
+  'a plain Python program passes over the protocol, with the stream and with its own masks',
+  async () => {
+    const report = await runConformance({
+      adapters: [example, `${example} --own-masks`],
+      seed,
+      only: ['LRD-MASK-00[1-9]', 'LRD-RULE-00[14]/', 'LRD-STREAM-00', 'LRD-EQ-', 'LRD-ERROR-00[134]', 'LRD-PROTO'],
+    });
+    assert.ok(report.passed, reportToText(report));
+  },
+  { timeout: 300 },
+);
 
 test('the report follows its schema, and its page carries every failure', async () => {
   const fault = PLANTED_FAULTS.find(({ name }) => name === 'momentum-reset');

@@ -8,7 +8,7 @@ import { suite } from './harness/suite.ts';
 import { START_NAMES, initAdapter, reportToText, runConformance } from './index.ts';
 import { PLANTED_FAULTS } from './planted/faults.ts';
 
-const test = suite('conformance/init', { timeout: 300 });
+const test = suite('conformance/init');
 const folder = mkdtempSync(join(tmpdir(), 'lrd-init-'));
 test.after(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -32,18 +32,22 @@ for (const [start, module, only] of [
 ] as const) {
   const python = module === undefined ? 'node' : pythonWith(module);
   const runnable = test.when(python !== undefined, `no Python with ${module} on this machine`);
-  runnable(`lrd conformance init ${start}: what is written passes as it is, and is not written twice`, async () => {
-    const { path, judge } = initAdapter(start, folder);
-    assert.match(judge, /^lrd conformance --adapter 'cmd:/);
-    const report = await runConformance({
-      adapters: [`cmd:${python === 'node' ? process.execPath : python} ${path}`],
-      only,
-      seed: 4,
-    });
-    assert.ok(report.passed, reportToText(report));
-    assert.ok((report.judgements[0]?.verdicts.length ?? 0) > 5);
-    assert.throws(() => initAdapter(start, folder), /must not exist yet, got/);
-  });
+  runnable(
+    `lrd conformance init ${start}: what is written passes as it is, and is not written twice`,
+    async () => {
+      const { path, judge } = initAdapter(start, folder);
+      assert.match(judge, /^lrd conformance --adapter 'cmd:/);
+      const report = await runConformance({
+        adapters: [`cmd:${python === 'node' ? process.execPath : python} ${path}`],
+        only,
+        seed: 4,
+      });
+      assert.ok(report.passed, reportToText(report));
+      assert.ok((report.judgements[0]?.verdicts.length ?? 0) > 5);
+      assert.throws(() => initAdapter(start, folder), /must not exist yet, got/);
+    },
+    { timeout: 300 },
+  );
 }
 
 test('there are three to start from', () => {
