@@ -60,7 +60,7 @@ test('the rules take the settings of every arm, at both scales', () => {
         const made = createOptimizer(optimizer as string, {
           learningRate,
           weightDecay,
-          keepProbability: keepProbability as number,
+          keepProbability,
           momentum: undefined,
           others: hyper,
           seed: 1n,
