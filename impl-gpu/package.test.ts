@@ -44,7 +44,7 @@ function makeUser(name: string): string {
 }
 
 /** What the size of a bundle is held to, in bytes. */
-const BUNDLE = 29_500;
+const BUNDLE = 29_700;
 
 test(`import { adam } alone takes at most ${BUNDLE} bytes gzipped, with the engines in JavaScript, WebAssembly and WGSL`, async () => {
   const folder = makeUser('size');
