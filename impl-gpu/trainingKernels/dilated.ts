@@ -6,6 +6,7 @@
  * a product of x, shifted to the tap, with dy.
  */
 import * as tf from '@tensorflow/tfjs';
+import { explicitPadding } from './pixels.ts';
 
 type Pair = number | [number, number];
 
@@ -156,7 +157,23 @@ function gradients(
   attrs: ConvAttrs,
   depthwise: boolean,
 ): Gradients {
-  const { dataFormat = 'NHWC' } = attrs;
+  const { dataFormat = 'NHWC', pad } = attrs;
+  if (typeof pad === 'number') {
+    const channelsFirst = dataFormat === 'NCHW';
+    const across = ({ shape }: tf.Tensor4D): [number, number] =>
+      channelsFirst ? [shape[2], shape[3]] : [shape[1], shape[2]];
+    const [strides, dilations] = [pair(attrs.strides), pair(attrs.dilations)];
+    const window = {
+      input: across(x),
+      taps: [filter.shape[0], filter.shape[1]] as const,
+      strides,
+      dilations,
+      channelsFirst,
+    };
+    const { dimRoundingMode, ...rest } = attrs;
+    const written = { ...rest, pad: explicitPadding(pad, dimRoundingMode, window, across(dy)) };
+    return gradients(dy, x, filter, written, depthwise);
+  }
   if (dataFormat === 'NCHW') {
     const last = (t: tf.Tensor4D): tf.Tensor4D => tf.transpose(t, [0, 2, 3, 1]);
     const inner = { ...attrs, dataFormat: 'NHWC' as const };

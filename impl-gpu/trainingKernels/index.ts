@@ -1,10 +1,12 @@
 /** Makes tfjs's backends able to train the networks of the paper, and faster at it. */
 import * as tf from '@tensorflow/tfjs';
 import { InvalidArgumentError } from '../validate.ts';
-import { installComposed } from './common/index.ts';
+import { installCpuKernels } from './cpu/index.ts';
 import { installDilatedGradients } from './dilated.ts';
 import { installGradients } from './gradients.ts';
-import { installPadding } from './tensorflow/padding.ts';
+import { installPixelPadding } from './pixels.ts';
+import { installTensorflowKernels } from './tensorflow/index.ts';
+import { installWebGpuKernels } from './webgpu/index.ts';
 import { installWasmKernels } from './wasm/index.ts';
 import { defaultThreads } from './wasm/team.ts';
 
@@ -21,11 +23,18 @@ const enabled = new Set<string>();
 /**
  * Installs what the current tfjs backend needs to train: call it after `await tf.setBackend(...)`. Once a backend; further calls do nothing.
  *
- * - every backend: gradients of dilated convolutions, of `tf.layers.conv2d` too.
- * - `wasm`: products with transposed operands, which every gradient has, and convolutions with their gradients, at full speed and over several
- *   threads (those with 3 x 3 filters and stride 1 by Winograd's F(2 x 2, 3 x 3), whose error is below twice that of plain sums); the kernels of
- *   `batchNormTraining`; gradients of depthwise convolutions and of `tf.gather`; clones that share their data.
- * - `tensorflow`: convolutions and maximum pools padded by a number of pixels.
+ * - every backend: gradients that tfjs-core has not (comparisons, `stridedSlice`, `gatherND`, `scatterND`, `depthToSpace`, `einsum`, `cumprod`, `topk`,
+ *   `conv3dTranspose`, dilated convolutions, of `tf.layers.conv2d` too, ...) or has wrong (`mirrorPad`, `cumsum`, `maximum`, `minimum` and products that
+ *   repeat an operand, `gather` with batches, ...); convolutions and pools padded by a number of pixels whose windows are not square, or that round up.
+ * - `wasm`: products, with transposed operands too, which every gradient has, and convolutions with their gradients, at full speed and over several
+ *   threads (those with 3 x 3 filters and stride 1 by Winograd's F(2 x 2, 3 x 3), whose error is below twice that of plain sums); products of
+ *   integers, biases of any shape, channels first; the kernels of `batchNormTraining`; gradients of depthwise convolutions, of pools, of resized
+ *   pictures and of `tf.gather`; convolutions and pools in three dimensions; clones that share their data.
+ * - `cpu`, `webgpu`, `tensorflow`: what they compute wrongly (gradients of padded averages and of resized pictures, ...), and on `tensorflow` convolutions
+ *   and maximum pools padded by a number of pixels, and channels first.
+ *
+ * `OPERATIONS.md` beside this file lists the operations that are held against their definitions. All of it stays when a backend is disposed of and started
+ * again (`tf.engine().reset()`, `tf.removeBackend`).
  *
  * Throws `InvalidArgumentError` on a number of threads that is not a whole number of at least 1, and an `Error` when tfjs is not the
  * version whose internals this package knows.
@@ -40,8 +49,10 @@ export function enableTraining({ threads = defaultThreads() }: TrainingOptions =
     installDilatedGradients();
     installGradients();
   }
-  if (backend !== 'tensorflow') installComposed(backend, ['Einsum']);
+  if (backend === 'cpu') installCpuKernels();
   if (backend === 'wasm') installWasmKernels(threads);
-  if (backend === 'tensorflow') installPadding();
+  if (backend === 'webgpu') installWebGpuKernels();
+  if (backend === 'tensorflow') installTensorflowKernels();
+  else installPixelPadding(backend, backend === 'wasm' ? ['DepthwiseConv2dNative', 'FusedDepthwiseConv2D'] : []);
   enabled.add(backend);
 }

@@ -17,12 +17,17 @@ interface CpuBackend extends tf.KernelBackend {
     has(dataId: object): boolean;
     get(dataId: object): TensorRecord;
   };
+  makeTensorInfo(shape: number[], dtype: 'float32', values: Float32Array): tf.TensorInfo;
 }
 
 /** The cpu backend's storage. */
 export interface CpuStorage {
   /** The array itself: to be read, never written. */
   values(tensor: tf.TensorInfo): Float32Array;
+  /** The array of a kernel's float32 input, which tfjs lets live on another backend: it is brought over first. To be read, never written. */
+  input(tensor: tf.TensorInfo): Float32Array;
+  /** A new float32 tensor that takes the array over. */
+  make(shape: readonly number[], values: Float32Array): tf.TensorInfo;
   /** Puts another array in its place. Arrays that were handed out before keep the old values. */
   replace(tensor: tf.TensorInfo, values: Float32Array): void;
   /**
@@ -47,6 +52,8 @@ export function cpuStorage(): CpuStorage {
   };
   return {
     values: (tensor) => record(tensor).values as Float32Array,
+    input: ({ dataId }) => backend.data.get(dataId).values as Float32Array,
+    make: (shape, values) => backend.makeTensorInfo([...shape], 'float32', values),
     replace: (tensor, values) => {
       record(tensor).values = values;
     },

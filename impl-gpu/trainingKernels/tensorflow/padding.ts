@@ -27,15 +27,13 @@ interface Window {
 /** Pixels before and after, along height and along width. */
 type Sides = readonly [Pair, Pair];
 
-/** Padding in pixels; undefined for 'same' and 'valid', and where there is none. */
+/** Padding in pixels; undefined for 'same' and 'valid'. */
 function sidesOf(pad: unknown, axes: Pair): Sides | undefined {
   if (typeof pad === 'number') {
-    return pad === 0
-      ? undefined
-      : [
-          [pad, pad],
-          [pad, pad],
-        ];
+    return [
+      [pad, pad],
+      [pad, pad],
+    ];
   }
   // tfjs's explicit padding is a pair for each of the four axes.
   return Array.isArray(pad) ? [pad[axes[0]] as Pair, pad[axes[1]] as Pair] : undefined;
@@ -55,16 +53,17 @@ export function padsLikeSame(sides: Sides, { input, size, strides, dilations }: 
 }
 
 /**
- * Padding with which rounding down gives as many outputs as tfjs's rounding mode asks for: a window more that reaches beyond the
- * end, or one less.
+ * Padding with which rounding down gives as many outputs as there are, or as tfjs's rounding mode asks for: a window more may reach beyond
+ * the end. Gradients are not told the mode; they have the outputs' gradient.
  */
-function roundedSides(sides: Sides, { input, size, strides, dilations }: Window, mode: unknown): Sides {
-  if (mode !== 'ceil' && mode !== 'round') return sides;
+function roundedSides(sides: Sides, { input, size, strides, dilations }: Window, mode: unknown, outputs?: Pair): Sides {
   return sides.map(([before, after], axis): Pair => {
     const [length, stride] = [input[axis] as number, pair(strides)[axis] as number];
     const reach = ((size[axis] as number) - 1) * (pair(dilations)[axis] as number) + 1;
-    const outputs = Math[mode]((length + before + after - reach) / stride) + 1;
-    return [before, Math.max(after, (outputs - 1) * stride + reach - length - before)];
+    const steps = (length + before + after - reach) / stride;
+    const rounded = mode === 'ceil' || mode === 'round' ? Math[mode](steps) : Math.floor(steps);
+    const count = outputs?.[axis] ?? rounded + 1;
+    return [before, Math.max(after, (count - 1) * stride + reach - length - before)];
   }) as unknown as Sides;
 }
 
@@ -160,14 +159,46 @@ const RECIPES: readonly Recipe[] = [
   },
 ];
 
+/**
+ * The call without the rows and columns at the end that no window sees. TensorFlow reads wrong ones for a batch of pictures of one channel
+ * where a single window fits into a row that is longer.
+ */
+function withoutRest(params: Parameters, window: Recipe['window']): Parameters {
+  const { input, size, strides } = window(params);
+  const axes = axesOf(params);
+  const x = tensorOf(params, 'x');
+  const extents = x.shape.map((extent, axis) => {
+    const which = axes.indexOf(axis);
+    if (which < 0) return extent;
+    const stride = pair(strides)[which] as number;
+    return extent - (((input[which] as number) - (size[which] as number)) % stride);
+  });
+  if (extents.every((extent, axis) => extent === x.shape[axis])) return params;
+  const cut = tf.slice(tf.reshape(x as tf.Tensor, x.shape), [0, 0, 0, 0], extents);
+  return { ...params, inputs: { ...params.inputs, x: cut } };
+}
+
+/** The names of the kernels that see a picture through a filter. */
+const FORWARD: readonly string[] = ['Conv2D', 'FusedConv2D', 'DepthwiseConv2dNative', 'FusedDepthwiseConv2D'];
+
 /** A kernel's function that takes numbers of pixels too. */
-function withPadding(original: KernelFunc, { window, padded, border, cutsBack }: Recipe): KernelFunc {
+function withPadding(stock: KernelFunc, { kernel, window, padded, border, cutsBack }: Recipe): KernelFunc {
+  const original: KernelFunc = (params) => {
+    const dilated = pair(attribute(params, 'dilations')).some((rate) => rate !== 1);
+    if (attribute(params, 'pad') !== 'valid' || dilated || !FORWARD.includes(kernel)) return stock(params);
+    return tf.tidy(() => stock(withoutRest(params, window)) as tf.Tensor);
+  };
   return (params) => {
     const axes = axesOf(params);
     const given = sidesOf(attribute(params, 'pad'), axes);
     if (given === undefined) return original(params);
     const { input, ...rest } = window(params);
-    const sides = roundedSides(given, { input, ...rest }, attribute(params, 'dimRoundingMode'));
+    const dy = params.inputs['dy'];
+    const outputs = dy === undefined ? undefined : heightAndWidth(params, dy.shape);
+    const sides = roundedSides(given, { input, ...rest }, attribute(params, 'dimRoundingMode'), outputs);
+    if (sides.flat().every((pixels) => pixels === 0)) {
+      return original({ ...params, attrs: { ...params.attrs, pad: 'valid' } });
+    }
     if (padsLikeSame(sides, { input, ...rest })) {
       return original({ ...params, attrs: { ...params.attrs, pad: 'same' } });
     }

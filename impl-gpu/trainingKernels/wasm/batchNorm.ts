@@ -3,7 +3,7 @@ import type * as tf from '@tensorflow/tfjs';
 import { sizeOf } from '../../shape.ts';
 import type { BatchNormAttrs } from '../batchNorm.ts';
 import { BATCH_NORM_KERNELS } from '../batchNorm.ts';
-import type { Kernel, KernelTable } from './kernel.ts';
+import type { Kernel, KernelTable } from '../kernel.ts';
 import type { Runtime } from './runtime.ts';
 
 interface Args<Names extends string> {

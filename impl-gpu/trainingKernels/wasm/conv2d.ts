@@ -7,11 +7,11 @@ import type { WasmHeap } from '../../tfjs/bridges/wasm.ts';
 import type { ConvAttrs } from '../dilated.ts';
 import { DILATED_KERNELS } from '../dilated.ts';
 import type { Convolutions } from './convolution.ts';
-import type { Finish } from './fused.ts';
-import { finish, isPlain } from './fused.ts';
-import { tensorOf, tensorOfOutput } from '../tensorOf.ts';
+import type { Finish } from '../composed/fused.ts';
+import { finish, isPlain } from '../composed/fused.ts';
+import { tensorOf, tensorOfOutput } from '../composed/tensorOf.ts';
 import type { Geometry } from './geometry.ts';
-import type { Kernel, KernelTable } from './kernel.ts';
+import type { Kernel, KernelTable } from '../kernel.ts';
 
 type Shape4D = [number, number, number, number];
 
@@ -40,54 +40,9 @@ function geometry(
   );
 }
 
-/** Dense, float32 and not empty. */
-function usable(...tensors: readonly tf.TensorInfo[]): boolean {
-  return tensors.every(({ dtype, shape }) => dtype === 'float32' && !shape.includes(0));
-}
-
-const TO_LAST = [0, 2, 3, 1];
-const TO_FIRST = [0, 3, 1, 2];
-
-/** The same convolution with channels last. */
-function channelsLast(attrs: Attrs): Attrs {
-  const moved = ([batch, channels, height, width]: readonly number[]): Shape4D =>
-    [batch, height, width, channels] as Shape4D;
-  const { pad, inputShape } = attrs;
-  return {
-    ...attrs,
-    dataFormat: 'NHWC',
-    ...(Array.isArray(pad) ? { pad: [pad[0], pad[2], pad[3], pad[1]] } : {}),
-    ...(inputShape === undefined ? {} : { inputShape: moved(inputShape) }),
-  };
-}
-
-/** Makes a kernel of images with channels last take those with channels first too. `images` names its inputs that are such. */
-function withEitherLayout(kernel: Kernel, images: readonly string[], returnsImages: boolean): Kernel {
-  return (args) => {
-    const attrs = args.attrs as Attrs;
-    if (attrs.dataFormat !== 'NCHW') return kernel(args);
-    const { bias, preluActivationWeights, ...rest } = args.inputs as Record<string, tf.TensorInfo>;
-    if (!usable(...Object.values(rest))) return undefined;
-    return tf.tidy(() => {
-      const turned = Object.entries(rest).map(([name, tensor]) => [
-        name,
-        images.includes(name) ? tf.transpose(tensorOf(tensor), TO_LAST) : tensor,
-      ]);
-      const inputs = Object.fromEntries(turned) as tf.NamedTensorInfoMap;
-      const out = kernel({ inputs, attrs: { ...channelsLast(attrs), activation: 'linear' } }) as
-        tf.TensorInfo | undefined;
-      if (out === undefined) throw new Error('a convolution in NCHW layout whose gradient does not fit its input');
-      const output = tensorOfOutput(out);
-      const y = returnsImages ? tf.transpose(output, TO_FIRST) : output;
-      return tensorOf(
-        finish(
-          y,
-          { ...attrs, ...(bias ? { bias } : {}), ...(preluActivationWeights ? { preluActivationWeights } : {}) },
-          true,
-        ),
-      );
-    });
-  };
+/** Dense, float32, not empty, and channels last. */
+function usable({ dataFormat = 'NHWC' }: Attrs, ...tensors: readonly tf.TensorInfo[]): boolean {
+  return dataFormat === 'NHWC' && tensors.every(({ dtype, shape }) => dtype === 'float32' && !shape.includes(0));
 }
 
 export function convolutionKernels(heap: WasmHeap, convolutions: Convolutions): KernelTable {
@@ -102,7 +57,7 @@ export function convolutionKernels(heap: WasmHeap, convolutions: Convolutions): 
     ({ inputs, attrs: given }) => {
       const attrs = given as Attrs;
       const [a, b] = [inputs[first], inputs[second]] as [tf.TensorInfo, tf.TensorInfo];
-      if (!usable(a, b)) return undefined;
+      if (!usable(attrs, a, b)) return undefined;
       const inputShape = first === 'x' ? a.shape : (attrs.inputShape as Shape4D);
       const filterShape = second === 'filter' ? b.shape : (attrs.filterShape as Shape4D);
       const info = geometry(attrs, inputShape, filterShape, depthwise);
@@ -124,7 +79,7 @@ export function convolutionKernels(heap: WasmHeap, convolutions: Convolutions): 
   const forward: Kernel = ({ inputs, attrs: given }) => {
     const attrs = given as Attrs & Finish;
     const { x, filter, bias, preluActivationWeights } = inputs as Record<string, tf.TensorInfo | undefined>;
-    if (x === undefined || filter === undefined || !usable(x, filter)) return undefined;
+    if (x === undefined || filter === undefined || !usable(attrs, x, filter)) return undefined;
     const info = geometry(attrs, x.shape, filter.shape, false);
     if (info.outShape.some((extent) => extent < 1)) {
       throw new Error(
@@ -142,23 +97,22 @@ export function convolutionKernels(heap: WasmHeap, convolutions: Convolutions): 
   const depthwiseForward: Kernel = ({ inputs, attrs: given }) => {
     const attrs = given as Attrs & Finish;
     const { x, filter, bias, preluActivationWeights } = inputs as Record<string, tf.TensorInfo | undefined>;
-    if (x === undefined || filter === undefined || !usable(x, filter)) return undefined;
+    if (x === undefined || filter === undefined || !usable(attrs, x, filter)) return undefined;
     const rest: Finish = { ...attrs, bias: bias ?? null, preluActivationWeights: preluActivationWeights ?? null };
-    if (attrs.dataFormat !== 'NCHW' && isPlain(rest, geometry(attrs, x.shape, filter.shape, true).outChannels))
-      return undefined;
+    if (isPlain(rest, geometry(attrs, x.shape, filter.shape, true).outChannels)) return undefined;
     return tf.tidy(() => {
       const y = tf.engine().runKernel('DepthwiseConv2dNative', { x: tensorOf(x), filter: tensorOf(filter) }, {
         ...attrs,
       } as unknown as tf.NamedAttrMap) as tf.Tensor;
-      return tensorOf(finish(y, rest, attrs.dataFormat === 'NCHW'));
+      return tensorOf(finish(y, rest));
     });
   };
   return {
-    Conv2D: withEitherLayout(forward, ['x'], true),
-    FusedConv2D: withEitherLayout(forward, ['x'], true),
+    Conv2D: forward,
+    FusedConv2D: forward,
     FusedDepthwiseConv2D: depthwiseForward,
-    Conv2DBackpropInput: withEitherLayout(full.input, ['dy'], true),
-    Conv2DBackpropFilter: withEitherLayout(full.filter, ['x', 'dy'], false),
+    Conv2DBackpropInput: full.input,
+    Conv2DBackpropFilter: full.filter,
     DepthwiseConv2dNativeBackpropInput: depthwise.input,
     DepthwiseConv2dNativeBackpropFilter: depthwise.filter,
     // Under names of their own: tfjs-core's gradients of the stock kernels know no dilation.

@@ -226,6 +226,21 @@ export function createConvolutions(runtime: Runtime, { multiply }: Gemm): Convol
     dispatch(runtime, { multiplications: m * n * k, extent: m, unit: 4 }, own, share);
   };
 
+  /**
+   * Whether all results are finite. Winograd's sums and differences make NaN of an infinite element where plain sums stay infinite: what is
+   * not finite is computed again by the definition.
+   */
+  const finite = (at: number, length: number): boolean => {
+    const values = new Float32Array(heap.memory.buffer, at, length);
+    // What is not finite is NaN less itself, and NaN stays in a sum.
+    let sum = 0;
+    for (let i = 0; i < length; i++) {
+      const value = values[i] as number;
+      sum += value - value;
+    }
+    return sum === 0;
+  };
+
   const pointwise = { bias: 0, relu: false, transposeA: false, transposeB: false };
   return {
     forward: (info, x, filter, y, bias, relu) => {
@@ -236,7 +251,8 @@ export function createConvolutions(runtime: Runtime, { multiply }: Gemm): Convol
       }
       if (suitsWinograd(info)) {
         winograd.forward(info, x, filter, y, bias, relu);
-        return;
+        // A clamp keeps NaN, and -Infinity is 0 either way.
+        if (finite(y, images * outHeight * outWidth * n)) return;
       }
       convolve({
         x,
@@ -262,7 +278,7 @@ export function createConvolutions(runtime: Runtime, { multiply }: Gemm): Convol
       }
       if (suitsWinograd(info)) {
         winograd.input(info, dy, filter, dx);
-        return;
+        if (finite(dx, images * pixels * n)) return;
       }
       const phases: readonly Phase[] = inputPhases(info, channels);
       // Pixels that no output sees have no taps, and are not written.
@@ -291,7 +307,7 @@ export function createConvolutions(runtime: Runtime, { multiply }: Gemm): Convol
       const { batchSize, inHeight, inWidth, inChannels, outChannels } = info;
       if (suitsWinograd(info)) {
         winograd.filter(info, x, dy, df);
-        return;
+        if (finite(df, info.filterHeight * info.filterWidth * inChannels * outChannels)) return;
       }
       if (!isPointwise(info)) {
         convolveFilter(info, x, dy, df);

@@ -1,33 +1,65 @@
 /** Elementwise kernels of tfjs-wasm that are wrong: they lose NaN, or do not broadcast. */
 import * as tf from '@tensorflow/tfjs';
-import type { WasmHeap } from '../../tfjs/bridges/wasm.ts';
-import { tensorOf } from '../tensorOf.ts';
-import type { KernelTable } from './kernel.ts';
+import { sizeOf } from '../../shape.ts';
+import { tensorOf } from '../composed/tensorOf.ts';
+import type { Kernel, KernelTable } from '../kernel.ts';
+import type { Memory } from '../loops/memory.ts';
 
-export function elementwiseKernels(heap: WasmHeap): KernelTable {
-  return {
-    // XNNPACK's takes NaN for the lower bound.
-    ClipByValue: ({ inputs, attrs }) => {
+/** For each element in row-major order of `shape`, the place in an array of `own` shape that is repeated to it. */
+function placesOf(shape: readonly number[], own: readonly number[]): Int32Array {
+  const places = new Int32Array(sizeOf(shape));
+  const shift = shape.length - own.length;
+  for (let i = 0; i < places.length; i++) {
+    let [rest, at, stride] = [i, 0, 1];
+    for (let axis = shape.length - 1; axis >= shift; axis--) {
+      const [extent, ownExtent] = [shape[axis] as number, own[axis - shift] as number];
+      if (ownExtent !== 1) at += (rest % extent) * stride;
+      stride *= ownExtent;
+      rest = Math.floor(rest / extent);
+    }
+    places[i] = at;
+  }
+  return places;
+}
+
+export function elementwiseKernels({ compute }: Memory): KernelTable {
+  const unary =
+    (of: (attrs: unknown) => (x: number) => number): Kernel =>
+    ({ inputs, attrs }) => {
       const x = inputs['x'] as tf.TensorInfo;
       if (x.dtype !== 'float32') return undefined;
+      const f = of(attrs);
+      return compute(x.shape, [x], (to, from) => {
+        for (let i = 0; i < to.length; i++) to[i] = f(from[i] as number);
+      });
+    };
+  const binary =
+    (f: (a: number, b: number) => number): Kernel =>
+    ({ inputs }) => {
+      const { a, b } = inputs as Record<'a' | 'b', tf.TensorInfo>;
+      if (a.dtype !== 'float32' || b.dtype !== 'float32') return undefined;
+      const shape = tf.broadcast_util.assertAndGetBroadcastShape(a.shape, b.shape);
+      return compute(shape, [a, b], (to, x, y) => {
+        const [p, q] = [x, y];
+        if (p.length === to.length && q.length === to.length) {
+          for (let i = 0; i < to.length; i++) to[i] = f(p[i] as number, q[i] as number);
+          return;
+        }
+        const [ofA, ofB] = [placesOf(shape, a.shape), placesOf(shape, b.shape)];
+        for (let i = 0; i < to.length; i++) to[i] = f(p[ofA[i] as number] as number, q[ofB[i] as number] as number);
+      });
+    };
+  return {
+    // XNNPACK's clamps take NaN for a bound, and comparisons with NaN choose the other number.
+    ClipByValue: unary((attrs) => {
       const { clipValueMin, clipValueMax } = attrs as Readonly<Record<'clipValueMin' | 'clipValueMax', number>>;
-      const out = heap.makeOutput(x.shape);
-      const size = tf.util.sizeFromShape(x.shape);
-      const from = new Float32Array(heap.memory.buffer, heap.input(x), size);
-      const to = new Float32Array(heap.memory.buffer, heap.pointer(out), size);
-      for (let i = 0; i < size; i++) to[i] = Math.max(clipValueMin, Math.min(clipValueMax, from[i] as number));
-      return out;
-    },
-    // XNNPACK's repeats the slopes along the last axis whatever their shape.
-    Prelu: ({ inputs }) =>
-      tf.tidy(() => {
-        const { x, alpha } = inputs as Record<'x' | 'alpha', tf.TensorInfo>;
-        const [values, slopes] = [tensorOf(x), tensorOf(alpha)].map((tensor) => tf.cast(tensor, 'float32')) as [
-          tf.Tensor,
-          tf.Tensor,
-        ];
-        return tf.where(tf.greaterEqual(values, 0), values, tf.mul(values, slopes));
-      }),
+      return (x) => Math.max(clipValueMin, Math.min(clipValueMax, x));
+    }),
+    // The stock kernel takes small numbers for 0.
+    Sign: unary(() => (x) => (x > 0 ? 1 : x < 0 ? -1 : 0)),
+    Relu6: unary(() => (x) => Math.max(0, Math.min(6, x))),
+    Maximum: binary((a, b) => Math.max(a, b)),
+    Minimum: binary((a, b) => Math.min(a, b)),
     // The stock kernel keeps the values as they are, where every number but 0 is 1.
     Cast: ({ inputs, attrs }) => {
       const x = inputs['x'] as tf.TensorInfo;

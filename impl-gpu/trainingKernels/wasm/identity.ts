@@ -1,6 +1,6 @@
 import type * as tf from '@tensorflow/tfjs';
 import type { WasmHeap } from '../../tfjs/bridges/wasm.ts';
-import type { KernelTable } from './kernel.ts';
+import type { KernelTable } from '../kernel.ts';
 
 /**
  * `Identity` that shares the data and counts, as the other backends' does, where wasm's own copies. The gradient of every

@@ -1,18 +1,40 @@
 /** What tfjs-wasm lacks for training, what it computes wrongly, and what it does slowly. */
-import * as tf from '@tensorflow/tfjs';
+import type * as tf from '@tensorflow/tfjs';
+import { sizeOf } from '../../shape.ts';
+import type { WasmHeap } from '../../tfjs/bridges/wasm.ts';
 import { wasmHeap } from '../../tfjs/bridges/wasm.ts';
+import type { Memory } from '../loops/memory.ts';
 import { batchNormKernels } from './batchNorm.ts';
 import { convolutionKernels } from './conv2d.ts';
 import { createConvolutions } from './convolution.ts';
 import { createGemm } from './gemm.ts';
 import { elementwiseKernels } from './elementwise.ts';
 import { identityKernels } from './identity.ts';
-import type { KernelTable } from './kernel.ts';
+import type { KernelTable } from '../kernel.ts';
+import { channelsFirstKernels } from '../composed/layout.ts';
+import { installTable } from '../kernel.ts';
 import { matMulKernels } from './matMul.ts';
-import { poolKernels } from './pool.ts';
+import { loopKernels } from '../loops/index.ts';
+import { preluKernels } from '../composed/prelu.ts';
+import { composedKernels } from '../composed/index.ts';
 import { createKernelTeam, createRuntime } from './runtime.ts';
 import { segmentSumKernels } from './segmentSum.ts';
 import type { Team } from './team.ts';
+
+/** The heap as loops see it. */
+function heapMemory(heap: WasmHeap): Memory {
+  const view = (tensor: tf.TensorInfo): Float32Array =>
+    new Float32Array(heap.memory.buffer, heap.input(tensor), sizeOf(tensor.shape));
+  return {
+    compute: (shape, inputs, loop) => {
+      const out = heap.makeOutput(shape);
+      // All places first: bringing an input over may grow the heap, and views made before would be detached.
+      for (const input of inputs) heap.input(input);
+      loop(view(out), ...inputs.map(view));
+      return out;
+    },
+  };
+}
 
 /** All kernels for one backend's heap. */
 function kernelsOn(backend: object, team: Team): KernelTable {
@@ -21,8 +43,10 @@ function kernelsOn(backend: object, team: Team): KernelTable {
   const gemm = createGemm(runtime);
   return {
     ...identityKernels(heap),
-    ...elementwiseKernels(heap),
-    ...poolKernels(heap),
+    ...elementwiseKernels(heapMemory(heap)),
+    ...composedKernels,
+    ...preluKernels,
+    ...loopKernels(heapMemory(heap)),
     ...matMulKernels(heap, gemm),
     ...convolutionKernels(heap, createConvolutions(runtime, gemm)),
     ...batchNormKernels(runtime),
@@ -30,33 +54,9 @@ function kernelsOn(backend: object, team: Team): KernelTable {
   };
 }
 
-/**
- * Installs all wasm kernels; `threads` share large products. Must be called once a process, with the wasm backend running. The
- * kernels go along when it is disposed of and started again: each backend has its own heap.
- */
+/** Installs all wasm kernels; `threads` share large products. Must be called once a process, with the wasm backend running. */
 export function installWasmKernels(threads: number): void {
   const team = createKernelTeam(threads);
-  const tables = new WeakMap<object, KernelTable>();
-  const tableOf = (backend: object): KernelTable => {
-    const table = tables.get(backend) ?? kernelsOn(backend, team);
-    tables.set(backend, table);
-    return table;
-  };
-  for (const kernelName of Object.keys(tableOf(tf.backend()))) {
-    const stock = tf.getKernel(kernelName, 'wasm') as tf.KernelConfig | undefined;
-    if (stock !== undefined) tf.unregisterKernel(kernelName, 'wasm');
-    tf.registerKernel({
-      // tfjs's own set-up, which it repeats for each new backend, must go on: cases that are not ours come to its kernel.
-      ...stock,
-      kernelName,
-      backendName: 'wasm',
-      kernelFunc: (args) => {
-        const { inputs, attrs, backend } = args;
-        const out = tableOf(backend)[kernelName]?.({ inputs, attrs });
-        if (out !== undefined) return out;
-        if (stock !== undefined) return stock.kernelFunc(args);
-        throw new Error(`${kernelName} on the wasm backend takes float32 tensors in NHWC layout, none of them empty`);
-      },
-    });
-  }
+  installTable('wasm', (backend) => kernelsOn(backend, team));
+  installTable('wasm', () => channelsFirstKernels);
 }

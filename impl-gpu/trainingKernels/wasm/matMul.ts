@@ -7,11 +7,11 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import type { WasmHeap } from '../../tfjs/bridges/wasm.ts';
-import type { Finish } from './fused.ts';
-import { finish, isPlain } from './fused.ts';
-import { tensorOfOutput } from '../tensorOf.ts';
+import type { Finish } from '../composed/fused.ts';
+import { finish, isPlain } from '../composed/fused.ts';
+import { tensorOfOutput } from '../composed/tensorOf.ts';
 import type { Gemm } from './gemm.ts';
-import type { Kernel, KernelTable } from './kernel.ts';
+import type { Kernel, KernelTable } from '../kernel.ts';
 
 interface MatMulAttrs {
   readonly transposeA: boolean;

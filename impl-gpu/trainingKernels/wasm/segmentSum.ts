@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import type { WasmHeap } from '../../tfjs/bridges/wasm.ts';
-import type { KernelTable } from './kernel.ts';
+import type { KernelTable } from '../kernel.ts';
 
 /** wasm's missing `UnsortedSegmentSum`: the gradient of `tf.gather`, and with it of embeddings. Negative ids are dropped. */
 export function segmentSumKernels(heap: WasmHeap): KernelTable {

@@ -1,10 +1,11 @@
 /**
- * Pools for tfjs-wasm, in two and three dimensions, with their gradients. Its own gradient of a maximum goes to the window's first
- * element where none is positive, and what rounds its output's size up, or has windows of one element, is computed wrongly.
+ * Pools in two and three dimensions, with their gradients. tfjs-wasm's gradient of a maximum goes to the window's
+ * first element where none is positive, and what rounds its output's size up, or has windows of one element, is computed wrongly; the gradient
+ * of an average that leaves the padding out is that of one that does not, on cpu and wasm.
  */
 import * as tf from '@tensorflow/tfjs';
-import type { WasmHeap } from '../../tfjs/bridges/wasm.ts';
-import type { Kernel, KernelTable } from './kernel.ts';
+import type { Memory } from './memory.ts';
+import type { Kernel, KernelTable } from '../kernel.ts';
 
 interface PoolAttrs {
   readonly filterSize: number | [number, number] | [number, number, number];
@@ -79,6 +80,8 @@ function spatial(shape: readonly number[], { filterSize, strides, pad, dimRoundi
     dimRoundingMode,
     dataFormat,
   );
+  // With a stride beyond the window tfjs counts negative padding, and shifts the windows.
+  const { front, top, left } = info.padInfo;
   return {
     images: info.batchSize,
     channels: info.inChannels,
@@ -89,7 +92,7 @@ function spatial(shape: readonly number[], { filterSize, strides, pad, dimRoundi
         stride: info.strideDepth,
         taps: info.filterDepth,
         dilation: info.dilationDepth,
-        before: info.padInfo.front,
+        before: Math.max(0, front),
       },
       {
         length: info.inHeight,
@@ -97,7 +100,7 @@ function spatial(shape: readonly number[], { filterSize, strides, pad, dimRoundi
         stride: info.strideHeight,
         taps: info.filterHeight,
         dilation: info.dilationHeight,
-        before: info.padInfo.top,
+        before: Math.max(0, top),
       },
       {
         length: info.inWidth,
@@ -105,7 +108,7 @@ function spatial(shape: readonly number[], { filterSize, strides, pad, dimRoundi
         stride: info.strideWidth,
         taps: info.filterWidth,
         dilation: info.dilationWidth,
-        before: info.padInfo.left,
+        before: Math.max(0, left),
       },
     ],
     outShape: info.outShape,
@@ -213,47 +216,53 @@ function isTrivial({ axes }: Pool): boolean {
   return axes.every(({ taps }) => taps === 1);
 }
 
-export function poolKernels(heap: WasmHeap): KernelTable {
-  const view = (tensor: tf.TensorInfo): Float32Array =>
-    new Float32Array(heap.memory.buffer, heap.input(tensor), tf.util.sizeFromShape(tensor.shape));
+/** `stock`: a backend's own maximum and average over a plane are right in the cases that `suitsStock` tells. */
+export function poolKernels({ compute }: Memory, stock: boolean): KernelTable {
   type Infer = (shape: readonly number[], attrs: PoolAttrs) => Pool;
-
   const forward =
-    (infer: Infer, compute: typeof average, stock: typeof suitsStock): Kernel =>
+    (infer: Infer, loop: typeof average, mayDecline: boolean): Kernel =>
     ({ inputs, attrs }) => {
       const x = inputs['x'] as tf.TensorInfo;
       const pool = infer(x.shape, attrs as PoolAttrs);
-      if (x.dtype !== 'float32' || stock(pool, attrs as PoolAttrs)) return undefined;
-      const out = heap.makeOutput(pool.outShape);
-      // tfjs returns the input itself, even where strides and padding would move it.
-      if (isTrivial(pool) && tf.util.arraysEqual(x.shape, out.shape)) view(out).set(view(x));
-      else compute(pool, view(x), view(out));
-      return out;
+      if (x.dtype !== 'float32' || (mayDecline && suitsStock(pool, attrs as PoolAttrs))) return undefined;
+      return compute(pool.outShape, [x], (to, from) => {
+        // tfjs returns the input itself, even where strides and padding would move it.
+        if (isTrivial(pool) && tf.util.arraysEqual(x.shape, [...pool.outShape])) to.set(from);
+        else loop(pool, from, to);
+      });
     };
   const backward =
-    (infer: Infer, compute: (pool: Pool, x: Float32Array, dy: Float32Array, dx: Float32Array) => void): Kernel =>
+    (infer: Infer, loop: (pool: Pool, x: Float32Array, dy: Float32Array, dx: Float32Array) => void): Kernel =>
     ({ inputs, attrs }) => {
       const { dy, input } = inputs as Record<'dy' | 'input', tf.TensorInfo>;
       if (dy.dtype !== 'float32' || input.dtype !== 'float32') return undefined;
-      const out = heap.makeOutput(input.shape);
-      // All places first: bringing an input over may grow the heap.
-      heap.input(dy);
-      heap.input(input);
-      const dx = view(out).fill(0);
-      compute(infer(input.shape, attrs as PoolAttrs), view(input), view(dy), dx);
-      return out;
+      return compute(input.shape, [input, dy], (dx, x, slopes) => {
+        dx.fill(0);
+        loop(infer(input.shape, attrs as PoolAttrs), x, slopes, dx);
+      });
     };
-  const never = (): boolean => false;
   const averageBackward = (pool: Pool, _: Float32Array, dy: Float32Array, dx: Float32Array): void =>
     averageGradient(pool, dy, dx);
   return {
-    MaxPool: forward(planar, maximum, suitsStock),
-    AvgPool: forward(planar, average, suitsStock),
-    MaxPool3D: forward(spatial, maximum, never),
-    AvgPool3D: forward(spatial, average, never),
+    MaxPool: forward(planar, maximum, stock),
+    AvgPool: forward(planar, average, stock),
+    MaxPool3D: forward(spatial, maximum, false),
+    AvgPool3D: forward(spatial, average, false),
     MaxPoolGrad: backward(planar, maximumGradient),
     AvgPoolGrad: backward(planar, averageBackward),
     MaxPool3DGrad: backward(spatial, maximumGradient),
     AvgPool3DGrad: backward(spatial, averageBackward),
   };
+}
+
+/** How many elements each window of an average sees, without images and channels, and how many it would without padding. */
+export function averageWindows(
+  kernelName: 'AvgPoolGrad' | 'AvgPool3DGrad',
+  shape: readonly number[],
+  attrs: unknown,
+): { readonly counts: number[]; readonly size: number } {
+  const pool = (kernelName === 'AvgPoolGrad' ? planar : spatial)(shape, attrs as PoolAttrs);
+  const counts: number[] = [];
+  eachWindow({ ...pool, images: 1, channels: 1 }, (_, places) => counts.push(places.length));
+  return { counts, size: pool.axes.reduce((product, { taps }) => product * taps, 1) };
 }

@@ -1,6 +1,6 @@
 /** The rest of a fused operation, for the cases that the products and convolutions do not take along. */
 import * as tf from '@tensorflow/tfjs';
-import { tensorOf } from '../tensorOf.ts';
+import { tensorOf } from './tensorOf.ts';
 
 /** What follows a product or a convolution. */
 export interface Finish {
