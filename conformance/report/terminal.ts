@@ -23,6 +23,13 @@ function list(names: readonly string[]): string {
   return `${names.slice(0, NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
+/** Properties by what time left of them. */
+function foldedBy(unfinished: readonly Verdict[]): (readonly [string, readonly string[]])[] {
+  const reasons = new Map<string, string[]>();
+  for (const { property, reason = '' } of unfinished) reasons.set(reason, [...(reasons.get(reason) ?? []), property]);
+  return [...reasons];
+}
+
 type Statements = ReadonlyMap<string, ConformanceReport['requirements'][number]>;
 
 function findingLines(verdict: Verdict, adapter: string, seed: number, statements: Statements): string[] {
@@ -79,7 +86,7 @@ function judgementLines(judgement: Judgement, seed: number, statements: Statemen
       ? []
       : [
           `     time ran out in ${unfinished.length} of ${verdicts.length} properties (--minutes gives more):`,
-          ...unfinished.map(({ property, reason }) => `       ${property}: ${reason ?? ''}`),
+          ...foldedBy(unfinished).map(([reason, keys]) => `       ${reason}: ${list(keys)}`),
         ]),
     ...[...unjudgedBy(judgement)]
       .filter(([reason]) => reason !== NOT_ASKED)
