@@ -71,6 +71,19 @@ export function checkBackendName(name: string): asserts name is BackendName {
   if (!(BACKENDS as readonly string[]).includes(name)) throw unknownName('--backend', name, BACKENDS);
 }
 
+/** Why a backend was taken: it was asked for, or it is what `auto` takes here. */
+export function whyBackend(asked: string, taken: string): string {
+  if (asked !== 'auto') return 'as asked for';
+  switch (taken) {
+    case 'webgpu':
+      return 'there is a hardware GPU';
+    case 'node':
+      return 'no hardware GPU was found, and TensorFlow is installed: its convolutions are the fastest on a processor';
+    default:
+      return 'no hardware GPU was found, and TensorFlow is not installed; lrd doctor says how to get it';
+  }
+}
+
 /** Starts a tfjs backend. `auto` takes the fastest that this machine has. Returns the name of the one that runs. */
 export async function useBackend(name: string): Promise<Running> {
   checkBackendName(name);

@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import { UnsupportedError } from '../validate.ts';
 import type { TensorflowLane } from './installation.ts';
 import { ADDON, TFJS_SYMBOL, installationFolder, readInstallation } from './installation.ts';
+import { withoutStderr } from './quiet.ts';
 import { restoreUtil } from './restoreUtil.ts';
 
 // Through `process`, not by import statements: a bundler for browsers must not find Node's modules here.
@@ -49,7 +50,7 @@ function fromFolder(folder: string, lane: TensorflowLane): LoadedTensorflow | st
   const { NodeJSKernelBackend } = require(path.join(root, 'nodejs_kernel_backend.js')) as {
     NodeJSKernelBackend: new (addon: Addon, name: string) => tf.KernelBackend;
   };
-  const addon = require(path.join(folder, ADDON)) as Addon;
+  const addon = withoutStderr(() => require(path.join(folder, ADDON)) as Addon);
   tf.registerBackend('tensorflow', () => new NodeJSKernelBackend(addon, PACKAGES[lane]), 3);
   return { version: addon.TF_Version, origin: folder, gpu: addon.isUsingGpuDevice() };
 }
@@ -58,7 +59,7 @@ function fromFolder(folder: string, lane: TensorflowLane): LoadedTensorflow | st
 function fromPackage(lane: TensorflowLane): LoadedTensorflow | string {
   const name = PACKAGES[lane];
   try {
-    const loaded = require(name) as { readonly version: Readonly<Record<string, string>> };
+    const loaded = withoutStderr(() => require(name) as { readonly version: Readonly<Record<string, string>> });
     const { binding } = tf.findBackend('tensorflow') as tf.KernelBackend & { readonly binding?: Addon };
     if (binding === undefined) return `${name} runs on another copy of @tensorflow/tfjs`;
     return {

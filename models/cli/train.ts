@@ -1,22 +1,26 @@
+import { resolve } from 'node:path';
 import { RULES } from 'learning-rate-dropout/spec';
 import { launchOf } from 'learning-rate-dropout/internal';
 import type { HyperParameter } from 'learning-rate-dropout/spec';
 import { JobError, UsageError, unknownName } from '../errors.ts';
-import { RECIPE_NAMES } from '../recipes/catalogue.ts';
+import { RECIPE_NAMES, prepareRecipe } from '../recipes/catalogue.ts';
 import { isDrawn, parseMask } from '../trainer/masks.ts';
 import { consoleProgress, silentProgress } from '../trainer/progress.ts';
 import { parseRegularizers } from '../trainer/regularizers.ts';
 import type { ResolvedRequest } from '../runs/request.ts';
 import { HYPER_NAMES, resolveRequest } from '../runs/request.ts';
 import { defaultFolder, resumeTraining, runTraining } from '../runs/runTraining.ts';
-import type { ResumeRequest, RunControls } from '../runs/runTraining.ts';
+import type { ResumeRequest, RunControls, RunStart } from '../runs/runTraining.ts';
+import { withStandIn } from '../runs/standIn.ts';
 import type { Processes } from '../runs/processes.ts';
 import { isShared, isUnreachable, joinProcesses, unreachable } from '../runs/processes.ts';
 import { parseSchedules } from '../trainer/schedules/parse.ts';
 import { StoppedError } from '../trainer/train.ts';
+import type { EpochMetrics } from '../trainer/train.ts';
+import { jsonLines } from './jsonLines.ts';
 import { stoppable } from './stop.ts';
 import type { Call } from './table/row.ts';
-import { readNumber } from './table/row.ts';
+import { looksLikePath, readNumber } from './table/row.ts';
 import type { TRAIN } from './table/train.ts';
 import { WITH_RESUME, kebab } from './table/train.ts';
 import { version } from './version.ts';
@@ -60,6 +64,7 @@ function readHyper(
 export function trainingOf(call: Call<typeof TRAIN>): ResolvedRequest & { checkpointSeconds: number } {
   const { words, options } = call;
   const { recipe } = words;
+  const path = (name: string): string => (looksLikePath(name) ? resolve(name) : name);
   if (recipe === undefined) throw new UsageError(`lrd train needs a RECIPE: ${RECIPE_NAMES.join(', ')}`);
   const optimizer = options.optimizer ?? 'sgdm';
   const mask = options.mask === undefined ? undefined : parseMask(options.mask);
@@ -71,8 +76,8 @@ export function trainingOf(call: Call<typeof TRAIN>): ResolvedRequest & { checkp
     throw new UsageError(`--mask must go with the fused engine and any optimizer but sgdm-avg, got ${got}`);
   }
   const request = resolveRequest({
-    recipe,
-    data: options.data,
+    recipe: path(recipe),
+    data: options.data === undefined ? undefined : path(options.data),
     dataDir: options['data-dir'],
     optimizer,
     keepProbability: options.keep,
@@ -132,7 +137,8 @@ async function carryOut(
       told(request.folder);
       await resumeTraining(request, { ...controls, signal, checkpointSeconds });
     } else {
-      const read = async (): Promise<ReturnType<typeof trainingOf>> => trainingOf(call);
+      const read = async (): Promise<ReturnType<typeof trainingOf>> =>
+        call.given.has('data') ? trainingOf(call) : withStandIn(trainingOf(call));
       const { checkpointSeconds, ...asked } = await (controls.processes?.together(read) ?? read());
       // A seed that is drawn is drawn once.
       const seed =
@@ -179,18 +185,30 @@ function ofProcess(thrown: unknown, processes: Processes): Error | undefined {
  */
 export async function trainCommand(call: Call<typeof TRAIN>): Promise<void> {
   let folder = 'DIR';
+  if (call.words.recipe !== undefined) await prepareRecipe(call.words.recipe);
   const processes = call.options['data-parallel'] ? await join() : undefined;
   if (call.options['data-parallel'] && processes === undefined) return;
   // Of several processes the first speaks.
-  const progress = processes === undefined || processes.first ? consoleProgress() : silentProgress;
+  const speaks = processes === undefined || processes.first;
+  const lines = speaks && call.options.json ? jsonLines() : undefined;
+  const progress = speaks && lines === undefined ? consoleProgress() : silentProgress;
+  const controls = {
+    progress,
+    version: version(),
+    processes,
+    onStart: (start: RunStart) => lines?.write('start', start),
+    onEpoch: (metrics: EpochMetrics) => lines?.write('epoch', metrics),
+  };
   try {
-    await carryOut(call, { progress, version: version(), processes }, (said) => (folder = said));
+    await carryOut(call, controls, (said) => (folder = said));
     processes?.close();
   } catch (thrown) {
     const error = processes === undefined ? (thrown as Error) : ofProcess(thrown, processes);
     if (error === undefined) return;
     if (!(error instanceof StoppedError)) throw error;
+    lines?.write('stopped', { folder });
     throw new JobError(`${error.message}; go on with: lrd train --resume ${folder}`);
   }
-  if (processes === undefined || processes.first) console.log(folder);
+  if (lines !== undefined) lines.write('end', { folder });
+  else if (speaks) console.log(folder);
 }

@@ -6,7 +6,9 @@ import type { ImageSet } from './dataSet.ts';
 import { loadDigits } from './digits.ts';
 import { loadImageNet } from './imageNet.ts';
 import { loadFashionMnist, loadMnist } from './mnist.ts';
+import { loadOwnSet } from './own.ts';
 import { loadTinyImageNet } from './tinyImageNet.ts';
+import { isModulePath } from '../storage/modules.ts';
 
 type Loader = (folders: readonly string[]) => Promise<ImageSet>;
 
@@ -37,15 +39,17 @@ export function dataFolders(dataDir: string | undefined): string[] {
 /** Sets of pictures with masks and boxes, of which `models/data/voc.ts` reads the examples. */
 const PICTURE_SETS: readonly string[] = ['voc'];
 
-/** Throws a `UsageError` for an unknown name. */
+/** Throws a `UsageError` for an unknown name. A module's path is a name too. */
 export function checkDataSetName(name: string): void {
   const known = [...DATA_SETS, ...PICTURE_SETS];
+  if (isModulePath(name)) return;
   if (!known.includes(name)) throw unknownName('--data', name, known);
 }
 
 /** Loads a set by name. Throws a `UsageError` for an unknown name and a `JobError` for files that are missing or broken. */
 export function loadImageSet(name: string, dataDir: string | undefined): Promise<ImageSet> {
   checkDataSetName(name);
+  if (!Object.hasOwn(LOADERS, name) && isModulePath(name)) return loadOwnSet(name);
   if (PICTURE_SETS.includes(name)) {
     throw new UsageError(
       `--data must be a set of images with one label each, got ${name}: it is for pspnet and ssd300`,

@@ -22,9 +22,12 @@ export function places(folders: readonly string[], name: string, tops: readonly 
     .flatMap((place) => [place, ...tops.map((top) => join(place, top))]);
 }
 
+/** A set that is nowhere. */
+export class NotFoundError extends JobError {}
+
 /** A `JobError` for a set that is nowhere: what was looked for, where, and how it comes here. */
-export function notFound(name: string, mark: string, folders: readonly string[]): JobError {
-  return new JobError(
+export function notFound(name: string, mark: string, folders: readonly string[]): NotFoundError {
+  return new NotFoundError(
     `data set ${name}: no ${mark} in ${folders.flatMap((folder) => [folder, join(folder, name)]).join(', ')}; ` +
       `name its folder with --data-dir, or get it with: lrd data fetch ${name}`,
   );

@@ -39,9 +39,20 @@ export function torchvisionName(name: string): string | undefined {
 /** PyTorch's convolutions are [out, in, height, width], here [height, width, in, out]; linear layers [out, in], here [in, out]. */
 const ORDER: Readonly<Record<number, readonly number[]>> = { 4: [2, 3, 1, 0], 2: [1, 0] };
 
+/** The way back. */
+const BACK: Readonly<Record<number, readonly number[]>> = { 4: [3, 2, 0, 1], 2: [1, 0] };
+
 /** A tensor of PyTorch's layout in that of tfjs. */
-export function fromTorch({ shape, values }: HostTensor): HostTensor {
-  const order = ORDER[shape.length];
+export function fromTorch(tensor: HostTensor): HostTensor {
+  return reordered(tensor, ORDER[tensor.shape.length]);
+}
+
+/** A tensor of tfjs's layout in that of PyTorch. */
+export function toTorch(tensor: HostTensor): HostTensor {
+  return reordered(tensor, BACK[tensor.shape.length]);
+}
+
+function reordered({ shape, values }: HostTensor, order: readonly number[] | undefined): HostTensor {
   if (order === undefined) return { shape, values };
   const strides = shape.map((_, axis) => shape.slice(axis + 1).reduce((product, extent) => product * extent, 1));
   const to = order.map((axis) => shape[axis] as number);

@@ -1,7 +1,9 @@
 import { UsageError, unknownName } from '../errors.ts';
+import { isModulePath } from '../storage/modules.ts';
 import { DENSENET121 } from './densenet.ts';
 import { FCNET } from './fcnet.ts';
 import type { ImageRecipe } from './images.ts';
+import { loadOwnRecipe, ownRecipe } from './own.ts';
 import { PSPNET } from './pspnet.ts';
 import type { Recipe, Selection, SpecialOption, WorkloadData } from './recipe.ts';
 import { SPECIAL_OPTIONS } from './recipe.ts';
@@ -20,9 +22,14 @@ export const RECIPES: Readonly<Record<string, Recipe>> = { ...IMAGE_RECIPES, ...
 /** Names that `lrd train` takes. */
 export const RECIPE_NAMES: readonly string[] = Object.keys(RECIPES);
 
+/** Makes a recipe known that is a module's path, so that `findRecipe` finds it; does nothing for a name. Throws a `JobError` that names the file. */
+export async function prepareRecipe(name: string): Promise<void> {
+  if (!Object.hasOwn(RECIPES, name) && isModulePath(name)) await loadOwnRecipe(name);
+}
+
 /** Throws a `UsageError` for an unknown name. */
 export function findRecipe(name: string): Recipe {
-  const recipe = Object.hasOwn(RECIPES, name) ? RECIPES[name] : undefined;
+  const recipe = Object.hasOwn(RECIPES, name) ? RECIPES[name] : ownRecipe(name);
   if (recipe === undefined) throw unknownName('RECIPE', name, RECIPE_NAMES);
   return recipe;
 }
@@ -40,6 +47,7 @@ function refuseOptions({ name, takes }: Recipe, selection: Selection): void {
 
 /** Loads the data of a recipe. Throws a `UsageError` where the two do not fit each other, a `JobError` for data that is missing or broken. */
 export async function loadWorkload(name: string, selection: Selection): Promise<WorkloadData> {
+  await prepareRecipe(name);
   const recipe = findRecipe(name);
   refuseOptions(recipe, selection);
   return recipe.load(selection);

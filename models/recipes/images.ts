@@ -59,6 +59,7 @@ export function imageRecipe({ check = () => undefined, ...parts }: ImageRecipePa
       ...(set.remark === undefined ? {} : { remark: set.remark }),
       augmentation: set.augmentation,
       examples: { train: set.train.count, test: set.test.count },
+      images: { shape: set.shape, classes: set.classes },
       build: ({ frozenTensors, ...options }) => {
         const net = ofRun(build(set, { ...options, width }), frozenTensors);
         return {

@@ -70,6 +70,8 @@ export interface WorkloadData {
   readonly remark?: string;
   readonly augmentation: string;
   readonly examples: { readonly train: number; readonly test: number };
+  /** Of recipes that classify images: what the network sees, and the classes that it tells apart. */
+  readonly images?: { readonly shape: readonly number[]; readonly classes: readonly string[] };
   /** Builds the network on the backend that runs. */
   build(options: BuildOptions): Workload;
 }

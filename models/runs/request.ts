@@ -15,6 +15,8 @@ export interface TrainingRequest {
   readonly recipe: string;
   /** Default: the recipe's. */
   readonly data?: string | undefined;
+  /** What is to be recorded of the data beside what is known of it: that it stands in for another set. */
+  readonly dataRemark?: string | undefined;
   /** Default: `LRD_DATA`, then the usual places. */
   readonly dataDir?: string | undefined;
   /** A name of `OPTIMIZERS`. Default `sgdm`. */

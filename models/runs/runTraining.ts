@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { checkBackendName, useBackend } from '../backend.ts';
+import { basename, join, resolve } from 'node:path';
+import { checkBackendName, useBackend, whyBackend } from '../backend.ts';
 import { describeEnvironment } from './environment.ts';
 import { JobError, UsageError } from '../errors.ts';
 import { countParameters } from '../nets/net.ts';
@@ -10,7 +10,8 @@ import { tensorflowMissing } from 'learning-rate-dropout/tensorflow';
 import type { LrdOptimizer } from 'learning-rate-dropout';
 import type { Checkpoint } from './checkpoint.ts';
 import { hasCheckpoint, readCheckpoint, saveCheckpoint } from './checkpoint.ts';
-import type { TrainingPosition } from '../trainer/train.ts';
+import { isModulePath } from '../storage/modules.ts';
+import type { EpochMetrics, TrainingPosition } from '../trainer/train.ts';
 import type { Progress } from '../trainer/progress.ts';
 import { DivergedError } from '../trainer/failures.ts';
 import type { Processes } from './processes.ts';
@@ -37,10 +38,9 @@ import { isDrawn } from '../trainer/masks.ts';
 import { logToTensorBoard } from './tensorboard.ts';
 import type { TensorBoardLogger } from './tensorboard.ts';
 import { train } from '../trainer/train.ts';
-import type { EpochMetrics } from '../trainer/train.ts';
 import type { Task } from '../tasks/task.ts';
 import type { Workload, WorkloadData } from '../recipes/recipe.ts';
-import { loadWorkload } from '../recipes/catalogue.ts';
+import { loadWorkload, prepareRecipe } from '../recipes/catalogue.ts';
 
 export type { TrainingRequest };
 
@@ -56,6 +56,20 @@ export interface RunControls {
   readonly processes?: Processes | undefined;
   /** The program's version, which must be the same on all of them. */
   readonly version?: string;
+  /** Told what is trained, ahead of the first step. */
+  readonly onStart?: (start: RunStart) => void;
+  /** Told of each epoch, once its line is in the run's folder. */
+  readonly onEpoch?: (metrics: EpochMetrics) => void;
+}
+
+/** What a run is, at its start. */
+export interface RunStart {
+  readonly folder: string;
+  readonly config: RunConfig;
+  /** Why the backend is this one. */
+  readonly why: string;
+  /** The epoch that comes next, from 1. */
+  readonly epoch: number;
 }
 
 /** What may differ when a run goes on. */
@@ -67,9 +81,30 @@ export interface ResumeRequest {
   readonly backend?: string | undefined;
 }
 
+/** A name as it stands; of a module's path the file's, without its ending. */
+export function shortName(name: string): string {
+  return isModulePath(name) ? basename(name).replace(/\.[cm]?[jt]s$/, '') : name;
+}
+
+/** One line that says what is trained, with what, on what and where to. */
+export function startLine({ folder, config, why, epoch }: RunStart): string {
+  const { recipe, data, examples, optimizer, keepProbability, learningRate, batchSize, epochs, backend, seed } = config;
+  const count = (n: number): string => n.toLocaleString('en');
+  const of = examples === undefined ? '' : ` (${count(examples.train)} training and ${count(examples.test)} test examples)`;
+  return [
+    `${shortName(recipe)}, ${count(config.parameters)} parameters, on ${shortName(data)}${of}`,
+    ...(config.dataRemark === undefined ? [] : [config.dataRemark]),
+    `${optimizer} with p = ${keepProbability}, learning rate ${learningRate}, ${batchSize} examples a step, ${epoch === 1 ? '' : `from epoch ${epoch} on of `}${epochs} epochs`,
+    `backend ${backend} (${why})`,
+    `seed ${seed}`,
+    `into ${folder}`,
+  ].join('; ');
+}
+
 /** The folder of a run that was not given one. */
 export function defaultFolder(request: ResolvedRequest): string {
-  const { recipe, data, optimizer, keepProbability, seed, mask } = request;
+  const { optimizer, keepProbability, seed, mask } = request;
+  const [recipe, data] = [request.recipe, request.data].map(shortName);
   const kind = mask === undefined ? '' : `-${mask.kind}`;
   return join('runs', `${recipe}-${data}-${optimizer}${kind}-p${keepProbability}-s${seed}`);
 }
@@ -153,6 +188,7 @@ async function carryOut(work: Work, controls: RunControls): Promise<Run> {
         if (lock === undefined) return;
         lock.checkHeld();
         appendMetrics(folder, line);
+        controls.onEpoch?.(line);
         log?.epoch(line, step);
       },
       onCheckpoint: async (position, step) => {
@@ -160,7 +196,9 @@ async function carryOut(work: Work, controls: RunControls): Promise<Run> {
         await saveCheckpoint(folder, net, optimizer, { config, position, step, processes });
         kept = position;
       },
-      ...controls,
+      ...(controls.progress === undefined ? {} : { progress: controls.progress }),
+      ...(controls.signal === undefined ? {} : { signal: controls.signal }),
+      ...(controls.checkpointSeconds === undefined ? {} : { checkpointSeconds: controls.checkpointSeconds }),
       ...(processes === undefined ? {} : { team: processes }),
       ...(from === undefined ? {} : { from }),
     });
@@ -241,6 +279,12 @@ async function compareProcesses(
   processes.compare({ version: version ?? null, node, tfjs, ...settings, ...hyper, data: config.data, examplesRead: fingerprint(first) });
 }
 
+/** Says what is trained, to people and to programs. */
+function announce(start: RunStart, { progress, onStart }: RunControls): void {
+  progress?.line(startLine(start));
+  onStart?.(start);
+}
+
 /** Loads what an engine needs beside this package. */
 async function loadEngine(engine: unknown): Promise<void> {
   if (engine !== 'gpujs') return;
@@ -274,6 +318,7 @@ type Prepared = Omit<Work, 'lock' | 'from'>;
 /** Everything that can be wrong with the call is found here: first the arguments, then the data, then the backend. */
 async function prepareRun(asked: TrainingRequest, controls: RunControls): Promise<Prepared> {
   const { processes } = controls;
+  await prepareRecipe(asked.recipe);
   const request = resolveRequest(asked);
   const { regularizers, width, limit, seed } = request;
   const init = request.init === undefined ? undefined : resolve(request.init);
@@ -303,8 +348,9 @@ async function prepareRun(asked: TrainingRequest, controls: RunControls): Promis
   const backend = await useBackend(backendName);
   const workload = loaded.build(buildOptions(seed, regularizers));
   const { net } = workload;
-  const { remark, examples } = loaded;
-  if (remark !== undefined) controls.progress?.line(`${data}: ${remark}`);
+  const { examples } = loaded;
+  const remarks = [request.dataRemark, loaded.remark].filter((said) => said !== undefined);
+  const remark = remarks.length === 0 ? undefined : remarks.join('; ');
   if (init !== undefined) workload.initialise(init);
   optimizer.bind(net.parameters.map(({ variable }) => variable));
   const config: RunConfig = {
@@ -355,6 +401,7 @@ export async function runTraining(asked: TrainingRequest, controls: RunControls 
   });
   try {
     await byWriter(processes, () => beginRun(folder, config, describeEnvironment(config.backend)));
+    announce({ folder, config, why: whyBackend(asked.backend ?? 'auto', config.backend), epoch: 1 }, controls);
     return await carryOut({ ...prepared, lock }, controls);
   } finally {
     await lock?.release();
@@ -428,8 +475,9 @@ async function prepareResumed(
   request: ResumeRequest,
   { folder, config: recorded, metrics }: Run,
   checkpoint: Checkpoint | undefined,
-  { processes }: RunControls,
+  controls: RunControls,
 ): Promise<Resumed> {
+  const { processes } = controls;
   const { processes: _, ...alone } = recorded;
   const several = processes !== undefined && processes.size > 1 ? { processes: processes.size } : {};
   const config: RunConfig = { ...alone, epochs: request.epochs ?? recorded.epochs, ...several };
@@ -451,7 +499,7 @@ async function prepareResumed(
       `${loaded.source}: ${examples.train} training images, the run in ${folder} began with ${config.examples.train}`,
     );
   }
-  await useBackend(backendFor(backend, processes));
+  const running = await useBackend(backendFor(backend, processes));
   const optimizer = await asRecorded(folder, () =>
     restoreOptimizer(config.optimizer, checkpoint?.optimizer ?? config.hyper),
   );
@@ -459,6 +507,8 @@ async function prepareResumed(
   try {
     const beforeStep = await asRecorded(folder, () => schedulesOf(optimizer, config, loaded));
     const from = checkpoint?.position;
+    const why = request.backend === undefined ? "the run's" : whyBackend(request.backend, running);
+    announce({ folder, config: { ...config, backend: running }, why, epoch }, controls);
     return {
       work: { folder, config, examples, workload, optimizer, beforeStep, ...(from === undefined ? {} : { from }) },
       kept,

@@ -30,14 +30,35 @@ export function formatDuration(seconds: number): string {
   return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
 
+/** How far it is and how long it takes still: what a line of any width has. */
+function essentials({ epoch, epochs, samplesDone, samplesTotal, secondsLeft }: ProgressState): string {
+  const percent = Math.floor((100 * samplesDone) / samplesTotal);
+  const left = secondsLeft === undefined ? '' : `, ${formatDuration(secondsLeft)} left`;
+  return `${epoch}/${epochs} ${String(percent).padStart(3)} %${left}`;
+}
+
 function describe(state: ProgressState): string {
-  const percent = Math.floor((100 * state.samplesDone) / state.samplesTotal);
-  const left = state.secondsLeft === undefined ? '' : `, ${formatDuration(state.secondsLeft)} left`;
   const input = state.inputShare === undefined ? '' : `, input ${(100 * state.inputShare).toFixed(1)} %`;
   return (
-    `${state.label}: epoch ${state.epoch}/${state.epochs} ${String(percent).padStart(3)} %  ` +
-    `loss ${state.loss.toFixed(4)}  accuracy ${state.accuracy.toFixed(2)} %${pace(state)}${input}${left}`
+    `${state.label}: epoch ${essentials(state)}  ` +
+    `loss ${state.loss.toFixed(4)}  accuracy ${state.accuracy.toFixed(2)} %${pace(state)}${input}`
   );
+}
+
+/** The most that a line of so many columns has room for. The time left is in all of them. */
+function fitted(state: ProgressState, columns: number): string {
+  const { label, loss, accuracy } = state;
+  const at = essentials(state);
+  const result = `loss ${loss.toFixed(4)}  accuracy ${accuracy.toFixed(2)} %`;
+  const lines = [
+    describe(state),
+    `${label}: epoch ${at}  ${result}${pace(state)}`,
+    `${label}: epoch ${at}  ${result}`,
+    `${label}: ${at}  loss ${loss.toFixed(4)}`,
+    `${at}  loss ${loss.toFixed(4)}`,
+    at,
+  ];
+  return lines.find((line) => line.length <= columns) ?? at.slice(0, columns);
 }
 
 /** Three digits, as in 0.0123, 1.23, 123 and 12346: slow steps matter most. */
@@ -83,8 +104,8 @@ export function consoleProgress(
         interval = Math.min(LOG_LONGEST, interval * 1.5);
         return;
       }
-      // A line that wraps cannot be taken back.
-      output.write(`\r\u001b[K${describe(state).slice(0, Math.max(20, (output.columns ?? 120) - 1))}`);
+      // A line that wraps cannot be taken back. A terminal that does not know its width says 0.
+      output.write(`\r\u001b[K${fitted(state, Math.max(20, (output.columns || 80) - 1))}`);
       open = true;
     },
     line: (text) => {

@@ -74,3 +74,43 @@ export const REPORT = command({
     ['lrd report runs/experiments --out page.html', "every experiment so far beside the papers' figures"],
   ],
 });
+
+/** `lrd runs`. */
+export const RUNS = command({
+  summary: 'a table of the runs below a folder',
+  about: 'State, epochs, accuracy, and the settings in which the runs differ.',
+  words: { dir: { about: 'The folder.', default: 'runs', path: 'folder' } },
+  options: { json: flag({ about: 'A line of JSON a run.' }) },
+  examples: [
+    ['lrd runs', 'what has been trained here'],
+    ['lrd runs /shared/table1 --json', 'for programs'],
+  ],
+});
+
+/** `lrd diff`. */
+export const DIFF = command({
+  summary: 'what differs between two runs: settings and curves',
+  words: {
+    a: { about: 'The folder of a run.', required: true, path: 'folder' },
+    b: { about: 'The folder of another.', required: true, path: 'folder' },
+  },
+  options: { json: flag({ about: 'As JSON.' }) },
+  examples: [['lrd diff runs/a runs/b', 'settings side by side, then the curves with their differences']],
+});
+
+/** `lrd export`. */
+export const EXPORT = command({
+  summary: "a run's trained network for other programs",
+  about:
+    "safetensors: a file with PyTorch's names and layouts, which torch loads and lrd train --init reads. tfjs: a folder with model.json, " +
+    'which tf.loadGraphModel loads, in a browser too: it takes pixels as the network does and gives logits.',
+  words: { run: { about: 'The folder of a run.', required: true, path: 'folder' } },
+  options: {
+    to: choice(['safetensors', 'tfjs'] as const, { value: 'FORM', about: 'The form.', default: 'safetensors' }),
+    out: file({ value: 'PATH', about: 'The file, or the folder.', default: 'in the run: export.safetensors or tfjs/' }),
+  },
+  examples: [
+    ['lrd export runs/a --to safetensors --out net.safetensors', 'for PyTorch'],
+    ['lrd export runs/a --to tfjs --out site/model', 'for a page'],
+  ],
+});

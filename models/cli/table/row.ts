@@ -172,17 +172,18 @@ export function whole(said: Said & { readonly most?: number }): Option<number | 
   return { value: 'N', ...said, absent: undefined, read };
 }
 
-/** One of a few names. */
+/** One of a few names, or a module's path where that may stand in their place. */
 export function choice<T extends string>(
   choices: readonly T[] | (() => Promise<readonly T[]>),
   said: Said,
+  orPath = false,
 ): Option<T | undefined> {
   return {
     ...said,
     choices,
     absent: undefined,
     read: (given, name, known) => {
-      if (!known.includes(given)) throw unknownName(name, given, known);
+      if (!known.includes(given) && !(orPath && looksLikePath(given))) throw unknownName(name, given, known);
       return given;
     },
   };

@@ -1,5 +1,5 @@
 import type { Command } from './row.ts';
-import { EXPERIMENT, REPORT } from './experiment.ts';
+import { DIFF, EXPERIMENT, EXPORT, REPORT, RUNS } from './experiment.ts';
 import { BENCH, CONFORMANCE, DOCTOR, INIT, SERVE } from './judge.ts';
 import { COMPLETION, DATA_FETCH, DATA_LIST, DATA_VERIFY, PACK, SETUP_TENSORFLOW, TOY } from './others.ts';
 import { EVALUATE, TRAIN } from './train.ts';
@@ -9,7 +9,10 @@ export const COMMANDS = {
   train: TRAIN,
   evaluate: EVALUATE,
   experiment: EXPERIMENT,
+  runs: RUNS,
+  diff: DIFF,
   report: REPORT,
+  export: EXPORT,
   conformance: CONFORMANCE,
   'conformance init': INIT,
   'conformance serve': SERVE,

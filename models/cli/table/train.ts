@@ -86,7 +86,8 @@ export const TRAIN = command({
     'behind one, and lrd train --resume DIR goes on to the same bits.',
   words: {
     recipe: {
-      about: 'The network with what it is trained with.',
+      about: 'The network with what it is trained with; the path of a module that exports one of your own.',
+      orPath: true,
       choices: async () => (await import('../../recipes/catalogue.ts')).RECIPE_NAMES,
     },
   },
@@ -97,7 +98,12 @@ export const TRAIN = command({
           const { DATA_SETS } = await import('../../data/catalogue.ts');
           return [...DATA_SETS, 'voc'];
         },
-        { value: 'D', about: 'The data set.', default: "the recipe's" },
+        {
+          value: 'D',
+          about: 'The data set; the path of a module that exports one of your own.',
+          default: "the recipe's",
+        },
+        true,
       ),
       'data-dir': dataDir,
       limit,
@@ -202,6 +208,9 @@ export const TRAIN = command({
           'Started by mpirun or srun: all processes train one network together, each on its part of every batch. Needs koffi and Open MPI or ' +
           'MPICH; on the backends cpu, wasm and node.',
       }),
+      json: flag({
+        about: 'Write a line of JSON to stdout at the start, after each epoch and at the end, and no progress.',
+      }),
       tensorboard: flag({ about: 'Write event files for TensorBoard into the folder.' }),
     }),
   },
@@ -214,6 +223,7 @@ export const TRAIN = command({
       'whole tensors are skipped, the others step twice as far',
     ],
     ['lrd train fcnet --keep 0.5 --data-parallel', 'started by mpirun: one network on all its processes'],
+    ['lrd train ./recipe.js --data ./set.js', 'a network and data of your own (models/README.md)'],
     ['lrd train --resume runs/fcnet-digits-sgdm-p1-s1', 'go on where a run was stopped'],
   ],
 });
@@ -226,6 +236,7 @@ export const WITH_RESUME: readonly string[] = [
   'backend',
   'checkpoint-seconds',
   'data-parallel',
+  'json',
 ];
 
 /** `lrd evaluate`. */
