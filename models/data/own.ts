@@ -45,9 +45,9 @@ export function imageSet(own: OwnSet): ImageSet {
     throw new JobError(`shape must be [height, width, channels], got ${JSON.stringify(shape)}`);
   }
   if (!Array.isArray(classes) || classes.length < 2) throw new JobError('classes must be a list of two names or more');
-  const channels = shape[2] as number;
+  const channels = shape[2];
   return {
-    name: String(name),
+    name,
     shape,
     classes: classes.map(String),
     maximum,

@@ -71,6 +71,21 @@ class Graph {
     return this.constant(Int32Array.of(value), []);
   }
 
+  /** The shapes that a forward pass gave out, in order. */
+  readonly shapes: (readonly number[])[] = [];
+  readonly #others: readonly (readonly number[])[];
+
+  /** @param others the shapes of a pass on another number of inputs: where they differ, the batch is meant */
+  constructor(others: readonly (readonly number[])[] = []) {
+    this.#others = others;
+  }
+
+  shapeOf(shape: readonly number[]): readonly number[] {
+    const other = this.#others[this.shapes.length];
+    this.shapes.push(shape);
+    return shape.map((extent, axis) => (other === undefined || other[axis] === extent ? extent : -1));
+  }
+
   name(tensor: tf.Tensor, name: string): void {
     this.#names.set(tensor.id, name);
   }
@@ -219,11 +234,13 @@ const WRITERS: Readonly<Record<string, Writer>> = {
   MaxPool: pool('MaxPool'),
   AvgPool: pool('AvgPool'),
   Reshape: (graph, { inputs, attrs }) => {
-    const x = inputs['x'] as tf.Tensor;
-    const shape = [...(attrs['shape'] as number[])];
-    // The first axis is the batch's: whatever it was here, it is another one there.
-    if (shape[0] === x.shape[0] && !shape.includes(-1)) shape[0] = -1;
-    return graph.add('Reshape', [graph.of(x), graph.whole(...shape)], { T: FLOAT });
+    const shape = graph.shapeOf(attrs['shape'] as number[]);
+    return graph.add('Reshape', [graph.of(inputs['x']), graph.whole(...shape)], { T: FLOAT });
+  },
+  Cast: (graph, { inputs, attrs }) => {
+    if (attrs['dtype'] !== 'float32')
+      throw new JobError(`numbers of type ${String(attrs['dtype'])} have no place in a graph model`);
+    return graph.add('Identity', [graph.of(inputs['x'])]);
   },
   Transpose: (graph, { inputs, attrs }) =>
     graph.add('Transpose', [graph.of(inputs['x']), graph.whole(...(attrs['perm'] as number[]))]),
@@ -270,29 +287,39 @@ type RunKernel = (name: string, inputs: KernelCall['inputs'], attrs?: KernelCall
  * @param shape of one input, without the batch
  */
 export function graphModelOf(forward: (inputs: tf.Tensor) => tf.Tensor, shape: readonly number[]): GraphModel {
-  const graph = new Graph();
+  const { shapes } = traced(forward, shape, 1, new Graph());
+  return traced(forward, shape, 2, new Graph(shapes)).model();
+}
+
+/** Writes down a forward pass on `batch` inputs. */
+function traced(
+  forward: (inputs: tf.Tensor) => tf.Tensor,
+  shape: readonly number[],
+  batch: number,
+  graph: Graph,
+): Graph {
   const engine = tf.engine() as unknown as { runKernel: RunKernel; customGrad: (operation: Custom) => unknown };
   const own = engine.runKernel;
   const ownCustom = engine.customGrad;
   const dims = [-1, ...shape].map((size) => ({ size: String(size) }));
-  const x = tf.zeros([1, ...shape]);
+  const x = tf.zeros([batch, ...shape]);
   graph.name(x, graph.add('Placeholder', [], { dtype: FLOAT, shape: { shape: { dim: dims } } }));
   engine.runKernel = (name, inputs, attrs = {}) => {
     const outputs = own.call(engine, name, inputs, attrs);
     const all = Object.values(inputs)
       .flat()
-      .filter((tensor) => tensor !== undefined) as tf.Tensor[];
+      .filter((tensor) => tensor !== undefined);
     if (!all.some((tensor) => graph.ofInput(tensor))) return outputs;
     const writer = Object.hasOwn(WRITERS, name) ? WRITERS[name] : undefined;
     if (writer === undefined) throw new JobError(`the operation ${name} has no place in a graph model`);
     // What a writer looks at is not the network's.
     engine.runKernel = own;
     const written = writer(graph, { inputs, attrs });
-    engine.runKernel = traced;
+    engine.runKernel = tracing;
     graph.name(Array.isArray(outputs) ? (outputs[0] as tf.Tensor) : outputs, written);
     return outputs;
   };
-  const traced = engine.runKernel;
+  const tracing = engine.runKernel;
   // No gradient is asked for, so what is saved for one is not kept.
   engine.customGrad =
     (operation) =>
@@ -309,5 +336,5 @@ export function graphModelOf(forward: (inputs: tf.Tensor) => tf.Tensor, shape: r
     engine.customGrad = ownCustom;
     x.dispose();
   }
-  return graph.model();
+  return graph;
 }
