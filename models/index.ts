@@ -16,6 +16,8 @@ export { initialise } from './nets/initialise.ts';
 export type { InitialiseOptions, Initialised } from './nets/initialise.ts';
 export { OPTIMIZERS, createOptimizer } from './recipes/optimizers.ts';
 export { RECIPES } from './recipes/catalogue.ts';
+export type { RecipeKit } from './recipes/own.ts';
+export type { DataKit, OwnSet } from './data/own.ts';
 export type { OptimizerSettings } from './recipes/optimizers.ts';
 export type { Recipe, RecipeDefaults, Selection } from './recipes/recipe.ts';
 export { renderRunReport } from './report/runReport.ts';
