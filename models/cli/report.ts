@@ -10,16 +10,18 @@ import { sectionsPage } from '../report/page.ts';
 import { predictionsSection } from '../report/predictions.ts';
 import { runSection } from '../report/runReport.ts';
 import type { Run } from '../runs/runFolder.ts';
+import { findRuns } from '../runs/findRuns.ts';
 import { readPredictions, readRun, writeWhole } from '../runs/runFolder.ts';
 import { checkOutputs } from './outputs.ts';
 import type { REPORT } from './table/experiment.ts';
 import type { Call } from './table/row.ts';
+import { watchUntilStopped } from './watchReport.ts';
 
 const INTRODUCTION = `<p>Learning rate dropout (LRD) keeps the update of each scalar parameter with probability p at every step and skips it otherwise, while
 momentum and moments go on accumulating. Below, each table and figure of the papers stands beside runs of our own, with what differs in the setting.
 Arms that the papers lack are marked “control”.</p>`;
 
-/** What a RUN may be: a training run's folder, an output folder of `lrd experiment`, or a file of its results. */
+/** What a RUN may be: a training run's folder, a folder with such folders in it, an output folder of `lrd experiment`, or a file of its results. */
 interface Sources {
   readonly runs: readonly Run[];
   readonly experiments: readonly ExperimentOutcome[];
@@ -35,8 +37,11 @@ function readSources(paths: readonly string[]): Sources {
       continue;
     }
     const collected = existsSync(join(path, 'config.json')) ? undefined : collectResults(path);
-    if (collected === undefined) runs.push(readRun(path));
-    else experiments.push(...collected);
+    if (collected === undefined) {
+      const found = findRuns(path);
+      // Of a folder that holds none, the message is that of a run.
+      runs.push(...(found.length === 0 ? [path] : found).map(readRun));
+    } else experiments.push(...collected);
   }
   return { runs, experiments };
 }
@@ -61,10 +66,22 @@ function sectionsOf({ runs, experiments }: Sources): Section[] {
 
 /**
  * `lrd report RUN... --out FILE.html`: runs side by side, and experiments beside what the papers print. `--json FILE` writes the
- * results of the experiments, from which the same page can be made elsewhere.
+ * results of the experiments, from which the same page can be made elsewhere; `--watch DIR` serves a page that follows the runs of a folder.
  */
-export function reportCommand({ words, options }: Call<typeof REPORT>): void {
-  const { out, json } = options;
+export async function reportCommand({ words, options }: Call<typeof REPORT>): Promise<void> {
+  const { out, json, watch, port } = options;
+  const title = options.title ?? 'Learning Rate Dropout: what was run';
+  if (watch !== undefined) {
+    if (words.runs.length > 0 || out !== undefined || json !== undefined) {
+      throw new UsageError('--watch DIR stands alone, with --title and --port: it shows a page and writes none');
+    }
+    if (statSync(watch, { throwIfNoEntry: false })?.isDirectory() !== true) {
+      throw new UsageError(`--watch must be a folder that is there, got ${JSON.stringify(watch)}`);
+    }
+    await watchUntilStopped({ folder: watch, title, port: port ?? 0 });
+    return;
+  }
+  if (port !== undefined) throw new UsageError('--port is for --watch DIR');
   if (words.runs.length === 0) throw new UsageError('lrd report needs at least one RUN folder');
   if (out === undefined && json === undefined) throw new UsageError('lrd report needs --out FILE.html');
   checkOutputs({ out, json });
@@ -76,7 +93,6 @@ export function reportCommand({ words, options }: Call<typeof REPORT>): void {
     console.log(json);
   }
   if (out !== undefined) {
-    const title = options.title ?? 'Learning Rate Dropout: what was run';
     writeWhole(out, sectionsPage(title, sources.experiments.length === 0 ? '' : INTRODUCTION, sectionsOf(sources)));
     console.log(out);
   }

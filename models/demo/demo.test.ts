@@ -153,7 +153,7 @@ inBrowser(
       await reachEpoch(page, 2);
       assert.ok((await numberOf(page, 'train-speed')) > 0);
       assert.ok((await numberOf(page, 'plain-score')) > 5);
-      assert.is(await page.locator('#loss-chart polyline').count(), 2);
+      assert.is(await page.locator('#loss-chart [stroke-linejoin] path').count(), 2);
 
       await button(page, 'Pause').nth(1).click();
       await button(page, 'Go on').waitFor();

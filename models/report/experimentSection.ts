@@ -3,16 +3,16 @@ import { differences } from '../experiments/analysis/differences.ts';
 import type { Comparison, Sample } from '../experiments/analysis/samples.ts';
 import type { ArmSummary, GroupSummary, TargetSummary } from '../experiments/analysis/summary.ts';
 import { censoredMedian, improves, summarize, summarizeControls } from '../experiments/analysis/summary.ts';
-import type { Arm, Experiment, Figure, Metric, Panel } from '../experiments/experiment.ts';
+import type { Arm, Experiment, Figure, Metric } from '../experiments/experiment.ts';
 import { METRICS, PAPERS } from '../experiments/experiment.ts';
 import type { CellOutcome, ExperimentOutcome } from '../experiments/results.ts';
+import type { Arm as DrawnArm, Block, Chart, Column, Curve } from './charts/model.ts';
+import { short } from './charts/thin.ts';
+import { escapeHtml } from './html.ts';
 import type { Section } from './page.ts';
-import type { Series } from './svg.ts';
-import { escapeHtml, lineChart } from './svg.ts';
+import { chartBlock } from './page.ts';
 import type { Row } from './table.ts';
 import { htmlTable } from './table.ts';
-
-const PALETTE = ['var(--lrd)', 'var(--c2)', 'var(--c3)', 'var(--c4)', 'var(--c5)', 'var(--c6)'];
 
 /** What a result must fall below to be called a difference. */
 const LEVEL = 0.05;
@@ -185,39 +185,19 @@ function controlTable({ metric }: Experiment, groups: readonly GroupSummary[]): 
 <p class="soft">The control has no mask and the learning rate times p, the mean step of LRD. What LRD does beyond a smaller mean step is the difference to it. Areas are means over the seeds that all three arms have.</p>`;
 }
 
-/** A colour and a stroke for each label of an experiment: grey without LRD, orange for the first arm with it, dashed for controls. */
-type Styles = ReadonlyMap<string, { readonly color: string; readonly dashed: boolean }>;
+/** The arm of the legend for each label of an experiment: grey without LRD, dashed for controls. */
+type Styles = ReadonlyMap<string, DrawnArm>;
 
 function stylesOf(arms: readonly Arm[]): Styles {
-  const styles = new Map<string, { color: string; dashed: boolean }>();
-  let next = 0;
+  const styles = new Map<string, DrawnArm>();
+  let next = 1;
   for (const { label, baseline, control = false } of arms) {
     if (styles.has(label)) continue;
     const plain = baseline === undefined && styles.size === 0;
-    const color = plain ? 'var(--plain)' : (PALETTE[next % PALETTE.length] as string);
-    styles.set(label, { color, dashed: control || next >= PALETTE.length });
+    styles.set(label, { label, style: plain ? 0 : next, ...(control ? { control } : {}) });
     if (!plain) next += 1;
   }
   return styles;
-}
-
-/** The mean over seeds, as far as all of them have come, and the band between the lowest and the highest. */
-function seriesOf(arm: Arm, runs: readonly CellOutcome[], metric: Metric, styles: Styles): Series[] {
-  const style = styles.get(arm.label);
-  const length = Math.min(...runs.map(({ metrics }) => metrics.length));
-  if (style === undefined || runs.length === 0 || length === 0) return [];
-  const epochs = Array.from({ length }, (_, k) =>
-    runs.map(({ metrics }) => metrics[k] as CellOutcome['metrics'][number]),
-  );
-  const values = epochs.map((lines) => ({
-    epoch: lines[0]?.epoch as number,
-    of: lines.map((line) => valueOf(line, metric)),
-  }));
-  const mean = values.map(({ epoch, of }) => [epoch, of.reduce((sum, value) => sum + value, 0) / of.length] as const);
-  const label = runs.length === 1 ? arm.label : `${arm.label}: mean of ${runs.length} seeds`;
-  const line = { label, ...style, points: mean };
-  if (runs.length === 1) return [line];
-  return [{ ...line, band: values.map(({ epoch, of }) => [epoch, Math.min(...of), Math.max(...of)] as const) }];
 }
 
 interface FigureContext {
@@ -249,53 +229,78 @@ function withRuns(figure: Figure, outcome: ExperimentOutcome): Figure {
   };
 }
 
-/** A chart's size by the number of columns beside each other, so that its letters stay readable. */
-function sizeOf(columns: number): readonly [width: number, height: number] {
-  if (columns >= 4) return [236, 190];
-  return columns === 3 ? [300, 210] : [420, 260];
+/** The columns of a cell that a figure's charts, and its x axes, need. */
+function columnsOf({ metrics, settings, examples }: CellOutcome, wanted: ReadonlySet<Metric>): Curve['columns'] {
+  const column = (values: readonly number[]): Column => values.map((value) => short(value));
+  const perEpoch = examples === undefined ? undefined : Math.ceil(examples.train / settings.batchSize);
+  let sum = 0;
+  return {
+    epoch: metrics.map(({ epoch }) => epoch),
+    ...(perEpoch === undefined ? {} : { step: metrics.map(({ epoch }) => epoch * perEpoch) }),
+    // Its own name: the time of an epoch is a quantity that figures show.
+    elapsed: column(metrics.map(({ seconds }) => (sum += seconds))),
+    ...Object.fromEntries([...wanted].map((metric) => [metric, column(metrics.map((line) => valueOf(line, metric)))])),
+  };
 }
 
-function panelChart(panel: Panel, columns: number, { experiment, outcome, styles }: FigureContext): string {
-  const { name, unit, logarithmic } = METRICS[panel.metric];
-  const series = panel.arms.flatMap((id) => {
-    const arm = experiment.arms.find((known) => known.id === id);
-    return arm === undefined ? [] : seriesOf(arm, drawnRuns(outcome, id), panel.metric, styles);
+/** A figure's curves: an arm a label, a curve a run, a row of charts a row of panels. */
+function figureBlock(figure: Figure, id: string, { experiment, outcome, styles }: FigureContext): Block {
+  const wanted = new Set(figure.panels.map(({ metric }) => metric));
+  const arms: DrawnArm[] = [];
+  const curves: Curve[] = [];
+  const places = new Map<string, readonly number[]>();
+  for (const arm of experiment.arms) {
+    if (!figure.panels.some((panel) => panel.arms.includes(arm.id))) continue;
+    const style = styles.get(arm.label);
+    const runs = drawnRuns(outcome, arm.id);
+    if (style === undefined || runs.length === 0) continue;
+    const index = arms.push(style) - 1;
+    const own = runs.map((run) => {
+      const name = `${arm.group}: ${arm.label}, seed ${run.seed}`;
+      return curves.push({ name, arm: index, columns: columnsOf(run, wanted) }) - 1;
+    });
+    places.set(arm.id, own);
+  }
+  const charts = figure.panels.map(({ title, metric, arms: ids }): Chart => {
+    const { name, unit, logarithmic } = METRICS[metric];
+    return {
+      title,
+      row: `${name}, ${unit}`,
+      y: { column: metric, label: unit, logarithmic },
+      curves: ids.flatMap((arm) => places.get(arm) ?? []),
+    };
   });
-  const [width, height] = sizeOf(columns);
-  return lineChart(series, {
-    title: panel.title,
-    xLabel: 'epoch',
-    yLabel: `${name}, ${unit}`,
-    logarithmic,
-    wholeX: true,
-    // A steep start would flatten the rest; of a few epochs none can be spared.
-    ignoreStart: unit === '%' && Math.max(...series.map(({ points }) => points.length)) >= 20,
-    width,
-    height,
-  });
+  const withSteps = curves.every(({ columns }) => columns['step'] !== undefined);
+  return {
+    id,
+    axes: [
+      { column: 'epoch', label: 'epoch', whole: true },
+      ...(withSteps ? [{ column: 'step', label: 'step', whole: true }] : []),
+      { column: 'elapsed', label: 'seconds of training' },
+    ],
+    arms,
+    curves,
+    charts,
+  };
 }
 
-function figureHtml(whole: Figure, context: FigureContext): string {
-  const { experiment, outcome, styles } = context;
+/** A figure with its caption, and the data that its charts are drawn from; undefined where nothing was run for it. */
+function figureOf(whole: Figure, k: number, context: FigureContext): { html: string; block: Block } | undefined {
+  const { experiment, outcome } = context;
   const figure = withRuns(whole, outcome);
   const drawn = new Set(figure.panels.flatMap(({ arms }) => arms));
   const arms = experiment.arms.filter(
     ({ id }) => drawn.has(id) && outcome.cells.some((cell) => cell.arm === id && begun(cell)),
   );
-  if (arms.length === 0) return '';
-  const labels = [...new Set(arms.map(({ label }) => label))];
-  const legend = labels.map((label) => {
-    const style = styles.get(label);
-    const dashed = style?.dashed === true ? ' class="dashed"' : '';
-    return `<li><i${dashed} style="border-color:${style?.color}"></i>${escapeHtml(label)}</li>`;
-  });
+  if (arms.length === 0) return undefined;
   const others = differences(arms, outcome.cells, experiment.seeds);
   const here = others.length === 0 ? 'Settings as in the paper.' : `What differs from the paper: ${others.join('; ')}.`;
-  const charts = figure.panels.map((panel) => panelChart(panel, figure.columns, context));
-  return `<figure><ul class="legend">${legend.join('')}</ul>
-<div class="grid-of-charts" style="grid-template-columns:repeat(${figure.columns}, minmax(0, ${Math.round(1.4 * sizeOf(figure.columns)[0])}px))">${charts.join('\n')}</div>
-<figcaption><b>${escapeHtml(figure.place)}</b>, ${escapeHtml(figure.about)}. ${escapeHtml(here)} Lines are means over seeds, bands reach from the lowest to the highest run.
-Training loss and accuracy are running means over the epoch, in training mode; loss axes are logarithmic.</figcaption></figure>`;
+  const id = [experiment.name, outcome.scale, String(k + 1), JSON.stringify(outcome.overlay)].join(' ');
+  const block = figureBlock(figure, id, context);
+  const html = `<h3>${escapeHtml(`${figure.place}: ${figure.about}`)}</h3>${chartBlock(block)}
+<p class="note"><b>${escapeHtml(figure.place)}</b>, ${escapeHtml(figure.about)}. ${escapeHtml(here)} Lines are means over seeds, bands reach from the lowest to the highest run.
+Training loss and accuracy are running means over the epoch, in training mode.</p>`;
+  return { html, block };
 }
 
 /** LRD against its baseline over all headings, in a sentence that counts and does not weigh. */
@@ -329,8 +334,8 @@ function verdict({ metric }: Experiment, groups: readonly GroupSummary[]): strin
     range === ''
       ? ''
       : ` Against the control, p = 1 with the learning rate times p, LRD’s area is ${range} (${off.length} ${off.length === 1 ? 'comparison' : 'comparisons'}).`;
-  return `<h3>What these runs show</h3><p class="verdict">Of ${pairs.length} comparisons with the arm without, ${better.length} end with a better ${name} (${sure(better)} with p &lt; ${LEVEL}),
-${worse.length} with a worse one (${sure(worse)} with p &lt; ${LEVEL}); the area under the training loss is larger, so training slower, in ${slower.length}.${control}${few}</p>`;
+  return `Of ${pairs.length} comparisons with the arm without, ${better.length} end with a better ${name} (${sure(better)} with p &lt; ${LEVEL}),
+${worse.length} with a worse one (${sure(worse)} with p &lt; ${LEVEL}); the area under the training loss is larger, so training slower, in ${slower.length}.${control}${few}`;
 }
 
 const list = (items: readonly string[]): string =>
@@ -346,16 +351,20 @@ export function experimentSection(experiment: Experiment, outcome: ExperimentOut
   const cells = outcome.cells;
   const arms = experiment.arms.filter(({ id }) => cells.some((cell) => cell.arm === id));
   const timed = experiment.metric === 'seconds';
+  const shown = verdict(experiment, groups);
+  const figures = experiment.figures.flatMap((figure, k) => figureOf(figure, k, context) ?? []);
   const what = [...new Set(cells.map(({ settings: { recipe, data } }) => `${recipe} on ${data}`))].join(', ');
   return {
     heading: `${experiment.places}: ${experiment.title} (${what}${outcome.scale === 'full' ? '' : `, scale ${outcome.scale}`})`,
+    blocks: figures.map(({ block }) => block),
+    ...(shown === '' ? {} : { answer: shown }),
     body: `<p class="soft">${escapeHtml(PAPERS[experiment.paper])}. ${done} of ${cells.length} runs are done. Backend ${escapeHtml(say('backend'))}, Node ${escapeHtml(say('node'))}, ${escapeHtml(say('processor'))}.</p>
 <h3>What the paper says</h3>${list(experiment.claims)}
-${verdict(experiment, groups)}
+${shown === '' ? '' : `<h3>What these runs show</h3><p>${shown}</p>`}
 <h3>What differs from the paper’s setting</h3>${list(differences(arms, cells, experiment.seeds))}
 ${comparisonTable(experiment, groups)}
 ${furtherTables(experiment, outcome)}${comparisonNote(groups)}
-${experiment.figures.map((figure) => figureHtml(figure, context)).join('\n')}
+${figures.map(({ html }) => html).join('\n')}
 ${controlTable(experiment, groups)}
 ${timed ? '' : speedTable(groups)}
 <h3>Notes</h3>${list(experiment.notes)}`,

@@ -1,52 +1,51 @@
-import { escapeHtml } from './svg.ts';
+import { createHash } from 'node:crypto';
+import type { Block } from './charts/model.ts';
+import { strokeOf } from './charts/model.ts';
+import { pictures } from './charts/picture.ts';
+import { escapeHtml, inertJson } from './html.ts';
+import { pageScript } from './script.ts';
+import { STYLE } from './style.ts';
 
-const STYLE = `
-:root { color-scheme: light dark; --ink: #1a1a1e; --soft: #62626c; --line: #dcdce2; --paper: #fff; --panel: #f7f7f9;
-  --plain: #8a8f98; --lrd: #c2410c; --c2: #1d6fb8; --c3: #2f855a; --c4: #8e44ad; --c5: #b7791f; --c6: #0f766e; }
-@media (prefers-color-scheme: dark) { :root { --ink: #ececf0; --soft: #a4a4ae; --line: #3a3a42; --paper: #17171a; --panel: #202024;
-  --plain: #9aa0aa; --lrd: #fb923c; --c2: #63b3ed; --c3: #68d391; --c4: #d6a2e8; --c5: #ecc94b; --c6: #4fd1c5; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 1180px; padding: 28px 20px 60px; background: var(--paper); color: var(--ink);
-  font: 15px/1.5 system-ui, sans-serif; }
-h1 { font-size: 25px; margin: 0 0 4px; letter-spacing: -0.01em; } h2 { font-size: 18px; margin: 34px 0 8px; }
-p { max-width: 75ch; } .soft { color: var(--soft); }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; width: 100%; } .scroll { overflow-x: auto; }
-th, td { padding: 5px 12px 5px 0; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; } th { color: var(--soft); font-weight: 600; font-size: 13px; }
-td.best { font-weight: 700; }
-.grid-of-charts { display: grid; gap: 10px; } .chart { width: 100%; height: auto; background: var(--panel); border-radius: 6px; }
-.chart text { fill: var(--ink); font: 10px system-ui, sans-serif; } .chart .title { font-size: 12px; font-weight: 600; }
-.chart .tick, .chart .label { fill: var(--soft); } .chart .grid { stroke: var(--line); stroke-width: 0.6; } .chart .axis { stroke: var(--soft); } .chart .whisker { stroke: var(--ink); stroke-width: 1.2; }
-.legend { display: flex; flex-wrap: wrap; gap: 6px 20px; margin: 10px 0; padding: 0; list-style: none; }
-.legend i { display: inline-block; width: 22px; height: 0; border-top: 3px solid; margin-right: 7px; vertical-align: middle; }
-section { margin-top: 40px; } h3 { font-size: 15px; margin: 24px 0 6px; } ul.notes { max-width: 85ch; padding-left: 20px; margin: 6px 0; }
-th { vertical-align: bottom; white-space: normal; } tr.group th { color: var(--ink); text-align: left; padding-top: 16px; } tr.control td:first-child { color: var(--soft); }
-figure { margin: 14px 0 26px; } figcaption { max-width: 85ch; font-size: 13.5px; margin-top: 8px; } figcaption b { font-weight: 650; }
-.legend i.dashed { border-top-style: dashed; } .verdict { border-left: 4px solid var(--lrd); padding: 2px 0 2px 14px; }
-@media (max-width: 640px) { .grid-of-charts { grid-template-columns: 1fr !important; } }
-@media print { @page { margin: 12mm; } body { max-width: none; padding: 0; font-size: 11.5px; print-color-adjust: exact; }
-  .chart, tr, figcaption, li { break-inside: avoid; } h2, h3, thead { break-after: avoid; } .scroll { overflow: visible; }
-  table { font-size: 10px; } th { font-size: 9.5px; } th, td { padding: 3px 8px 3px 0; } td:first-child { white-space: normal; } tr.group { break-after: avoid; }
-  section + section { break-before: page; } }
-`;
+const sha256 = (text: string): string => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
 
-/** Nothing runs in a page, and nothing is loaded: what a file of a run may hold does neither. */
-const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
+export interface PageOptions {
+  /** Charts that the script brings to life. */
+  readonly blocks?: readonly Block[];
+  /** Whether the page is served by `lrd report --watch` and fetches itself anew. */
+  readonly live?: boolean;
+}
 
-/** A self-contained page: no script, no font, no picture from elsewhere. `body` is HTML. */
-export function htmlPage(title: string, body: string): string {
+/**
+ * A self-contained page: nothing from elsewhere, and a policy that lets nothing in. Only this style sheet and this script run, known by
+ * their sums; whatever markup slipped into `body` could neither run nor load.
+ *
+ * @param body HTML
+ */
+export function htmlPage(title: string, body: string, { blocks = [], live = false }: PageOptions = {}): string {
+  const script = blocks.length > 0 || live || body.includes('class="sortable"') ? pageScript() : '';
+  const policy = [
+    `default-src 'none'`,
+    `style-src ${sha256(STYLE)}`,
+    script === '' ? '' : `script-src ${sha256(script)}`,
+    `img-src data: blob:`,
+    live ? `connect-src 'self'` : '',
+    `base-uri 'none'`,
+    `form-action 'none'`,
+  ].filter((part) => part !== '');
+  const data = blocks.length === 0 ? '' : `<script type="application/json" id="blocks">${inertJson(blocks)}</script>\n`;
   return `<!doctype html>
-<html lang="en">
+<html lang="en"${live ? ' data-live="1"' : ''}>
 <head>
 <meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${policy.join('; ')}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="${POLICY}">
+<meta name="color-scheme" content="light dark">
 <title>${escapeHtml(title)}</title>
 <style>${STYLE}</style>
 </head>
 <body>
 ${body}
-</body>
+${data}${script === '' ? '' : `<script>${script}</script>\n`}</body>
 </html>
 `;
 }
@@ -56,10 +55,97 @@ export interface Section {
   readonly heading: string;
   /** HTML. */
   readonly body: string;
+  /** What came out, as HTML of one or two sentences: it stands at the page's beginning. */
+  readonly answer?: string;
+  /** Charts in `body`, as `chartBlock` put them there. */
+  readonly blocks?: readonly Block[];
 }
 
-/** A page made of sections, under a heading and a paragraph of HTML. */
-export function sectionsPage(title: string, introduction: string, sections: readonly Section[]): string {
-  const parts = sections.map(({ heading, body }) => `<section><h2>${escapeHtml(heading)}</h2>\n${body}</section>`);
-  return htmlPage(title, `<h1>${escapeHtml(title)}</h1>\n${introduction}\n${parts.join('\n')}`);
+/** Bytes that all pictures of a block may take: beyond them points are left out. */
+const PICTURE_BYTES = 600_000;
+/** What a point of a path takes. */
+const POINT_BYTES = 15;
+/** Charts of a block that have a picture without script. */
+const MOST_PICTURES = 48;
+
+/** The legend and the charts of a block, as they are seen without script. */
+export function chartBlock(block: Block): string {
+  const labels = new Set<string>();
+  const used = new Set(block.charts.flatMap(({ curves }) => curves.map((index) => block.curves[index]?.arm)));
+  const legend = block.arms.flatMap((arm, index) => {
+    if (!used.has(index) || labels.has(arm.label)) return [];
+    labels.add(arm.label);
+    const { colour, dash } = strokeOf(arm);
+    const dashes = dash === '' ? '' : ` stroke-dasharray="${dash}"`;
+    return [
+      `<li><svg class="key" viewBox="0 0 30 8" aria-hidden="true"><line x1="1" x2="29" y1="4" y2="4" stroke="${colour}" stroke-width="3"${dashes}/></svg><span>${escapeHtml(arm.label)}</span></li>`,
+    ];
+  });
+  const shown = { ...block, charts: block.charts.slice(0, MOST_PICTURES) };
+  const svgs = pictures(shown, Math.floor(PICTURE_BYTES / POINT_BYTES / Math.max(1, shown.charts.length)));
+  const rows = new Map<string, string[]>();
+  block.charts.forEach((chart, k) => {
+    const picture = svgs[k] ?? '<p class="soft">This chart is drawn by the page’s script.</p>';
+    const figure = `<figure class="chart" data-chart="${k}"><figcaption>${escapeHtml(chart.title)}</figcaption><div class="plot-place">${picture}</div></figure>`;
+    rows.set(chart.row, [...(rows.get(chart.row) ?? []), figure]);
+  });
+  const list = `<ul class="legend">${legend.join('')}</ul>`;
+  const folded =
+    legend.length > 14
+      ? `<details class="legend-fold"><summary>Legend: ${legend.length} arms</summary>${list}</details>`
+      : list;
+  const thinned = block.thinned === undefined ? '' : `<p class="soft">${escapeHtml(block.thinned)}</p>`;
+  const charts = [...rows].map(([row, figures]) => {
+    const heading = rows.size > 1 || row !== '' ? `<p class="row-name">${escapeHtml(row)}</p>` : '';
+    return `<div class="row">${heading}<div class="charts">${figures.join('\n')}</div></div>`;
+  });
+  return `<div class="block" data-block="${escapeHtml(block.id)}">${folded}${charts.join('\n')}${thinned}</div>`;
+}
+
+const anchorOf = (heading: string, k: number): string =>
+  `s${k + 1}-${heading
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replace(/^-|-$/g, '')
+    .slice(0, 40)}`;
+
+/**
+ * A page made of sections that fold, under a heading and a paragraph of HTML: first what came out, then the contents, which stay in
+ * sight, then the sections.
+ */
+export function sectionsPage(
+  title: string,
+  introduction: string,
+  sections: readonly Section[],
+  { live = false }: { readonly live?: boolean } = {},
+): string {
+  const anchors = sections.map(({ heading }, k) => anchorOf(heading, k));
+  const answers = sections.flatMap(({ heading, answer }, k) => {
+    if (answer === undefined) return [];
+    const link = sections.length === 1 ? '' : `<a href="#${anchors[k]}">${escapeHtml(heading)}</a>: `;
+    return [`<li>${link}${answer}</li>`];
+  });
+  const first =
+    answers.length === 0
+      ? ''
+      : `<section class="answer" aria-label="What came out"><ul>${answers.join('\n')}</ul></section>`;
+  const links = sections.map(({ heading }, k) => `<li><a href="#${anchors[k]}">${escapeHtml(heading)}</a></li>`);
+  const contents =
+    sections.length < 2
+      ? ''
+      : `<nav class="contents" aria-label="Contents"><details open><summary>Contents</summary><ol>${links.join('')}</ol></details></nav>`;
+  const parts = sections.map(
+    ({ heading, body }, k) =>
+      `<section id="${anchors[k]}"><details class="part" open><summary><h2>${escapeHtml(heading)}</h2></summary>\n${body}</details></section>`,
+  );
+  const blocks = sections.flatMap((section) => section.blocks ?? []);
+  return htmlPage(
+    title,
+    `<div class="page${contents === '' ? '' : ' with-contents'}"><header><h1>${escapeHtml(title)}</h1>${live ? '<p class="live" role="status" id="live">watching</p>' : ''}
+${introduction}
+${first}</header>
+${contents}<main>
+${parts.join('\n')}</main></div>`,
+    { blocks, live },
+  );
 }

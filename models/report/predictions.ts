@@ -1,6 +1,6 @@
 import type { Section } from './page.ts';
 import type { DrawnBox, Overlay, Drawing } from '../tasks/drawing.ts';
-import { escapeHtml } from './svg.ts';
+import { escapeHtml } from './html.ts';
 
 /** A picture as an address that needs no file. */
 const DATA_URL = /^data:image\/(?:png|jpeg);base64,[A-Za-z0-9+/=]+$/;
@@ -43,8 +43,8 @@ function panel(drawing: Drawing, overlay: Overlay, what: string): string {
   const mask = overlay.mask === undefined ? '' : image(overlay.mask, drawing, ' opacity="0.65"');
   const boxes = (overlay.boxes ?? []).map((box) => boxShape(box, drawing)).join('');
   return (
-    `<figure style="margin:0"><svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeHtml(`${name}: ${what}`)}" ` +
-    `style="width:100%;height:auto;display:block;border-radius:4px">${image(picture, drawing)}${mask}${boxes}</svg>` +
+    `<figure class="grow"><svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeHtml(`${name}: ${what}`)}" ` +
+    `class="photo">${image(picture, drawing)}${mask}${boxes}</svg>` +
     `<figcaption class="soft">${escapeHtml(what)}</figcaption></figure>`
   );
 }
@@ -57,12 +57,12 @@ export function predictionsSection(heading: string, drawings: readonly Drawing[]
   const keys = [...legend]
     .map(
       ([label, colour]) =>
-        `<li><i style="border-top-width:10px;border-color:${colourOf(colour)}"></i>${escapeHtml(label)}</li>`,
+        `<li><svg class="swatch" viewBox="0 0 22 12" aria-hidden="true"><rect width="22" height="12" rx="2" fill="${colourOf(colour)}"/></svg>${escapeHtml(label)}</li>`,
     )
     .join('');
   const rows = drawings.map(
     (drawing) =>
-      `<h3>${escapeHtml(drawing.name)}</h3><div class="grid-of-charts" style="grid-template-columns:repeat(2, minmax(0, 460px))">` +
+      `<h3>${escapeHtml(drawing.name)}</h3><div class="charts two">` +
       `${panel(drawing, drawing.truth, 'truth')}${panel(drawing, drawing.prediction, 'prediction')}</div>`,
   );
   return { heading, body: `${keys === '' ? '' : `<ul class="legend">${keys}</ul>`}${rows.join('\n')}` };

@@ -1,6 +1,8 @@
 import type { RuleName } from 'learning-rate-dropout/spec';
 import { htmlPage } from './page.ts';
-import { escapeHtml } from './svg.ts';
+import { escapeHtml } from './html.ts';
+import type { Row } from './table.ts';
+import { htmlTable } from './table.ts';
 
 interface Point {
   readonly x: number;
@@ -66,9 +68,9 @@ const INNER = { width: WIDTH - MARGIN.left - MARGIN.right, height: HEIGHT - MARG
 /** Evenly spaced in the logarithm, as the function spans five decades over the box. */
 const LEVELS = [0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000, 10000];
 const ENDS: Readonly<Record<End, { readonly color: string; readonly text: string }>> = {
-  global: { color: 'var(--c3)', text: 'ends in the global minimum' },
-  local: { color: 'var(--lrd)', text: 'ends in the local minimum' },
-  elsewhere: { color: 'var(--plain)', text: 'ends in neither' },
+  global: { color: 'var(--s2)', text: 'ends in the global minimum' },
+  local: { color: 'var(--s1)', text: 'ends in the local minimum' },
+  elsewhere: { color: 'var(--s0)', text: 'ends in neither' },
 };
 const NAMES: Readonly<Record<RuleName, string>> = {
   sgdm: 'SGDM',
@@ -129,7 +131,7 @@ function contours(plane: Plane): string {
     (level, i) =>
       `<path d="${contour(plane, level)}" fill="none" stroke="var(--soft)" stroke-width=".6" opacity="${(0.75 - 0.045 * i).toFixed(2)}"/>`,
   );
-  return `<svg width="0" height="0" style="position:absolute" aria-hidden="true"><defs><g id="contours">${lines.join('')}</g>
+  return `<svg class="hidden" aria-hidden="true"><defs><g id="contours">${lines.join('')}</g>
 <clipPath id="box"><rect x="${MARGIN.left}" y="${MARGIN.top}" width="${INNER.width}" height="${INNER.height}"/></clipPath></defs></svg>`;
 }
 
@@ -180,45 +182,47 @@ function panel({ rule, learningRate, keepProbability, paths }: Panel, plane: Pla
   );
   const { localMinimum: local, globalMinimum, paperOptimum } = plane;
   const cross = `M${frame.x(paperOptimum.x) - 4} ${frame.y(paperOptimum.y)}h8m-4-4v8`;
-  return `<svg class="chart" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escapeHtml(`Descent paths of ${title}`)}">
+  return `<svg class="picture" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escapeHtml(`Descent paths of ${title}`)}">
 <text class="title" x="${MARGIN.left}" y="15">${escapeHtml(title)}</text>
 <g clip-path="url(#box)"><use href="#contours"/>${paths.map((path) => drawnPath(path, frame)).join('')}
 ${star(globalMinimum, frame, 6.5)}<rect x="${frame.x(local.x) - 3.5}" y="${frame.y(local.y) - 3.5}" width="7" height="7" fill="var(--ink)" stroke="var(--panel)" stroke-width=".8"/>
-<path d="${cross}" stroke="var(--c4)" stroke-width="1.4"/></g>
+<path d="${cross}" stroke="var(--s4)" stroke-width="1.4"/></g>
 <rect class="axis" x="${MARGIN.left}" y="${MARGIN.top}" width="${INNER.width}" height="${INNER.height}" fill="none" stroke-width=".8"/>
 ${ticksX.join('')}${ticksY.join('')}</svg>`;
 }
 
-function row({ rule, learningRate, keepProbability, steps, ends }: Count): string {
+function row({ rule, learningRate, keepProbability, steps, ends }: Count): Row {
   const cells = [NAMES[rule], learningRate, armText(keepProbability), steps, ends.global, ends.local, ends.elsewhere];
-  return `<tr>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`;
+  return { cells: cells.map(String) };
 }
 
 /** The toy problem as a page of its own: paths over contours, and the table of where the starts of a grid end. */
 export function renderToy(page: ToyPage): string {
   const { globalMinimum, localMinimum, paperOptimum } = page.plane;
   const show = ({ x, y, f }: Place): string => `(${x.toFixed(4)}, ${y.toFixed(4)}), f = ${f.toFixed(4)}`;
-  const legend = Object.values(ENDS).map(({ color, text }) => `<li><i style="border-color:${color}"></i>${text}</li>`);
+  const legend = Object.values(ENDS).map(
+    ({ color, text }) =>
+      `<li><svg class="key" viewBox="0 0 30 8" aria-hidden="true"><line x1="1" x2="29" y1="4" y2="4" stroke="${color}" stroke-width="3"/></svg>${text}</li>`,
+  );
   const left = page.escapes.map(({ rule, left: count, runs }) => `${NAMES[rule]} ${count} of ${runs}`);
   return htmlPage(
     'Learning rate dropout: the toy problem',
-    `${contours(page.plane)}
+    `<div class="page"><header>${contours(page.plane)}
 <h1>Descent paths on the toy problem</h1>
 <p class="soft">The paper's Fig. 3, for every rule: f(x, y) of eq. (9), exact gradient, no weight decay (without it AdamW is Adam), ${page.steps} steps, seed ${page.seed}.
 The paper gives no learning rates, starts or step counts; these are this page's. RAdam's first five steps do not normalize the gradient, which is above 10<sup>4</sup> in a corner of the box:
 it is thrown out of it from some starts.</p>
-<ul class="legend">${legend.join('')}<li>★ global minimum ${show(globalMinimum)}</li>
+</header><main><ul class="legend spaced">${legend.join('')}<li>★ global minimum ${show(globalMinimum)}</li>
 <li>■ local minimum ${show(localMinimum)}</li><li>+ the paper's optimum ${show(paperOptimum)}</li></ul>
-<div class="grid-of-charts" style="grid-template-columns: 1fr 1fr">${page.panels.map((one) => panel(one, page.plane)).join('\n')}</div>
-<h2>Where ${page.starts} starts end</h2>
+<div class="charts two">${page.panels.map((one) => panel(one, page.plane)).join('\n')}</div>
+<h2 class="block-heading">Where ${page.starts} starts end</h2>
 <p>Starts at the middles of a grid over the box. Learning rate dropout moves a coordinate in a share p of the steps, so both arms are counted at equal steps and at steps divided by p: the
 second row of a rule has the steps of the first, the third its mean number of updates.
 “Neither” holds starts that are still on their way, that ran to the flat edge x = 0, or that left the box.</p>
-<div class="scroll"><table><thead><tr><th>Rule</th><th>α</th><th>Arm</th><th>Steps</th><th>Global</th><th>Local</th><th>Neither</th></tr></thead>
-<tbody>${page.counts.map(row).join('\n')}</tbody></table></div>
-<h2>Out of a minimum that was reached</h2>
+${htmlTable(['Rule', 'α', 'Arm', 'Steps', 'Global', 'Local', 'Neither'], page.counts.map(row), { sortable: true, caption: 'where starts end' })}
+<h2 class="block-heading">Out of a minimum that was reached</h2>
 <p>The paper: “Even if the optimizer reaches a local minimum, it tends to search for other better and flatter minima.” Runs with learning rate dropout that start at rest in the local
 minimum and are elsewhere after ${page.steps} steps: ${left.join(', ')}. With an exact gradient a mask has nothing to scale at rest. Nor is the better minimum the flatter one: the largest
-curvature is 125 there and 52 at the local minimum.</p>`,
+curvature is 125 there and 52 at the local minimum.</p></main></div>`,
   );
 }

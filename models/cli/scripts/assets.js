@@ -1,5 +1,5 @@
 /** Puts what the built program reads beside its modules, in the places that the sources have them in. */
-import { copyFileSync, mkdirSync, readdirSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -14,3 +14,9 @@ for (const folder of ['bench/peers', 'conformance/examples/python', 'conformance
 }
 copyFileSync(join(root, 'conformance', 'GUIDE.md'), join(dist, 'conformance', 'GUIDE.md'));
 for (const file of ['LICENSE', 'CITATION.cff']) copyFileSync(join(root, file), join(dirname(dist), file));
+
+// The script of the pages, whole: the built program bundles nothing.
+const { pageScript } = await import('../../dist/models/report/script.js');
+const target = join(dist, 'models/report/pageScript.txt');
+rmSync(target, { force: true });
+writeFileSync(target, pageScript());

@@ -62,15 +62,18 @@ export const EXPERIMENT = command({
 export const REPORT = command({
   summary: 'runs side by side; experiments beside what the papers print',
   about:
-    'One page that needs no network. A RUN is the folder of a run, the folder of an experiment, or a file of its results.',
+    'One page that needs no network. A RUN is the folder of a run, a folder with runs in it, the folder of an experiment, or a file of its results.',
   words: { runs: { about: 'Folders of runs or experiments, or files of results.', repeated: true, path: 'folder' } },
   options: {
     out: file({ value: 'FILE.html', about: 'The page.' }),
     json: file({ about: 'Results of the experiments, from which the same page can be made elsewhere.' }),
     title: text({ value: 'TITLE', about: "The page's heading.", default: 'Learning Rate Dropout: what was run' }),
+    watch: folder({ about: 'Show a page that follows the runs of a folder as they train, on this machine alone.' }),
+    port: whole({ most: 65_535, about: 'Where --watch listens.', default: 'any that is free' }),
   },
   examples: [
     ['lrd report runs/a runs/b --out page.html', 'curves and table of two runs'],
+    ['lrd report --watch runs', 'a page that follows what trains there'],
     ['lrd report runs/experiments --out page.html', "every experiment so far beside the papers' figures"],
   ],
 });

@@ -1,8 +1,10 @@
 /** The lower half of the page: FCNet on the embedded digits, trained in a worker with and without learning rate dropout. */
 import { RULES } from 'learning-rate-dropout/spec';
 import { element, slider } from '../dom.ts';
-import type { Series } from '../../report/svg.ts';
-import { lineChart } from '../../report/svg.ts';
+import { drawChart } from '../../report/charts/draw.ts';
+import { extentOf } from '../../report/charts/lines.ts';
+import type { Line } from '../../report/charts/lines.ts';
+import type { Axis, View } from '../../report/charts/model.ts';
 import type { Answer, Arms, Backend, Request, TrainingSettings } from './messages.ts';
 import { BACKENDS } from './messages.ts';
 
@@ -23,6 +25,15 @@ const NAMES: Readonly<Record<Backend, string>> = {
 const REDRAW = 150;
 /** Points of a curve beyond which every second one is left out. */
 const POINTS = 600;
+
+const ARMS = [
+  { key: 'plain', arm: { label: 'without LRD', style: 0 } },
+  { key: 'lrd', arm: { label: 'with LRD', style: 1 } },
+] as const;
+const EPOCHS: Axis = { column: 'epoch', label: 'epoch' };
+const LOSS: Axis = { column: 'loss', label: "training loss, last epoch's mean, nats", logarithmic: true };
+const ACCURACY: Axis = { column: 'accuracy', label: 'test accuracy, %' };
+const VIEW: View = { axis: 'epoch', scale: 'own', smoothing: 0, seeds: 'each', cut: false, hidden: new Set() };
 
 const emptyCurves = (): Curves => ({ plain: [], lrd: [] });
 
@@ -86,28 +97,24 @@ export function startTraining(): void {
 
   const draw = (): void => {
     drawn = performance.now();
-    const series = (curves: Curves): Series[] => [
-      { label: 'without LRD', color: 'var(--plain)', points: curves.plain },
-      { label: 'with LRD', color: 'var(--lrd)', points: curves.lrd },
-    ];
-    const size = (box: HTMLElement): { width: number; height: number } => ({
-      width: Math.max(240, box.clientWidth),
-      height: 230,
-    });
-    charts.loss.innerHTML = lineChart(series(loss), {
-      title: "Training loss, last epoch's mean",
-      xLabel: 'epoch',
-      yLabel: 'cross-entropy',
-      logarithmic: true,
-      ...size(charts.loss),
-    });
-    charts.accuracy.innerHTML = lineChart(series(accuracy), {
-      title: 'Test accuracy',
-      xLabel: 'epoch',
-      yLabel: 'percent',
-      ignoreStart: true,
-      ...size(charts.accuracy),
-    });
+    const chart = (box: HTMLElement, curves: Curves, y: Axis, cut: boolean): void => {
+      const lines = ARMS.map(({ key, arm }): Line => ({
+        label: arm.label,
+        arm,
+        points: curves[key],
+        faint: false,
+        count: 1,
+      }));
+      const logarithmic = y.logarithmic === true;
+      const extent = extentOf([lines], { logarithmic, logarithmicX: false, view: { ...VIEW, cut } });
+      const width = Math.max(240, box.clientWidth);
+      const { svg } = drawChart(lines, { document, width, height: 240, x: EPOCHS, y, logarithmic, extent });
+      svg.setAttribute('role', 'img');
+      svg.setAttribute('aria-label', y.label);
+      box.replaceChildren(svg);
+    };
+    chart(charts.loss, loss, LOSS, false);
+    chart(charts.accuracy, accuracy, ACCURACY, true);
   };
   const drawSoon = (): void => {
     if (waiting !== undefined) return;
