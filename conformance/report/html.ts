@@ -11,10 +11,12 @@ const escape = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 
 const STYLE = `
-:root { --pass: #1a7f4b; --fail: #c0322b; --skip: #8a8f98; --ink: #1d2330; --rule: #e3e6eb; --back: #fff; --soft: #f6f7f9 }
+:root { --pass: #1a7f4b; --fail: #c0322b; --skip: #5d626c; --ink: #1d2330; --rule: #e3e6eb; --back: #fff; --soft: #f6f7f9 }
 @media (prefers-color-scheme: dark) {
-  :root { --pass: #43b57a; --fail: #f0736b; --skip: #7b818c; --ink: #e6e8ec; --rule: #333843; --back: #15181e; --soft: #1d2128 }
+  :root { --pass: #43b57a; --fail: #f0736b; --skip: #a3a8b2; --ink: #e6e8ec; --rule: #333843; --back: #15181e; --soft: #1d2128 }
 }
+@media print { details, tr { break-inside: avoid } .scroll { overflow: visible } body { padding: 0; font-size: 11px } }
+:focus-visible { outline: 2px solid currentColor; outline-offset: 2px }
 * { box-sizing: border-box }
 body { margin: 0 auto; padding: 2rem 1.5rem 4rem; max-width: 84rem; background: var(--back); color: var(--ink);
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif }
@@ -132,7 +134,7 @@ function mistakes({ judgements }: ConformanceReport): string {
   );
   return rows.length === 0
     ? ''
-    : `<h2>The mistake behind it</h2><p class="muted">From ${GUIDE}, which has all that the kit knows.</p><div class="scroll"><table><thead><tr><th>mistake</th><th>what is wrong</th><th>what to do</th><th>breaks</th></tr></thead><tbody>${rows.join('\n')}</tbody></table></div>`;
+    : `<h2>The mistake behind it</h2><p class="muted">From ${GUIDE}, which has all that the kit knows.</p><div class="scroll" tabindex="0" role="group" aria-label="Table by mistake"><table><thead><tr><th>mistake</th><th>what is wrong</th><th>what to do</th><th>breaks</th></tr></thead><tbody>${rows.join('\n')}</tbody></table></div>`;
 }
 
 function abilities({ judgements, unavailable }: ConformanceReport): string {
@@ -152,7 +154,7 @@ function abilities({ judgements, unavailable }: ConformanceReport): string {
   const missing = unavailable.map(
     ({ adapter, reason }) => `<tr><td>${field(adapter)}</td><td colspan="6" class="muted">${field(reason)}</td></tr>`,
   );
-  return `<h2>Implementations</h2><div class="scroll"><table><thead><tr><th>adapter</th><th>language</th><th>precision</th><th>rules</th><th>masks</th><th>features</th><th>time</th></tr></thead><tbody>${[...rows, ...missing].join('\n')}</tbody></table></div>`;
+  return `<h2>Implementations</h2><div class="scroll" tabindex="0" role="group" aria-label="Table by adapter"><table><thead><tr><th>adapter</th><th>language</th><th>precision</th><th>rules</th><th>masks</th><th>features</th><th>time</th></tr></thead><tbody>${[...rows, ...missing].join('\n')}</tbody></table></div>`;
 }
 
 function matrix({ kills }: ConformanceReport): string {
@@ -170,7 +172,7 @@ function matrix({ kills }: ConformanceReport): string {
   const caught = kills.filter((row) => row.caught).length;
   return `<h2>Planted wrong implementations</h2>
 <p>${caught} of ${kills.length} caught by the requirement that names the fault. <span class="legend muted"><i style="background:var(--fail)"></i>names the fault<i style="background:color-mix(in srgb, var(--fail) 28%, transparent)"></i>fails too<i style="background:repeating-linear-gradient(45deg, var(--skip) 0 3px, transparent 3px 6px)"></i>missed</span></p>
-<div class="scroll"><table class="matrix"><thead><tr><th>fault</th>${head}</tr></thead><tbody>${rows.join('\n')}</tbody></table></div>`;
+<div class="scroll" tabindex="0" role="group" aria-label="Table by fault"><table class="matrix"><thead><tr><th>fault</th>${head}</tr></thead><tbody>${rows.join('\n')}</tbody></table></div>`;
 }
 
 /** The whole page. */
@@ -196,20 +198,20 @@ export function reportToHtml(report: ConformanceReport): string {
       : `${report.judgements.length} implementations of learning rate dropout`;
   const line = verdictLine(report);
   return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<html lang="en"><head><meta charset="utf-8"><meta name="color-scheme" content="light dark"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="${POLICY}">
-<title>Learning rate dropout: conformance</title><style>${STYLE}</style></head><body>
+<title>Learning rate dropout: conformance</title><style>${STYLE}</style></head><body><main>
 <h1>Learning rate dropout: conformance</h1>
 <p class="verdict"><b class="${report.passed ? 'passed' : 'failed'}">${report.passed ? 'Every MUST that could be judged holds.' : 'A MUST is broken.'}</b>
 <span class="muted">seed ${report.seed}, protocol ${report.protocol}, ${escape(report.date.slice(0, 16).replace('T', ' '))} UTC</span></p>
 
-<title>${escape(title)}: conformance</title><style>${STYLE}</style></head><body>
+<title>${escape(title)}: conformance</title><style>${STYLE}</style></head><body><main>
 <h1>${escape(title)}</h1>
 <p class="verdict"><b class="${report.passed ? 'passed' : 'failed'}">${escape(`${line.charAt(0).toUpperCase()}${line.slice(1)}.`)}</b>
 <span class="muted">Conformance with learning rate dropout; seed ${report.seed}, protocol ${report.protocol}, ${escape(report.date.slice(0, 16).replace('T', ' '))} UTC</span></p>
 ${findings(report)}
 <h2>Requirements</h2>
-<div class="scroll"><table><thead><tr><th>requirement</th><th>statement <span class="muted">and source</span></th>${head}</tr></thead>
+<div class="scroll" tabindex="0" role="group" aria-label="Table by requirement"><table><thead><tr><th>requirement</th><th>statement <span class="muted">and source</span></th>${head}</tr></thead>
 <tbody><tr><td class="id muted">passed, failed, not judged</td><td></td>${totals.join('')}</tr>
 ${rows.join('\n')}</tbody></table></div>
 <p class="muted">✓ passed, ✗ failed (a click leads to the counterexample), – not judged; * some cases were skipped. Point at a mark for the reason and the number of cases.</p>
@@ -217,7 +219,7 @@ ${unjudged(report)}
 ${mistakes(report)}
 ${abilities(report)}
 ${matrix(report)}
-<script>${SCRIPT}</script>
+</main><script>${SCRIPT}</script>
 </body></html>
 `;
 }

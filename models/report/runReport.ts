@@ -82,7 +82,8 @@ const PICTURE_COLUMNS: readonly (readonly [name: string, key: 'meanIoU' | 'mAP' 
   ['mAP %, area', 'mAPArea'],
 ];
 
-const textOf = (value: unknown): string => (value === undefined || value === null ? '' : typeof value === 'string' ? value : JSON.stringify(value));
+const textOf = (value: unknown): string =>
+  value === undefined || value === null ? '' : typeof value === 'string' ? value : JSON.stringify(value);
 
 /** Node and TensorFlow.js that a run was made with, and the program where it says so. */
 function versionsOf({ environment = {} }: Run): string {
@@ -146,8 +147,8 @@ function table(arms: readonly RunArm[]): string {
 /** The data sets by name, with what is known of them: never the folder that they were read from. */
 function dataText(runs: readonly Run[]): string {
   const texts = runs.map(({ config: { data, dataSource, dataRemark } }) => {
-    if (dataRemark !== undefined) return textOf(dataRemark);
-    return textOf(dataSource).includes('https://') ? `${textOf(data)}: ${textOf(dataSource)}` : textOf(data);
+    if (dataRemark !== undefined) return dataRemark;
+    return dataSource.includes('https://') ? `${data}: ${dataSource}` : data;
   });
   return [...new Set(texts)].join('; ');
 }

@@ -22,6 +22,8 @@ export interface Run {
   readonly folder: string;
   readonly config: RunConfig;
   readonly metrics: readonly EpochMetrics[];
+  /** What `environment.json` says, where there is one that can be read. */
+  readonly environment?: Environment;
 }
 
 /** Refuses a folder that already holds a run. */
@@ -59,19 +61,33 @@ export function rewriteMetrics(folder: string, config: RunConfig, metrics: reado
   writeWhole(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
 }
 
+/** A run can be read without: it says where the run was made, not what it is. */
+function environmentOf(folder: string): Environment | undefined {
+  try {
+    return readEnvironment(folder);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Reads a run. A last line that was cut off is left out; anything else that is not a run is a `JobError` that names file and place. */
 export function readRun(folder: string): Run {
   checkInput(folder, 'folder');
   if (!isRun(folder)) throw new JobError(`${folder}: not a run (it has no config.json)`);
   const config = readAs(join(folder, 'config.json'), RUN_CONFIG, LARGEST_CONFIG);
   const path = join(folder, 'metrics.jsonl');
-  const metrics = readLinesAs(path, EPOCH_METRICS);
+  const metrics = readLinesAs(path, EPOCH_METRICS).map((line): EpochMetrics => ({
+    ...line,
+    trainLoss: (line.trainLoss as number | null) ?? NaN,
+    testLoss: (line.testLoss as number | null) ?? NaN,
+  }));
   for (const [index, { epoch }] of metrics.entries()) {
     if (epoch !== index + 1) {
       throw new JobError(`${path}: line ${index + 1}: not an epoch's metrics: epoch must be ${index + 1}, got ${epoch}`);
     }
   }
-  return { folder, config, metrics };
+  const environment = environmentOf(folder);
+  return { folder, config, metrics, ...(environment === undefined ? {} : { environment }) };
 }
 
 /** Whether a folder is a run's, or what is left of one. */

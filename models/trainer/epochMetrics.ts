@@ -2,16 +2,17 @@ import { Type } from '@sinclair/typebox';
 import type { Read } from '../storage/form.ts';
 import { FROM_0, PROBABILITY, form, wholeFrom } from '../storage/form.ts';
 
-const number = Type.Number();
+/** JSON has no word for a loss that is not finite: it is written as null, and read as NaN. */
+const loss = Type.Unsafe<number>(Type.Union([Type.Number(), Type.Null()]));
 const percent = Type.Number({ minimum: 0, maximum: 100 });
 
 /** An epoch's metrics, as `metrics.jsonl` and results hold them. */
 export const METRICS = Type.Object({
   epoch: wholeFrom(1),
   /** Sample-weighted running mean over the epoch, in training mode. */
-  trainLoss: number,
+  trainLoss: loss,
   trainAccuracy: percent,
-  testLoss: number,
+  testLoss: loss,
   testAccuracy: percent,
   /** Percent with the label among the five most probable; for a hundred classes and more. */
   top5: Type.Optional(percent),

@@ -1,6 +1,7 @@
 /** Horizontal bars with whiskers, with Observable Plot, as SVG text. */
 import { axisX, barX, gridX, plot, ruleX, ruleY, text } from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
+import { named } from './picture.ts';
 import { formatTick, logTicks } from './ticks.ts';
 
 /** A bar with the range that its value has. */
@@ -62,10 +63,8 @@ export function barChart(bars: readonly Bar[], { title, xLabel, reference }: Bar
   svg.querySelector('style')?.remove();
   for (const part of svg.querySelectorAll('[aria-label]')) part.removeAttribute('aria-label');
   svg.setAttribute('font-size', '11');
-  svg.setAttribute('role', 'img');
   const said = positive.map(({ label, value }) => `${label} ${formatTick(Number(value.toPrecision(3)))}`).join('; ');
-  svg.setAttribute('aria-label', `${title}, ${xLabel}: ${said}`);
   svg.removeAttribute('width');
   svg.removeAttribute('height');
-  return svg.outerHTML;
+  return named(svg.outerHTML, `${title}, ${xLabel}: ${said}`);
 }

@@ -39,7 +39,7 @@ test('runs that differ in nothing but the seed are one arm: its mean, its band, 
 
 test('every setting but the seed makes another arm, and labels say which it is', () => {
   const base = { optimizer: 'sgdm', keepProbability: 0.5 };
-  const changes = [{}, { learningRate: 0.5 }, { batchSize: 32 }, { hyper: { momentum: 0.5 } }, { width: 0.5 }, { regularizers: { centralize: true } }, { limit: 100 }, { backend: 'cpu' }]; // prettier-ignore
+  const changes: Parameters<typeof madeRun>[0][] = [{}, { learningRate: 0.5 }, { batchSize: 32 }, { hyper: { momentum: 0.5 } }, { width: 0.5 }, { regularizers: { centralize: true } }, { limit: 100 }, { backend: 'cpu' }]; // prettier-ignore
   const arms = armsOf(changes.map((change) => madeRun({ ...base, ...change })));
   assert.is(arms.length, changes.length);
   assert.is(new Set(arms.map(({ label }) => label)).size, changes.length);

@@ -1,8 +1,8 @@
 /** A chart with Observable Plot, on whatever document there is: the browser's, or one without a browser. */
 import { areaY, axisX, axisY, dot, gridX, gridY, line as lineMark, plot } from '@observablehq/plot';
 import type { Markish } from '@observablehq/plot';
-import type { Extent, Line, Point } from './lines.ts';
-import type { Axis } from './model.ts';
+import type { Extent, Line } from './lines.ts';
+import type { Axis, Stroke } from './model.ts';
 import { strokeOf } from './model.ts';
 import { formatTick, logTicks, niceTicks } from './ticks.ts';
 
@@ -43,10 +43,27 @@ function shorten(svg: Element): void {
   }
 }
 
+/** A point of the line with the number z. */
+interface Placed {
+  readonly x: number;
+  readonly y: number;
+  readonly z: number;
+}
+
+interface Edge {
+  readonly x: number;
+  readonly low: number;
+  readonly high: number;
+  readonly z: number;
+}
+
+/** Lines beyond which bands would hide each other. */
+const MOST_BANDS = 40;
+
 /** Draws lines into their frame. */
 export function drawChart(lines: readonly Line[], options: DrawOptions): Drawn {
   const { document, width, height, x, y, logarithmic, extent, clip = false } = options;
-  const { x: xDomain, y: yDomain, cut } = extent ?? { x: [0, 1] as const, y: [0, 1] as const, cut: false };
+  const { x: xDomain, y: yDomain, cut } = extent ?? { x: [1, 10] as const, y: [1, 10] as const, cut: false };
   const logarithmicX = x.logarithmic === true;
   const sees = ([px, py]: readonly [number, number]): boolean =>
     (!logarithmic || py > 0 || Number.isNaN(py)) && (!logarithmicX || px > 0);
@@ -60,25 +77,37 @@ export function drawChart(lines: readonly Line[], options: DrawOptions): Drawn {
     axisX(xTicks, { label: null, tickSize: 4, tickFormat: formatTick }),
     axisY(yTicks, { label: null, tickSize: 0, tickFormat: formatTick }),
   ];
-  for (const { arm, band } of lines) {
-    if (band === undefined) continue;
-    const inside = band.filter(([at, low, high]) => sees([at, low]) && sees([at, high]));
-    if (inside.length < 2) continue;
-    marks.push(
-      areaY(inside, { x: (p: Point) => p[0], y1: (p: Point) => p[1], y2: (p: readonly number[]) => p[2], fill: strokeOf(arm).colour, fillOpacity: 0.17, ...clipping }),
-    ); // prettier-ignore
-  }
-  for (const { arm, points, faint } of [...lines].sort((a, b) => Number(b.faint) - Number(a.faint))) {
-    const { colour, dash } = strokeOf(arm);
-    const drawn = points.map((point): Point => (sees(point) ? point : [point[0], NaN]));
-    const there = drawn.filter(([, value]) => Number.isFinite(value));
-    const look = { x: (p: Point) => p[0], y: (p: Point) => p[1], strokeOpacity: faint ? 0.35 : 1, ...clipping };
-    if (there.length === 1) marks.push(dot(there, { ...look, fill: colour, r: 3.5 }));
-    else if (there.length > 1) {
-      const dashes = dash === '' ? {} : { strokeDasharray: dash };
-      marks.push(lineMark(drawn, { ...look, ...dashes, stroke: colour, strokeWidth: faint ? 1 : 1.9 }));
+  // One mark a stroke, not one a line: each costs the library more than its points do.
+  const areas = new Map<string, Edge[]>();
+  const strokes = new Map<string, { readonly stroke: Stroke; readonly faint: boolean; readonly points: Placed[] }>();
+  const dots: (Placed & { readonly colour: string; readonly faint: boolean })[] = [];
+  lines.forEach(({ arm, points, faint, band }, z) => {
+    const stroke = strokeOf(arm);
+    if (band !== undefined && lines.length <= MOST_BANDS) {
+      const inside = band.filter(([at, low, high]) => sees([at, low]) && sees([at, high]));
+      const edges = inside.length < 2 ? [] : inside.map(([at, low, high]): Edge => ({ x: at, low, high, z }));
+      areas.set(stroke.colour, (areas.get(stroke.colour) ?? []).concat(edges));
     }
+    const placed = points.map((point): Placed => ({ x: point[0], y: sees(point) ? point[1] : NaN, z }));
+    const there = placed.filter(({ y: value }) => Number.isFinite(value));
+    const [first] = there;
+    if (first !== undefined && there.length === 1) dots.push({ ...first, colour: stroke.colour, faint });
+    if (there.length < 2) return;
+    const key = `${stroke.colour} ${stroke.dash} ${faint}`;
+    const known = strokes.get(key) ?? { stroke, faint, points: [] };
+    for (const one of placed) known.points.push(one);
+    strokes.set(key, known);
+  });
+  for (const [fill, edges] of areas) {
+    if (edges.length === 0) continue;
+    marks.push(areaY(edges, { x: 'x', y1: 'low', y2: 'high', z: 'z', fill, fillOpacity: 0.17, ...clipping }));
   }
+  for (const { stroke, faint, points } of [...strokes.values()].sort((a, b) => Number(b.faint) - Number(a.faint))) {
+    const dashes = stroke.dash === '' ? {} : { strokeDasharray: stroke.dash };
+    const look = { stroke: stroke.colour, strokeOpacity: faint ? 0.35 : 1, strokeWidth: faint ? 1 : 1.9 };
+    marks.push(lineMark(points, { x: 'x', y: 'y', z: 'z', ...look, ...dashes, ...clipping }));
+  }
+  for (const one of dots) marks.push(dot([one], { x: 'x', y: 'y', fill: one.colour, r: 3.5, ...clipping }));
   const figure = plot({
     document,
     className: 'plot',
@@ -100,7 +129,7 @@ export function drawChart(lines: readonly Line[], options: DrawOptions): Drawn {
   const text = (content: string, at: Readonly<Record<string, string | number>>): void => {
     const element = document.createElementNS('http://www.w3.org/2000/svg', 'text');
     for (const [name, value] of Object.entries({ ...at, class: 'axis-label' }))
-      element.setAttribute(name, `${value}`);
+      element.setAttribute(name, value.toString());
     element.textContent = content;
     svg.append(element);
   };

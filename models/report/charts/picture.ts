@@ -5,11 +5,17 @@ import type { Extent, Line } from './lines.ts';
 import { extentOf, isLogarithmic, linesOf } from './lines.ts';
 import type { Block, Chart, View } from './model.ts';
 import { firstView } from './model.ts';
+import { escapeHtml } from '../html.ts';
 import { formatValue } from './ticks.ts';
 
 const { document } = parseHTML('<!doctype html><html><body></body></html>');
 /** Of a picture; it is scaled to the width that the page has for it. */
 const SIZE = { width: 440, height: 270 } as const;
+
+/** An SVG element's text with what it shows, for those who do not see it. */
+export function named(svg: string, name: string): string {
+  return svg.replace('<svg', () => `<svg role="img" aria-label="${escapeHtml(name)}"`);
+}
 
 /** Every so-and-so-many-th point, so that a picture has about `most` of them; the first and the last stay. */
 function sparse<T>(points: readonly T[], most: number): readonly T[] {
@@ -77,10 +83,8 @@ export function pictures(block: Block, points: number): string[] {
       logarithmic: isLogarithmic(chart, view),
       extent: extents.get(chart.row),
     });
-    svg.setAttribute('role', 'img');
-    svg.setAttribute('aria-label', describeChart(chart, all));
     svg.removeAttribute('width');
     svg.removeAttribute('height');
-    return svg.outerHTML;
+    return named(svg.outerHTML, describeChart(chart, all));
   });
 }

@@ -14,6 +14,7 @@ export function niceTicks(low: number, high: number, count = 6, least = 0): numb
 /** 1, 2, 5 times powers of ten within [low, high]; bare powers, or every so many of them, where that would crowd. */
 export function logTicks(low: number, high: number): number[] {
   const decades = Math.log10(high) - Math.log10(low);
+  if (!Number.isFinite(decades)) return [];
   if (decades < 0.5) return niceTicks(low, high, 5);
   const factors = decades > 3.5 ? [1] : decades > 1.6 ? [1, 3] : [1, 2, 5];
   const every = Math.max(1, Math.ceil(decades / 7));
