@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { request as httpRequest } from 'node:http';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import fc from 'fast-check';
 import { runToy } from 'learning-rate-dropout/ref';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
@@ -15,7 +15,6 @@ import { reportToHtml } from '../../conformance/report/html.ts';
 import { suite } from '../../conformance/harness/suite.ts';
 import { complaintsOf, found, openBrowser } from '../../conformance/harness/testing/chromium.ts';
 import { PAGES, buildPage } from '../cli/scripts/pages.ts';
-import type { PageSources } from '../cli/scripts/pages.ts';
 import { watchRuns } from '../cli/watchReport.ts';
 import { findExperiment } from '../experiments/catalogue.ts';
 import { readResults } from '../experiments/results.ts';
@@ -54,8 +53,9 @@ async function visit(
   url: string,
   use: (page: Page) => Promise<void>,
   options: BrowserContextOptions = {},
+  where = browser as Browser,
 ): Promise<void> {
-  const context = await (browser as Browser).newContext(options);
+  const context = await where.newContext(options);
   const page = await context.newPage();
   const complaints = complaintsOf(page);
   page.setDefaultTimeout(60_000);
@@ -77,67 +77,87 @@ const control = (page: Page, name: string): ReturnType<Page['locator']> => page.
 const textsOf = (page: Page, chart: number): Promise<string[]> =>
   page.locator(`figure[data-chart="${chart}"] svg.plot text`).allTextContents();
 
+const DOT =
+  'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
+const DRAWING = {
+  name: 'a picture',
+  width: 200,
+  height: 150,
+  picture: DOT,
+  truth: { boxes: [{ corners: [0.1, 0.2, 0.6, 0.8], label: 'cat', colour: '#aa3300' }] },
+  prediction: { mask: DOT },
+  legend: [{ label: 'cat', colour: '#400000' }],
+} as const;
+
 /** The bench's committed result, small enough for a page of its own. */
 function benchPage(): string {
   const path = new URL('../../bench/results/default.json', import.meta.url);
   return renderBenchReport(JSON.parse(readFileSync(path, 'utf8')) as BenchResult);
 }
 
-async function everyPage(): Promise<Record<string, string>> {
-  const outcome = readResults(new URL('../experiments/results/results.json', import.meta.url).pathname)[0];
-  if (outcome === undefined) throw new Error('no results');
-  const dot = 'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
-  const box = { corners: [0.1, 0.2, 0.6, 0.8], label: 'cat', colour: '#aa3300' } as const;
-  const drawing = { name: 'a picture', width: 200, height: 150, picture: dot, truth: { boxes: [box] }, prediction: { mask: dot }, legend: [{ label: 'cat', colour: '#400000' }] };
-  const judged = await runConformance({ adapters: ['ref', "cmd:node -e ''"], only: [/MASK-00[12]/] });
-  return {
-    report: sectionsPage('Runs', '', [runSection(madeRuns()), predictionsSection('What it sees', [drawing])]),
-    experiments: sectionsPage('Experiments', '<p>Words.</p>', [experimentSection(findExperiment(outcome.experiment), outcome)]),
-    bench: benchPage(),
-    toy: renderToy(runToy({ steps: 200, grid: 3, rules: ['adam'] })),
-    conformance: reportToHtml(judged),
-    demo: await buildPage(PAGES['index.html'] as PageSources),
-    'conformance-demo': await buildPage(PAGES['conformance.html'] as PageSources),
-  };
-} // prettier-ignore
-
-inBrowser(
-  'axe-core finds no fault with any page, light and dark, at 390 and 1440 pixels, and none overflows',
-  async () => {
-    for (const [name, html] of Object.entries(await everyPage())) {
-      // The demo draws and trains on its own: what is looked at stands still.
-      const still = { reducedMotion: 'reduce', viewport: { width: 1440, height: 900 } } as const;
-      const check = async (page: Page): Promise<void> => {
-        if (name === 'report' || name === 'experiments') await ready(page);
-        await page.evaluate(axe);
-        for (const width of [1440, 390]) {
-          await page.setViewportSize({ width, height: 900 });
-          for (const colorScheme of ['light', 'dark'] as const) {
-            await page.emulateMedia({ colorScheme });
-            const faults = await page.evaluate(async () => {
-              interface Fault {
-                readonly id: string;
-                readonly nodes: readonly { readonly html: string; readonly failureSummary: string }[];
-              }
-              const { axe: tool } = globalThis as unknown as {
-                axe: { run(options: object): Promise<{ violations: readonly Fault[] }> };
-              };
-              const { violations } = await tool.run({ resultTypes: ['violations'] });
-              return violations.map(
-                ({ id, nodes }) =>
-                  `${id}, ${nodes.length}: ${nodes[0]?.html.slice(0, 200)} ${nodes[0]?.failureSummary}`,
-              );
-            });
-            assert.equal(faults, [], `${name}, ${colorScheme}, ${width}: ${faults.join('\n')}`);
-          }
-          const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-          assert.ok(over <= 0, `${name} at ${width} is ${over} pixels too wide`);
-        }
-      };
-      await visit(put(name, html), check, still);
-    }
+/** The pages that the commands write. */
+const PAGE = {
+  report: () => sectionsPage('Runs', '', [runSection(madeRuns()), predictionsSection('What it sees', [DRAWING])]),
+  experiments: () => {
+    const [outcome] = readResults(fileURLToPath(new URL('../experiments/results/results.json', import.meta.url)));
+    if (outcome === undefined) throw new Error('no results');
+    return sectionsPage('Experiments', '<p>Words.</p>', [
+      experimentSection(findExperiment(outcome.experiment), outcome),
+    ]);
   },
-);
+  bench: benchPage,
+  toy: () => renderToy(runToy({ steps: 200, grid: 3, rules: ['adam'] })),
+  conformance: async () =>
+    reportToHtml(await runConformance({ adapters: ['ref', "cmd:node -e ''"], only: [/MASK-00[12]/] })),
+} as const;
+
+/** What axe-core finds wrong with a page, light and dark, at 390 and 1440 pixels; and whether it is too wide. */
+async function examine(name: string, html: string, where = browser as Browser): Promise<void> {
+  const check = async (page: Page): Promise<void> => {
+    if (name === 'report' || name === 'experiments') await ready(page);
+    await page.evaluate(axe);
+    for (const width of [1440, 390]) {
+      await page.setViewportSize({ width, height: 900 });
+      for (const colorScheme of ['light', 'dark'] as const) {
+        await page.emulateMedia({ colorScheme });
+        const faults = await page.evaluate(async () => {
+          interface Fault {
+            readonly id: string;
+            readonly nodes: readonly { readonly html: string; readonly failureSummary: string }[];
+          }
+          const { axe: tool } = globalThis as unknown as {
+            axe: { run(options: object): Promise<{ violations: readonly Fault[] }> };
+          };
+          const { violations } = await tool.run({ resultTypes: ['violations'] });
+          return violations.map(
+            ({ id, nodes }) => `${id}, ${nodes.length}: ${nodes[0]?.html.slice(0, 200)} ${nodes[0]?.failureSummary}`,
+          );
+        });
+        assert.equal(faults, [], `${name}, ${colorScheme}, ${width}: ${faults.join('\n')}`);
+      }
+      const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(over <= 0, `${name} at ${width} is ${over} pixels too wide`);
+    }
+  };
+  await visit(put(name, html), check, { reducedMotion: 'reduce', viewport: { width: 1440, height: 900 } }, where);
+}
+
+for (const name of ['report', 'experiments', 'bench', 'toy', 'conformance'] as const) {
+  inBrowser(`axe-core finds no fault with the page ${name}, light and dark, at 390 and 1440 pixels`, async () => {
+    await examine(name, await PAGE[name]());
+  });
+}
+
+inBrowser('axe-core finds no fault with the demo and the conformance page in the browser', async () => {
+  // In a browser of its own: these compute.
+  const own = await openBrowser({ webgpu: false });
+  try {
+    for (const [name, sources] of Object.entries(PAGES))
+      await examine(name.replace('.html', ''), await buildPage(sources), own);
+  } finally {
+    await own.close();
+  }
+});
 
 inBrowser('curves are read off, taken away, smoothed, zoomed and drawn over steps and seconds', async () => {
   await visit(put('runs', renderRunReport(madeRuns())), async (page) => {
