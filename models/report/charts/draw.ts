@@ -126,24 +126,23 @@ export function drawChart(lines: readonly Line[], options: DrawOptions): Drawn {
   svg.querySelector('style')?.remove();
   svg.setAttribute('font-size', '11');
   for (const part of svg.querySelectorAll('[aria-label]')) part.removeAttribute('aria-label');
-  const text = (content: string, at: Readonly<Record<string, string | number>>): void => {
+  const text = (content: string, at: Readonly<Record<string, string>>): void => {
     const element = document.createElementNS('http://www.w3.org/2000/svg', 'text');
-    for (const [name, value] of Object.entries({ ...at, class: 'axis-label' }))
-      element.setAttribute(name, value.toString());
+    for (const [name, value] of Object.entries({ ...at, class: 'axis-label' })) element.setAttribute(name, value);
     element.textContent = content;
     svg.append(element);
   };
   text(`${y.label}${logarithmic ? ', logarithmic' : ''}${cut ? ' – cut: curves go on outside' : ''}`, {
-    x: 4,
-    y: 11,
+    x: '4',
+    y: '11',
     'text-anchor': 'start',
   });
   text(`${x.label}${logarithmicX ? ', logarithmic' : ''}`, {
-    x: width - MARGIN.right,
-    y: height - 5,
+    x: String(width - MARGIN.right),
+    y: String(height - 5),
     'text-anchor': 'end',
   });
-  if (extent === undefined) text('no data', { x: width / 2, y: height / 2, 'text-anchor': 'middle' });
+  if (extent === undefined) text('no data', { x: String(width / 2), y: String(height / 2), 'text-anchor': 'middle' });
   // Names of clips must be of this drawing alone: another may stand on the same page.
   const own = [...svg.querySelectorAll('clipPath')];
   for (const path of own) {
