@@ -1,23 +1,29 @@
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { JobError, UsageError } from '../errors.ts';
-import { EXPERIMENTS, findExperiment } from '../experiments/catalogue.ts';
-import { runCrew } from '../experiments/crew.ts';
+import { EXPERIMENTS, experimentIn, findExperiment } from '../experiments/catalogue.ts';
 import type { Experiment } from '../experiments/experiment.ts';
-import type { Plan, Scale } from '../experiments/plan.ts';
-import { cellLabel, makePlan, recordPlan } from '../experiments/plan.ts';
+import { fileOf } from '../experiments/experimentFile.ts';
+import type { Plan, PlanRequest, PlannedCell } from '../experiments/plan.ts';
+import { cellLabel, makePlan, planName, readPlan, recordPlan, recordedPlan } from '../experiments/plan.ts';
 import type { Overlay } from '../experiments/settings.ts';
+import { cancelJobs } from '../experiments/slurm/commands.ts';
+import { SlurmFolder } from '../experiments/slurm/jobs.ts';
+import type { CellStatus } from '../experiments/slurm/status.ts';
+import { Queue, statusOf } from '../experiments/slurm/status.ts';
+import { checkSubmission, submitToSlurm } from '../experiments/slurm/submit.ts';
+import { asRecorded } from '../experiments/standIn.ts';
 import { Store } from '../experiments/store.ts';
-import { work } from '../experiments/work.ts';
-import { findRecipe } from '../recipes/catalogue.ts';
-import { consoleProgress } from '../trainer/progress.ts';
-import { StoppedError } from '../trainer/train.ts';
-import { stoppable } from './stop.ts';
+import { taskArguments } from '../experiments/taskCommand.ts';
+import { cellsOfTask, readTaskIndex, taskCount } from '../experiments/tasks.ts';
+import { kubernetesJob } from '../experiments/kubernetes.ts';
+import { looksLikePath } from './table/row.ts';
 import type { EXPERIMENT } from './table/experiment.ts';
 import type { Call } from './table/row.ts';
 
+type ExperimentCall = Call<typeof EXPERIMENT>;
+
 /** Settings that the command line gives in place of the paper's or the scale's. */
-function overlayOf({ options }: Call<typeof EXPERIMENT>): Overlay {
+function overlayOf({ options }: ExperimentCall): Overlay {
   const given: Overlay = {
     recipe: options.recipe,
     data: options.data,
@@ -30,37 +36,38 @@ function overlayOf({ options }: Call<typeof EXPERIMENT>): Overlay {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
-/** At the small scale, the embedded digits stand in for MNIST where it is not found. Any other set that is missing ends the call. */
-async function checkData(
-  plan: (overlay: Overlay) => Plan,
-  overlay: Overlay,
-  scale: Scale,
-  dataDir: string | undefined,
-): Promise<Plan> {
-  const wanted = plan(overlay);
-  const needed = new Map(wanted.cells.map(({ settings: { recipe, data } }) => [`${recipe} ${data}`, { recipe, data }]));
-  const checked = new Set<string>();
-  for (const { recipe, data: name } of needed.values()) {
-    const found = findRecipe(recipe);
-    const key = `${found.reads} ${name}`;
-    if (checked.has(key)) continue;
-    checked.add(key);
-    try {
-      await found.findData(name, dataDir);
-    } catch (error) {
-      const mayStandIn = scale === 'small' && name === 'mnist' && overlay.data === undefined;
-      if (!(error instanceof JobError) || !mayStandIn) throw error;
-      console.error('MNIST was not found: the embedded digits stand in for it');
-      const { cells, ...rest } = wanted;
-      const digits = cells.map((cell) =>
-        cell.settings.data === 'mnist'
-          ? { ...cell, settings: { ...cell.settings, data: 'digits', epochs: overlay.epochs ?? 20 } }
-          : cell,
-      );
-      return { ...rest, cells: digits };
+/** Options that say which plan is meant. Where none is given, `--list` and `--cancel` are about those that the folder has. */
+const OF_THE_PLAN = ['seeds', 'only', 'scale', 'recipe', 'data', 'epochs', 'batch-size', 'width', 'limit', 'crop'];
+
+/** Options that mean something beside certain others alone. */
+const NEEDS: Readonly<Record<string, readonly string[]>> = {
+  'cell-offset': ['cell'],
+  'cells-per-task': ['cell', 'on'],
+  'array-limit': ['on'],
+  prologue: ['on slurm'],
+  'dry-run': ['on slurm'],
+  image: ['on kubernetes'],
+  claim: ['on kubernetes'],
+  mount: ['on kubernetes'],
+  gpus: ['on kubernetes'],
+};
+/** What a call does; it can do one of them. */
+const DOES = ['list', 'cancel', 'on', 'cell', 'json', 'schema', 'workers'];
+
+/** Throws a `UsageError` for options that do not go together. */
+function checkTogether({ options, given, behind }: ExperimentCall): void {
+  const [first, second] = DOES.filter((name) => given.has(name));
+  if (second !== undefined) throw new UsageError(`--${first} and --${second} exclude each other`);
+  if (given.has('cell') && given.has('only')) throw new UsageError('--cell and --only exclude each other');
+  const says = new Set([...given, `on ${options.on}`]);
+  for (const [name, others] of Object.entries(NEEDS)) {
+    if (given.has(name) && !others.some((other) => says.has(other))) {
+      throw new UsageError(`--${name} needs --${others.join(' or --')}`);
     }
   }
-  return wanted;
+  if (behind.length > 0 && options.on !== 'slurm') {
+    throw new UsageError(`only --on slurm takes what stands behind --, got ${JSON.stringify(behind.join(' '))}`);
+  }
 }
 
 function listExperiments(): void {
@@ -69,80 +76,292 @@ function listExperiments(): void {
   }
 }
 
-function listCells(store: Store, plan: Plan): void {
-  const counts = new Map<string, number>();
-  for (const cell of plan.cells) {
-    const state = store.state(cell);
-    counts.set(state.state, (counts.get(state.state) ?? 0) + 1);
-    const note = 'note' in state ? `  ${state.note}` : '';
-    const epochs = `${state.epochs}/${cell.settings.epochs}`;
-    console.log(`${state.state.padEnd(9)} ${epochs.padStart(9)}  ${cellLabel(cell)}${note}`);
-  }
-  console.log([...counts].map(([state, count]) => `${count} ${state}`).join(', '));
+/** Everything that a call is about. */
+interface Context {
+  readonly call: ExperimentCall;
+  readonly experiment: Experiment;
+  /** The experiment's name as it was given. */
+  readonly name: string;
+  readonly out: string;
+  readonly store: Store;
+  readonly request: PlanRequest;
 }
 
-function printStart({ title, memory }: Experiment, plan: Plan): void {
-  const epochs = plan.cells.reduce((sum, { settings }) => sum + settings.epochs, 0);
-  console.log(`${title}: ${plan.cells.length} cells, ${epochs} epochs in all, scale ${plan.scale}`);
-  for (const line of new Set(plan.cells.map(({ settings }) => memory?.(settings)))) {
+const note = (line: string): void => void process.stderr.write(`lrd: note: ${line}\n`);
+
+/** The plan that is asked for, as the folder has it begun. */
+function planOf({ store, request }: Context): Plan {
+  const wanted = makePlan(request);
+  return asRecorded(wanted, recordedPlan(store, wanted));
+}
+
+/** The plans that `--list` and `--cancel` are about. */
+function plansOf(context: Context): readonly Plan[] {
+  const { call, store, experiment } = context;
+  const recorded = OF_THE_PLAN.some((name) => call.given.has(name))
+    ? []
+    : store
+        .plans()
+        .map(readPlan)
+        .filter((plan) => plan.experiment === experiment.name);
+  return recorded.length === 0 ? [planOf(context)] : recorded;
+}
+
+function printCells(states: readonly CellStatus[]): void {
+  const counts = new Map<string, number>();
+  const digits = String(Math.max(...states.map(({ number }) => number))).length;
+  const lines = states.map(({ cell, number, state, epochs, note: why }) => {
+    counts.set(state, (counts.get(state) ?? 0) + 1);
+    const done = `${epochs}/${cell.settings.epochs}`.padStart(9);
+    return `${String(number).padStart(digits)}  ${state.padEnd(9)} ${done}  ${cellLabel(cell)}${why === '' ? '' : `  ${why}`}`;
+  });
+  lines.push([...counts].map(([state, count]) => `${count} ${state}`).join(', '));
+  console.log(lines.join('\n'));
+}
+
+function listCells(context: Context): void {
+  const plans = plansOf(context);
+  for (const plan of plans) {
+    const experiment = plan.definition === undefined ? context.experiment : experimentIn(plan);
+    const folder = new SlurmFolder(context.out, planName(plan));
+    let queue = new Queue([]);
+    try {
+      queue = new Queue(folder.jobs());
+    } catch (error) {
+      if (!(error instanceof JobError)) throw error;
+      note(`${error.message}; below is what the folder says`);
+    }
+    if (plans.length > 1) console.log(`${planName(plan)}:`);
+    printCells(statusOf({ store: context.store, experiment, plan, folder, queue }));
+  }
+}
+
+function cancel(context: Context): void {
+  const queues = plansOf(context).map((plan) => new Queue(new SlurmFolder(context.out, planName(plan)).jobs()));
+  const jobs = queues.flatMap((queue) => queue.jobs.map(({ id }) => id));
+  if (jobs.length === 0) {
+    console.log('nothing to cancel: the cluster has no task of it');
+    return;
+  }
+  cancelJobs(jobs);
+  const sum = (of: 'running' | 'waiting'): number => queues.reduce((total, { counts }) => total + counts[of], 0);
+  console.log(
+    `cancelled ${sum('waiting')} tasks that wait, ${sum('running')} that run and stop behind a checkpoint (${jobs.join(', ')})`,
+  );
+}
+
+function taskCallOf({ call: { options }, request }: Context, name: string, out: string): readonly string[] {
+  return taskArguments({
+    name,
+    out,
+    scale: request.scale,
+    seeds: request.seeds,
+    overlay: request.overlay,
+    cellsPerTask: options['cells-per-task'] ?? 1,
+    dataDir: options['data-dir'],
+    backend: options.backend,
+    checkpointSeconds: options['checkpoint-seconds'],
+    keepCheckpoints: options['keep-checkpoints'],
+  });
+}
+
+/** The plan for the machines that will run it: data that is missing here may be there. */
+async function planForOthers(context: Context): Promise<Plan> {
+  const { checkData } = await import('../experiments/checkData.ts');
+  const wanted = makePlan(context.request);
+  const recorded = recordedPlan(context.store, wanted);
+  try {
+    return await checkData(wanted, { dataDir: context.call.options['data-dir'], recorded, note });
+  } catch (error) {
+    if (!(error instanceof JobError)) throw error;
+    note(`${error.message}; the tasks will look for it where they run`);
+    return asRecorded(wanted, recorded);
+  }
+}
+
+async function submit(context: Context): Promise<void> {
+  const { call, experiment, store, out } = context;
+  const { options, behind } = call;
+  const given = { out, extra: behind, dryRun: options['dry-run'], prologue: options.prologue };
+  checkSubmission(given);
+  const submitted = await submitToSlurm({
+    store,
+    experiment,
+    plan: await planForOthers(context),
+    ...given,
+    command: (name) => [
+      process.execPath,
+      ...process.execArgv,
+      process.argv[1] as string,
+      ...taskCallOf(context, name, out),
+    ],
+    cellsPerTask: options['cells-per-task'] ?? 1,
+    arrayLimit: options['array-limit'],
+    note,
+  });
+  const { done, queued, elsewhere } = submitted.counts;
+  const others = [`${done} done`, `${queued} in the queue`, ...(elsewhere === 0 ? [] : [`${elsewhere} run elsewhere`])].join(', '); // prettier-ignore
+  if (submitted.cells === 0) {
+    console.log(`nothing to submit: ${others}`);
+    return;
+  }
+  const tasks = `${submitted.cells} cells in ${submitted.tasks} tasks`;
+  if (options['dry-run']) {
+    console.log(`${submitted.script} is written; ${tasks} would be submitted (${others}) by`);
+    for (const line of submitted.calls) console.log(line);
+    return;
+  }
+  const ids = submitted.jobs.map(({ id }) => id).join(', ');
+  console.log(`submitted ${tasks} as ${submitted.jobs.length === 1 ? 'job' : 'jobs'} ${ids} (${others})`);
+  console.log('the same call with --list in place of --on slurm shows how they stand');
+}
+
+function printKubernetes(context: Context): void {
+  const { call, out, name, experiment, request } = context;
+  const { image, claim, mount = out, gpus = 0, 'array-limit': limit, only } = { ...call.options };
+  if (image === undefined || claim === undefined) throw new UsageError('--on kubernetes needs --image and --claim');
+  if (only !== undefined)
+    throw new UsageError('--on kubernetes and --only exclude each other: an Indexed Job runs every index');
+  const file = looksLikePath(name, '.json') && !name.startsWith('/');
+  if (file)
+    throw new UsageError(`NAME must be an absolute path in the pods for --on kubernetes, got ${JSON.stringify(name)}`);
+  const plan = makePlan(request);
+  const cells = experiment.arms.length * request.seeds;
+  const job = kubernetesJob({
+    name: planName(plan),
+    image,
+    claim,
+    mount,
+    out,
+    gpus,
+    tasks: taskCount(cells, call.options['cells-per-task'] ?? 1),
+    limit,
+    arguments: taskCallOf(context, name, out),
+  });
+  console.log(JSON.stringify(job, null, 2));
+}
+
+/** The cells that this call is to run. */
+async function cellsToRun(context: Context): Promise<{ readonly plan: Plan; readonly cells: readonly PlannedCell[] }> {
+  const { call, store, request } = context;
+  const { cell: number, 'data-dir': dataDir } = call.options;
+  const { checkData } = await import('../experiments/checkData.ts');
+  const wanted = makePlan(request);
+  const recorded = recordedPlan(store, wanted);
+  const say = (line: string): void => console.error(line);
+  if (number === undefined) {
+    const plan = await checkData(wanted, { dataDir, recorded, note: say });
+    return { plan, cells: plan.cells };
+  }
+  const { 'cells-per-task': cellsPerTask = 1, 'cell-offset': offset = 0 } = call.options;
+  const choice = { ...readTaskIndex(number), offset, cellsPerTask };
+  const cells = cellsOfTask(wanted.cells, choice);
+  try {
+    const plan = await checkData(wanted, { cells, dataDir, recorded, note: say });
+    return { plan, cells: cellsOfTask(plan.cells, choice) };
+  } catch (error) {
+    // Nobody may be there to read what a task says: the list shows it.
+    if (error instanceof JobError) {
+      for (const cell of cellsOfTask(asRecorded(wanted, recorded).cells, choice)) {
+        store.prepare(cell);
+        store.writeFailure(cell, error.message);
+      }
+    }
+    throw error;
+  }
+}
+
+function printStart({ title, memory }: Experiment, { scale }: Plan, cells: readonly PlannedCell[]): void {
+  const epochs = cells.reduce((sum, { settings }) => sum + settings.epochs, 0);
+  const count = cells.length === 1 ? '1 cell' : `${cells.length} cells`;
+  console.log(`${title}: ${count}, ${epochs} epochs in all, scale ${scale}`);
+  for (const line of new Set(cells.map(({ settings }) => memory?.(settings)))) {
     if (line !== undefined) console.log(line);
   }
 }
 
-/** `lrd experiment NAME ...`: every cell of a table or figure that is not done yet. */
-export async function experimentCommand(call: Call<typeof EXPERIMENT>): Promise<void> {
-  const { words, options, args } = call;
-  const { name } = words;
-  if (name === undefined) {
-    if (args.length === 0) listExperiments();
-    else throw new UsageError(`lrd experiment needs a NAME: ${EXPERIMENTS.map((known) => known.name).join(', ')}`);
-    return;
-  }
-  const experiment = findExperiment(name);
-  const scale = options.scale ?? 'full';
-  const backend = options.backend ?? 'auto';
-  const seeds = options.seeds ?? (scale === 'small' ? 1 : experiment.seeds);
-  const workers = options.workers ?? 1;
-  const checkpointSeconds = options['checkpoint-seconds'] ?? 60;
-  const overlay = overlayOf(call);
-  const { only, out = join('runs', 'experiments') } = options;
-  const dataDir = options['data-dir'];
-  const store = new Store(out);
-  const planned = (given: Overlay): Plan => makePlan({ experiment, scale, overlay: given, seeds, only });
-  if (options.list) {
-    listCells(store, planned(overlay));
-    return;
-  }
+async function run(context: Context): Promise<void> {
+  const { call, experiment, store, out } = context;
+  const { options, args } = call;
+  const { plan, cells } = await cellsToRun(context);
   // A worker of a crew finds the plan checked and recorded.
   const inCrew = process.env['LRD_CREW'] === '1';
-  const plan = await checkData(planned, overlay, scale, dataDir);
   if (!inCrew) {
-    recordPlan(store, plan);
-    printStart(experiment, plan);
-    for (const cell of plan.cells) rmSync(join(store.folder(cell), 'failed.json'), { force: true });
+    // Tasks of one array all write the whole plan, the same text, unless a submission has said already which cells it has.
+    const recorded = new Set(recordedPlan(store, plan)?.cells.map(cellLabel));
+    const known = options.cell !== undefined && cells.every((cell) => recorded.has(cellLabel(cell)));
+    recordPlan(store, known ? { ...plan, cells } : plan);
+    printStart(experiment, plan, cells);
+    for (const cell of cells) store.clearFailure(cell);
   }
+  const workers = options.workers ?? 1;
   if (workers > 1) {
+    const { runCrew } = await import('../experiments/crew.ts');
     await runCrew(workers, args, store, plan);
     return;
   }
+  const [{ work }, { consoleProgress }, { StoppedError }, { stoppable }] = await Promise.all([
+    import('../experiments/work.ts'),
+    import('../trainer/progress.ts'),
+    import('../trainer/train.ts'),
+    import('./stop.ts'),
+  ]);
   try {
     const { done, failed } = await stoppable((signal) =>
       work({
         store,
-        cells: plan.cells,
-        dataDir,
-        backend,
-        checkpointSeconds,
+        cells,
+        dataDir: options['data-dir'],
+        backend: options.backend ?? 'auto',
+        checkpointSeconds: options['checkpoint-seconds'] ?? 60,
         keepCheckpoints: options['keep-checkpoints'],
         progress: consoleProgress(),
         signal,
       }),
     );
     if (inCrew) return;
-    if (failed.length > 0) throw new JobError(`${failed.length} of ${plan.cells.length} cells failed: ${failed[0]}`);
-    console.log(`${done} of ${plan.cells.length} cells done; lrd report ${out} --out FILE.html shows them`);
+    if (failed.length > 0) throw new JobError(`${failed.length} of ${cells.length} cells failed: ${failed[0]}`);
+    console.log(`${done} of ${cells.length} cells done; lrd report ${out} --out FILE.html shows them`);
   } catch (error) {
     if (!(error instanceof StoppedError)) throw error;
     throw new JobError(`${error.message}; the same command goes on`);
   }
+}
+
+async function findOrRead(name: string): Promise<Experiment> {
+  if (!looksLikePath(name, '.json')) return findExperiment(name);
+  const { readExperiment } = await import('../experiments/readExperiment.ts');
+  return readExperiment(name);
+}
+
+/** `lrd experiment NAME ...`: every cell of an experiment that is not done yet: here, one of them, or on a cluster. */
+export async function experimentCommand(call: ExperimentCall): Promise<void> {
+  checkTogether(call);
+  const { words, options, args } = call;
+  const { name } = words;
+  if (options.schema) {
+    const { EXPERIMENT_SCHEMA } = await import('../experiments/experimentSchema.ts');
+    console.log(JSON.stringify(EXPERIMENT_SCHEMA, null, 2));
+    return;
+  }
+  if (name === undefined) {
+    if (args.length === 0) listExperiments();
+    else throw new UsageError(`lrd experiment needs a NAME: ${EXPERIMENTS.map((known) => known.name).join(', ')}`);
+    return;
+  }
+  const experiment = await findOrRead(name);
+  if (options.json) {
+    console.log(JSON.stringify({ $schema: './experiment.schema.json', ...fileOf(experiment) }, null, 2));
+    return;
+  }
+  const scale = options.scale ?? 'full';
+  const seeds = options.seeds ?? (scale === 'small' ? 1 : experiment.seeds);
+  const { only, out = join('runs', 'experiments') } = options;
+  const request = { experiment, scale, overlay: overlayOf(call), seeds, only };
+  const context: Context = { call, experiment, name, out, store: new Store(out), request };
+  if (options.list) listCells(context);
+  else if (options.cancel) cancel(context);
+  else if (options.on === 'slurm') await submit(context);
+  else if (options.on === 'kubernetes') printKubernetes(context);
+  else await run(context);
 }

@@ -62,12 +62,18 @@ export async function describe(row: Row<unknown> | Word): Promise<string> {
 }
 
 /** `RECIPE`, `[SUITE]...`: a command's words as its synopsis shows them. */
-export function synopsis(name: string, { words, options }: CommandRow): string {
+export function synopsis(name: string, { words, options, behind }: CommandRow): string {
   const shown = Object.entries(words).map(([key, word]) => {
     const title = `${titleOf(key, word)}${word.repeated === true ? '...' : ''}`;
     return word.required === true ? title : `[${title}]`;
   });
-  return ['lrd', name, ...shown, ...(Object.keys(options).length === 0 ? [] : ['[options]'])].join(' ');
+  return [
+    'lrd',
+    name,
+    ...shown,
+    ...(Object.keys(options).length === 0 ? [] : ['[options]']),
+    ...(behind === undefined ? [] : [`[-- ${behind}]`]),
+  ].join(' ');
 }
 
 /** Lines of a list with a heading, in commander's layout. */
@@ -93,7 +99,8 @@ async function commandHelp(name: CommandName, width: number): Promise<string> {
     .join('\n')
     .trimEnd();
   const about = row.about ?? `${row.summary[0]?.toUpperCase()}${row.summary.slice(1)}.`;
-  const indent = (text: string): string => layout.boxWrap(text, width - 2).replaceAll('\n', '\n  ');
+  // Behind the seven letters of `usage: `.
+  const indent = (text: string): string => layout.boxWrap(text, width - 7).replaceAll('\n', '\n         ');
   const examples = row.examples.map(
     ([call, does]) => `  ${call}\n      ${layout.boxWrap(does, width - 6).replaceAll('\n', '\n      ')}`,
   );

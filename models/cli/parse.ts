@@ -58,7 +58,9 @@ export async function parse<C extends CommandRow>(name: string, row: C, args: re
       words.push(...given_);
     });
   for (const [option, entry] of Object.entries(row.options)) {
-    const choices = await choicesOf(entry);
+    // Names that only a room with a tensor library knows are not waited for unasked.
+    const asked = args.some((word) => word === `--${option}` || word.startsWith(`--${option}=`));
+    const choices = asked ? await choicesOf(entry) : [];
     values[option] = entry.absent;
     const read = (text: string): void => {
       // Commander takes whatever follows for the value.
@@ -76,13 +78,15 @@ export async function parse<C extends CommandRow>(name: string, row: C, args: re
       if (entry.flag === true) values[option] = true;
     });
   }
+  const dashes = row.behind === undefined ? -1 : args.indexOf('--');
+  const behind = dashes < 0 ? [] : args.slice(dashes + 1);
   try {
-    program.parse(args, { from: 'user' });
+    program.parse(dashes < 0 ? args : args.slice(0, dashes), { from: 'user' });
   } catch (error) {
     if (error instanceof CommanderError) throw explain(error, name, row);
     throw error;
   }
-  return { words: await readWords(name, row, words), options: values, given, args } as unknown as Call<C>;
+  return { words: await readWords(name, row, words), options: values, given, behind, args } as unknown as Call<C>;
 }
 
 /** The words by their names. */

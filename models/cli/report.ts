@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { JobError, UsageError } from '../errors.ts';
-import { EXPERIMENTS, findExperiment } from '../experiments/catalogue.ts';
+import { EXPERIMENTS, experimentIn } from '../experiments/catalogue.ts';
 import type { ExperimentOutcome } from '../experiments/results.ts';
 import { collectResults, formatResults, readResults } from '../experiments/results.ts';
 import { experimentSection } from '../report/experimentSection.ts';
@@ -46,15 +46,18 @@ function readSources(paths: readonly string[]): Sources {
   return { runs, experiments };
 }
 
-/** In the papers' order; of two versions of one experiment first the larger. */
+/** In the papers' order, the user's own behind them; of two versions of one experiment first the larger. */
 function inOrder(experiments: readonly ExperimentOutcome[]): ExperimentOutcome[] {
-  const place = ({ experiment }: ExperimentOutcome): number => EXPERIMENTS.indexOf(findExperiment(experiment));
+  const place = (outcome: ExperimentOutcome): number => {
+    const at = EXPERIMENTS.indexOf(experimentIn(outcome));
+    return at < 0 ? EXPERIMENTS.length : at;
+  };
   return [...experiments].sort((a, b) => place(a) - place(b) || b.cells.length - a.cells.length);
 }
 
 function sectionsOf({ runs, experiments }: Sources): Section[] {
   return [
-    ...inOrder(experiments).map((outcome) => experimentSection(findExperiment(outcome.experiment), outcome)),
+    ...inOrder(experiments).map((outcome) => experimentSection(experimentIn(outcome), outcome)),
     ...(runs.length === 0 ? [] : [runSection(runs)]),
     ...runs.flatMap(({ folder, config: { recipe, data, optimizer, keepProbability } }) => {
       const drawings = readPredictions(folder);
@@ -93,7 +96,8 @@ export async function reportCommand({ words, options }: Call<typeof REPORT>): Pr
     console.log(json);
   }
   if (out !== undefined) {
-    writeWhole(out, sectionsPage(title, sources.experiments.length === 0 ? '' : INTRODUCTION, sectionsOf(sources)));
+    const ofPapers = sources.experiments.some((outcome) => experimentIn(outcome).paper !== undefined);
+    writeWhole(out, sectionsPage(title, ofPapers ? INTRODUCTION : '', sectionsOf(sources)));
     console.log(out);
   }
 }

@@ -1,5 +1,6 @@
 import { unknownName } from '../errors.ts';
-import type { Experiment } from './experiment.ts';
+import type { Experiment, ExperimentFile } from './experiment.ts';
+import { experimentOf } from './experimentFile.ts';
 import { cost, table4, table5, table6 } from './definitions/ablations.ts';
 import { fig1 } from './definitions/fig1.ts';
 import { arxivDg, arxivTable3, arxivTable4, table2 } from './definitions/regularizers.ts';
@@ -41,4 +42,9 @@ export function findExperiment(name: string): Experiment {
       EXPERIMENTS.map((experiment) => experiment.name),
     );
   return found;
+}
+
+/** The experiment of a plan or of results: the user's own, where they say what it is, else the papers'. Throws as `findExperiment` does. */
+export function experimentIn(made: { readonly experiment: string; readonly definition?: ExperimentFile }): Experiment {
+  return made.definition === undefined ? findExperiment(made.experiment) : experimentOf(made.definition);
 }

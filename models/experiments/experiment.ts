@@ -71,11 +71,14 @@ export interface FurtherMetric {
   readonly published: Readonly<Record<string, Published>>;
 }
 
-/** A table or figure of a paper, as data. */
+/** A table or figure of a paper, or a comparison of one's own, as data. */
 export interface Experiment {
   readonly name: string;
   readonly title: string;
-  readonly paper: PaperKey;
+  /** What the comparison is about, where the title and the paper do not say. */
+  readonly about?: string;
+  /** Where it is a paper's. */
+  readonly paper?: PaperKey;
   /** Its tables and figures there. */
   readonly places: string;
   /** Trials that the paper runs. */
@@ -95,6 +98,52 @@ export interface Experiment {
   readonly memory?: (settings: Settings) => string | undefined;
   /** The settings that `--scale small` has instead. */
   readonly small: (settings: Settings) => Overlay;
+  /** The file that it was read from, with every default written out. */
+  readonly file?: ExperimentFile;
+}
+
+/** Settings as a file gives them: null takes one away that stands further out. */
+export type FileSettings = { readonly [K in keyof Settings]?: Settings[K] | null };
+
+/** An arm as a file gives it. */
+export interface FileArm {
+  readonly id: string;
+  /** Default: the experiment's title. */
+  readonly group?: string;
+  /** Default: the id. */
+  readonly label?: string;
+  /** Over those of the file. */
+  readonly settings?: FileSettings;
+  readonly baseline?: string;
+  readonly control?: boolean;
+  readonly published?: Published;
+  /** Instead of those of the file, what `--scale small` has in place of these settings. */
+  readonly small?: FileSettings;
+}
+
+/** An experiment as JSON: what `lrd experiment mine.json` reads and `lrd experiment table3 --json` prints. */
+export interface ExperimentFile {
+  readonly $schema?: string;
+  readonly version: 1;
+  readonly name: string;
+  readonly title: string;
+  /** What the comparison is about, in a sentence or two. */
+  readonly about?: string;
+  readonly paper?: PaperKey;
+  readonly places?: string;
+  /** Default 5. */
+  readonly seeds?: number;
+  /** Default `testAccuracy`. */
+  readonly metric?: Metric;
+  readonly further?: readonly FurtherMetric[];
+  /** Of every arm. */
+  readonly settings?: FileSettings;
+  readonly arms: readonly FileArm[];
+  readonly figures?: readonly Figure[];
+  readonly targets?: readonly Target[];
+  readonly claims?: readonly string[];
+  readonly notes?: readonly string[];
+  readonly small?: FileSettings;
 }
 
 /** The papers, as the pages cite them. */

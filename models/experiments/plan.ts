@@ -3,11 +3,12 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Type } from '@sinclair/typebox';
 import { JobError, UsageError } from '../errors.ts';
-import { writeWhole } from '../runs/runFolder.ts';
 import { form, oneOf, readAs, wholeFrom } from '../storage/form.ts';
-import type { Arm, Experiment } from './experiment.ts';
+import { writeWhole } from '../storage/files.ts';
+import { DEFINITION } from './definition.ts';
+import type { Arm, Experiment, ExperimentFile } from './experiment.ts';
 import type { Overlay, Settings } from './settings.ts';
-import { OVERLAY, SETTINGS, overlaid } from './settings.ts';
+import { OVERLAY, SETTINGS, differing, overlaid } from './settings.ts';
 import type { Cell, Store } from './store.ts';
 
 /** A cell with the arm that it belongs to. */
@@ -22,6 +23,8 @@ export interface Plan {
   readonly scale: Scale;
   /** Settings given on the command line, in place of those of paper and scale. */
   readonly overlay: Overlay;
+  /** What the experiment is, where it is a file of the user's. */
+  readonly definition?: ExperimentFile;
   readonly cells: readonly PlannedCell[];
 }
 
@@ -50,6 +53,14 @@ export function settingsOf(
   return { ...given, phases };
 }
 
+/**
+ * A cell's number, counted from 0: all arms with the first seed, then all with the second. It does not depend on how many seeds are run, nor
+ * on `--only`.
+ */
+export function cellNumber({ arms }: Experiment, { arm, seed }: PlannedCell): number {
+  return (seed - 1) * arms.length + arms.findIndex(({ id }) => id === arm);
+}
+
 /** `arm/seed=N`, by which cells are chosen and listed. */
 export const cellLabel = ({ arm, seed }: PlannedCell): string => `${arm}/seed=${seed}`;
 
@@ -65,11 +76,12 @@ export function makePlan(request: PlanRequest): Plan {
     const known = experiment.arms.map(({ id }) => id).join(', ');
     throw new UsageError(`--only must match a cell, got ${JSON.stringify(only?.source)}; arms: ${known}`);
   }
-  return { version: 1, experiment: experiment.name, scale, overlay, cells };
+  const definition = experiment.file === undefined ? {} : { definition: experiment.file };
+  return { version: 1, experiment: experiment.name, scale, overlay, ...definition, cells };
 }
 
-/** The plan's file: one for an experiment, a scale and given settings. */
-function nameOf({ experiment, scale, overlay }: Plan): string {
+/** What the plan is called in the output folder: one name for an experiment, a scale and given settings. */
+export function planName({ experiment, scale, overlay }: Pick<Plan, 'experiment' | 'scale' | 'overlay'>): string {
   const given = JSON.stringify(overlay, Object.keys(overlay).sort());
   const suffix = given === '{}' ? '' : `-${createHash('sha256').update(given).digest('hex').slice(0, 8)}`;
   return `${experiment}-${scale}${suffix}`;
@@ -82,6 +94,7 @@ const PLAN = form(
     experiment: Type.String({ minLength: 1 }),
     scale: oneOf(SCALES),
     overlay: OVERLAY,
+    definition: Type.Optional(DEFINITION),
     cells: Type.Array(Type.Object({ arm: Type.String(), seed: wholeFrom(0), settings: SETTINGS })),
   }),
 );
@@ -91,16 +104,42 @@ export function readPlan(path: string): Plan {
   return readAs(path, PLAN);
 }
 
-/** Writes the plan, with the cells that earlier calls of the same kind chose. */
+/** The plan that the folder has for what is asked for, if it has one. */
+export function recordedPlan(store: Store, plan: Pick<Plan, 'experiment' | 'scale' | 'overlay'>): Plan | undefined {
+  const path = store.planPath(planName(plan));
+  return existsSync(path) ? readPlan(path) : undefined;
+}
+
+/** Throws a `UsageError` where the folder's plan means other settings by a cell of the same name: the two would be mixed in one report. */
+export function checkAgreement(store: Store, plan: Plan): void {
+  const before = new Map(recordedPlan(store, plan)?.cells.map((cell) => [cellLabel(cell), cell]));
+  for (const cell of plan.cells) {
+    const other = before.get(cellLabel(cell));
+    const [key] = other === undefined ? [] : differing(other.settings, cell.settings);
+    if (other === undefined || key === undefined) continue;
+    const [there, here] = [other, cell].map(({ settings }) => JSON.stringify(settings[key] ?? null));
+    throw new UsageError(
+      `--out must not hold another plan of the same name: ${store.planPath(planName(plan))} has ${cellLabel(cell)} with ${key} ${there}, here it is ${here}`,
+    );
+  }
+}
+
+/** Writes the plan, with the cells that earlier calls of the same kind chose. Throws as `checkAgreement` does. */
 export function recordPlan(store: Store, plan: Plan): void {
-  const path = store.planPath(nameOf(plan));
-  const before = existsSync(path) ? readPlan(path).cells : [];
+  checkAgreement(store, plan);
+  const path = store.planPath(planName(plan));
+  const before = recordedPlan(store, plan);
   const chosen = new Set(plan.cells.map(cellLabel));
-  const cells = [...before.filter((cell) => !chosen.has(cellLabel(cell))), ...plan.cells];
+  const kept = before?.cells.filter((cell) => !chosen.has(cellLabel(cell))) ?? [];
+  const text = `${JSON.stringify({ ...plan, cells: [...kept, ...plan.cells] }, null, 1)}\n`;
+  const known = new Set(before?.cells.map(cellLabel));
+  const same = JSON.stringify(before?.definition) === JSON.stringify(plan.definition);
+  // Of the hundreds of tasks of a sweep only the first has something to write.
+  if (same && plan.cells.every((cell) => known.has(cellLabel(cell)))) return;
   try {
     mkdirSync(dirname(path), { recursive: true });
   } catch (error) {
     throw new JobError(`--out ${dirname(path)}: cannot be made (${(error as Error).message})`);
   }
-  writeWhole(path, `${JSON.stringify({ ...plan, cells }, null, 1)}\n`);
+  writeWhole(path, text);
 }

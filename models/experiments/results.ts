@@ -2,6 +2,7 @@ import { Type } from '@sinclair/typebox';
 import { form, oneOf, readAs, wholeFrom } from '../storage/form.ts';
 import type { Read } from '../storage/form.ts';
 import { METRICS } from '../trainer/epochMetrics.ts';
+import { DEFINITION } from './definition.ts';
 import type { Plan } from './plan.ts';
 import { SCALES, readPlan } from './plan.ts';
 import { OVERLAY, SETTINGS } from './settings.ts';
@@ -26,6 +27,8 @@ const OUTCOME = Type.Object({
   experiment: Type.String({ minLength: 1 }),
   scale: oneOf(SCALES),
   overlay: OVERLAY,
+  /** What the experiment is, where it is a file of the user's. */
+  definition: Type.Optional(DEFINITION),
   cells: Type.Array(CELL),
 });
 
@@ -62,7 +65,8 @@ function collectPlan(store: Store, plan: Plan): ExperimentOutcome {
       ...Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined)),
     };
   });
-  return { experiment: plan.experiment, scale: plan.scale, overlay: plan.overlay, cells };
+  const { experiment, scale, overlay, definition } = plan;
+  return { experiment, scale, overlay, ...(definition === undefined ? {} : { definition }), cells };
 }
 
 /** The outcome of every plan below an output folder of `lrd experiment`; undefined where there is none. */

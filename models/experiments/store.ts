@@ -1,12 +1,15 @@
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { Type } from '@sinclair/typebox';
 import { JobError } from '../errors.ts';
 import type { RunConfig } from '../runs/runFolder.ts';
 import type { EpochMetrics } from '../trainer/train.ts';
 import { readEnvironment, readRun, writeWhole } from '../runs/runFolder.ts';
-import { form, oneOf, readAs, wholeFrom } from '../storage/form.ts';
+import { LARGEST_JSON, form, oneOf, readAs, wholeFrom } from '../storage/form.ts';
 import type { Read } from '../storage/form.ts';
+import { readInput } from '../storage/inputs.ts';
+import type { Holder } from '../runs/claim.ts';
 import { holding } from '../runs/claim.ts';
 import type { Settings } from './settings.ts';
 import { cellName } from './settings.ts';
@@ -27,7 +30,7 @@ const RESULT = Type.Object({
 export type CellResult = Read<typeof RESULT>;
 
 const CELL_RESULT = form("a cell's result", RESULT);
-const FAILURE = form("a cell's failure", Type.Object({ message: Type.String() }));
+const FAILURE = form("a cell's failure", Type.Object({ message: Type.String(), host: Type.Optional(Type.String()) }));
 
 /** What a page about a cell needs, without the tensors. */
 export interface CellRecord {
@@ -42,7 +45,8 @@ export interface CellRecord {
 /** Where a cell stands. `epochs` are those done. */
 export type CellState =
   | { readonly state: 'finished' | 'diverged' | 'waiting'; readonly epochs: number }
-  | { readonly state: 'running' | 'failed'; readonly epochs: number; readonly note: string };
+  | { readonly state: 'running'; readonly epochs: number; readonly holder: Holder }
+  | { readonly state: 'failed'; readonly epochs: number; readonly note: string };
 
 /** The folders of cells below an output folder: `cells/NAME/` with `cell.json`, claims, the run's folder and `result.json`. */
 export class Store {
@@ -82,20 +86,27 @@ export class Store {
   /** Why the cell's last owner gave up on it, if it did. */
   failure(cell: Cell): string | undefined {
     const path = join(this.folder(cell), 'failed.json');
-    return existsSync(path) ? readAs(path, FAILURE).message : undefined;
+    if (!existsSync(path)) return undefined;
+    const { message, host } = readAs(path, FAILURE);
+    return host === undefined ? message : `${message} (on ${host})`;
   }
 
   writeFailure(cell: Cell, message: string): void {
-    writeWhole(join(this.folder(cell), 'failed.json'), `${JSON.stringify({ message })}\n`);
+    writeWhole(join(this.folder(cell), 'failed.json'), `${JSON.stringify({ message, host: hostname() })}\n`);
+  }
+
+  /** Forgets why the cell failed, so that it is tried again. */
+  clearFailure(cell: Cell): void {
+    rmSync(join(this.folder(cell), 'failed.json'), { force: true });
   }
 
   state(cell: Cell): CellState {
     const folder = this.folder(cell);
-    const { length: epochs } = this.#metrics(folder);
+    const epochs = this.#epochs(folder);
     const result = this.result(cell);
     if (result !== undefined) return { state: result.outcome, epochs };
     const held = existsSync(folder) ? holding(folder) : undefined;
-    if (held?.state === 'held') return { state: 'running', epochs, note: held.owner };
+    if (held?.state === 'held') return { state: 'running', epochs, holder: held.holder };
     const note = this.failure(cell);
     return note === undefined ? { state: 'waiting', epochs } : { state: 'failed', epochs, note };
   }
@@ -111,6 +122,16 @@ export class Store {
       run: begun ? readRun(run).config : {},
       environment: begun ? readEnvironment(run) : {},
     };
+  }
+
+  /** The lines of `metrics.jsonl`, unread: a list of a thousand cells has a hundred thousand of them. */
+  #epochs(folder: string): number {
+    const path = join(folder, 'run', 'metrics.jsonl');
+    if (!existsSync(path)) return 0;
+    const bytes = readInput(path, LARGEST_JSON);
+    let lines = 0;
+    for (let at = bytes.indexOf(10); at >= 0; at = bytes.indexOf(10, at + 1)) lines += 1;
+    return lines;
   }
 
   #metrics(folder: string): readonly EpochMetrics[] {

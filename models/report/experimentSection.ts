@@ -56,6 +56,7 @@ function headingOf({ group, arms }: GroupSummary): string {
 
 function comparisonTable(experiment: Experiment, groups: readonly GroupSummary[]): string {
   const { digits, name, unit } = METRICS[experiment.metric];
+  const printed = experiment.arms.some(({ published }) => published !== undefined);
   const rows = groups.flatMap((group): Row[] => [
     { group: headingOf(group) },
     ...group.arms.map((summary): Row => {
@@ -69,9 +70,7 @@ function comparisonTable(experiment: Experiment, groups: readonly GroupSummary[]
       return {
         cells: [
           arm.label,
-          printedText(arm),
-          printedDifference(arm, baseline?.arm),
-          pText(publishedComparison),
+          ...(printed ? [printedText(arm), printedDifference(arm, baseline?.arm), pText(publishedComparison)] : []),
           sampleText(last, digits),
           sampleText(best, digits),
           `${runs.length}${runs.length === planned ? '' : ` of ${planned}`}${lost}`,
@@ -83,15 +82,19 @@ function comparisonTable(experiment: Experiment, groups: readonly GroupSummary[]
       };
     }),
   ]);
-  const head = ['', 'paper', 'paper: difference', 'paper: p', `ours, last epoch`, 'ours, best epoch', 'runs', 'difference', '95 % interval', 'p']; // prettier-ignore
-  return `<h3>${escapeHtml(`Paper and ours: ${name}, ${unit}`)}</h3>${htmlTable(head, rows)}`;
+  const head = ['', ...(printed ? ['paper', 'paper: difference', 'paper: p'] : []), `ours, last epoch`, 'ours, best epoch', 'runs', 'difference', '95 % interval', 'p']; // prettier-ignore
+  return `<h3>${escapeHtml(`${printed ? 'Paper and ours' : 'What came out'}: ${name}, ${unit}`)}</h3>${htmlTable(head, rows)}`;
 }
 
 /** How the tables above are to be read. */
-function comparisonNote(groups: readonly GroupSummary[]): string {
+function comparisonNote({ paper }: Experiment, groups: readonly GroupSummary[]): string {
+  const open =
+    paper === undefined
+      ? ''
+      : `
+The paper does not say whether it reports last or best, nor whether its deviation is with n or n − 1; its p is computed here from what it prints.`;
   return `<p class="soft">Mean ± standard deviation (n − 1) over seeds. Differences are to the arm “${escapeHtml(groups[0]?.arms[0]?.arm.label ?? '')}” of the same heading (or to the arm
-without LRD that matches a control), on the last epoch; p is that of Welch’s test, two-sided, without correction for the number of tests. “best epoch” is chosen on the test set, by seed, and is shown for comparison only.
-The paper does not say whether it reports last or best, nor whether its deviation is with n or n − 1; its p is computed here from what it prints.</p>`;
+without LRD that matches a control), on the last epoch; p is that of Welch’s test, two-sided, without correction for the number of tests. “best epoch” is chosen on the test set, by seed, and is shown for comparison only.${open}</p>`;
 }
 
 /** The same table for the metrics beside the experiment's own. */
@@ -294,7 +297,8 @@ function figureOf(whole: Figure, k: number, context: FigureContext): { html: str
   );
   if (arms.length === 0) return undefined;
   const others = differences(arms, outcome.cells, experiment.seeds);
-  const here = others.length === 0 ? 'Settings as in the paper.' : `What differs from the paper: ${others.join('; ')}.`;
+  const source = experiment.paper === undefined ? 'the file' : 'the paper';
+  const here = others.length === 0 ? `Settings as in ${source}.` : `What differs from ${source}: ${others.join('; ')}.`;
   const id = [experiment.name, outcome.scale, String(k + 1), JSON.stringify(outcome.overlay)].join(' ');
   const block = figureBlock(figure, id, context);
   const html = `<h3>${escapeHtml(`${figure.place}: ${figure.about}`)}</h3>${chartBlock(block)}
@@ -353,20 +357,26 @@ export function experimentSection(experiment: Experiment, outcome: ExperimentOut
   const timed = experiment.metric === 'seconds';
   const shown = verdict(experiment, groups);
   const figures = experiment.figures.flatMap((figure, k) => figureOf(figure, k, context) ?? []);
+  const { paper, places, title, about, claims, notes } = experiment;
+  const source = paper === undefined ? 'the file' : 'the paper';
+  const place = places === '' ? '' : `${places}: `;
+  const intro = [about, paper === undefined ? undefined : `${PAPERS[paper]}.`]
+    .filter((line) => line !== undefined)
+    .join(' ');
   const what = [...new Set(cells.map(({ settings: { recipe, data } }) => `${recipe} on ${data}`))].join(', ');
   return {
-    heading: `${experiment.places}: ${experiment.title} (${what}${outcome.scale === 'full' ? '' : `, scale ${outcome.scale}`})`,
+    heading: `${place}${title} (${what}${outcome.scale === 'full' ? '' : `, scale ${outcome.scale}`})`,
     blocks: figures.map(({ block }) => block),
     ...(shown === '' ? {} : { answer: shown }),
-    body: `<p class="soft">${escapeHtml(PAPERS[experiment.paper])}. ${done} of ${cells.length} runs are done. Backend ${escapeHtml(say('backend'))}, Node ${escapeHtml(say('node'))}, ${escapeHtml(say('processor'))}.</p>
-<h3>What the paper says</h3>${list(experiment.claims)}
+    body: `<p class="soft">${escapeHtml(intro)} ${done} of ${cells.length} runs are done. Backend ${escapeHtml(say('backend'))}, Node ${escapeHtml(say('node'))}, ${escapeHtml(say('processor'))}.</p>
+${claims.length === 0 ? '' : `<h3>What ${source} says</h3>${list(claims)}`}
 ${shown === '' ? '' : `<h3>What these runs show</h3><p>${shown}</p>`}
-<h3>What differs from the paper’s setting</h3>${list(differences(arms, cells, experiment.seeds))}
+<h3>What differs from ${source}’s setting</h3>${list(differences(arms, cells, experiment.seeds))}
 ${comparisonTable(experiment, groups)}
-${furtherTables(experiment, outcome)}${comparisonNote(groups)}
+${furtherTables(experiment, outcome)}${comparisonNote(experiment, groups)}
 ${figures.map(({ html }) => html).join('\n')}
 ${controlTable(experiment, groups)}
 ${timed ? '' : speedTable(groups)}
-<h3>Notes</h3>${list(experiment.notes)}`,
+${notes.length === 0 ? '' : `<h3>Notes</h3>${list(notes)}`}`,
   };
 }

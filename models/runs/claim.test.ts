@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +6,8 @@ import * as assert from 'uvu/assert';
 import { FROM_SOURCE } from '../../conformance/harness/fromSource.ts';
 import { suite } from '../../conformance/harness/suite.ts';
 import { holding, takeClaim } from './claim.ts';
+import { isEarlierLife, slurmTask } from './slurmTask.ts';
+import { Watch } from './watch.ts';
 
 const test = suite('models/runs/claim');
 const scratch = mkdtempSync(join(tmpdir(), 'lrd-claim-'));
@@ -35,7 +37,9 @@ test('a cell has one owner until it is given up', async () => {
   assert.equal(holding(folder), { state: 'free', attempts: 0 });
   const claim = takeClaim(folder);
   assert.is(claim?.attempt, 1);
-  assert.equal(holding(folder), { state: 'held', attempts: 1, owner: `process ${process.pid}` });
+  const held = holding(folder);
+  assert.ok(held.state === 'held' && held.holder.here);
+  assert.is(held.state === 'held' && held.holder.name, `process ${process.pid}`);
   assert.is(takeClaim(folder), undefined);
   await claim?.release();
   assert.equal(holding(folder), { state: 'free', attempts: 1 });
@@ -95,14 +99,111 @@ test('a process number that was given to somebody else is no owner', () => {
   }
 });
 
-test('an owner on another machine counts as gone when its sign of life is minutes old', () => {
+/** Has looked on for as many seconds, 10 from look to look. */
+function watched(folder: string, seconds: number): Watch {
+  let now = 0;
+  const watch = new Watch(() => (now += 10));
+  for (let looks = 0; looks <= seconds / 10; looks++) holding(folder, CELL, watch);
+  return watch;
+}
+const CELL = { name: 'claim', lapseSeconds: 120, kept: true } as const;
+
+test('an owner on another machine counts as gone when it was looked at for minutes without a sign of life', () => {
   const folder = fresh();
   const path = join(folder, 'claim-0001.json');
   writeFileSync(path, JSON.stringify({ host: 'elsewhere.example', pid: 1, started: '1' }));
-  assert.equal(holding(folder), { state: 'held', attempts: 1, owner: 'process 1 on elsewhere.example' });
-  const before = new Date(Date.now() - 301_000);
-  utimesSync(path, before, before);
-  assert.equal(holding(folder), { state: 'free', attempts: 1 });
+  const held = holding(folder);
+  assert.is(held.state === 'held' && held.holder.name, 'process 1 on elsewhere.example');
+  // A clock that is a year apart says nothing.
+  for (const years of [-1, 1]) {
+    const then = new Date(Date.now() + years * 365 * 86_400_000);
+    utimesSync(path, then, then);
+    assert.is(holding(folder).state, 'held');
+    assert.is(holding(folder, CELL, watched(folder, 100)).state, 'held');
+  }
+  const watch = watched(folder, 110);
+  const now = new Date();
+  utimesSync(path, now, now);
+  assert.is(holding(folder, CELL, watch).state, 'held', 'a sign of life at the last moment');
+  assert.equal(holding(folder, CELL, watched(folder, 130)), { state: 'free', attempts: 1 });
+  // The file server was away for an hour, for both: no time to speak of.
+  let clock = 0;
+  const blind = new Watch(() => (clock += 3600));
+  for (let looks = 0; looks < 8; looks++) assert.is(holding(folder, CELL, blind).state, 'held');
 });
+
+test('a process that was seen to be gone holds nothing any more, without another wait', () => {
+  const [cell, run] = [fresh(), fresh()];
+  const owner = JSON.stringify({ host: 'elsewhere.example', pid: 1, started: '1' });
+  writeFileSync(join(cell, 'claim-0001.json'), owner);
+  writeFileSync(join(run, 'lock-0001.json'), owner);
+  const lock = { name: 'lock', lapseSeconds: 90, kept: false } as const;
+  assert.is(holding(run, lock, watched(cell, 100)).state, 'held');
+  assert.is(holding(run, lock, watched(cell, 130)).state, 'free');
+});
+
+test('the number of a process counts in its own container only', () => {
+  const folder = fresh();
+  // No process has this number here, but there it may run.
+  const owner = { host: hostname(), pid: 2 ** 30, started: null, namespace: 'pid:[1]' };
+  writeFileSync(join(folder, 'claim-0001.json'), JSON.stringify(owner));
+  assert.is(holding(folder).state, 'held');
+});
+
+test('a task of Slurm owns at once what its earlier life held, unless the node was lost', () => {
+  const mine = { cluster: 'c', job: '12', name: '10_2', life: 2, node: 'n2' };
+  const earlier = { ...mine, life: 1, node: 'n1' };
+  assert.ok(isEarlierLife(earlier, mine, () => 'IDLE'));
+  assert.ok(isEarlierLife(earlier, mine, () => 'MIXED+DRAIN'));
+  assert.ok(isEarlierLife({ ...earlier, node: 'n2' }, mine, () => undefined), 'on its own node nothing of it is left');
+  for (const lost of ['DOWN*', 'IDLE*', 'DOWN', 'ALLOCATED+NOT_RESPONDING', 'FAIL', undefined]) {
+    assert.not.ok(isEarlierLife(earlier, mine, () => lost), String(lost));
+  }
+  const idle = (): string => 'IDLE';
+  assert.not.ok(isEarlierLife({ ...earlier, life: 2 }, mine, idle));
+  assert.not.ok(isEarlierLife({ ...earlier, life: 3 }, mine, idle), 'this one is the orphan');
+  assert.not.ok(isEarlierLife({ ...earlier, job: '13' }, mine, idle));
+  assert.not.ok(isEarlierLife({ ...earlier, cluster: 'd' }, mine, idle));
+  assert.equal(slurmTask({ SLURM_JOB_ID: '7', SLURMD_NODENAME: 'n3' }), { cluster: '', job: '7', name: '7', life: 0, node: 'n3' }); // prettier-ignore
+  assert.is(slurmTask({ SLURM_JOB_ID: '7' }), undefined);
+  const array = { SLURM_JOB_ID: '12', SLURMD_NODENAME: 'n2', SLURM_CLUSTER_NAME: 'c', SLURM_ARRAY_JOB_ID: '10', SLURM_ARRAY_TASK_ID: '2', SLURM_RESTART_COUNT: '2' }; // prettier-ignore
+  assert.equal(slurmTask(array), mine);
+});
+
+const mayMount = process.platform === 'linux' && spawnSync('unshare', ['--uts', '--mount', 'true']).status === 0;
+
+test.when(mayMount, 'mount and host namespaces need root on Linux')(
+  'two machines with mount points of their own, clocks a day apart: each cell goes to one of them',
+  async () => {
+    const shared = fresh();
+    const cells = Array.from({ length: 100 }, (_, k) => `cell-${k}`);
+    for (const cell of cells) mkdirSync(join(shared, cell));
+    const at = Date.now() + 5000;
+    // Date is what a program knows of the clock; the file's time is set by it.
+    const machine = (name: string, days: number): Promise<string> => {
+      const mount = join(scratch, `mount-${name}`);
+      mkdirSync(mount);
+      const code = `import { takeClaim } from ${JSON.stringify(claimModule)};
+        const wait = ${at} - Date.now(); const RealDate = Date; const now = () => RealDate.now() + ${days} * 86400000;
+        globalThis.Date = class extends RealDate { constructor(...a) { super(...(a.length === 0 ? [now()] : a)); } static now() { return now(); } };
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, Math.max(1, wait));
+        const got = ${JSON.stringify(cells)}.filter((cell) => takeClaim(${JSON.stringify(mount)} + '/' + cell) !== undefined);
+        console.log(JSON.stringify(got)); process.exit(0);`;
+      const shell = `mount --bind ${shared} ${mount} && hostname ${name} && exec "$@"`;
+      const child = spawn('unshare', ['--uts', '--mount', 'sh', '-c', shell, 'sh', process.execPath, ...FROM_SOURCE, '--input-type=module', '-e', code], { stdio: ['ignore', 'pipe', 'inherit'] }); // prettier-ignore
+      let output = '';
+      child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+      return new Promise((resolve) => child.on('close', () => resolve(output)));
+    };
+    const got = await Promise.all([machine('left', -1), machine('right', 1)]);
+    const all = got.flatMap((text) => JSON.parse(text) as string[]);
+    assert.equal(all.sort(), [...cells].sort());
+    // Both have ended, which here nobody can ask: they are held until they were watched for long enough.
+    const cell = join(shared, cells[0] as string);
+    const held = holding(cell);
+    assert.match(held.state === 'held' ? held.holder.name : '', /^process \d+ on (left|right)$/);
+    assert.is(holding(cell, CELL, watched(cell, 130)).state, 'free');
+  },
+);
 
 test.run();

@@ -2,35 +2,72 @@
  * Who works in a folder: on an experiment's cell, or on a run. A claim is a numbered file that is made with its content in one step
  * (a hard link), so of any number of processes exactly one makes `claim-0001.json`. A claim whose owner is gone is not removed but
  * outnumbered: whoever makes the next number owns the folder. So two that find the same dead owner cannot both take its place.
+ *
+ * The folder may lie on a file system that machines share (NFS, Lustre, GPFS). What is assumed of it: a name is made by one of all that try
+ * to make it (`link`, or `open` with O_EXCL where there are no links); a file that is opened shows what its writer had closed; a client that
+ * has just made a file in a folder lists the folder as it is. What is not: that `link` says what it did (an answer that was lost is sent
+ * again as "exists": the content tells whose it is), link counts, that a listing is fresh, that any two clocks agree. Machines have names of
+ * their own; containers need not.
  */
 import { randomUUID } from 'node:crypto';
-import { linkSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  linkSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { JobError } from '../errors.ts';
+import { JobError, UsageError } from '../errors.ts';
+import type { SlurmTask } from './slurmTask.ts';
+import { isEarlierLife, slurmTask } from './slurmTask.ts';
+import { Watch } from './watch.ts';
 
 /** What is claimed, and how. */
 export interface ClaimKind {
   /** Its files are `NAME-0001.json` and so on. */
   readonly name: 'claim' | 'lock';
-  /** Seconds without a sign of life after which an owner on another machine counts as gone. */
+  /** Seconds of looking on without a sign of life after which an owner on another machine counts as gone. */
   readonly lapseSeconds: number;
   /** Whether the files stay when the claim is given up, as a count of the owners so far. */
   readonly kept: boolean;
 }
 
-/** A cell of an experiment. */
-const CELL: ClaimKind = { name: 'claim', lapseSeconds: 300, kept: true };
-
 /** Seconds between two signs of life. */
 const HEARTBEAT_SECONDS = 5;
 
+/**
+ * `LRD_LAPSE_SECONDS`: how long an owner on another machine must be silent. Default 120: a shared file system may show a file's time a minute
+ * late.
+ */
+export const LAPSE_SECONDS = ((): number => {
+  const given = process.env['LRD_LAPSE_SECONDS'];
+  if (given === undefined) return 120;
+  const value = Number(given);
+  if (value >= 2 * HEARTBEAT_SECONDS) return value;
+  throw new UsageError(`LRD_LAPSE_SECONDS must be a number of at least ${2 * HEARTBEAT_SECONDS}, got ${JSON.stringify(given)}`);
+})();
+
+/** A cell of an experiment. */
+const CELL: ClaimKind = { name: 'claim', lapseSeconds: LAPSE_SECONDS, kept: true };
+
 interface Owner {
+  /** Tells this claim from every other. */
+  readonly id: string;
   readonly host: string;
   readonly pid: number;
   /** When that process started: a process number is used again. Null where the system does not say. */
   readonly started: string | null;
+  /** The namespace that its number counts in: containers of one host have the host's name, and numbers of their own. */
+  readonly namespace?: string;
+  readonly task?: SlurmTask;
 }
 
 type ClaimFile = Owner & { readonly released?: boolean };
@@ -60,6 +97,22 @@ function startOf(pid: number): string | null {
   return ticks === undefined ? null : `${ticks} ${bootId}`.trim();
 }
 
+/** Undefined where the system does not say. */
+const pidNamespace = ((): string | undefined => {
+  try {
+    return readlinkSync('/proc/self/ns/pid');
+  } catch {
+    return undefined;
+  }
+})();
+
+/** Whether a process is one of this machine, so that the system can be asked for it. */
+function isHere({ host, started, namespace }: Owner): boolean {
+  if (host !== hostname()) return false;
+  // Since another boot, which `started` ends with, no process lives on, whatever its namespace.
+  return (namespace ?? pidNamespace) === pidNamespace || (started !== null && !started.endsWith(bootId));
+}
+
 function isRunning({ pid, started }: Owner): boolean {
   try {
     process.kill(pid, 0);
@@ -73,7 +126,17 @@ function isRunning({ pid, started }: Owner): boolean {
   return started === null || now === null || started === now;
 }
 
-const self = (): Owner => ({ host: hostname(), pid: process.pid, started: startOf(process.pid) });
+const self = (): Owner => {
+  const task = slurmTask();
+  return {
+    id: randomUUID(),
+    host: hostname(),
+    pid: process.pid,
+    started: startOf(process.pid),
+    ...(pidNamespace === undefined ? {} : { namespace: pidNamespace }),
+    ...(task === undefined ? {} : { task }),
+  };
+};
 const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code;
 const fileOf = (folder: string, number: number, { name }: ClaimKind): string =>
   join(folder, `${name}-${String(number).padStart(4, '0')}.json`);
@@ -88,24 +151,73 @@ function numbersIn(folder: string, { name }: ClaimKind): number[] {
 
 const lastNumber = (folder: string, kind: ClaimKind): number => Math.max(0, ...numbersIn(folder, kind));
 
-/** Who holds the folder by that file, in words; undefined when its owner is gone, or gave it up. */
-function ownerOf(path: string, { lapseSeconds }: ClaimKind): string | undefined {
+/** Makes this client of a shared file system list the folder as it is, not as it was a minute ago. */
+function freshen(folder: string): void {
+  const look = join(folder, `.look-${randomUUID()}`);
   try {
-    const fresh = Date.now() - statSync(path).mtimeMs < lapseSeconds * 1000;
-    let owner: ClaimFile;
-    try {
-      owner = JSON.parse(readFileSync(path, 'utf8')) as ClaimFile;
-    } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error;
+    writeFileSync(look, '');
+    rmSync(look, { force: true });
+  } catch {
+    // A folder that cannot be written, or is gone: whoever lists it finds out.
+  }
+}
+
+/** Who holds a folder. */
+export interface Holder {
+  /** In words. */
+  readonly name: string;
+  /** Whether it runs on this machine, which can say whether it lives. */
+  readonly here: boolean;
+  /** Changes while it lives. */
+  readonly stamp: string;
+  readonly task?: SlurmTask;
+}
+
+/** Opened and closed, never asked by name: what a shared file system remembers of a name may be a minute old. */
+function readStamped(path: string): { readonly text: string; readonly stamp: string } {
+  const file = openSync(path, 'r');
+  try {
+    const { mtimeMs, size } = fstatSync(file);
+    return { text: readFileSync(file, 'utf8'), stamp: `${mtimeMs} ${size}` };
+  } finally {
+    closeSync(file);
+  }
+}
+
+function parseOwner(text: string): ClaimFile | undefined {
+  try {
+    return JSON.parse(text) as ClaimFile;
+  } catch {
+    return undefined;
+  }
+}
+
+const WATCH = new Watch();
+
+/** Who holds the folder by that file; undefined when its owner is gone, or gave it up. */
+function holderOf(path: string, { lapseSeconds }: ClaimKind, watch: Watch): Holder | undefined {
+  try {
+    const { text, stamp } = readStamped(path);
+    const owner = parseOwner(text);
+    if (owner === undefined) {
       // Where there are no hard links, the content comes a moment after the file.
-      return fresh ? 'a process that has not said its number' : undefined;
+      const gone = watch.look(path, path, stamp, lapseSeconds);
+      return gone ? undefined : { name: 'a process that has not said its number', here: false, stamp };
     }
-    const here = owner.host === hostname();
-    if (owner.released === true || !(here ? isRunning(owner) : fresh)) return undefined;
-    return `process ${owner.pid}${here ? '' : ` on ${owner.host}`}`;
+    if (owner.released === true) return undefined;
+    const { host, pid, started, task } = owner;
+    const mine = slurmTask();
+    if (task !== undefined && mine !== undefined && isEarlierLife(task, mine)) return undefined;
+    const optional = task === undefined ? {} : { task };
+    if (isHere(owner)) {
+      return isRunning(owner) ? { name: `process ${pid}`, here: true, stamp, ...optional } : undefined;
+    }
+    if (watch.look(path, `${host} ${pid} ${started}`, stamp, lapseSeconds)) return undefined;
+    const where = task === undefined ? host : `${task.node}, job ${task.name}`;
+    return { name: `process ${pid} on ${where}`, here: false, stamp, ...optional };
   } catch (error) {
     // Given up since it was listed.
-    if (codeOf(error) === 'ENOENT') return undefined;
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ESTALE') return undefined;
     throw new JobError(`${path}: cannot be read (${(error as Error).message})`);
   }
 }
@@ -113,13 +225,16 @@ function ownerOf(path: string, { lapseSeconds }: ClaimKind): string | undefined 
 /** How a folder is claimed now. `attempts` counts the claims so far. */
 export type Holding =
   | { readonly state: 'free'; readonly attempts: number }
-  | { readonly state: 'held'; readonly attempts: number; readonly owner: string };
+  | { readonly state: 'held'; readonly attempts: number; readonly holder: Holder };
 
-/** Reads who holds the folder. A claim that was given up, or whose owner is gone, leaves it free. */
-export function holding(folder: string, kind: ClaimKind = CELL): Holding {
+/**
+ * Reads who holds the folder. A claim that was given up, or whose owner is gone, leaves it free. An owner on another machine is gone when
+ * this process has looked on for the kind's lapse and seen no sign of life: `watch` remembers from look to look.
+ */
+export function holding(folder: string, kind: ClaimKind = CELL, watch: Watch = WATCH): Holding {
   const number = lastNumber(folder, kind);
-  const owner = number === 0 ? undefined : ownerOf(fileOf(folder, number, kind), kind);
-  return owner === undefined ? { state: 'free', attempts: number } : { state: 'held', attempts: number, owner };
+  const holder = number === 0 ? undefined : holderOf(fileOf(folder, number, kind), kind, watch);
+  return holder === undefined ? { state: 'free', attempts: number } : { state: 'held', attempts: number, holder };
 }
 
 /** A folder that this process owns. */
@@ -132,16 +247,19 @@ export interface Claim {
   release(): Promise<void>;
 }
 
-/** A thread of its own keeps the sign of life going while the main one computes. It ends with the process. */
+/**
+ * A thread of its own keeps the sign of life going while the main one computes: the file's time, which only has to change, so it goes on
+ * where the clock was set back. It ends with the process.
+ */
 function beat(path: string): Worker {
-  const code = `const { utimesSync } = require('node:fs'); const { workerData } = require('node:worker_threads');
-    setInterval(() => { try { const now = new Date(); utimesSync(workerData.path, now, now); } catch {} }, workerData.every);`;
+  const code = `const { utimesSync } = require('node:fs'); const { workerData } = require('node:worker_threads'); let last = 0;
+    setInterval(() => { last = Math.max(last + 1, Date.now() / 1000); try { utimesSync(workerData.path, last, last); } catch {} }, workerData.every);`;
   const worker = new Worker(code, { eval: true, execArgv: [], workerData: { path, every: HEARTBEAT_SECONDS * 1000 } });
   worker.unref();
   return worker;
 }
 
-/** Makes a file with its content unless it is there. Returns whether it did. */
+/** Makes a file with its content, which no other has, unless it is there. Returns whether it did. */
 function createWhole(path: string, text: string, draft: string): boolean {
   try {
     writeFileSync(draft, text);
@@ -149,41 +267,49 @@ function createWhole(path: string, text: string, draft: string): boolean {
       linkSync(draft, path);
     } catch (error) {
       // A file system without hard links (exFAT): still one of all makes the file.
-      if (codeOf(error) !== 'EEXIST') writeFileSync(path, text, { flag: 'wx' });
-      else return false;
+      if (codeOf(error) === 'EEXIST') throw error;
+      writeFileSync(path, text, { flag: 'wx' });
     }
     return true;
   } catch (error) {
-    if (codeOf(error) === 'EEXIST') return false;
-    throw new JobError(`${path}: cannot be made (${(error as Error).message})`);
+    if (codeOf(error) !== 'EEXIST') throw new JobError(`${path}: cannot be made (${(error as Error).message})`);
+    // An answer of the file server may be lost, and the question asked again: then it is there since this process made it.
+    return contentIs(path, text);
   } finally {
     rmSync(draft, { force: true });
   }
 }
 
+function contentIs(path: string, text: string): boolean {
+  try {
+    return readStamped(path).text === text;
+  } catch {
+    return false;
+  }
+}
+
 /** Takes the folder when it is free. Undefined when another process has it. */
-export function takeClaim(folder: string, kind: ClaimKind = CELL): Claim | undefined {
-  const held = holding(folder, kind);
+export function takeClaim(folder: string, kind: ClaimKind = CELL, watch: Watch = WATCH): Claim | undefined {
+  if (holding(folder, kind, watch).state === 'held') return undefined;
+  freshen(folder);
+  const held = holding(folder, kind, watch);
   if (held.state === 'held') return undefined;
   const number = held.attempts + 1;
   const path = fileOf(folder, number, kind);
   const draft = join(folder, `.${kind.name}-${randomUUID()}`);
-  const text = `${JSON.stringify(self())}\n`;
+  const owner = self();
+  const text = `${JSON.stringify(owner)}\n`;
   if (!createWhole(path, text, draft)) return undefined;
   // Where files are removed, numbers begin again: another may have made a higher or a lower one at this moment. Both see the other's.
   const others = (): number[] => numbersIn(folder, kind).filter((other) => other !== number);
-  if (!kind.kept && others().some((other) => ownerOf(fileOf(folder, other, kind), kind) !== undefined)) {
+  if (!kind.kept && others().some((other) => holderOf(fileOf(folder, other, kind), kind, watch) !== undefined)) {
     rmSync(path, { force: true });
     return undefined;
   }
   const worker = beat(path);
   const stillHeld = (): boolean => {
-    if (lastNumber(folder, kind) !== number) return false;
-    try {
-      return readFileSync(path, 'utf8') === text;
-    } catch {
-      return false;
-    }
+    freshen(folder);
+    return lastNumber(folder, kind) === number && contentIs(path, text);
   };
   return {
     attempt: number,
@@ -191,7 +317,7 @@ export function takeClaim(folder: string, kind: ClaimKind = CELL): Claim | undef
     release: async () => {
       await worker.terminate();
       if (kind.kept) {
-        writeFileSync(draft, `${JSON.stringify({ ...self(), released: true })}\n`);
+        writeFileSync(draft, `${JSON.stringify({ ...owner, released: true })}\n`);
         renameSync(draft, path);
       } else if (stillHeld()) {
         for (const other of others()) rmSync(fileOf(folder, other, kind), { force: true });

@@ -15,8 +15,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import * as assert from 'uvu/assert';
 import { suite } from '../../conformance/harness/suite.ts';
 import { JobError } from '../errors.ts';
-import { checkUnlocked, lockRun } from './runLock.ts';
+import { holding } from './claim.ts';
+import { lockRun, untilUnlocked } from './runLock.ts';
 import { complete, lastLine, latest, smallRun, start } from './testing/command.ts';
+import { Watch } from './watch.ts';
 
 const test = suite('models/runs/runLock');
 const onLinux = test.when(existsSync('/proc/self/stat'), 'the system has no /proc to read a process from');
@@ -32,6 +34,22 @@ const fresh = (): string => {
 const locks = (folder: string): string[] => readdirSync(folder).filter((name) => /lock/.test(name));
 const write = (folder: string, name: string, owner: object): void =>
   writeFileSync(join(folder, name), JSON.stringify({ host: hostname(), pid: process.pid, started: null, ...owner }));
+const refused = async (job: Promise<unknown>, pattern: RegExp): Promise<void> => {
+  const error = await job.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  assert.instance(error, JobError);
+  assert.match((error as Error).message, pattern);
+};
+const LOCK = { name: 'lock', lapseSeconds: 90, kept: false } as const;
+/** Has looked on for as many seconds, 10 from look to look. */
+function watched(folder: string, seconds: number): Watch {
+  let now = 0;
+  const watch = new Watch(() => (now += 10));
+  for (let looks = 0; looks <= seconds / 10; looks++) holding(folder, LOCK, watch);
+  return watch;
+}
 /** No system has a process of this number. */
 const NOBODY = 2 ** 30;
 
@@ -80,11 +98,11 @@ test(
 
 test('a lock is held until it is released, and notices when it was taken over', async () => {
   const folder = fresh();
-  checkUnlocked(folder);
-  const lock = lockRun(folder);
+  await untilUnlocked(folder);
+  const lock = await lockRun(folder);
   lock.checkHeld();
-  assert.throws(() => lockRun(folder), new RegExp(`^${folder}: process ${process.pid} is training in this folder`));
-  assert.throws(() => checkUnlocked(folder), (error: unknown) => error instanceof JobError); // prettier-ignore
+  await refused(lockRun(folder), new RegExp(`^${folder}: process ${process.pid} is training in this folder`));
+  await refused(untilUnlocked(folder), /is training in this folder/);
   write(folder, 'lock-0002.json', { host: 'elsewhere.example', pid: 7 });
   assert.throws(() => lock.checkHeld(), /: process 7 on elsewhere\.example is training in this folder/);
   await lock.release();
@@ -96,32 +114,46 @@ test('locks of processes that are gone are taken over and cleared away', async (
   const folder = fresh();
   write(folder, 'lock-0001.json', { pid: NOBODY });
   write(folder, 'lock-0002.json', { host: 'elsewhere.example' });
-  const before = new Date(Date.now() - 241_000);
-  assert.throws(() => lockRun(folder), /on elsewhere\.example is training/);
-  utimesSync(join(folder, 'lock-0002.json'), before, before);
-  const lock = lockRun(folder);
+  const lines: string[] = [];
+  const lock = await lockRun(folder, { watch: watched(folder, 70), line: (text) => void lines.push(text) });
+  assert.match(lines.join(), /process \d+ on elsewhere\.example began to train here; watching for 90 s whether it lives/);
   assert.equal(locks(folder), ['lock-0001.json', 'lock-0002.json', 'lock-0003.json']);
   await lock.release();
   assert.equal(locks(folder), []);
+});
+
+test('a process of another machine that shows a sign of life holds its lock, whatever its clock says', async () => {
+  const folder = fresh();
+  write(folder, 'lock-0001.json', { host: 'elsewhere.example' });
+  // Its clock is a year behind.
+  let behind = Date.now() / 1000 - 365 * 86_400;
+  const path = join(folder, 'lock-0001.json');
+  utimesSync(path, behind, behind);
+  const beating = setInterval(() => utimesSync(path, ++behind, behind), 300);
+  try {
+    await refused(lockRun(folder, { watch: watched(folder, 60) }), /on elsewhere\.example is training in this folder/);
+  } finally {
+    clearInterval(beating);
+  }
 });
 
 test('a lock whose content is not there yet is one, for a while', async () => {
   const folder = fresh();
   const path = join(folder, 'lock-0001.json');
   writeFileSync(path, '');
-  assert.throws(() => lockRun(folder), /a process that has not said its number is training/);
-  const before = new Date(Date.now() - 241_000);
-  utimesSync(path, before, before);
-  await lockRun(folder).release();
+  assert.is(holding(folder, LOCK, watched(folder, 80)).state, 'free');
+  assert.is(holding(folder, LOCK, watched(folder, 50)).state, 'held');
+  const lock = await lockRun(folder, { watch: watched(folder, 100) });
+  await lock.release();
   assert.equal(locks(folder), []);
 });
 
-test('who meets another that took a lower number withdraws', () => {
+test('who meets another that took a lower number withdraws', async () => {
   const folder = fresh();
   // As when the holder of 1 removed it, another began with 1 again, and a third was slow and saw the dead owner of 2.
   write(folder, 'lock-0001.json', {});
   write(folder, 'lock-0002.json', { pid: NOBODY });
-  assert.throws(() => lockRun(folder), /is training in this folder/);
+  await refused(lockRun(folder), /is training in this folder/);
   assert.equal(locks(folder), ['lock-0001.json', 'lock-0002.json']);
 });
 
@@ -130,18 +162,18 @@ onLinux(
   async () => {
     const folder = fresh();
     write(folder, 'lock-0001.json', { started: '1' });
-    await lockRun(folder).release();
+    await (await lockRun(folder)).release();
     // A shell that becomes a program which never asks how its child ended.
     const parent = spawn('sh', ['-c', 'sleep 60 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'inherit'] });
     try {
       const pid = await new Promise<number>((resolve) => parent.stdout.once('data', (text: Buffer) => resolve(Number(text)))); // prettier-ignore
       await pause(200);
       write(folder, 'lock-0001.json', { pid });
-      assert.throws(() => lockRun(folder), new RegExp(`process ${pid} is training`));
+      await refused(lockRun(folder), new RegExp(`process ${pid} is training`));
       process.kill(pid, 'SIGKILL');
       await pause(200);
       assert.match(readFileSync(`/proc/${pid}/stat`, 'utf8'), /\) Z /);
-      await lockRun(folder).release();
+      await (await lockRun(folder)).release();
     } finally {
       parent.kill('SIGKILL');
     }

@@ -1,12 +1,16 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { JobError } from '../errors.ts';
-import type { ClaimKind } from './claim.ts';
-import { holding, takeClaim } from './claim.ts';
+import type { Claim, ClaimKind, Holder } from './claim.ts';
+import { LAPSE_SECONDS, holding, takeClaim } from './claim.ts';
+import type { Watch } from './watch.ts';
 
 /**
- * A run's folder. Its lock lapses ahead of the claim on the cell around it (`claim.ts`), so that whoever takes up a cell of a machine that
- * is gone finds its run free.
+ * A run's folder. Its lock lapses sooner than the claim on the cell around it (`claim.ts`); whoever has seen the one lapse finds the other
+ * free at once, since both belong to one process.
  */
-const RUN: ClaimKind = { name: 'lock', lapseSeconds: 240, kept: false };
+const RUN: ClaimKind = { name: 'lock', lapseSeconds: 0.75 * LAPSE_SECONDS, kept: false };
+
+const LOOK_MS = 1000;
 
 /** Another process trains in the run's folder. */
 export class LockedError extends JobError {}
@@ -15,10 +19,32 @@ function locked(folder: string, owner: string): LockedError {
   return new LockedError(`${folder}: ${owner} is training in this folder; wait until it ends, or stop it`);
 }
 
-/** Throws a `LockedError` that names the process when one is training in the folder, which must be there. */
-export function checkUnlocked(folder: string): void {
-  const held = holding(folder, RUN);
-  if (held.state === 'held') throw locked(folder, held.owner);
+/** How a lock is waited for. */
+export interface LockOptions {
+  /** Told of a wait. */
+  readonly line?: (text: string) => void;
+  readonly signal?: AbortSignal | undefined;
+  /** Remembers signs of life. Default: one for the process. */
+  readonly watch?: Watch;
+}
+
+/**
+ * Returns when nobody trains in the folder, which must be there. A process of another machine cannot be asked whether it lives: it is watched
+ * for a while. Throws a `LockedError` that names the process, as soon as it shows a sign of life.
+ */
+export async function untilUnlocked(folder: string, { line, signal, watch }: LockOptions = {}): Promise<void> {
+  let first: Holder | undefined;
+  for (;;) {
+    const held = holding(folder, RUN, watch);
+    if (held.state === 'free') return;
+    const { holder } = held;
+    if (holder.here || signal?.aborted === true) throw locked(folder, holder.name);
+    if (first === undefined) {
+      line?.(`${folder}: ${holder.name} began to train here; watching for ${RUN.lapseSeconds} s whether it lives`);
+    } else if (holder.stamp !== first.stamp || holder.name !== first.name) throw locked(folder, holder.name);
+    first = holder;
+    await pause(LOOK_MS, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
+  }
 }
 
 /** A run's folder that this process alone trains in. */
@@ -29,22 +55,23 @@ export interface RunLock {
   release(): Promise<void>;
 }
 
+const lockOf = (folder: string, claim: Claim): RunLock => ({
+  checkHeld: () => {
+    if (claim.stillHeld()) return;
+    const held = holding(folder, RUN);
+    throw locked(folder, held.state === 'held' ? held.holder.name : 'another process');
+  },
+  release: () => claim.release(),
+});
+
 /**
  * Keeps every other process from training in a folder, which must be there, until it is released or this process ends in any way. Throws
  * a `LockedError` that names the folder and the process that trains there.
  */
-export function lockRun(folder: string): RunLock {
-  const claim = takeClaim(folder, RUN);
-  if (claim === undefined) {
-    checkUnlocked(folder);
-    throw locked(folder, 'another process');
-  }
-  return {
-    checkHeld: () => {
-      if (claim.stillHeld()) return;
-      checkUnlocked(folder);
-      throw locked(folder, 'another process');
-    },
-    release: () => claim.release(),
-  };
+export async function lockRun(folder: string, options: LockOptions = {}): Promise<RunLock> {
+  await untilUnlocked(folder, options);
+  const claim = takeClaim(folder, RUN, options.watch);
+  if (claim !== undefined) return lockOf(folder, claim);
+  const held = holding(folder, RUN, options.watch);
+  throw locked(folder, held.state === 'held' ? held.holder.name : 'another process');
 }

@@ -31,8 +31,8 @@ import {
   rewriteMetrics,
   writePredictions,
 } from './runFolder.ts';
-import type { RunLock } from './runLock.ts';
-import { LockedError, checkUnlocked, lockRun } from './runLock.ts';
+import type { LockOptions, RunLock } from './runLock.ts';
+import { LockedError, lockRun, untilUnlocked } from './runLock.ts';
 import { resolveSchedules } from '../trainer/schedules/schedule.ts';
 import { isDrawn } from '../trainer/masks.ts';
 import { logToTensorBoard } from './tensorboard.ts';
@@ -307,6 +307,8 @@ function ofMask({ mask, maskExclude = [] }: ResolvedRequest): Record<string, unk
   return { mask, ...(maskExclude.length === 0 ? {} : { groups: [{ match: maskExclude, excluded: true }] }) };
 }
 
+const waitingOf = ({ progress, signal }: RunControls): LockOptions => ({ line: (text) => progress?.line(text), signal });
+
 /** Looks whether the file is there, so that a wrong name is found before a backend starts. */
 function checkInit(path: string): void {
   if (!existsSync(path)) throw new JobError(`--init ${path}: no such file`);
@@ -339,7 +341,7 @@ async function prepareRun(asked: TrainingRequest, controls: RunControls): Promis
   });
   const folder = request.out ?? defaultFolder(request);
   checkFree(folder);
-  if (existsSync(folder)) checkUnlocked(folder);
+  if (existsSync(folder)) await untilUnlocked(folder, waitingOf(controls));
   if (init !== undefined) checkInit(init);
   const { data, dataDir, augment, crop, evaluation } = request;
   const { noisyLabels } = regularizers;
@@ -397,7 +399,7 @@ export async function runTraining(asked: TrainingRequest, controls: RunControls 
   joinOptimizer(optimizer, controls);
   const lock = await byWriter(processes, () => {
     makeFolder(folder);
-    return lockRun(folder);
+    return lockRun(folder, waitingOf(controls));
   });
   try {
     await byWriter(processes, () => beginRun(folder, config, describeEnvironment(config.backend)));
@@ -417,7 +419,7 @@ export async function resumeTraining(request: ResumeRequest, controls: RunContro
   const { processes } = controls;
   // A folder that is not a run is left as it is.
   await jointly(processes, async () => readRun(folder));
-  const lock = await byWriter(processes, () => lockRun(folder));
+  const lock = await byWriter(processes, () => lockRun(folder, waitingOf(controls)));
   try {
     return await resumeLocked(request, lock, controls);
   } finally {

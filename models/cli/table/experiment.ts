@@ -1,17 +1,24 @@
 import { backend, batchSize, checkpointSeconds, crop, dataDir, epochs, limit, width } from './common.ts';
-import { choice, command, file, flag, folder, group, pattern, text, whole } from './row.ts';
+import { choice, command, file, flag, folder, group, pattern, readNumber, special, text, whole } from './row.ts';
+import type { Range } from './row.ts';
 
 const recipes = async (): Promise<readonly string[]> => (await import('../../recipes/catalogue.ts')).RECIPE_NAMES;
 
+const ENGINES = ['slurm', 'kubernetes'] as const;
+const COUNT: Range = { rule: 'a whole number from 0 to 64', holds: (n) => Number.isInteger(n) && n >= 0 && n <= 64 };
+const ANY_WHOLE: Range = { rule: 'a whole number', holds: (n) => Number.isSafeInteger(n) };
+
 /** `lrd experiment`. */
 export const EXPERIMENT = command({
-  summary: 'every cell of a table or figure of the papers, skipping those done',
+  summary: 'every cell of a table or figure of the papers, or of your own, skipping those done',
   about:
-    'Runs the cells of an experiment, arms x seeds, each in a folder of its own; any number of processes may work on one --out. ' +
-    'Without a NAME the experiments are listed.',
+    'Runs the cells of an experiment, arms x seeds, each in a folder of its own; any number of processes, on any number of machines, may ' +
+    'work on one --out. Without a NAME the experiments are listed.',
   words: {
     name: {
-      about: 'The experiment.',
+      about:
+        'The experiment: of the papers, or a file of your own (--json prints one to start from, --schema its form).',
+      orPath: '.json',
       choices: async () => {
         const { EXPERIMENTS } = await import('../../experiments/catalogue.ts');
         return EXPERIMENTS.map(({ name }) => name);
@@ -31,7 +38,7 @@ export const EXPERIMENT = command({
         about: "The paper's sizes, or such as a laptop does in minutes.",
         default: 'full',
       }),
-      list: flag({ about: 'Show the cells and how each stands, and run nothing.' }),
+      list: flag({ about: 'Show the cells and how each stands, with what the cluster says, and run nothing.' }),
     }),
     ...group('Where and how:', {
       out: folder({ about: 'Where results go.', default: 'runs/experiments' }),
@@ -40,6 +47,48 @@ export const EXPERIMENT = command({
       backend: { ...backend, default: 'auto' },
       'checkpoint-seconds': checkpointSeconds,
       'keep-checkpoints': flag({ about: 'Keep the checkpoint of a cell that is done.' }),
+    }),
+    ...group('On a cluster:', {
+      on: choice(ENGINES, {
+        value: 'ENGINE',
+        about:
+          'Submit the cells that are neither done nor queued as array jobs of Slurm, and return at once; or print a Job of Kubernetes. ' +
+          'What stands behind -- goes to sbatch as it is.',
+      }),
+      'array-limit': whole({ about: 'Tasks that run at one time.', default: 'as many as the cluster lets' }),
+      'cells-per-task': whole({ most: 100_000, about: 'Cells that share a task, one after the other.', default: '1' }),
+      prologue: file({ about: 'Lines for the script, ahead of the program: modules, paths.' }),
+      'dry-run': flag({ about: 'Write the script and say what would be submitted.' }),
+      cancel: flag({
+        about: 'Cancel what the cluster has of this experiment in this --out; running cells stop behind a checkpoint.',
+      }),
+      image: text({ value: 'IMAGE', about: 'Of Kubernetes: the image, with lrd on its PATH.' }),
+      claim: text({ value: 'NAME', about: 'Of Kubernetes: the persistent volume claim that holds --out.' }),
+      mount: folder({ about: 'Of Kubernetes: where the claim is mounted in the pods.', default: '--out' }),
+      gpus: special({
+        value: 'N',
+        about: 'Of Kubernetes: GPUs of a pod.',
+        default: '0',
+        read: (given, name) => readNumber(given, name, COUNT),
+      }),
+    }),
+    ...group('One task of any array engine:', {
+      cell: text({
+        value: 'N',
+        about:
+          'Run the cell of this number alone, counted from 0 as --list shows them. With env, the number is taken from SLURM_ARRAY_TASK_ID, ' +
+          'JOB_COMPLETION_INDEX, AWS_BATCH_JOB_ARRAY_INDEX, PBS_ARRAY_INDEX or LSB_JOBINDEX (which counts from 1).',
+      }),
+      'cell-offset': special({
+        value: 'N',
+        about: "Added to the task's number, as -1 where an array counts from 1.",
+        default: '0',
+        read: (given, name) => readNumber(given, name, ANY_WHOLE),
+      }),
+    }),
+    ...group('As a file:', {
+      json: flag({ about: 'Print the experiment as a file, to make one of your own of it.' }),
+      schema: flag({ about: 'Print the form of such files (JSON Schema), for editors.' }),
     }),
     ...group("In place of the paper's settings:", {
       recipe: choice(recipes, { value: 'R', about: 'Another network.', default: "the experiment's" }),
@@ -55,7 +104,17 @@ export const EXPERIMENT = command({
     ['lrd experiment table1 --scale small', 'Table 1 as a laptop can run it'],
     ['lrd experiment fig1 --only adam --workers 2', 'the arms of Fig. 1 with adam in their name, by two processes'],
     ['lrd experiment table1 --list', 'which cells are done, and which failed'],
+    [
+      'lrd experiment table3 --json > mine.json',
+      'a file to make an experiment of your own of; lrd experiment mine.json runs it',
+    ],
+    [
+      'lrd experiment table1 --on slurm --array-limit 20 --out /shared/table1 -- --partition gpu --gres gpu:1 --time 4:00:00',
+      'array jobs of Slurm, of which 20 run at a time; the same call again submits what is left',
+    ],
+    ['lrd experiment table1 --cell env --out /shared/table1', 'the task of an array engine that calls this'],
   ],
+  behind: 'SBATCH OPTIONS',
 });
 
 /** `lrd report`. */

@@ -45,8 +45,8 @@ export interface Word extends Pick<Said, 'about' | 'default'> {
   readonly required?: boolean;
   /** The last one may stand for any number. */
   readonly repeated?: boolean;
-  /** Whether a path may stand in place of one of the choices: a word with a slash, or the name of a JavaScript or TypeScript file. */
-  readonly orPath?: boolean;
+  /** Whether a path may stand in place of one of the choices: a word with a slash, or a file's name with the ending of a module, or as said. */
+  readonly orPath?: true | '.json';
 }
 
 type Options = Readonly<Record<string, Option<unknown>>>;
@@ -62,6 +62,8 @@ export interface Command<W extends Words = Words, O extends Options = Options> {
   readonly options: O;
   /** Calls with what they do. */
   readonly examples: readonly (readonly [call: string, does: string])[];
+  /** What may stand behind `--`, as it is; nothing may where this is left out. */
+  readonly behind?: string;
 }
 
 /** A command as its code gets it: every value read and checked. */
@@ -76,6 +78,8 @@ export interface Call<C extends Command> {
   readonly options: { readonly [K in keyof C['options']]: C['options'][K] extends Option<infer T> ? T : never };
   /** Names of the options that were given. */
   readonly given: ReadonlySet<string>;
+  /** What stands behind `--`, where the command takes that. */
+  readonly behind: readonly string[];
   /** The call as it was typed, without the command's name. */
   readonly args: readonly string[];
 }
@@ -236,18 +240,21 @@ export function titleOf(key: string, { repeated }: Word): string {
   return (repeated === true ? key.replace(/s$/, '') : key).toUpperCase();
 }
 
-/** Whether a word can only be a path: it has a slash, or the ending of a module. */
-export function looksLikePath(text: string): boolean {
-  return /[/\\]/.test(text) || /\.[cm]?[jt]s$/.test(text);
+/** Whether a word can only be a path: it has a slash, or the ending of a module (or the one that is given). */
+export function looksLikePath(text: string, ending?: string): boolean {
+  return /[/\\]/.test(text) || (ending === undefined ? /\.[cm]?[jt]s$/.test(text) : text.endsWith(ending));
 }
 
 /** Reads a word. Throws a `UsageError` that names it, the value and the names that are known. */
 export function readWord(given: string, name: string, { orPath }: Word, known: readonly string[]): string {
   if (given === '') throw new UsageError(`${name} must not be empty`);
-  if (known.length === 0 || known.includes(given) || (orPath === true && looksLikePath(given))) return given;
-  if (orPath !== true) throw unknownName(name, given, known);
+  if (known.length === 0 || known.includes(given)) return given;
+  if (orPath === undefined) throw unknownName(name, given, known);
+  const ending = orPath === true ? undefined : orPath;
+  if (looksLikePath(given, ending)) return given;
+  const path = ending === undefined ? "a module's path such as" : 'the path of a file such as';
   throw new UsageError(
-    `${name} must be one of ${known.join(', ')}, or a module's path such as ./${name.toLowerCase()}.js; ` +
+    `${name} must be one of ${known.join(', ')}, or ${path} ./${name.toLowerCase()}${ending ?? '.js'}; ` +
       `got ${JSON.stringify(given)}${didYouMean(given, known)}`,
   );
 }

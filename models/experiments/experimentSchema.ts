@@ -1,0 +1,185 @@
+import { DATA_SETS } from '../data/catalogue.ts';
+import { RECIPE_NAMES, findRecipe } from '../recipes/catalogue.ts';
+import { OPTIMIZERS } from '../recipes/optimizers.ts';
+import { METRICS, PAPERS } from './experiment.ts';
+import type { ExperimentFile, FileArm } from './experiment.ts';
+import type { Phase, Regularizers, Settings } from './settings.ts';
+
+const DATA = [...new Set([...DATA_SETS, ...RECIPE_NAMES.map((name) => findRecipe(name).defaults.data)])];
+
+type Schema = Readonly<Record<string, unknown>>;
+/** A schema for every key, so that none of a type is forgotten. */
+type Each<T> = { readonly [K in keyof Required<T>]: Schema };
+
+const number = (description: string, limits: Schema = {}): Schema => ({ type: 'number', ...limits, description });
+const whole = (description: string, minimum = 1): Schema => ({ type: 'integer', minimum, description });
+/** Of what is printed on terminals. */
+export const NO_CONTROL = '^[^\\u0000-\\u001f\\u007f-\\u009f]*$';
+const text = (description: string): Schema => ({
+  type: 'string',
+  minLength: 1,
+  maxLength: 2000,
+  pattern: NO_CONTROL,
+  description,
+});
+const one = (names: readonly string[], description: string): Schema => ({ type: 'string', enum: names, description });
+const list = (items: Schema, description: string): Schema => ({ type: 'array', items, description });
+const record = (properties: Schema, required: readonly string[], description: string): Schema => ({
+  type: 'object',
+  properties,
+  required,
+  additionalProperties: false,
+  description,
+});
+
+const RATE = { minimum: 0 };
+/** (0, 1]. */
+const SHARE = { exclusiveMinimum: 0, maximum: 1 };
+
+const PHASE: Each<Phase> = {
+  from: whole('the first epoch, counted from 1, that it holds for'),
+  learningRate: number('from then on', RATE),
+  weightDecay: number('from then on', RATE),
+  sparsity: number('share of elements that Sparse Gradients holds still from then on', {
+    minimum: 0,
+    maximum: 1 - 2 ** -16,
+  }),
+};
+
+const REGULARIZERS: Each<Regularizers> = {
+  retain: number('standard dropout, inverted: the probability that a unit is retained', SHARE),
+  labelNoise: number('the probability that a label is replaced by one of the others', { minimum: 0, maximum: 1 }),
+  centralize: { type: 'boolean', description: 'gradient centralization' },
+  gradientNoise: number('eta of the gradient noise, s^2 = eta / (1 + t)^.55', RATE),
+  gradientKeepProbability: number('dropout on gradients: the probability that an element is kept', SHARE),
+  frozen: one(['elements', 'tensors'], 'half of the parameters never moves: by elements, or by whole tensors'),
+  sparseReading: one(['updates'], 'Sparse Gradients masks updates in place of gradients'),
+};
+
+const SETTINGS: Each<Settings> = {
+  recipe: one(RECIPE_NAMES, 'the network, with the paper’s data, batches and epochs where they are left out'),
+  data: one(DATA, 'the data set; default: the recipe’s'),
+  optimizer: one(OPTIMIZERS, 'the rule'),
+  keepProbability: number('p, the probability that an update is kept; 1: no learning rate dropout (the default)', {
+    minimum: 2 ** -16,
+    maximum: 1,
+  }),
+  mask: text('another kind of mask than learning rate dropout’s, as --mask takes it'),
+  learningRate: number('default: the rule’s', { exclusiveMinimum: 0 }),
+  batchSize: whole('default: the recipe’s'),
+  epochs: whole('default: the recipe’s'),
+  momentum: number('of sgdm or rmsprop; default: the rule’s', { minimum: 0, exclusiveMaximum: 1 }),
+  weightDecay: number('default: none', RATE),
+  window: whole('gradients that sgdm-avg averages'),
+  phases: list(record(PHASE, ['from'], 'a change that holds until the next'), 'changes over the epochs, in order'),
+  regularizers: record(REGULARIZERS, [], 'what is done beside learning rate dropout'),
+  width: whole('of the network; default: the paper’s'),
+  crop: number('of pspnet: the side of the training crops, 8k + 1', { minimum: 25 }),
+  polynomial: number('the learning rate falls to 0 over the run by this power', { exclusiveMinimum: 0 }),
+  limit: whole('the first so many images of the training set and of the test set'),
+};
+
+/** null takes away what the settings further out give. */
+const orNull = (schema: Schema): Schema => {
+  const { description, ...rest } = schema;
+  return { description, anyOf: [rest, { type: 'null' }] };
+};
+const SETTINGS_OR_NULL = Object.fromEntries(Object.entries(SETTINGS).map(([key, schema]) => [key, orNull(schema)]));
+const settings = (description: string): Schema =>
+  record(SETTINGS_OR_NULL, [], `${description}; null takes a setting away`);
+
+const METRIC = one(Object.keys(METRICS), 'a quantity of an epoch');
+const PUBLISHED = record(
+  {
+    metric: METRIC,
+    mean: number('as printed'),
+    deviation: number('as printed', RATE),
+    trials: whole('the number of trials'),
+    place: text('where it is printed'),
+  },
+  ['metric', 'mean', 'place'],
+  'a figure that somebody has published, shown beside ours',
+);
+
+const ARM: Each<FileArm> = {
+  id: {
+    ...text('unique in the experiment, as in mnist/adam/p=0.5: what --only is matched against'),
+    pattern: '^[!-~]+$',
+  },
+  group: text('what is compared with each other: a heading of the table; default: the title'),
+  label: text('its name within the group; arms of one label have one colour in all charts; default: the id'),
+  settings: settings('over those of the experiment'),
+  baseline: text('the id of the arm of its group that it is compared with'),
+  control: { type: 'boolean', description: 'it is run to rule something out, and is marked so' },
+  published: PUBLISHED,
+  small: settings('what --scale small has instead, in place of the experiment’s'),
+};
+
+const PANEL = record(
+  { title: text('above the chart'), metric: METRIC, arms: list(text('the id of an arm'), 'the curves') },
+  ['title', 'metric', 'arms'],
+  'a chart',
+);
+
+const FILE: Each<ExperimentFile> = {
+  $schema: text('for editors'),
+  version: { const: 1, description: 'of this form' },
+  name: { ...text('names its plan in the output folder'), pattern: '^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$' },
+  title: text('the heading of its page'),
+  about: text('what the comparison is about'),
+  paper: one(Object.keys(PAPERS), 'where it is a paper’s'),
+  places: { type: 'string', maxLength: 2000, description: 'its tables and figures there' },
+  seeds: { ...whole('trials of each arm; default 5'), maximum: 10_000 },
+  metric: { ...METRIC, description: 'what is compared; default testAccuracy' },
+  further: list(
+    record(
+      {
+        metric: METRIC,
+        published: { type: 'object', additionalProperties: PUBLISHED, description: 'by the id of an arm' },
+      },
+      ['metric', 'published'],
+      'another quantity',
+    ),
+    'quantities that are compared in tables of their own',
+  ),
+  settings: settings('of every arm'),
+  arms: {
+    ...list(record(ARM, ['id'], 'a line of the table: settings that are run with several seeds'), 'the arms'),
+    minItems: 1,
+  },
+  figures: list(
+    record(
+      {
+        place: text('its name'),
+        about: text('what it shows'),
+        columns: whole('charts in a row'),
+        panels: list(PANEL, 'row by row'),
+      },
+      ['place', 'about', 'columns', 'panels'],
+      'charts beside each other',
+    ),
+    'curves over the epochs',
+  ),
+  targets: list(
+    record(
+      {
+        metric: METRIC,
+        value: number('the level'),
+        arms: { type: 'string', description: 'of the arms whose id begins so; empty: of all' },
+      },
+      ['metric', 'value', 'arms'],
+      'a level whose first crossing is the speed of convergence',
+    ),
+    'levels',
+  ),
+  claims: list(text('a sentence'), 'what is said of the outcome, to be held against ours'),
+  notes: list(text('a sentence'), 'what else a reader must know'),
+  small: settings('what --scale small has instead, of every arm'),
+};
+
+/** The form of an experiment's file (JSON Schema, draft 7, which editors know). */
+export const EXPERIMENT_SCHEMA: Schema = {
+  $schema: 'http://json-schema.org/draft-07/schema#',
+  title: 'An experiment for lrd experiment FILE.json',
+  ...record(FILE, ['version', 'name', 'title', 'arms'], 'arms of training runs that are compared'),
+};

@@ -1,0 +1,193 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Ajv } from 'ajv';
+import fc from 'fast-check';
+import * as assert from 'uvu/assert';
+import { FROM_SOURCE } from '../../conformance/harness/fromSource.ts';
+import { suite } from '../../conformance/harness/suite.ts';
+import { UsageError } from '../errors.ts';
+import { EXPERIMENTS } from './catalogue.ts';
+import { fileOf } from './experimentFile.ts';
+import { EXPERIMENT_SCHEMA } from './experimentSchema.ts';
+import { settingsOf } from './plan.ts';
+import { parseExperiment } from './readExperiment.ts';
+
+const test = suite('models/experiments/readExperiment');
+const scratch = mkdtempSync(join(tmpdir(), 'lrd-own-'));
+test.after(() => rmSync(scratch, { recursive: true, force: true }));
+
+const MINE = `{
+  "$schema": "./experiment.schema.json",
+  "version": 1,
+  "name": "mine",
+  "title": "Half or a quarter <b>",
+  "about": "Whether p = .25 is enough.",
+  "seeds": 2,
+  "settings": { "recipe": "fcnet", "data": "digits", "optimizer": "adam", "epochs": 2, "width": 8, "limit": 128 },
+  "arms": [
+    { "id": "p=1", "label": "without" },
+    { "id": "p=0.5", "settings": { "keepProbability": 0.5 }, "baseline": "p=1" },
+    { "id": "p=0.25", "settings": { "keepProbability": 0.25, "limit": null }, "baseline": "p=1" },
+    { "id": "lr*0.5", "settings": { "learningRate": 5e-4 }, "baseline": "p=1", "control": true }
+  ],
+  "small": { "epochs": 1 }
+}
+`;
+
+test('what a file leaves out is the recipe’s, the rule’s or the file’s own; null takes away', () => {
+  const { name, title, seeds, metric, arms, small } = parseExperiment(MINE, 'mine.json');
+  assert.equal([name, title, seeds, metric], ['mine', 'Half or a quarter <b>', 2, 'testAccuracy']);
+  assert.equal(arms[2]?.settings, { recipe: 'fcnet', data: 'digits', optimizer: 'adam', epochs: 2, width: 8, keepProbability: 0.25, learningRate: 0.001, batchSize: 128 }); // prettier-ignore
+  assert.equal([arms[3]?.settings.keepProbability, arms[3]?.settings.learningRate, arms[3]?.control], [1, 5e-4, true]);
+  assert.equal([arms[0]?.group, arms[0]?.label, arms[1]?.label], [title, 'without', 'p=0.5']);
+  assert.equal(small(arms[0]?.settings as never), { epochs: 1 });
+});
+
+test('every experiment of the papers, as a file, is the same experiment', () => {
+  const isValid = new Ajv({ strict: true, allowUnionTypes: true }).compile(EXPERIMENT_SCHEMA);
+  for (const experiment of EXPERIMENTS) {
+    const file = fileOf(experiment);
+    assert.ok(isValid(JSON.parse(JSON.stringify(file))), experiment.name);
+    const back = parseExperiment(JSON.stringify(file, null, 2), `${experiment.name}.json`);
+    assert.equal(back.arms, experiment.arms);
+    assert.equal([back.seeds, back.metric, back.figures, back.targets], [experiment.seeds, experiment.metric, experiment.figures, experiment.targets]); // prettier-ignore
+    for (const [k, arm] of experiment.arms.entries()) {
+      const small = { scale: 'small', overlay: {} } as const;
+      assert.equal(settingsOf(back.arms[k] as typeof arm, { experiment: back, ...small }), settingsOf(arm, { experiment, ...small })); // prettier-ignore
+    }
+    // What is written out reads the same again.
+    assert.equal(parseExperiment(JSON.stringify(fileOf(back)), 'again.json').arms, back.arms);
+  }
+});
+
+const refused = (text: string, pattern: RegExp): void => {
+  let thrown: unknown;
+  try {
+    parseExperiment(text, 'mine.json');
+  } catch (error) {
+    thrown = error;
+  }
+  assert.instance(thrown, UsageError, text.slice(0, 200));
+  const { message } = thrown as UsageError;
+  assert.match(message, pattern);
+  assert.not.match(message, /\n/);
+};
+
+test('what is wrong is said in one line with line and column', () => {
+  const but = (from: string, to: string): string => {
+    assert.ok(MINE.includes(from), from);
+    return MINE.replace(from, to);
+  };
+  refused('', /^mine\.json:1:1: not JSON/);
+  refused(but('"seeds": 2,', '"seeds": 2'), /^mine\.json:8:3: not JSON \(CommaExpected\)/);
+  refused(but('"seeds": 2', '"seeds": "2"'), /^mine\.json:7:12: seeds must be a whole number, got "2"/);
+  refused(but('"seeds": 2', '"seeds": 0'), /^mine\.json:7:12: seeds must be at least 1, got 0/);
+  refused(but('"seeds"', '"sedes"'), /^mine\.json:7:3: sedes must be one of the keys .*seeds/);
+  refused(but('"keepProbability": 0.5', '"keepProbability": 1.5'), /^mine\.json:11:55: arms\[1\]\.settings\.keepProbability must be at most 1, got 1\.5/); // prettier-ignore
+  refused(but('"recipe": "fcnet"', '"recipe": "lenet"'), /^mine\.json:8:27: settings\.recipe must be one of fcnet, .*, got "lenet"/); // prettier-ignore
+  refused(but('"version": 1', '"version": 2'), /^mine\.json:3:14: version must be 1, got 2/);
+  refused(but('"name": "mine"', '"name": "../mine"'), /^mine\.json:4:11: name must match/);
+  refused(
+    but('"id": "p=0.25"', '"id": "p=0.5"'),
+    /^mine\.json:12:13: arms\[2\]\.id must be unique, got "p=0\.5" again/,
+  );
+  refused(but('"baseline": "p=1" },\n    { "id": "p=0.25"', '"baseline": "p=2" },\n    { "id": "p=0.25"'), /^mine\.json:11:74: arms\[1\]\.baseline must be another arm of the group .*got "p=2"/); // prettier-ignore
+  refused(but('"optimizer": "adam", ', ''), /^mine\.json:10:5: arms\[0\] must have optimizer in its settings/);
+  refused(but('"width": 8', '"window": 8'), /^mine\.json:10:5: arms\[0\] \(p=1\): .*window/);
+  refused(but('"width": 8', '"phases": [{ "from": 3, "learningRate": 1 }, { "from": 2, "learningRate": 2 }]'), /phases must be in the order of their epochs/); // prettier-ignore
+  refused(but('"name": "mine"', '"name": "mine", "name": "yours"'), /^mine\.json:4:3: name must stand there once/);
+  refused(but('Half', 'Half\\u001b[31m'), /^mine\.json:5:12: title must not hold control characters/);
+  refused(
+    but('"seeds"', '"se\\u001b]0;x\\u0007eds"'),
+    /^mine\.json:7:3: se\\u001b\]0;x\\u0007eds must be one of the keys/,
+  );
+  refused('[]', /^mine\.json:1:1: the experiment must be of type object, got \[\]/);
+  refused(but('"small": { "epochs": 1 }', '"figures": [{ "place": "Fig.", "about": "a", "columns": 1, "panels": [{ "title": "t", "metric": "testAccuracy", "arms": ["p=9"] }] }]'), /figures\[0\]\.panels\[0\]\.arms\[0\] must be the id of an arm/); // prettier-ignore
+});
+
+test('whatever is done to a file, it is read or refused in one line, never anything else', () => {
+  const value = fc.jsonValue({ maxDepth: 2 });
+  const paths = [['seeds'], ['arms', 0, 'settings'], ['arms', 1], ['arms', 1, 'id'], ['settings', 'width'], ['settings', 'phases'], ['figures'], ['settings', 'regularizers'], ['arms'], ['further'], ['targets'], ['small']]; // prettier-ignore
+  fc.assert(
+    fc.property(fc.constantFrom(...paths), value, (path, put) => {
+      const file = JSON.parse(MINE) as Record<string | number, unknown>;
+      let at = file;
+      for (const step of path.slice(0, -1)) at = at[step] as typeof file;
+      at[path.at(-1) as string] = put;
+      try {
+        parseExperiment(JSON.stringify(file, null, 1), 'mine.json');
+      } catch (error) {
+        assert.instance(error, UsageError, String((error as Error).stack));
+        assert.match((error as Error).message, /^mine\.json:\d+:\d+: [^\n]+$/);
+      }
+    }),
+    { numRuns: 300 },
+  );
+  fc.assert(
+    fc.property(fc.nat(MINE.length - 1), fc.string({ maxLength: 3 }), (at, put) => {
+      try {
+        parseExperiment(MINE.slice(0, at) + put + MINE.slice(at + 1), 'mine.json');
+      } catch (error) {
+        assert.instance(error, UsageError, String((error as Error).stack));
+        assert.not.match((error as Error).message, /\n/);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+const program = fileURLToPath(new URL('../cli/lrd.ts', import.meta.url));
+const lrd = (...args: string[]): { status: number | null; stdout: string; stderr: string } =>
+  spawnSync(process.execPath, [...FROM_SOURCE, program, ...args], { encoding: 'utf8' });
+
+test(
+  'an experiment of one’s own gets what the papers’ tables get: cells, tasks, resume, a report with intervals',
+  () => {
+    const [path, out] = [join(scratch, 'mine.json'), join(scratch, 'out')];
+    writeFileSync(path, MINE);
+    const run = lrd('experiment', path, '--backend', 'cpu', '--out', out, '--cells-per-task', '3', '--cell', '0');
+    assert.is(run.status, 0, run.stderr);
+    assert.match(run.stdout, /3 of 3 cells done/);
+    const list = lrd('experiment', path, '--out', out, '--list').stdout;
+    assert.match(list, /^0 {2}finished +2\/2 {2}p=1\/seed=1$/m);
+    assert.match(list, /^3 {2}waiting/m);
+    assert.match(list, /3 finished, 5 waiting/);
+    const rest = lrd('experiment', path, '--backend', 'cpu', '--out', out);
+    assert.match(rest.stdout, /8 of 8 cells done/, rest.stderr);
+    // Its file is no longer needed.
+    rmSync(path);
+    const page = join(scratch, 'page.html');
+    const report = lrd('report', out, '--out', page);
+    assert.is(report.status, 0, report.stderr);
+    const html = readFileSync(page, 'utf8');
+    assert.match(html, /Half or a quarter &lt;b&gt;/);
+    assert.match(html, /Whether p = \.25 is enough\./);
+    assert.match(html, /95 % interval/);
+    assert.not.match(html, /Paper and ours|What the paper|The paper does|figure of the papers/);
+    // Changed under the same name: the two would be mixed.
+    writeFileSync(path, MINE.replace('"epochs": 2', '"epochs": 3'));
+    const other = lrd('experiment', path, '--backend', 'cpu', '--out', out);
+    assert.is(other.status, 2);
+    assert.match(other.stderr, /^lrd: --out must not hold another plan of the same name: .* has p=1\/seed=1 with epochs 2, here it is 3\n$/); // prettier-ignore
+    const json = lrd('experiment', 'table3', '--json');
+    writeFileSync(path, json.stdout);
+    assert.match(
+      lrd('experiment', path, '--list', '--seeds', '1', '--out', join(scratch, 'none')).stdout,
+      /^ *0 +waiting/,
+    );
+    assert.not.ok(existsSync(join(scratch, 'none')));
+    assert.equal(JSON.parse(lrd('experiment', '--schema').stdout), EXPERIMENT_SCHEMA);
+    const missing = lrd('experiment', './missing.json');
+    assert.is(missing.status, 2);
+    assert.match(
+      missing.stderr,
+      /^lrd: NAME must be an experiment or a file that can be read, got \.\/missing\.json .*\n$/,
+    );
+  },
+  { timeout: 240 },
+);
+
+test.run();
