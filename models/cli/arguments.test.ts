@@ -132,7 +132,8 @@ test('help fits its width, down to a narrow terminal', async () => {
     for (const words of [[], ...names.map((name) => name.split(' '))]) {
       for (const line of (await help(words, width)).split('\n')) {
         // A call to copy stays in one piece, and so does a list's longest word.
-        if (!/^(usage:)? +lrd /.test(line) && / .* /.test(line.trim())) assert.ok(line.length <= width, `${width}: ${line}`);
+        if (!/^(usage:)? +lrd /.test(line) && / .* /.test(line.trim()))
+          assert.ok(line.length <= width, `${width}: ${line}`);
       }
     }
   }
