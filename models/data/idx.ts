@@ -29,7 +29,8 @@ export async function readIdx(path: string, expected: IdxExpectation): Promise<U
   }
   if (bytes[0] === 0x1f && bytes[1] === 0x8b) {
     try {
-      bytes = await inflate(bytes);
+      // More than the set's published size is never unpacked.
+      bytes = await inflate(bytes, { maxOutputLength: size + 1 });
     } catch (error) {
       throw new JobError(`${path}: the gzip stream is broken (${(error as Error).message}); ${wanted}`);
     }

@@ -20,7 +20,7 @@ const STRUCT_CLASS = 2;
 const NUMERIC_CLASSES = { first: 6, last: 13 } as const;
 
 /** More than a mask with all that stands beside it takes. */
-const MAXIMUM_BYTES = 2 ** 28;
+const MAXIMUM_BYTES = 2 ** 25;
 
 interface Element {
   readonly type: number;

@@ -3,6 +3,9 @@ import { JobError } from '../errors.ts';
 import type { Mask } from '../raster/raster.ts';
 
 const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+/** Pixels of a mask, at most; VOC's have 250,000. */
+const LARGEST = 2 ** 26;
+
 const GREY = 0;
 const INDEXED = 3;
 
@@ -59,6 +62,9 @@ export function readIndexedPng(bytes: Buffer, path: string): Mask {
     throw fail(
       `colour type ${colour}, ${depth} bits, interlace ${interlaced}; an indexed (3) or grey (0) PNG of up to 8 bits, not interlaced, expected`,
     );
+  }
+  if (width * height > LARGEST) {
+    throw fail(`${width} x ${height} pixels; a mask of at most ${LARGEST.toLocaleString('en')} expected`);
   }
   const lineBytes = Math.ceil((width * depth) / 8);
   let raw: Buffer;
