@@ -200,11 +200,6 @@ export function reportToHtml(report: ConformanceReport): string {
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="color-scheme" content="light dark"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="${POLICY}">
-<title>Learning rate dropout: conformance</title><style>${STYLE}</style></head><body><main>
-<h1>Learning rate dropout: conformance</h1>
-<p class="verdict"><b class="${report.passed ? 'passed' : 'failed'}">${report.passed ? 'Every MUST that could be judged holds.' : 'A MUST is broken.'}</b>
-<span class="muted">seed ${report.seed}, protocol ${report.protocol}, ${escape(report.date.slice(0, 16).replace('T', ' '))} UTC</span></p>
-
 <title>${escape(title)}: conformance</title><style>${STYLE}</style></head><body><main>
 <h1>${escape(title)}</h1>
 <p class="verdict"><b class="${report.passed ? 'passed' : 'failed'}">${escape(`${line.charAt(0).toUpperCase()}${line.slice(1)}.`)}</b>
