@@ -151,13 +151,12 @@ function checkSettings(settings: Settings): void {
     keepProbability,
     hyper = {},
     schedules = {},
-    mask,
   } = toRequest({ settings, seed: 1 });
   const made = createOptimizer(optimizer as string, {
     learningRate,
     weightDecay,
     keepProbability,
-    others: mask === undefined ? hyper : { ...hyper, mask },
+    others: hyper,
     seed: 1n,
   });
   made.dispose();
