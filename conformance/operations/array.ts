@@ -149,3 +149,8 @@ export class Random {
     return build(shape, () => ((order[place++] as number) - shift) / 8 + 0.0625);
   }
 }
+
+/** An extent or an index counted from the end: 1 is the last. */
+export function fromEnd(values: readonly number[], back: number): number {
+  return values[values.length - back] as number;
+}

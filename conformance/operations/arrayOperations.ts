@@ -1,7 +1,7 @@
 /** Operations that move, gather, multiply and sum elements. */
 import * as tf from '@tensorflow/tfjs';
 import type { Nd, Random } from './array.ts';
-import { add, at, atOr, build, each, reduce, sizeOf } from './array.ts';
+import { add, at, atOr, build, each, fromEnd, reduce, sizeOf } from './array.ts';
 import type { Case, Operation } from './operation.ts';
 
 const tensorOf = ({ shape, data }: Nd): tf.Tensor => tf.tensor([...data], [...shape]);
@@ -98,7 +98,7 @@ const softmaxLike = (
       run,
       reference: (x) =>
         build(shape, (index) => {
-          const row = Array.from({ length: shape.at(-1) }, (_, i) => at(x, index.with(shape.length - 1, i)));
+          const row = Array.from({ length: fromEnd(shape, 1) }, (_, i) => at(x, index.with(shape.length - 1, i)));
           return f(at(x, index), row);
         }),
     };
@@ -233,15 +233,15 @@ export const ARRAYS: readonly Operation[] = [
   }),
   one('topk', 'TopK', (random) => {
     const shape = random.shape(random.int(1, 3), 1, 5);
-    const k = random.int(1, shape.at(-1));
+    const k = random.int(1, fromEnd(shape, 1));
     return {
       what: `topk ${k}`,
       inputs: [random.distinct(shape)],
       run: (x) => tf.topk(x, k).values,
       reference: (x) =>
         build(shape.with(shape.length - 1, k), (index) => {
-          const row = Array.from({ length: shape.at(-1) }, (_, i) => at(x, index.with(shape.length - 1, i)));
-          return row.sort((a, b) => b - a)[index.at(-1) as number] as number;
+          const row = Array.from({ length: fromEnd(shape, 1) }, (_, i) => at(x, index.with(shape.length - 1, i)));
+          return row.sort((a, b) => b - a)[fromEnd(index, 1)] as number;
         }),
     };
   }),
@@ -497,7 +497,7 @@ export const ARRAYS: readonly Operation[] = [
       inputs: [random.array(shape)],
       run: (x) => {
         const parts = tf.unstack(x, axis);
-        return tf.sub(parts[0] as tf.Tensor, tf.mul(2, parts.at(-1)));
+        return tf.sub(parts[0] as tf.Tensor, tf.mul(2, parts[parts.length - 1] as tf.Tensor));
       },
       reference: (x) =>
         build(
@@ -555,7 +555,7 @@ export const ARRAYS: readonly Operation[] = [
     const shape = random.shape(random.int(1, 4));
     const depth = random.int(1, shape.length);
     const more = random.shape(random.int(1, 2), 1, 3);
-    const indices = build([...more, depth], (index) => random.int(0, (shape[index.at(-1) as number] as number) - 1));
+    const indices = build([...more, depth], (index) => random.int(0, (shape[fromEnd(index, 1)] as number) - 1));
     return {
       what: `gatherND [${indices.data}] of shape [${indices.shape}]`,
       inputs: [random.array(shape)],
@@ -615,7 +615,11 @@ export const ARRAYS: readonly Operation[] = [
       run: (x) => tf.spaceToBatchND(x, blocks, crops),
       reference: (x) =>
         build(
-          [batch * sizeOf(blocks), ...padded.map((extent, axis) => extent / (blocks[axis] as number)), shape.at(-1)],
+          [
+            batch * sizeOf(blocks),
+            ...padded.map((extent, axis) => extent / (blocks[axis] as number)),
+            fromEnd(shape, 1),
+          ],
           (index) => {
             let phase = Math.floor((index[0] as number) / batch);
             const place: number[] = [];
@@ -624,7 +628,7 @@ export const ARRAYS: readonly Operation[] = [
               place[axis] = (index[axis + 1] as number) * block + (phase % block) - (crops[axis]?.[0] as number);
               phase = Math.floor(phase / block);
             }
-            return atOr(x, [(index[0] as number) % batch, ...place, index.at(-1) as number], 0);
+            return atOr(x, [(index[0] as number) % batch, ...place, fromEnd(index, 1)], 0);
           },
         ),
     };
@@ -650,7 +654,7 @@ export const ARRAYS: readonly Operation[] = [
               (extent, axis) =>
                 extent * (blocks[axis] as number) - (crops[axis]?.[0] as number) - (crops[axis]?.[1] as number),
             ),
-            shape.at(-1),
+            fromEnd(shape, 1),
           ],
           (index) => {
             let phase = 0;
@@ -660,7 +664,7 @@ export const ARRAYS: readonly Operation[] = [
               phase = phase * block + (i % block);
               return Math.floor(i / block);
             });
-            return at(x, [phase * batch + (index[0] as number), ...place, index.at(-1) as number]);
+            return at(x, [phase * batch + (index[0] as number), ...place, fromEnd(index, 1)]);
           },
         ),
     };
@@ -713,7 +717,7 @@ export const ARRAYS: readonly Operation[] = [
             Math.max(outerP[axis - rank + outerP.length] ?? 1, outerQ[axis - rank + outerQ.length] ?? 1),
           );
           return build([...whole, m, n], (index) => {
-            const [batch, i, j] = [index.slice(0, -2), index.at(-2) as number, index.at(-1) as number];
+            const [batch, i, j] = [index.slice(0, -2), fromEnd(index, 2), fromEnd(index, 1)];
             return add(
               Array.from(
                 { length: k },
@@ -774,21 +778,24 @@ export const ARRAYS: readonly Operation[] = [
   }),
   one('bandPart', 'Select', (random) => {
     const shape = random.shape(random.int(2, 3), 1, 4);
-    const [lower, above] = [random.int(0, Math.min(1, shape.at(-2) - 1)), random.int(0, Math.min(1, shape.at(-1) - 1))];
+    const [lower, above] = [
+      random.int(0, Math.min(1, fromEnd(shape, 2) - 1)),
+      random.int(0, Math.min(1, fromEnd(shape, 1) - 1)),
+    ];
     return {
       what: `bandPart ${lower}, ${above}`,
       inputs: [random.array(shape)],
       run: (x) => tf.linalg.bandPart(x, lower, above),
       reference: (x) =>
         build(shape, (index) => {
-          const off = (index.at(-1) as number) - (index.at(-2) as number);
+          const off = fromEnd(index, 1) - fromEnd(index, 2);
           return off <= above && -off <= lower ? at(x, index) : 0;
         }),
     };
   }),
   one('batchNorm', 'FusedBatchNorm', (random) => {
     const shape = random.shape(random.int(2, 4), 1, 3);
-    const channels = shape.at(-1);
+    const channels = fromEnd(shape, 1);
     return {
       inputs: [
         random.array(shape),
@@ -800,9 +807,12 @@ export const ARRAYS: readonly Operation[] = [
       run: (x, average, variance, offset, scale) => tf.batchNorm(x, average, variance, offset, scale, 0.01),
       reference: (x, average, variance, offset, scale) =>
         build(shape, (index) => {
-          const [m, v, o, s] = [average, variance, offset, scale].map((array) =>
-            at(array, [index.at(-1) as number]),
-          ) as [number, number, number, number];
+          const [m, v, o, s] = [average, variance, offset, scale].map((array) => at(array, [fromEnd(index, 1)])) as [
+            number,
+            number,
+            number,
+            number,
+          ];
           return ((at(x, index) - m) / Math.sqrt(v + 0.01)) * s + o;
         }),
     };
