@@ -4,10 +4,9 @@
  * arithmetic costs in JavaScript.
  */
 import { UnsupportedError } from '../validate.ts';
-import type { Engine, Kernel, StepPlan, TensorBuffers, TensorPlan } from './engine.ts';
+import type { Engine, Kernel, StepPlan, Sums, TensorBuffers, TensorPlan } from './engine.ts';
 import { SCALARS, kernelState, modeOf } from './engine.ts';
 import { checkArrays, createJsEngine } from './js.ts';
-import type { Sums } from './measure.ts';
 import type { Work } from './wasm.ts';
 import { MEASURED, applyMeasured, createInstances } from './wasm.ts';
 import type { StepFunction } from './wasmModule.ts';

@@ -4,7 +4,6 @@
  */
 import { MASK_STATE } from '../../spec/family.ts';
 import type { Key } from '../philox.ts';
-import type { Measure } from './measure.ts';
 import { UnsupportedError } from '../validate.ts';
 
 /**
@@ -21,7 +20,7 @@ import { UnsupportedError } from '../validate.ts';
  *
  *     parameter = kept ? parameter - (shrink * parameter + rate * delta) : parameter
  *
- * A measured factor (`measure.ts`) multiplies rate, and shrink where it scales the decay.
+ * A measured factor (`Measure`) multiplies rate, and shrink where it scales the decay.
  */
 export type Family = 'gradient' | 'momentum' | 'rmsprop' | 'adam' | 'amsgrad' | 'first-moment';
 
@@ -156,4 +155,143 @@ export interface TensorBuffers<Buffer> {
 /** A fused step over separate buffers, in place. `tensors[i]` goes with `plan.tensors[i]`; it may be null where that is. */
 export interface Engine<Buffer> {
   step(plan: StepPlan, tensors: readonly (TensorBuffers<Buffer> | null)[]): void;
+}
+
+/**
+ * How a kernel touches its buffers. `quads`: a thread takes the two neighbouring quads of its block. `spread`: neighbouring
+ * threads take neighbouring quads, and the blocks change hands through workgroup memory; drivers for CPUs pay some 20 times
+ * the step for that barrier. `elements`: one by one.
+ */
+export type Access = 'quads' | 'spread' | 'elements';
+
+/** A stretch of elements that share kernel, scalars and threshold. */
+export interface Stretch {
+  readonly tensor: TensorPlan;
+  /** Elements. */
+  readonly count: number;
+  /** Its first element in the bound buffers, in units of the access (elements or quads). */
+  readonly first: number;
+  /** Its first element's block in the mask stream. */
+  readonly block: number;
+}
+
+export interface Pipeline {
+  readonly pipeline: GPUComputePipeline;
+  readonly layout: GPUBindGroupLayout;
+}
+
+/** One dispatch: which pipeline on which stretch, with `window` elements of each buffer bound from `offset` on. */
+export interface Dispatch {
+  readonly stretch: Stretch;
+  readonly access: Access;
+  readonly buffers: TensorBuffers<GPUBuffer>;
+  /** In elements. */
+  readonly offset: number;
+  readonly window: number;
+  /** Where its measured factor is. */
+  readonly factor?: GPUBufferBinding | undefined;
+}
+
+/** A tensor of a step on its buffers, from element `at` on. `index` is its place in the plan. */
+export interface Placed {
+  readonly tensor: TensorPlan;
+  readonly index: number;
+  readonly buffers: TensorBuffers<GPUBuffer>;
+  readonly at: number;
+  readonly access: Access;
+}
+
+/** A dispatch as the pass takes it. */
+export interface Command {
+  readonly pipeline: GPUComputePipeline;
+  readonly group: GPUBindGroup;
+  /** Of its scalars in the uniform buffer. */
+  readonly offset: number;
+  readonly size: readonly [number, number];
+}
+
+/** Sums over a stretch, as a measuring function returns them. */
+export type Sums = number | Iterable<number>;
+
+/** How a tensor's factor is measured. */
+export interface Measure {
+  /** Whether the factor multiplies decoupled decay too. */
+  readonly scalesDecay: boolean;
+  /** The state that it keeps, by the names of `spec/family.ts`. */
+  readonly state: readonly string[];
+  /** The factor of a tensor on arrays; its state goes on. */
+  arrays(tensor: TensorPlan, buffers: TensorBuffers<Float32Array>): number;
+  /** By functions in WebAssembly. */
+  wasm(tensor: TensorPlan): WasmMeasure;
+  /** By shaders, for all measures of a step. */
+  webgpu(host: WgslHost): WgslMeasurer;
+  /** What `webgpu` needs of a tensor of this measure. */
+  wgsl(tensor: TensorPlan): WgslMeasure;
+}
+
+/** A measuring pass in WebAssembly: a function that is called on stretches, and what it makes of its results. */
+export interface WasmMeasure {
+  /** Among the works of a kernel. */
+  readonly name: string;
+  /** A module that exports `run`, a function of a step's parameters that returns `Sums`. */
+  assemble(shared: boolean): Uint8Array<ArrayBuffer>;
+  /** What it reads beside parameter and gradient, in the order of its pointers. The first one is written where `writes`. */
+  readonly reads: readonly string[];
+  readonly writes: boolean;
+  readonly scalars: Scalars;
+  /** @param alignment - the state of that name, one element, which goes on; undefined where the measure keeps none */
+  factor(results: readonly Sums[], size: number, alignment: Float32Array | undefined): number;
+}
+
+/** What a measurer takes of the WebGPU engine that it works for. */
+export interface WgslHost {
+  readonly device: GPUDevice;
+  /** Bytes from one uniform block to the next. */
+  readonly stride: number;
+  /** @param types - of all bindings but the last, the uniform block */
+  pipelineOf(
+    this: void,
+    key: string,
+    types: readonly GPUBufferBindingType[],
+    uniformBytes: number,
+    code: () => string,
+  ): Pipeline;
+  /** The stretches of a tensor that one binding each may hold. */
+  cut(this: void, placed: Placed): readonly Dispatch[];
+}
+
+/** The measuring passes of a WebGPU engine's steps. */
+export interface WgslMeasurer {
+  /** @param flat - whether the buffers are flat: a tensor's alignment then lies at its index times `ALIGNMENT_STRIDE` */
+  prepare(list: readonly Placed[], flat: boolean): Measuring;
+}
+
+/** What is to be dispatched before a step, and where its factors will be. */
+export interface Measuring {
+  readonly commands: readonly Command[];
+  readonly factors: ReadonlyMap<TensorPlan, GPUBufferBinding>;
+  /** To be called once everything has been submitted. */
+  release(): void;
+}
+
+/** A measuring pass on WebGPU: partial sums by up to 256 workgroups, then a factor by one. */
+export interface WgslMeasure {
+  /** Among the measures of a kernel. */
+  readonly name: string;
+  /** The buffers that it binds, in order, before the partial sums (16 bytes each) and the uniform block. The last is written where `writes`. */
+  readonly binds: readonly string[];
+  readonly writes: boolean;
+  readonly scalars: Scalars;
+  /** Its uniform block is the step's: `block` the first partial sum, `threshold` the number of workgroups. */
+  sumShader(this: void): string;
+  readonly factorName: string;
+  /** Binds the partial sums, the factor and a uniform block of 32 bytes: two words, the first partial sum and their number, then `numbers`. */
+  factorShader(this: void): string;
+  readonly numbers: readonly number[];
+}
+
+/** A tensor's scalars with its measured factor in them. */
+export function withFactor(scalars: Scalars, { scalesDecay }: Measure, factor: number): Scalars {
+  const { rate, shrink } = scalars;
+  return { ...scalars, rate: rate * factor, shrink: scalesDecay ? shrink * factor : shrink };
 }

@@ -7,8 +7,7 @@ import type { Key } from '../philox.ts';
 import { multiplyHigh } from '../philox.ts';
 import { InvalidArgumentError } from '../validate.ts';
 import type { Engine, Kernel, Scalars, StepPlan, TensorBuffers, TensorPlan } from './engine.ts';
-import { modeOf, planState, stateSize } from './engine.ts';
-import { withFactor } from './measure.ts';
+import { modeOf, planState, stateSize, withFactor } from './engine.ts';
 
 /** Elements that are updated at once, a multiple of the block's eight. The scratch memory is eight bytes for each. */
 export const CHUNK = 2048;

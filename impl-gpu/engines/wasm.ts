@@ -3,10 +3,18 @@
  * grow it at any time, and nothing is allocated in it.
  */
 import { InvalidArgumentError, UnsupportedError } from '../validate.ts';
-import type { Engine, Kernel, Mode, Scalars, StepPlan, TensorBuffers, TensorPlan } from './engine.ts';
-import { SCALARS, kernelName, kernelState, modeOf, planState, stateSize } from './engine.ts';
-import type { Sums, WasmMeasure } from './measure.ts';
-import { withFactor } from './measure.ts';
+import type {
+  Engine,
+  Kernel,
+  Mode,
+  Scalars,
+  StepPlan,
+  Sums,
+  TensorBuffers,
+  TensorPlan,
+  WasmMeasure,
+} from './engine.ts';
+import { kernelName, kernelState, modeOf, planState, SCALARS, stateSize, withFactor } from './engine.ts';
 import type { StepFunction } from './wasmModule.ts';
 import { assembleModule } from './wasmModule.ts';
 

@@ -4,11 +4,10 @@
  * takes a few milliseconds and needs no compiler, no build step and no binary in the repository.
  */
 import { PHILOX, STREAMS } from '../../spec/stream.ts';
-import type { Kernel, Mode, ScalarName } from './engine.ts';
+import type { Kernel, Mode, ScalarName, Sums } from './engine.ts';
 import { SCALARS, kernelState } from './engine.ts';
 import type { Algebra } from './formulas.ts';
 import { update, usedScalars } from './formulas.ts';
-import type { Sums } from './measure.ts';
 
 /** Bytes of a page of a WebAssembly memory. */
 export const PAGE = 65536;

@@ -3,8 +3,7 @@
  * mask is a function of an element's index, so the result has the same bits with any number of threads.
  */
 import { InvalidArgumentError } from '../validate.ts';
-import type { Engine, StepPlan, TensorBuffers, TensorPlan } from './engine.ts';
-import type { Sums } from './measure.ts';
+import type { Engine, StepPlan, Sums, TensorBuffers, TensorPlan } from './engine.ts';
 import type { Call } from './wasm.ts';
 import {
   applyMeasuredIn,

@@ -4,10 +4,20 @@
  */
 import { LAYOUT } from '../../spec/stream.ts';
 import { InvalidArgumentError, UnsupportedError } from '../validate.ts';
-import type { Engine, Kernel, StepPlan, TensorBuffers, TensorPlan } from './engine.ts';
+import type {
+  Command,
+  Dispatch,
+  Engine,
+  Kernel,
+  Measuring,
+  Pipeline,
+  Placed,
+  StepPlan,
+  TensorBuffers,
+  TensorPlan,
+  WgslMeasurer,
+} from './engine.ts';
 import { kernelName, kernelState, modeOf, planState, stateSize } from './engine.ts';
-import type { Measuring, WgslMeasurer } from './measure.ts';
-import type { Access, Stretch } from './wgsl.ts';
 import { UNIFORM_BYTES, WORKGROUP, stepShader, writeUniform } from './wgsl.ts';
 
 /**
@@ -59,43 +69,8 @@ const COPY_DST = 0x08;
 const COPY_SRC = 0x04;
 const COMPUTE_STAGE = 0x04;
 
-export interface Pipeline {
-  readonly pipeline: GPUComputePipeline;
-  readonly layout: GPUBindGroupLayout;
-}
-
-/** One dispatch: which pipeline on which stretch, with `window` elements of each buffer bound from `offset` on. */
-export interface Dispatch {
-  readonly stretch: Stretch;
-  readonly access: Access;
-  readonly buffers: TensorBuffers<GPUBuffer>;
-  /** In elements. */
-  readonly offset: number;
-  readonly window: number;
-  /** Where its measured factor is. */
-  readonly factor?: GPUBufferBinding | undefined;
-}
-
-/** A tensor of a step on its buffers, from element `at` on. `index` is its place in the plan. */
-export interface Placed {
-  readonly tensor: TensorPlan;
-  readonly index: number;
-  readonly buffers: TensorBuffers<GPUBuffer>;
-  readonly at: number;
-  readonly access: Access;
-}
-
 /** Elements from one tensor's alignment to the next in a flat buffer: 256 bytes, any device's alignment of a binding. */
 export const ALIGNMENT_STRIDE = 64;
-
-/** A dispatch as the pass takes it. */
-export interface Command {
-  readonly pipeline: GPUComputePipeline;
-  readonly group: GPUBindGroup;
-  /** Of its scalars in the uniform buffer. */
-  readonly offset: number;
-  readonly size: readonly [number, number];
-}
 
 /** A kernel's buffers in the order of their bindings. */
 const boundBuffers = (

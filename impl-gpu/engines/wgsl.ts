@@ -4,17 +4,10 @@
  */
 import { PHILOX } from '../../spec/stream.ts';
 import type { Key } from '../philox.ts';
-import type { Kernel, Mode, Scalars, TensorPlan } from './engine.ts';
+import type { Access, Kernel, Mode, Scalars, Stretch } from './engine.ts';
 import { SCALARS, kernelState } from './engine.ts';
 import type { Algebra } from './formulas.ts';
 import { update } from './formulas.ts';
-
-/**
- * How a kernel touches its buffers. `quads`: a thread takes the two neighbouring quads of its block. `spread`: neighbouring
- * threads take neighbouring quads, and the blocks change hands through workgroup memory; drivers for CPUs pay some 20 times
- * the step for that barrier. `elements`: one by one.
- */
-export type Access = 'quads' | 'spread' | 'elements';
 
 export const WORKGROUP = 256;
 
@@ -205,17 +198,6 @@ function round2Of(key: Key, step: number): readonly [number, number, number] {
   const c0 = (low32(first >> 32n) ^ key[0]) >>> 0;
   const second = BigInt(M0) * BigInt(c0);
   return [low32(first) ^ (key[0] + W0), low32(second >> 32n) ^ (key[1] + W1), low32(second)];
-}
-
-/** A stretch of elements that share kernel, scalars and threshold. */
-export interface Stretch {
-  readonly tensor: TensorPlan;
-  /** Elements. */
-  readonly count: number;
-  /** Its first element in the bound buffers, in units of the access (elements or quads). */
-  readonly first: number;
-  /** Its first element's block in the mask stream. */
-  readonly block: number;
 }
 
 /** Fills one uniform block at byte `at`. */

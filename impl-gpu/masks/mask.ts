@@ -1,8 +1,7 @@
 /** A kind of mask as the planner takes it. */
 import { LAYOUT, STREAMS } from '../../spec/stream.ts';
-import type { Kernel } from '../engines/engine.ts';
+import type { Kernel, Measure } from '../engines/engine.ts';
 import { KEEP_ALL } from '../engines/engine.ts';
-import type { Measure } from '../engines/measure.ts';
 import type { Mask } from '../engines/plan.ts';
 import { philox4x32 } from '../philox.ts';
 import { firstMoment } from './formulas.ts';

@@ -1,6 +1,5 @@
 /** The two measures, with what each engine needs of them. */
-import type { Kernel, TensorPlan } from '../engines/engine.ts';
-import type { Measure, Sums } from '../engines/measure.ts';
+import type { Kernel, Measure, Sums, TensorPlan } from '../engines/engine.ts';
 import { F64, I32, assembleRun } from '../engines/wasmModule.ts';
 import type { AlignmentMeasure, MeanMeasure } from './formulas.ts';
 import { alignmentOf, alignmentScalars, meanFactor, momentState, signState } from './formulas.ts';

@@ -1,7 +1,5 @@
 /** The measuring passes of a step on WebGPU: for each tensor partial sums, then its factor, before the step that reads it. */
-import type { TensorPlan } from '../engines/engine.ts';
-import type { Measuring, WgslHost, WgslMeasurer } from '../engines/measure.ts';
-import type { Command, Placed } from '../engines/webgpu.ts';
+import type { Command, Measuring, Placed, TensorPlan, WgslHost, WgslMeasurer } from '../engines/engine.ts';
 import { ALIGNMENT_STRIDE } from '../engines/webgpu.ts';
 import { UNIFORM_BYTES, WORKGROUP, writeScalars } from '../engines/wgsl.ts';
 
