@@ -195,7 +195,8 @@ async function loadWasm(): Promise<void> {
   setWasmPaths(manifest.replace(/package\.json$/, 'dist/'));
 }
 
-async function startBackend(tf: typeof Tf, backend: TfjsBackend): Promise<void> {
+/** Starts a backend of tfjs. @throws Error when it does not start here */
+export async function startBackend(tf: typeof Tf, backend: TfjsBackend): Promise<void> {
   // Without this, tfjs checks every value and prints an advertisement for another backend.
   tf.enableProdMode();
   if (backend === 'wasm') await loadWasm();

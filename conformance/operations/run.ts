@@ -8,7 +8,9 @@
  */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { useBackend } from '../../models/backend.ts';
+import * as tf from '@tensorflow/tfjs';
+import { enableTraining } from 'learning-rate-dropout';
+import { startBackend } from '../adapters/tfjs.ts';
 import { tryOperation } from './check.ts';
 import { OPERATIONS } from './index.ts';
 import { TABLE_FILE, TRIED, table, writeResults } from './results.ts';
@@ -37,7 +39,8 @@ for (const [name, value] of Object.entries({ seeds, first })) {
 if (values.keep && values.only !== undefined) fail('--keep takes all operations: leave --only out');
 const pattern = new RegExp(values.only ?? '.');
 
-await useBackend(backend);
+await startBackend(tf, backend);
+enableTraining();
 const start = performance.now();
 const outcome: Record<string, { wrong: number; refused: number }> = {};
 for (const operation of OPERATIONS.filter(({ name }) => pattern.test(name))) {
