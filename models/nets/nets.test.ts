@@ -223,7 +223,8 @@ test.when(existsSync(cifar10), `no ${cifar10}`)(
     assert.equal([...got.keys()], [...expected.keys()]);
     const statistics = [...expected.keys()].filter((name) => name.startsWith('statistic/'));
     assert.is(statistics.length, 26);
-    for (const [name, { values }] of expected) {
+    // The optimizer's record holds the variables' names, which tfjs makes unique in a process: these runs share one.
+    for (const [name, { values }] of [...expected].filter(([key]) => key !== 'optimizer/lrd/record')) {
       const other = (got.get(name) as HostTensor).values;
       assert.is(Buffer.compare(Buffer.from(values.buffer), Buffer.from(other.buffer)), 0, name);
     }

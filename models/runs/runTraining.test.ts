@@ -187,9 +187,9 @@ const progressState = {
   samplesPerSecond: 1000,
   secondsLeft: 75,
 };
-const progressLine = 'adam: epoch 1/2  50 %  loss 0.5000  accuracy 75.00 %  1000 images/s, 7.81 steps/s, 1:15 left';
+const progressLine = 'adam: epoch 1/2  50 %, 1:15 left  loss 0.5000  accuracy 75.00 %  1000 images/s, 7.81 steps/s';
 
-test('progress is one rewritten line on a terminal, no wider than it, and plain lines elsewhere', () => {
+test('progress is one rewritten line on a terminal, no wider than it and always with the time left, and plain lines elsewhere', () => {
   const show = (output: { isTTY: boolean; columns?: number }): string => {
     let text = '';
     let clock = 0;
@@ -198,8 +198,8 @@ test('progress is one rewritten line on a terminal, no wider than it, and plain 
     progress.line('done');
     return text;
   };
-  assert.is(show({ isTTY: true }), `\r\u001b[K${progressLine}\r\u001b[Kdone\n`);
-  assert.is(show({ isTTY: true, columns: 41 }), `\r\u001b[K${progressLine.slice(0, 40)}\r\u001b[Kdone\n`);
+  assert.is(show({ isTTY: true, columns: 120 }), `\r\u001b[K${progressLine}\r\u001b[Kdone\n`);
+  assert.is(show({ isTTY: true, columns: 41 }), '\r\u001b[Kadam: 1/2  50 %, 1:15 left  loss 0.5000\r\u001b[Kdone\n');
   assert.is(show({ isTTY: false }), `${progressLine}\ndone\n`);
   assert.equal([59.6, 3725].map(formatDuration), ['1:00', '1:02:05']);
 });

@@ -100,7 +100,10 @@ test(
     const folder = join(scratch, 'run');
     const stop = new AbortController();
     let epochs = 0;
-    const progress = { step: () => undefined, line: () => ++epochs === 2 && stop.abort() };
+    const line = (text: string): void => {
+      if (/: epoch \d/.test(text) && ++epochs === 2) stop.abort();
+    };
+    const progress = { step: () => undefined, line };
     const request = { recipe: 'fcnet', data: 'digits', width: 16, epochs: 3, seed: 1n, backend: 'wasm', batchSize: 64 };
     try {
       await runTraining({ ...request, out: folder, tensorBoard: true }, { progress, signal: stop.signal });
