@@ -33,6 +33,8 @@ interface Rank {
   readonly rank: number;
   readonly size: number;
   readonly description: string;
+  /** Kilobytes of libc's code and signals that joining the group has changed, and whether V8 still has its own. */
+  readonly untouched: { readonly code: number; readonly signals: number; readonly trapped: boolean };
   readonly wrong: number;
   readonly calls: Readonly<Record<string, unknown>>;
   readonly errors: Readonly<Record<string, string>>;
@@ -211,6 +213,10 @@ for (const [kind, ranks, backend] of CASES) {
       );
       assert.is(errors['twice'], 'optimizer must not be distributed already');
     }
+  });
+
+  here(`${where}: the library leaves libc's code and the signals of Node to the process`, async () => {
+    for (const { untouched } of await all()) assert.equal(untouched, { code: 0, signals: 0, trapped: true });
   });
 
   here(`${where}: no tensor is left behind`, async () => {

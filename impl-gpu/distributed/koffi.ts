@@ -13,7 +13,8 @@ export interface NativeLibrary {
 }
 
 export interface Koffi {
-  load(path: string, options: { readonly global: boolean }): NativeLibrary;
+  /** @param path - null for what the program itself is linked with */
+  load(path: string | null, options?: { readonly global: boolean }): NativeLibrary;
   opaque(): unknown;
   address(value: unknown): bigint;
 }

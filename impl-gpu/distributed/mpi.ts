@@ -8,6 +8,7 @@ import type { Launch } from './launcher.ts';
 import { launchOf } from './launcher.ts';
 import type { MpiAbi, MpiName } from './mpiAbi.ts';
 import { ERROR_BYTES, LIBRARIES, VERSION_BYTES, abiOf } from './mpiAbi.ts';
+import { settleTransports } from './settings.ts';
 
 export interface MpiOptions {
   /** Path or name of the library. Default: the environment variable `LRD_MPI`, then those of the launcher's own kind. */
@@ -263,6 +264,7 @@ let joined: Promise<Group> | undefined;
 async function join(launch: Launch, options: MpiOptions): Promise<Group> {
   const patience = patienceOf(options);
   const koffi = await loadKoffi();
+  settleTransports(koffi);
   const library = load(koffi, candidates(launch, options.library ?? process.env['LRD_MPI']));
   const mpi = new Mpi(koffi, library, patience);
   const { rank, size } = mpi.begin();
