@@ -76,7 +76,7 @@ function list(dataDir: string | undefined): void {
 const SHOWN = 20;
 
 async function verify(name: string, dataDir: string | undefined): Promise<void> {
-  const { folder, files, count, complete } = await verifyDataSet(name, dataDir, dataFolders(dataDir));
+  const { folder, files, count, complete, oddities } = await verifyDataSet(name, dataDir, dataFolders(dataDir));
   const wrong = files.filter(({ state }) => state !== 'right');
   for (const { state, path, detail } of files.length > SHOWN ? wrong : files) {
     console.log(`${state.padEnd(7)}  ${path}  ${detail}`);
@@ -89,6 +89,7 @@ async function verify(name: string, dataDir: string | undefined): Promise<void> 
   if (files.length === 0 && name !== 'digits')
     console.log('no sums to check: the files were not fetched by lrd data fetch');
   console.log(`count    ${count}`);
+  for (const said of oddities) console.log(`odd      ${said}`);
   if (!complete) throw new JobError(`data set ${name} in ${folder} is not complete and right`);
 }
 

@@ -1,13 +1,12 @@
-import { createReadStream, existsSync } from 'node:fs';
-import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
-import { Parser } from 'tar';
 import { JobError } from '../errors.ts';
+import { readInput } from '../storage/inputs.ts';
 import { CIFAR10_CLASSES, CIFAR100_CLASSES } from './cifarClasses.ts';
 import type { ImageSet, ImageShape, Split } from './dataSet.ts';
 import { partRemark } from './dataSet.ts';
-import { findPlace, notFound, places } from './locate.ts';
+import { Oddities, listFolder } from './listing.ts';
+import { findPlace, isNamed, notFound, places, within } from './locate.ts';
+import { isArchiveName, readMembers } from './members.ts';
 import { MEMORY_AUGMENTATIONS, memorySplit } from './memoryImages.ts';
 
 /** One of the two sets in its binary version (https://www.cs.toronto.edu/~kriz/cifar.html). */
@@ -60,44 +59,19 @@ const SHAPE: ImageShape = [32, 32, 3];
 const PLANE = 32 * 32;
 const PIXELS = 3 * PLANE;
 
-/** A file of the archive is never larger than CIFAR-100's training file. */
-const FILE_LIMIT = 50_000 * (PIXELS + 2);
-
-/** Reads those files of a .tar.gz that are asked for, by their last name, into memory. */
-async function readArchive(path: string, names: readonly string[]): Promise<Map<string, Buffer>> {
-  const files = new Map<string, Buffer>();
-  const parser = new Parser({
-    strict: true,
-    onReadEntry: (entry) => {
-      const name = entry.path.split('/').at(-1) ?? '';
-      if (entry.type !== 'File' || !names.includes(name) || entry.size > FILE_LIMIT) {
-        entry.resume();
-        return;
-      }
-      const chunks: Buffer[] = [];
-      entry.on('data', (chunk: Buffer) => chunks.push(chunk));
-      entry.on('end', () => files.set(name, Buffer.concat(chunks)));
-    },
-  });
-  try {
-    // A tar parser is a writable stream in all but its type.
-    await pipeline(createReadStream(path), parser as unknown as NodeJS.WritableStream);
-  } catch (error) {
-    throw new JobError(`${path}: the archive is broken (${(error as Error).message})`);
-  }
-  return files;
-}
+/** A file of the set is never larger than CIFAR-100's training file; the archives have 184 MB. */
+const LIMITS = { bytes: 50_000 * (PIXELS + 2), total: 2 ** 28 };
 
 /** Archives to try in the first place that has any: the published one, else whatever lies in the set's own folder. */
-async function findArchives(set: Cifar, folders: readonly string[]): Promise<string[]> {
+function findArchives(set: Cifar, folders: readonly string[]): string[] {
   const published = findPlace(folders, set.name, [], [set.archive]);
-  if (published !== undefined) return [join(published, set.archive)];
-  const found: string[] = [];
-  for (const folder of folders.map((place) => join(place, set.name)).filter((place) => existsSync(place))) {
-    const names = (await readdir(folder)).filter((name) => /\.(tar\.gz|tgz)$/.test(name)).sort();
-    found.push(...names.map((name) => join(folder, name)));
-  }
-  return found;
+  if (published !== undefined) return [within(published, set.archive) as string];
+  const own = places(folders, set.name, []).filter((place) => !folders.includes(place) || isNamed(place, set.name));
+  return own.flatMap((folder) =>
+    listFolder(folder, new Oddities())
+      .files.filter(isArchiveName)
+      .map((name) => join(folder, name)),
+  );
 }
 
 interface Found {
@@ -113,17 +87,13 @@ async function find(set: Cifar, folders: readonly string[]): Promise<Found> {
     return {
       source: folder,
       file: async (name) => {
-        const where = join(folder, name);
-        try {
-          return { bytes: await readFile(where), where };
-        } catch (error) {
-          throw new JobError(`${where}: cannot be read (${(error as NodeJS.ErrnoException).code})`);
-        }
+        const where = within(folder, name) ?? join(folder, name);
+        return { bytes: readInput(where, LIMITS.bytes), where };
       },
     };
   }
-  for (const archive of await findArchives(set, folders)) {
-    const files = await readArchive(archive, [...set.train, set.test]);
+  for (const archive of findArchives(set, folders)) {
+    const files = await readMembers(archive, (name) => [...set.train, set.test].includes(name), LIMITS);
     if (!files.has(first)) continue;
     return {
       source: places(folders, set.name, []).find((place) => archive.startsWith(join(place, '/'))) ?? archive,

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { JobError } from '../errors.ts';
 import type { ImageSet, Split } from './dataSet.ts';
@@ -6,6 +6,8 @@ import { partRemark } from './dataSet.ts';
 import { prepareDecoder } from './decode.ts';
 import type { ImageFiles } from './fileImages.ts';
 import { FILE_AUGMENTATIONS, fileImages } from './fileImages.ts';
+import type { Oddities } from './listing.ts';
+import { imagesOf, listFolder } from './listing.ts';
 
 /** Mean and deviation of ImageNet's channels as everyone uses them (pytorch/examples, imagenet/main.py). */
 const IMAGENET_MEAN: readonly number[] = [0.485, 0.456, 0.406];
@@ -17,26 +19,27 @@ export interface ClassFiles {
   readonly files: readonly string[];
 }
 
-const IMAGE = /\.(jpe?g|png)$/i;
-
-/** Names in a folder, sorted by code units (as `ls` in the C locale and torchvision's ImageFolder sort). Throws a `JobError`. */
-export async function listFolder(folder: string): Promise<string[]> {
-  try {
-    return (await readdir(folder)).sort();
-  } catch (error) {
-    throw new JobError(`${folder}: cannot be read (${(error as NodeJS.ErrnoException).code})`);
-  }
-}
-
-/** Image files in a folder, sorted. */
-export async function listImages(folder: string): Promise<string[]> {
-  return (await listFolder(folder)).filter((name) => IMAGE.test(name));
-}
-
 /** Folders whose names are WordNet's ids, sorted: the classes of ImageNet and its relatives, in the order of published weights. */
-export async function listClasses(folder: string): Promise<string[]> {
-  const names = await listFolder(folder);
-  return names.filter((name) => /^n\d{8}$/.test(name));
+export function listClasses(folder: string, oddities: Oddities): string[] {
+  const { files, folders } = listFolder(folder, oddities);
+  for (const name of files) oddities.add('files beside the class folders, left out', join(folder, name));
+  const classes = folders.filter((name) => /^n\d{8}$/.test(name));
+  for (const name of folders) {
+    if (!classes.includes(name)) oddities.add("folders that no id of WordNet's names, left out", join(folder, name));
+  }
+  return classes;
+}
+
+/** The image files of each class, in the folder that has its name; none of a class that has no folder. */
+export function filesOfClasses(
+  classes: readonly string[],
+  folderOf: (wnid: string) => string,
+  oddities: Oddities,
+): readonly ClassFiles[] {
+  return classes.map((wnid): ClassFiles => {
+    const folder = folderOf(wnid);
+    return { folder, files: existsSync(folder) ? imagesOf(folder, listFolder(folder, oddities), oddities) : [] };
+  });
 }
 
 /**
@@ -66,7 +69,7 @@ export function classSplit(classes: readonly ClassFiles[], files: Pick<ImageFile
     const { folder, files: names } = classes[classOf[index] as number] as ClassFiles;
     return join(folder, names[fileOf[index] as number] as string);
   };
-  return { count: classOf.length, labels: classOf, images: fileImages({ ...files, count: classOf.length, path }) };
+  return { count: classOf.length, labels: classOf, images: fileImages({ ...files, path }) };
 }
 
 /** What ImageNet and its relatives differ in. */
@@ -80,19 +83,8 @@ interface ClassFolders {
   readonly files: Pick<ImageFiles, 'shape' | 'sizes'>;
   /** Images of the whole set. */
   readonly whole: readonly [number, number];
-}
-
-/** The training files of each class, where `folderOf` says. */
-export function trainingFiles(
-  classes: readonly string[],
-  folderOf: (wnid: string) => string,
-): Promise<readonly ClassFiles[]> {
-  return Promise.all(
-    classes.map(async (wnid): Promise<ClassFiles> => {
-      const folder = folderOf(wnid);
-      return { folder, files: await listImages(folder) };
-    }),
-  );
+  /** Met while the files were listed. */
+  readonly oddities: Oddities;
 }
 
 /** A streamed set of images in class folders. Throws a `JobError` when a split is empty. */
@@ -102,6 +94,7 @@ export async function classFolderSet({
   classes,
   files,
   whole,
+  oddities,
   ...splits
 }: ClassFolders): Promise<ImageSet> {
   await prepareDecoder();
@@ -109,7 +102,12 @@ export async function classFolderSet({
   const test = classSplit(splits.test, files);
   const counts = [train.count, test.count] as const;
   if (counts.includes(0))
-    throw new JobError(`${root}: ${counts[0]} training images and ${counts[1]} validation images`);
+    throw new JobError(
+      [`${root}: ${counts[0]} training images and ${counts[1]} validation images`, ...oddities.said].join('; '),
+    );
+  for (const [k, { files: found }] of splits.train.entries()) {
+    if (found.length === 0) oddities.add('classes without a training image', classes[k] as string);
+  }
   const remark = partRemark(counts, whole);
   return {
     name,
@@ -124,5 +122,6 @@ export async function classFolderSet({
     test,
     source: root,
     ...(remark === undefined ? {} : { remark }),
+    oddities: oddities.said,
   };
 }

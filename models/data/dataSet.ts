@@ -47,6 +47,14 @@ export interface ImageSet {
   readonly source: string;
   /** What a reader of results must know: that the files hold a part of the published set. */
   readonly remark?: string;
+  /** What is odd about the files, a sentence a kind with its count; nothing of the set is missing for it. */
+  readonly oddities?: readonly string[];
+}
+
+/** What a run's record says of its data: all that its reader must know, in one line; undefined where there is nothing. */
+export function saidOf({ remark, oddities = [] }: Pick<ImageSet, 'remark' | 'oddities'>): string | undefined {
+  const said = [...(remark === undefined ? [] : [remark]), ...oddities];
+  return said.length === 0 ? undefined : said.join('; ');
 }
 
 /** What differs between a part of a published set and the whole, in words; undefined for the whole. */

@@ -2,7 +2,7 @@ import type { Augmentation } from './augmentation.ts';
 import { drawCropFlip, drawResizedCrop } from './augmentation.ts';
 import type { ImageShape, Images } from './dataSet.ts';
 import type { Size } from './decode.ts';
-import { decodeCentre, decodeWhole, decodeWindow, imageSize } from './decode.ts';
+import { decodeCentre, decodeWhole, decodeWindow } from './decode.ts';
 import { cropInto } from './memoryImages.ts';
 
 /** What images in files know. */
@@ -10,7 +10,6 @@ export const FILE_AUGMENTATIONS: readonly Augmentation[] = ['none', 'crop-flip',
 
 /** Image files of one split. */
 export interface ImageFiles {
-  readonly count: number;
   readonly path: (index: number) => string;
   /** What the network sees; three channels. */
   readonly shape: ImageShape;
@@ -21,20 +20,9 @@ export interface ImageFiles {
   readonly sizes: 'fixed' | { readonly resized: number };
 }
 
-/** Images that are decoded when they are asked for, by the pool of threads. Nothing is kept but sizes (4 bytes an image). */
-export function fileImages({ count, path, shape, sizes }: ImageFiles): Images {
+/** Images that are decoded when they are asked for, by the pool of threads. Nothing is kept. */
+export function fileImages({ path, shape, sizes }: ImageFiles): Images {
   const size: Size = [shape[0], shape[1]];
-  // Height and width of the files looked at so far: from the second epoch on, no header is read for its own sake.
-  const known = new Uint16Array(sizes === 'fixed' ? 0 : 2 * count);
-  const sizeOfFile = async (index: number, file: string): Promise<Size> => {
-    if (sizes === 'fixed') return size;
-    const [height, width] = [known[2 * index] as number, known[2 * index + 1] as number];
-    if (height > 0) return [height, width];
-    const found = await imageSize(file);
-    // A side of 65,536 and more does not fit and is read anew each time.
-    if (Math.max(...found) < 2 ** 16) known.set(found, 2 * index);
-    return found;
-  };
   const plain = (file: string, out: Uint8Array): Promise<void> =>
     sizes === 'fixed' ? decodeWhole(file, size, out) : decodeCentre(file, sizes.resized, size, out);
   return {
@@ -48,8 +36,8 @@ export function fileImages({ count, path, shape, sizes }: ImageFiles): Images {
         cropInto(out, whole, shape, drawCropFlip(view.draws));
         return undefined;
       }
-      const [height, width] = await sizeOfFile(index, file);
-      return decodeWindow(file, drawResizedCrop(view.draws, height, width), size, out);
+      const { draws } = view;
+      return decodeWindow(file, ([height, width]) => drawResizedCrop(draws, height, width), size, out);
     },
   };
 }

@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { sizeOf } from 'learning-rate-dropout/internal';
 import { JobError } from '../errors.ts';
+import { readInput } from '../storage/inputs.ts';
 
 const inflate = promisify(gunzip);
 
@@ -13,20 +13,37 @@ export interface IdxExpectation {
 }
 
 /**
- * Reads an idx file of unsigned bytes (LeCun's format: big-endian magic 0x0000 08 rank, the extents, the data), gzipped or not.
- * Throws a `JobError` that names the file and the expected size when anything is off.
+ * Reads an idx file of unsigned bytes (LeCun's format: big-endian magic 0x0000 08 rank, the extents, the data), gzipped or not, whatever
+ * its name says: browsers unpack what they download and leave the name. Throws a `JobError` that names the file and the expected size
+ * when anything is off.
  */
 export async function readIdx(path: string, expected: IdxExpectation): Promise<Uint8Array> {
-  const shape = [expected.count, ...expected.extents];
-  const header = 4 + 4 * shape.length;
-  const size = header + sizeOf(shape);
-  const wanted = `expected ${size} bytes of ${shape.join(' x ')}${path.endsWith('.gz') ? ' once unpacked' : ''}`;
+  const { wanted, size } = describe(path, expected);
   let bytes: Buffer;
   try {
-    bytes = await readFile(path);
+    // What does not shrink is stored, with five bytes to each 65,535.
+    bytes = readInput(path, size + 2 ** 16 + Math.ceil(size / 1000));
   } catch (error) {
-    throw new JobError(`${path}: cannot be read (${(error as NodeJS.ErrnoException).code}); ${wanted}`);
+    throw error instanceof JobError ? new JobError(`${error.message}; ${wanted}`) : error;
   }
+  return parseIdx(bytes, path, expected);
+}
+
+function describe(path: string, { count, extents }: IdxExpectation): { shape: number[]; size: number; wanted: string } {
+  const shape = [count, ...extents];
+  const size = 4 + 4 * shape.length + sizeOf(shape);
+  return {
+    shape,
+    size,
+    wanted: `expected ${size} bytes of ${shape.join(' x ')}${/\.gz$/i.test(path) ? ' once unpacked' : ''}`,
+  };
+}
+
+/** As `readIdx`, of bytes that are in memory. */
+export async function parseIdx(packed: Buffer, path: string, expected: IdxExpectation): Promise<Uint8Array> {
+  const { shape, size, wanted } = describe(path, expected);
+  const header = 4 + 4 * shape.length;
+  let bytes = packed;
   if (bytes[0] === 0x1f && bytes[1] === 0x8b) {
     try {
       // More than the set's published size is never unpacked.
@@ -34,7 +51,7 @@ export async function readIdx(path: string, expected: IdxExpectation): Promise<U
     } catch (error) {
       throw new JobError(`${path}: the gzip stream is broken (${(error as Error).message}); ${wanted}`);
     }
-  } else if (path.endsWith('.gz')) {
+  } else if (/\.gz$/i.test(path) && (bytes[0] !== 0 || bytes[1] !== 0)) {
     throw new JobError(`${path}: not a gzip file; ${wanted}`);
   }
   const magic = 0x0800 + shape.length;

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -95,7 +95,7 @@ test('CIFAR-10 is read from its six files or the published archive: planes becom
   assert.match(await messageOf(loadImageSet('cifar10', unpacked)), /label 10 at record 0; 0 to 9 expected/);
   rmSync(join(unpacked, 'cifar-10-batches-bin', 'test_batch.bin'));
   writeFileSync(first, records(1, [[1]]));
-  assert.match(await messageOf(loadImageSet('cifar10', unpacked)), /test_batch\.bin: cannot be read \(ENOENT\)/);
+  assert.match(await messageOf(loadImageSet('cifar10', unpacked)), /test_batch\.bin: no such file/);
   truncateSync(join(packed, 'cifar-10-binary.tar.gz'), 200);
   assert.match(await messageOf(loadImageSet('cifar10', packed)), /cifar-10-binary\.tar\.gz: the archive is broken/);
 });
@@ -206,12 +206,75 @@ test('grey, CMYK, transparent and profiled images become RGB; broken ones are on
   for (const name of ['cut', 'text', 'empty', 'missing']) {
     const path = join(folder, `${name}.jpg`);
     const message = await messageOf(decodeWhole(path, [64, 64], out));
-    assert.ok(message.startsWith(`${path}: cannot be decoded (`), message);
+    const said =
+      { cut: 'cannot be decoded (', missing: 'no such file' }[name] ?? 'is no JPEG, PNG, WebP, TIFF or GIF file';
+    assert.ok(message.startsWith(`${path}: ${said}`), message);
   }
   assert.match(
     await messageOf(decodeWhole(join(folder, 'plain.jpg'), [32, 32], new Uint8Array(3072))),
-    /plain\.jpg: 64 x 64 pixels of 3 channels; 32 x 32 of 3 expected/,
+    /plain\.jpg: 64 x 64 pixels; 32 x 32 expected/,
   );
+});
+
+interface Fixture {
+  readonly name: string;
+  readonly file: string;
+  readonly pixels: string;
+}
+
+/** By `fixtures/makeImages.py`. */
+const fixtures = JSON.parse(readFileSync(new URL('fixtures/images.json', import.meta.url), 'utf8')) as {
+  readonly width: number;
+  readonly height: number;
+  readonly images: readonly Fixture[];
+};
+
+test('pixels are those that PIL gives, of every kind of file, to the bit, however they are cut and resized', async () => {
+  const folder = place();
+  const { width, height, images } = fixtures;
+  assert.ok(images.length > 30);
+  for (const { name, file, pixels } of images) {
+    const path = join(folder, name);
+    const expected = Buffer.from(pixels, 'base64');
+    writeFileSync(path, Buffer.from(file, 'base64'));
+    const out = new Uint8Array(expected.length);
+    await decodeWhole(path, [height, width], out);
+    assert.is(Buffer.compare(out, expected), 0, name);
+    // What is done on the way is done to these pixels, not to inks or to what stands behind something transparent.
+    const plain = join(folder, 'plain.png');
+    await sharp(expected, { raw: { width, height, channels: 3 } })
+      .png()
+      .toFile(plain);
+    const [found, wanted] = [new Uint8Array(8 * 8 * 3), new Uint8Array(8 * 8 * 3)];
+    const window = { top: 2, left: 3, height: 10, width: 13, mirrored: true };
+    for (const [a, b] of [
+      [path, found],
+      [plain, wanted],
+    ] as const) {
+      await decodeWindow(a, () => window, [8, 8], b);
+    }
+    assert.is(Buffer.compare(found, wanted), 0, `${name} in a window`);
+    for (const [a, b] of [
+      [path, found],
+      [plain, wanted],
+    ] as const) {
+      await decodeCentre(a, 10, [8, 8], b);
+    }
+    assert.is(Buffer.compare(found, wanted), 0, `the middle of ${name}`);
+  }
+});
+
+test('of 16 bits of grey the upper 8 are taken', async () => {
+  const path = join(place(), 'grey.png');
+  const values = Uint16Array.from({ length: 64 }, (_, i) => i * 1023);
+  await sharp(values, { raw: { width: 8, height: 8, channels: 1 } })
+    .toColourspace('grey16')
+    .png()
+    .toFile(path);
+  assert.is((await sharp(path).metadata()).depth, 'ushort');
+  const out = new Uint8Array(8 * 8 * 3);
+  await decodeWhole(path, [8, 8], out);
+  assert.ok([...values].every((value, i) => [0, 1, 2].every((c) => out[3 * i + c] === value >> 8)));
 });
 
 test('tests see the middle of an image; a window is resized to what the network sees, and mirrored', async () => {
@@ -229,7 +292,8 @@ test('tests see the middle of an image; a window is resized to what the network 
   near(at(100, 223, 0), (255 * 23) / 32);
   near(mean(out, 2), 128);
   for (const mirrored of [false, true]) {
-    await decodeWindow(path, { top: 30, left: 60, height: 150, width: 120, mirrored }, [224, 224], out);
+    const window = { top: 30, left: 60, height: 150, width: 120, mirrored };
+    await decodeWindow(path, () => window, [224, 224], out);
     near(at(0, 0, 1), (255 * 30) / 300);
     near(at(223, 0, 1), (255 * 180) / 300);
     near(at(0, mirrored ? 223 : 0, 0), (255 * 60) / 600);
@@ -325,7 +389,7 @@ test('ImageNet is read from class folders, and its validation set from folders o
     }
   }
   writeFileSync(join(root, 'train', 'README'), 'not a class');
-  const load = (): ReturnType<typeof loadImageSet> => loadImageSet('imagenet', root);
+  const load = async (): ReturnType<typeof loadImageSet> => loadImageSet('imagenet', root);
   assert.match(await messageOf(load()), /has train, but no val with the validation images/);
   mkdirSync(join(root, 'val', wnids[1]), { recursive: true });
   await jpeg(join(root, 'val', wnids[1], 'ILSVRC2012_val_00000001.JPEG'), 256, 256);
@@ -362,10 +426,9 @@ test('ImageNet is read from class folders, and its validation set from folders o
     join(root, 'LOC_val_solution.csv'),
     'ImageId,PredictionString\nILSVRC2012_val_00000001,n02084071 1 2 3 4\n',
   );
-  assert.match(
-    await messageOf(load()),
-    /ILSVRC2012_val_00000001\.JPEG: its class n02084071 is not among the 2 of train/,
-  );
+  const lacking = await messageOf(load());
+  assert.match(lacking, /4 training images and 0 validation images; .*; validation images of classes that are not among the 2 of train, left out: 1 \(\S+_00000001\.JPEG\)/); // prettier-ignore
+  assert.match(lacking, /validation images without a label, left out: 2 \(the first: \S+_00000002\.JPEG\)/);
 });
 
 test('classes are dealt in turn until each is empty', () => {

@@ -1,18 +1,20 @@
-import { existsSync } from 'node:fs';
-import { readFile, readdir } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import type { LabelledPicture } from './vocExamples.ts';
 import type { GroundTruth } from '../raster/boxes.ts';
 import { JobError } from '../errors.ts';
 import type { Mask, Picture } from '../raster/raster.ts';
+import { readInput } from '../storage/inputs.ts';
 import type { SegmentedPicture } from './vocExamples.ts';
 import { partRemark } from './dataSet.ts';
-import { decodeWhole, imageSize } from './decode.ts';
-import { findPlace, notFound } from './locate.ts';
+import { decodeAny, imageSize } from './decode.ts';
+import { Oddities, isImageName, listIfThere } from './listing.ts';
+import { findPlace, notFound, places, within } from './locate.ts';
+import { decodeText, readLines } from './text.ts';
 import { VOC_CLASSES } from './vocClasses.ts';
 import { readSbdMask } from './vocMat.ts';
 import { readIndexedPng } from './vocPng.ts';
-import { parseAnnotation } from './vocXml.ts';
+import type { Annotation } from './vocXml.ts';
+import { cutBox, parseAnnotation } from './vocXml.ts';
 
 /** Examples that are read from files when they are asked for. */
 export interface Examples<E> {
@@ -34,6 +36,8 @@ export interface VocSet<E> {
   readonly source: string;
   /** What a reader of results must know: that the files are a part of the published set. */
   readonly remark?: string;
+  /** What is odd about the files, a sentence a kind with its count. */
+  readonly oddities: readonly string[];
 }
 
 /** Pictures of the published splits: segmentation with SBD's annotations (10,582 and 1,449), detection on 2007 + 2012 (16,551 and 4,952). */
@@ -42,40 +46,49 @@ export const VOC_COUNTS = { segmentation: [10582, 1449], detection: [16551, 4952
 /** Pictures of VOC 2012's test list for segmentation. Their masks are not published: nothing here trains or tests on them. */
 const VOC_TEST_PICTURES = 1456;
 
-async function readText(path: string): Promise<string> {
-  return (await readBytes(path)).toString('utf8');
-}
-
-async function readBytes(path: string): Promise<Buffer> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    throw new JobError(`${path}: cannot be read (${(error as NodeJS.ErrnoException).code})`);
-  }
-}
+/** Pixels of a picture, at most: VOC's have 250,000, a camera's 12 or 16 millions. They are held as floats. */
+const PICTURE_PIXELS = 2 ** 24;
+/** Of a file with a mask, in bytes. */
+const MASK_BYTES = 2 ** 26;
 
 /** A picture from an image file. */
 export async function readPicture(path: string): Promise<Picture> {
-  const [height, width] = await imageSize(path);
-  const bytes = new Uint8Array(width * height * 3);
-  await decodeWhole(path, [height, width], bytes);
-  return { width, height, data: Float32Array.from(bytes) };
+  const { size, bytes } = await decodeAny(path, PICTURE_PIXELS);
+  return { width: size[1], height: size[0], data: Float32Array.from(bytes) };
 }
 
-/** The names in a list of `ImageSets`: the first word of each line. */
-async function readList(path: string): Promise<string[]> {
-  const lines = (await readText(path)).split('\n').map((line) => line.trim().split(/\s+/)[0] as string);
-  return lines.filter((name) => name !== '');
+/** Files of a folder by their names without the ending; of two that differ in it, the first by code units. */
+type Stems = ReadonlyMap<string, string>;
+
+/** None where the folder is missing. */
+function stems(folder: string | undefined, isWanted: (name: string) => boolean, oddities: Oddities): Stems {
+  const found = new Map<string, string>();
+  if (folder === undefined) return found;
+  for (const name of listIfThere(folder, oddities).files) {
+    const path = join(folder, name);
+    const stem = name.replace(/\.\w+$/, '');
+    if (!isWanted(name)) oddities.add('files of another kind, left out', path);
+    else if (found.has(stem)) oddities.add('files that differ from another in their ending alone, left out', path);
+    else found.set(stem, path);
+  }
+  return found;
 }
 
-/** Stems of the files in a folder that end so, sorted; none where the folder is missing. */
-async function stems(folder: string, suffix: string): Promise<string[]> {
-  if (!existsSync(folder)) return [];
-  const names = await readdir(folder);
-  return names
-    .filter((name) => name.endsWith(suffix))
-    .map((name) => basename(name, suffix))
-    .sort();
+const endsWith =
+  (pattern: RegExp) =>
+  (name: string): boolean =>
+    pattern.test(name);
+const isAnnotation = endsWith(/\.xml$/i);
+const isMask = endsWith(/\.png$/i);
+
+/** The names in a list of `ImageSets`: the line's first word, or all of it where a picture is called so; an ending is taken off. */
+function readList(path: string, pictures: Stems): string[] {
+  return readLines(path).map((line) => {
+    const whole = line.replace(/\.(jpe?g|png)$/i, '');
+    if (pictures.has(line) || pictures.has(whole)) return pictures.has(line) ? line : whole;
+    const [word] = line.split(/\s+/) as [string];
+    return pictures.has(word) ? word : word.replace(/\.(jpe?g|png)$/i, '');
+  });
 }
 
 /** The folder with `VOC2012`, or one year's own folder for sets in its layout. */
@@ -88,10 +101,9 @@ interface Place {
 const LAYOUT = 'JPEGImages';
 
 function findVoc(folders: readonly string[]): Place {
-  const marks = ['VOC2012', 'VOC2007', LAYOUT];
-  const root = findPlace(folders, 'voc', ['VOCdevkit'], marks);
+  const root = findPlace(folders, 'voc', ['VOCdevkit'], ['VOC2012', 'VOC2007', LAYOUT]);
   if (root === undefined) throw notFound('voc', 'VOCdevkit/VOC2012', folders);
-  const years = ['VOC2012', 'VOC2007'].filter((year) => existsSync(join(root, year)));
+  const years = ['VOC2012', 'VOC2007'].filter((year) => within(root, year) !== undefined);
   return { root, years: years.length === 0 ? ['.'] : years };
 }
 
@@ -108,8 +120,35 @@ interface Sample {
   readonly annotation: string;
 }
 
-function examples<E>(samples: readonly Sample[], read: (sample: Sample) => Promise<E>): Examples<E> {
-  const at = (index: number): Sample => {
+/** The folders of one year, or of a set in its layout, and the pictures in it. */
+interface Year {
+  readonly folder: string;
+  readonly pictures: Stems;
+}
+
+function yearOf(root: string, year: string, oddities: Oddities): Year {
+  const folder = within(root, year) ?? join(root, year);
+  return { folder, pictures: stems(within(folder, LAYOUT), isImageName, oddities) };
+}
+
+/** Names with the files that belong to them; those that lack one are counted as left out. */
+function pair(
+  names: readonly string[],
+  pictures: Stems,
+  annotations: Stems,
+  where: Year,
+  oddities: Oddities,
+): Sample[] {
+  return names.flatMap((name) => {
+    const [picture, annotation] = [pictures.get(name), annotations.get(name)];
+    if (picture === undefined) oddities.add('pictures that are not there, left out', join(where.folder, LAYOUT, name));
+    else if (annotation === undefined) oddities.add('pictures without an annotation, left out', picture);
+    return picture === undefined || annotation === undefined ? [] : [{ picture, annotation }];
+  });
+}
+
+function examples<S extends Sample, E>(samples: readonly S[], read: (sample: S) => Promise<E>): Examples<E> {
+  const at = (index: number): S => {
     const sample = samples[index];
     if (sample === undefined) throw new RangeError(`index must be below ${samples.length}, got ${index}`);
     return sample;
@@ -117,13 +156,21 @@ function examples<E>(samples: readonly Sample[], read: (sample: Sample) => Promi
   return { count: samples.length, path: (index) => at(index).picture, read: (index) => read(at(index)) };
 }
 
-function vocSet<E>(
-  source: string,
-  read: (sample: Sample) => Promise<E>,
-  train: readonly Sample[],
-  test: readonly Sample[],
-  remark: string | undefined,
-): VocSet<E> {
+interface VocParts<S extends Sample, E> {
+  readonly source: string;
+  readonly read: (sample: S) => Promise<E>;
+  readonly train: readonly S[];
+  readonly test: readonly S[];
+  readonly remark: string | undefined;
+  readonly oddities: Oddities;
+}
+
+/** Throws a `JobError` when a split is empty. */
+function vocSet<S extends Sample, E>({ source, read, train, test, remark, oddities }: VocParts<S, E>): VocSet<E> {
+  if (train.length === 0 || test.length === 0) {
+    const counts = `${train.length} training and ${test.length} test pictures`;
+    throw new JobError([`${source}: ${counts}`, ...oddities.said].join('; '));
+  }
   return {
     name: 'voc',
     classes: VOC_CLASSES,
@@ -131,16 +178,17 @@ function vocSet<E>(
     test: examples(test, read),
     source,
     ...(remark === undefined ? {} : { remark }),
+    oddities: oddities.said,
   };
 }
 
-async function readMask(path: string): Promise<Mask> {
-  const bytes = await readBytes(path);
-  return path.endsWith('.mat') ? readSbdMask(bytes, path) : readIndexedPng(bytes, path);
+function readMask(path: string): Mask {
+  const bytes = readInput(path, MASK_BYTES);
+  return /\.mat$/i.test(path) ? readSbdMask(bytes, path) : readIndexedPng(bytes, path);
 }
 
 async function readSegmented({ picture: path, annotation }: Sample): Promise<SegmentedPicture> {
-  const [picture, mask] = await Promise.all([readPicture(path), readMask(annotation)]);
+  const [picture, mask] = [await readPicture(path), readMask(annotation)];
   if (picture.width !== mask.width || picture.height !== mask.height) {
     throw new JobError(
       `${annotation}: ${mask.width} x ${mask.height} pixels; ${picture.width} x ${picture.height} expected, as its picture has`,
@@ -152,30 +200,24 @@ async function readSegmented({ picture: path, annotation }: Sample): Promise<Seg
 }
 
 /** SBD's masks by picture name: a folder of PNG files (`SegmentationClassAug`), or the published `.mat` files. */
-async function findSbd(folders: readonly string[], root: string, year: string): Promise<ReadonlyMap<string, string>> {
-  const places = [
-    { folder: join(root, year, 'SegmentationClassAug'), suffix: '.png' },
-    ...[...folders, ...folders.flatMap((folder) => [join(folder, 'voc'), join(folder, 'sbd')]), root].flatMap(
-      (folder) => [
-        { folder: join(folder, 'benchmark_RELEASE/dataset/cls'), suffix: '.mat' },
-        { folder: join(folder, 'sbd/cls'), suffix: '.mat' },
-      ],
-    ),
-  ];
-  for (const { folder, suffix } of places) {
-    const names = await stems(folder, suffix);
-    if (names.length > 0) return new Map(names.map((name) => [name, join(folder, name + suffix)]));
+function findSbd(folders: readonly string[], { folder: year }: Year, root: string, oddities: Oddities): Stems {
+  const augmented = stems(within(year, 'SegmentationClassAug'), isMask, oddities);
+  if (augmented.size > 0) return augmented;
+  for (const place of [...places(folders, 'voc', []), ...places(folders, 'sbd', []), root]) {
+    for (const folder of ['benchmark_RELEASE/dataset/cls', 'sbd/cls']) {
+      const names = stems(within(place, folder), endsWith(/\.mat$/i), oddities);
+      if (names.size > 0) return names;
+    }
   }
   return new Map();
 }
 
 /** What is not as published of the test pictures, which have no masks; undefined where their list is not in the folder. */
-async function testListRemark(folder: string): Promise<string | undefined> {
-  const path = join(folder, 'ImageSets/Segmentation/test.txt');
-  if (!existsSync(path)) return undefined;
-  const names = new Set(await readList(path));
-  const there = new Set(await stems(join(folder, LAYOUT), '.jpg'));
-  const missing = [...names].filter((name) => !there.has(name)).length;
+function testListRemark({ folder, pictures }: Year): string | undefined {
+  const path = within(folder, 'ImageSets/Segmentation/test.txt');
+  if (path === undefined) return undefined;
+  const names = new Set(readList(path, pictures));
+  const missing = [...names].filter((name) => !pictures.has(name)).length;
   const said = (count: number): string => count.toLocaleString('en');
   return joinRemarks(
     names.size === VOC_TEST_PICTURES
@@ -191,34 +233,35 @@ async function testListRemark(folder: string): Promise<string | undefined> {
  */
 export async function loadVocSegmentation(folders: readonly string[]): Promise<VocSet<SegmentedPicture>> {
   const { root, years } = findVoc(folders);
-  const year = years[0] as string;
-  const folder = join(root, year);
-  const sample = (name: string, annotation: string): Sample => ({
-    picture: join(folder, LAYOUT, `${name}.jpg`),
-    annotation,
-  });
-  const own = (name: string): Sample => sample(name, join(folder, 'SegmentationClass', `${name}.png`));
-  const lists = join(folder, 'ImageSets/Segmentation');
-  if (!existsSync(join(lists, 'train.txt'))) {
-    const all = (await stems(join(folder, 'SegmentationClass'), '.png')).map(own);
-    if (all.length === 0) throw notFound('voc', 'VOCdevkit/VOC2012/SegmentationClass', folders);
-    return vocSet(root, readSegmented, all, all, WITHOUT_LISTS);
+  const oddities = new Oddities();
+  const year = yearOf(root, years[0] as string, oddities);
+  const { folder, pictures } = year;
+  const own = stems(within(folder, 'SegmentationClass'), isMask, oddities);
+  const list = (name: string): string[] | undefined => {
+    const path = within(folder, `ImageSets/Segmentation/${name}.txt`);
+    return path === undefined ? undefined : readList(path, pictures);
+  };
+  const parts = { source: root, read: readSegmented, oddities };
+  const [trainNames, testNames] = [list('train'), list('val')];
+  if (trainNames === undefined || testNames === undefined) {
+    if (own.size === 0) throw notFound('voc', 'VOCdevkit/VOC2012/SegmentationClass', folders);
+    const all = pair([...own.keys()], pictures, own, year, oddities);
+    return vocSet({ ...parts, train: all, test: all, remark: WITHOUT_LISTS });
   }
-  const [train, test] = await Promise.all(['train', 'val'].map((name) => readList(join(lists, `${name}.txt`))));
-  const sbd = await findSbd(folders, root, year);
-  const held = new Set([...(train as string[]), ...(test as string[])]);
-  const extra = [...sbd].filter(([name]) => !held.has(name)).map(([name, path]) => sample(name, path));
-  const samples = [...(train as string[]).map(own), ...extra];
-  const counts = VOC_COUNTS.segmentation;
-  const remark = partRemark([samples.length, (test as string[]).length], counts);
+  const sbd = findSbd(folders, year, root, oddities);
+  const held = new Set([...trainNames, ...testNames]);
+  const train = [
+    ...pair(trainNames, pictures, own, year, oddities),
+    ...pair([...sbd.keys()].filter((name) => !held.has(name)), pictures, sbd, year, oddities), // prettier-ignore
+  ];
+  const test = pair(testNames, pictures, own, year, oddities);
   const without = sbd.size === 0 ? "without SBD's extra annotations" : undefined;
-  return vocSet(
-    root,
-    readSegmented,
-    samples,
-    (test as string[]).map(own),
-    joinRemarks(without, remark, await testListRemark(folder)),
+  const remark = joinRemarks(
+    without,
+    partRemark([train.length, test.length], VOC_COUNTS.segmentation),
+    testListRemark(year),
   );
+  return vocSet({ ...parts, train, test, remark });
 }
 
 /** The first `limit` pictures of both splits, or all there are: for quick trials (`--limit`). */
@@ -228,62 +271,122 @@ export function limitVoc<E>(set: VocSet<E>, limit: number | undefined): VocSet<E
   return { ...set, train: cut(set.train), test: cut(set.test) };
 }
 
-/** The objects of a picture, boxes normalised. */
-async function readLabelled({ picture: path, annotation }: Sample): Promise<LabelledPicture> {
-  const [picture, xml] = await Promise.all([readPicture(path), readText(annotation)]);
-  const { width, height, objects } = parseAnnotation(xml, annotation);
+/** A picture with what its annotation says, which was read when the set was loaded. */
+interface LabelledSample extends Sample {
+  /** Of the picture, as the annotation has it. */
+  readonly size: { readonly width: number; readonly height: number };
+  /** Boxes normalised. */
+  readonly truths: readonly GroundTruth[];
+}
+
+async function readLabelled({ picture: path, annotation, size, truths }: LabelledSample): Promise<LabelledPicture> {
+  const picture = await readPicture(path);
+  const { width, height } = size;
   if (picture.width !== width || picture.height !== height) {
     throw new JobError(
       `${annotation}: a size of ${width} x ${height}; ${picture.width} x ${picture.height} expected, as its picture has`,
     );
   }
-  const truths = objects.map(({ name, difficult, box }): GroundTruth => {
-    const label = (VOC_CLASSES as readonly string[]).indexOf(name);
-    if (label < 1) throw new JobError(`${annotation}: class ${JSON.stringify(name)}; one of VOC's twenty expected`);
-    const normalised = {
-      xmin: box.xmin / width,
-      ymin: box.ymin / height,
-      xmax: box.xmax / width,
-      ymax: box.ymax / height,
-    };
-    return { box: normalised, label, difficult };
-  });
-  return { picture, truths };
+  return { picture, truths: [...truths] };
 }
 
-/** VOC for detection: trained on 2007 and 2012 trainval, tested on 2007 test; with one year only, on its trainval and its val. */
+/** VOC's number of a class, however a tool writes its name: `TV monitor` is `tvmonitor`. */
+function labelOf(name: string): number {
+  const plain = name.toLowerCase().replace(/[\s_-]+/g, '');
+  return (VOC_CLASSES as readonly string[]).indexOf(plain);
+}
+
+/** The objects of a picture; those of which nothing lies within it are counted as left out. */
+function truthsOf(
+  { objects }: Annotation,
+  { width, height }: LabelledSample['size'],
+  path: string,
+  oddities: Oddities,
+): GroundTruth[] {
+  // prettier-ignore
+  return objects.flatMap(({ name, difficult, box }): GroundTruth[] => {
+    const label = labelOf(name);
+    if (label < 1) throw new JobError(`${path}: class ${JSON.stringify(name)}; one of VOC's twenty expected`);
+    const cut = cutBox(box, width, height);
+    if (cut === undefined) {
+      oddities.add('boxes that are empty, or outside of their picture, left out', path);
+      return [];
+    }
+    const { xmin, ymin, xmax, ymax } = cut;
+    const normalised = { xmin: xmin / width, ymin: ymin / height, xmax: xmax / width, ymax: ymax / height };
+    return [{ box: normalised, label, difficult }];
+  });
+}
+
+/** Of an annotation, in bytes. */
+const LARGEST_ANNOTATION = 2 ** 24;
+
+async function readAnnotation(sample: Sample, oddities: Oddities): Promise<LabelledSample> {
+  const { picture, annotation: path } = sample;
+  const annotation = parseAnnotation(decodeText(readInput(path, LARGEST_ANNOTATION)), path);
+  for (const what of annotation.odd) oddities.add(what, path);
+  let { size } = annotation;
+  if (size === undefined) {
+    const [height, width] = await imageSize(picture);
+    size = { width, height };
+  }
+  if (annotation.objects.length === 0) oddities.add('annotations without an object', path);
+  return { ...sample, size, truths: truthsOf(annotation, size, path, oddities) };
+}
+
+/** One after the other: they are small, and the first that is broken is named whatever the disk does. */
+async function readAnnotations(samples: readonly Sample[], oddities: Oddities): Promise<LabelledSample[]> {
+  const read: LabelledSample[] = [];
+  for (const sample of samples) read.push(await readAnnotation(sample, oddities));
+  return read;
+}
+
+/**
+ * VOC for detection: trained on 2007 and 2012 trainval, tested on 2007 test; with one year only, on its trainval and its val. All annotations are read now,
+ * so that what is broken is known before anything is trained. Rejects with a `JobError` that names the file.
+ */
 export async function loadVocDetection(folders: readonly string[]): Promise<VocSet<LabelledPicture>> {
   const { root, years } = findVoc(folders);
-  const list = async (year: string, name: string): Promise<Sample[] | undefined> => {
-    const path = join(root, year, 'ImageSets/Main', `${name}.txt`);
-    if (!existsSync(path)) return undefined;
-    return (await readList(path)).map((stem) => ({
-      picture: join(root, year, LAYOUT, `${stem}.jpg`),
-      annotation: join(root, year, 'Annotations', `${stem}.xml`),
-    }));
+  const oddities = new Oddities();
+  const read = new Map(
+    years.map((name) => {
+      const year = yearOf(root, name, oddities);
+      return [
+        name,
+        { ...year, annotations: stems(within(year.folder, 'Annotations'), isAnnotation, oddities) },
+      ] as const;
+    }),
+  );
+  const list = (name: string, split: string): Sample[] | undefined => {
+    const year = read.get(name);
+    const path = year === undefined ? undefined : within(year.folder, `ImageSets/Main/${split}.txt`);
+    if (year === undefined || path === undefined) return undefined;
+    return pair(readList(path, year.pictures), year.pictures, year.annotations, year, oddities);
   };
-  const train = (await Promise.all(years.map((year) => list(year, 'trainval')))).flatMap((samples) => samples ?? []);
-  const test = years.includes('VOC2007') ? await list('VOC2007', 'test') : undefined;
-  if (train.length > 0 && test !== undefined) {
-    return vocSet(root, readLabelled, train, test, partRemark([train.length, test.length], VOC_COUNTS.detection));
-  }
+  const finish = async (
+    train: Sample[],
+    test: Sample[],
+    remark: string | undefined,
+  ): Promise<VocSet<LabelledPicture>> => {
+    const [trained, tested] = [
+      await readAnnotations(train, oddities),
+      // Without lists both are the same, and what is odd about them is counted once.
+      await readAnnotations(test, test === train ? new Oddities() : oddities),
+    ];
+    return vocSet({ source: root, read: readLabelled, train: trained, test: tested, remark, oddities });
+  };
+  const part = (train: Sample[], test: Sample[]): string | undefined => partRemark([train.length, test.length], VOC_COUNTS.detection); // prettier-ignore
+  const train = years.flatMap((year) => list(year, 'trainval') ?? []);
+  const test = list('VOC2007', 'test');
+  if (train.length > 0 && test !== undefined) return finish(train, test, part(train, test));
   const year = years[0] as string;
-  const [own, held] = await Promise.all([list(year, 'train'), list(year, 'val')]);
+  const [own, held] = [list(year, 'train'), list(year, 'val')];
   if (own !== undefined && held !== undefined) {
     const remark = `the lists train and val of ${year}, for want of 2007's test list`;
-    return vocSet(
-      root,
-      readLabelled,
-      own,
-      held,
-      joinRemarks(remark, partRemark([own.length, held.length], VOC_COUNTS.detection)),
-    );
+    return finish(own, held, joinRemarks(remark, part(own, held)));
   }
-  const names = await stems(join(root, year, 'Annotations'), '.xml');
-  if (names.length === 0) throw notFound('voc', 'VOCdevkit/VOC2012/Annotations', folders);
-  const all = names.map((name) => ({
-    picture: join(root, year, LAYOUT, `${name}.jpg`),
-    annotation: join(root, year, 'Annotations', `${name}.xml`),
-  }));
-  return vocSet(root, readLabelled, all, all, WITHOUT_LISTS);
+  const { annotations, pictures, ...place } = read.get(year) as Year & { readonly annotations: Stems };
+  if (annotations.size === 0) throw notFound('voc', 'VOCdevkit/VOC2012/Annotations', folders);
+  const all = pair([...annotations.keys()], pictures, annotations, { ...place, pictures }, oddities);
+  return finish(all, all, WITHOUT_LISTS);
 }

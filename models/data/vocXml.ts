@@ -1,62 +1,51 @@
+import { SaxesParser } from 'saxes';
 import { JobError } from '../errors.ts';
 
-/** An element with its children, or its text (entities resolved, trimmed) where it has none. */
+/** An element with its children, or its text (trimmed) where it has none. */
 interface Element {
   readonly name: string;
   readonly children: Element[];
   text: string;
 }
 
-const ENTITIES: Readonly<Record<string, string>> = { lt: '<', gt: '>', amp: '&', quot: '"', apos: "'" };
+/** Elements within elements; VOC's have four. More would be no annotation. */
+const DEEPEST = 100;
 
-function resolve(text: string, fail: (what: string) => JobError): string {
-  return text.replace(/&([^;\s]*);?/g, (whole, name: string) => {
-    if (!whole.endsWith(';')) throw fail(`"${whole}" is not an entity`);
-    const number = /^#(?:x([0-9a-f]+)|(\d+))$/i.exec(name);
-    if (number !== null) {
-      const code = number[1] === undefined ? Number(number[2]) : parseInt(number[1], 16);
-      if (code <= 0x10ffff) return String.fromCodePoint(code);
-    }
-    const known = Object.hasOwn(ENTITIES, name) ? ENTITIES[name] : undefined;
-    if (known === undefined) throw fail(`"${whole}" is not an entity`);
-    return known;
-  });
-}
-
-/** Comments, CDATA, declarations and instructions, tags, and the text between them. */
-const TOKEN = /<!--[\s\S]*?-->|<!\[CDATA\[([\s\S]*?)\]\]>|<[!?][^>]*>|<(\/?)([A-Za-z_][\w.:-]*)([^<>]*?)(\/?)>|[^<]+/y;
-
-/** The root element. No namespaces, attributes ignored: all that VOC's annotations need. Throws what `fail` makes. */
+/** The root element; attributes, comments and instructions are passed over. Throws what `fail` makes where the text is not well-formed. */
 function parseXml(xml: string, fail: (what: string) => JobError): Element {
   const document: Element = { name: '', children: [], text: '' };
   const open = [document];
-  TOKEN.lastIndex = 0;
-  while (TOKEN.lastIndex < xml.length) {
-    const at = TOKEN.lastIndex;
-    const token = TOKEN.exec(xml);
-    if (token === null) throw fail(`broken at character ${at}: ${JSON.stringify(xml.slice(at, at + 20))}`);
-    const [whole, data, closing, name, , selfClosing] = token;
-    const current = open[open.length - 1] as Element;
-    if (data !== undefined) {
-      current.text += data;
-    } else if (name !== undefined) {
-      if (closing === '/') {
-        if (open.length === 1 || current.name !== name) throw fail(`</${name}> closes <${current.name}>`);
-        current.text = current.text.trim();
-        open.pop();
-      } else {
-        const element: Element = { name, children: [], text: '' };
-        current.children.push(element);
-        if (selfClosing !== '/') open.push(element);
-      }
-    } else if (!whole.startsWith('<')) {
-      current.text += resolve(whole, fail);
-    }
-  }
-  if (open.length > 1) throw fail(`<${(open[open.length - 1] as Element).name}> is never closed`);
-  const [root, ...more] = document.children;
-  if (root === undefined || more.length > 0) throw fail(`${document.children.length} root elements; one expected`);
-  return root;
+  const current = (): Element => open[open.length - 1] as Element;
+  const parser = new SaxesParser();
+  parser.on('opentag', ({ name }) => {
+    if (open.length > DEEPEST) throw fail(`elements within elements deeper than ${DEEPEST}`);
+    const element: Element = { name, children: [], text: '' };
+    current().children.push(element);
+    open.push(element);
+  });
+  parser.on('closetag', () => {
+    const closed = open.pop() as Element;
+    closed.text = closed.text.trim();
+  });
+  const add = (text: string): void => {
+    current().text += text;
+  };
+  parser.on('text', add);
+  parser.on('cdata', add);
+  // Else the parser would go on after what is wrong.
+  parser.on('error', ({ message }) => {
+    throw fail(`is not well-formed XML (${message.replace(/^(\d+:\d+): /, 'at $1, ').replace(/\.$/, '')})`);
+  });
+  parser.write(xml).close();
+  return document.children[0] as Element;
+}
+
+/** Corners in pixels. */
+export interface Corners {
+  readonly xmin: number;
+  readonly ymin: number;
+  readonly xmax: number;
+  readonly ymax: number;
 }
 
 /** An object of a VOC annotation. */
@@ -69,57 +58,77 @@ export interface AnnotatedObject {
    * In pixels, edges between pixels: the file counts pixels from 1 and includes the last one, so `xmin` and `ymin` are one less than there. Widths and
    * overlaps are then those of VOC's development kit.
    */
-  readonly box: { readonly xmin: number; readonly ymin: number; readonly xmax: number; readonly ymax: number };
+  readonly box: Corners;
 }
 
 /** What a VOC annotation says. */
 export interface Annotation {
-  readonly width: number;
-  readonly height: number;
+  /** Of the picture; undefined where it is left out or zero, as some tools write it. */
+  readonly size: { readonly width: number; readonly height: number } | undefined;
+  /** Boxes as they stand there, which may be beyond the picture's edge. */
   readonly objects: readonly AnnotatedObject[];
+  /** What is odd about it, a kind for each time that it was met, in words to stand after a count. */
+  readonly odd: readonly string[];
 }
 
+/** How tools write a flag; where it is left out or empty it is not set. */
+const NOT_SET = /^(0+([.,]0*)?|false|f|no|n|off|none|null|unspecified|unknown)?$/i;
+const SET = /^(0*1([.,]0*)?|true|t|yes|y|on)$/i;
+
+/** A number as tools write it: with a point, or the comma of the machine's own language. */
+const NUMBER = /^[+-]?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?$/i;
+
 /**
- * Reads a VOC annotation (2007 to 2012, and tools that write the same). Throws a `JobError` that names the file for XML that is broken, for a size or a box
- * that is missing or no number, and for a box that is empty. Boxes are cut at the picture's edge.
+ * Reads a VOC annotation (2007 to 2012, and what other tools write). Elements may come in any order. Throws a `JobError` that names the file for XML that
+ * is not well-formed, and for a box, a number or a flag that cannot be understood.
  */
 export function parseAnnotation(xml: string, path: string): Annotation {
   const fail = (what: string): JobError => new JobError(`${path}: ${what}`);
-  const root = parseXml(xml.replace(/^\uFEFF/, ''), fail);
+  const root = parseXml(xml, fail);
   if (root.name !== 'annotation') throw fail(`root element <${root.name}>; <annotation> expected`);
-  const child = ({ children, name }: Element, wanted: string): Element => {
-    const found = children.find((element) => element.name === wanted);
-    if (found === undefined) throw fail(`no <${wanted}> in <${name}>`);
-    return found;
-  };
+  const find = ({ children }: Element, wanted: string): Element | undefined =>
+    children.find(({ name }) => name === wanted);
   const number = (parent: Element, name: string): number => {
-    const { text } = child(parent, name);
-    const value = Number(text);
-    if (text === '' || !Number.isFinite(value)) throw fail(`<${name}> is ${JSON.stringify(text)}; a number expected`);
+    const found = find(parent, name);
+    if (found === undefined) throw fail(`no <${name}> in <${parent.name}>`);
+    const value = NUMBER.test(found.text) ? Number(found.text.replace(',', '.')) : NaN;
+    if (!Number.isFinite(value)) throw fail(`<${name}> is ${JSON.stringify(found.text)}; a number expected`);
     return value;
   };
-  const size = child(root, 'size');
-  const width = number(size, 'width');
-  const height = number(size, 'height');
-  if (!(width > 0 && height > 0)) throw fail(`a size of ${width} x ${height}`);
-  const objects = root.children
-    .filter(({ name }) => name === 'object')
-    .map((object): AnnotatedObject => {
-      // Parts of a person have boxes of their own, deeper down: only direct children count.
-      const name = child(object, 'name').text;
-      if (name === '') throw fail('<name> of an object is empty');
-      const corners = child(object, 'bndbox');
-      const box = {
-        xmin: Math.max(0, number(corners, 'xmin') - 1),
-        ymin: Math.max(0, number(corners, 'ymin') - 1),
-        xmax: Math.min(width, number(corners, 'xmax')),
-        ymax: Math.min(height, number(corners, 'ymax')),
-      };
-      if (!(box.xmax > box.xmin && box.ymax > box.ymin)) {
-        throw fail(`the box of a ${name} is empty: ${JSON.stringify(box)} within ${width} x ${height}`);
-      }
-      const difficult = object.children.find((element) => element.name === 'difficult')?.text ?? '';
-      return { name, difficult: difficult !== '' && difficult !== '0', box };
-    });
-  return { width, height, objects };
+  const odd: string[] = [];
+  const sizeElement = find(root, 'size');
+  const [width, height] = sizeElement === undefined ? [0, 0] : [number(sizeElement, 'width'), number(sizeElement, 'height')]; // prettier-ignore
+  if (width < 0 || height < 0) throw fail(`a size of ${width} x ${height}`);
+  const sized = width > 0 && height > 0;
+  if (!sized) odd.push("annotations without the picture's size");
+  const objects: AnnotatedObject[] = [];
+  for (const object of root.children.filter(({ name }) => name === 'object')) {
+    // Parts of a person have boxes of their own, deeper down: only direct children count.
+    const name = find(object, 'name')?.text;
+    if (name === undefined) throw fail('no <name> in <object>');
+    if (name === '') throw fail('<name> of an object is empty');
+    const corners = find(object, 'bndbox');
+    if (corners === undefined) {
+      odd.push('objects without a box, left out');
+      continue;
+    }
+    const [x, y] = [
+      [number(corners, 'xmin'), number(corners, 'xmax')],
+      [number(corners, 'ymin'), number(corners, 'ymax')],
+    ] as const;
+    if (x[0] > x[1] || y[0] > y[1]) odd.push('boxes with their corners exchanged');
+    const box = { xmin: Math.min(...x) - 1, ymin: Math.min(...y) - 1, xmax: Math.max(...x), ymax: Math.max(...y) };
+    const flag = find(object, 'difficult')?.text ?? '';
+    if (!SET.test(flag) && !NOT_SET.test(flag)) {
+      throw fail(`<difficult> is ${JSON.stringify(flag)}; 0 or 1, true or false, yes or no expected`);
+    }
+    objects.push({ name, difficult: SET.test(flag), box });
+  }
+  return { size: sized ? { width, height } : undefined, objects, odd };
+}
+
+/** A box cut at the edges of a picture; undefined where nothing is left of it. */
+export function cutBox({ xmin, ymin, xmax, ymax }: Corners, width: number, height: number): Corners | undefined {
+  const cut = { xmin: Math.max(0, xmin), ymin: Math.max(0, ymin), xmax: Math.min(width, xmax), ymax: Math.min(height, ymax) }; // prettier-ignore
+  return cut.xmax > cut.xmin && cut.ymax > cut.ymin ? cut : undefined;
 }

@@ -1,7 +1,7 @@
 /** Recipes that classify images with one label each. */
 import { withAugmentation } from '../data/augmentation.ts';
 import { loadImageSet } from '../data/catalogue.ts';
-import { limitSet } from '../data/dataSet.ts';
+import { limitSet, saidOf } from '../data/dataSet.ts';
 import type { ImageSet } from '../data/dataSet.ts';
 import { UsageError } from '../errors.ts';
 import { initialise } from '../nets/initialise.ts';
@@ -54,9 +54,10 @@ export function imageRecipe({ check = () => undefined, ...parts }: ImageRecipePa
     const augmented: ImageSet = augment === undefined ? loaded : withAugmentation(loaded, augment);
     const set = limit === undefined ? augmented : limitSet(augmented, limit, limit);
     check(set, width);
+    const remark = saidOf(set);
     return {
       source: set.source,
-      ...(set.remark === undefined ? {} : { remark: set.remark }),
+      ...(remark === undefined ? {} : { remark }),
       augmentation: set.augmentation,
       examples: { train: set.train.count, test: set.test.count },
       images: { shape: set.shape, classes: set.classes },

@@ -1,5 +1,6 @@
 /** What the recipes for PASCAL VOC have in common: pictures with masks or boxes, drawn for the report. */
 import { dataFolders } from '../data/catalogue.ts';
+import { saidOf } from '../data/dataSet.ts';
 import type { VocSet } from '../data/voc.ts';
 import { limitVoc } from '../data/voc.ts';
 import { UsageError } from '../errors.ts';
@@ -75,9 +76,10 @@ export function vocRecipe<E>(parts: VocRecipeParts<E>): Recipe {
       if (width !== undefined) parts.checkWidth(width);
       const set = limitVoc(await parts.load(dataFolders(dataDir)), limit);
       const plain = isPlain(name, augment);
+      const remark = saidOf(set);
       return {
         source: set.source,
-        ...(set.remark === undefined ? {} : { remark: set.remark }),
+        ...(remark === undefined ? {} : { remark }),
         augmentation: augment ?? `${name}'s`,
         examples: { train: set.train.count, test: set.test.count },
         build: (options) => {

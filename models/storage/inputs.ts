@@ -128,3 +128,15 @@ export function readInput(path: string, limit: number, name: string = path): Buf
     input.close();
   }
 }
+
+/** The first bytes of a regular file, fewer where it ends before. Throws a `JobError` that names it. */
+export function readStart(path: string, count: number): Buffer {
+  const input = openInput(path);
+  try {
+    const bytes = Buffer.alloc(Math.min(count, input.size));
+    input.read(bytes, 0);
+    return bytes;
+  } finally {
+    input.close();
+  }
+}

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { JobError, UsageError, unknownName } from '../../errors.ts';
 import type { Patience } from './download.ts';
 import { digest, download } from './download.ts';
+import { LEFT_BY_SYSTEMS } from '../listing.ts';
 import { MANIFEST, writeManifest } from './manifest.ts';
 import type { Publication, PublishedFile } from './publications.ts';
 import { PUBLICATIONS } from './publications.ts';
@@ -106,7 +107,9 @@ export async function fetchDataSet(name: string, options: FetchOptions): Promise
     } else {
       const unpack = file.archive === 'zip' ? unpackZip : unpackTar;
       const limits = file.limits ?? { bytes: 20 * file.bytes, files: 100_000 };
-      unpacked.push(...(await unpack(local, contents, limits)));
+      const { files, passedOver } = await unpack(local, contents, limits);
+      unpacked.push(...files);
+      if (passedOver > 0) progress.line(`${file.name}: ${LEFT_BY_SYSTEMS}: ${passedOver.toLocaleString('en')}`);
     }
   }
   for (const file of publication.files.filter(({ archive }) => archive === undefined)) {

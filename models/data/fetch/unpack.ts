@@ -8,6 +8,7 @@ import type { ReadEntry } from 'tar';
 import { Parser } from 'tar';
 import * as yauzl from 'yauzl';
 import { JobError } from '../../errors.ts';
+import { isDropping } from '../listing.ts';
 
 /** Bounds on what an archive may unpack to. */
 export interface UnpackLimits {
@@ -19,6 +20,13 @@ export interface UnpackLimits {
 export interface Unpacked {
   readonly path: string;
   readonly sha256: string;
+}
+
+/** What came of an archive. */
+export interface Unpacking {
+  readonly files: readonly Unpacked[];
+  /** Files of the system that the archive was made on, which were not unpacked (`._a.jpg`, `__MACOSX/`, `Thumbs.db`). */
+  readonly passedOver: number;
 }
 
 /**
@@ -44,6 +52,7 @@ class Writer {
   readonly #limits: UnpackLimits;
   readonly #written: Unpacked[] = [];
   #entries = 0;
+  #passedOver = 0;
   #bytes = 0;
 
   constructor(into: string, limits: UnpackLimits) {
@@ -52,8 +61,16 @@ class Writer {
     mkdirSync(into, { recursive: true });
   }
 
-  get written(): readonly Unpacked[] {
-    return this.#written;
+  get unpacking(): Unpacking {
+    return { files: this.#written, passedOver: this.#passedOver };
+  }
+
+  /** Whether an entry is none of the user's; it counts all the same. */
+  passesOver(name: string): boolean {
+    if (!name.split('/').some(isDropping)) return false;
+    this.#count();
+    this.#passedOver += 1;
+    return true;
   }
 
   #count(): void {
@@ -136,7 +153,7 @@ const isGzip = async (path: string): Promise<boolean> => {
  * or with a path that leads elsewhere, for one that comes twice, for more than the limits, and for a broken archive; what was
  * unpacked until then is the caller's to remove.
  */
-export async function unpackTar(archive: string, into: string, limits: UnpackLimits): Promise<readonly Unpacked[]> {
+export async function unpackTar(archive: string, into: string, limits: UnpackLimits): Promise<Unpacking> {
   const writer = new Writer(into, limits);
   let failure: Error | undefined;
   let abandon: (() => void) | undefined;
@@ -151,6 +168,10 @@ export async function unpackTar(archive: string, into: string, limits: UnpackLim
   const onReadEntry = (entry: ReadEntry): void => {
     guard(() => {
       const { type, path } = entry;
+      if (writer.passesOver(path)) {
+        entry.resume();
+        return;
+      }
       if (type === 'Directory' || type === 'GNUDumpDir') writer.folder(path);
       else if (type === 'File' || type === 'OldFile' || type === 'ContiguousFile') {
         const file = writer.file(path);
@@ -196,20 +217,22 @@ export async function unpackTar(archive: string, into: string, limits: UnpackLim
     plain.destroy();
     abandon?.();
   }
-  return writer.written;
+  return writer.unpacking;
 }
 
 /** The kind of file that a zip entry made on Unix is, from the high half of its attributes; 0 where it does not say. */
 const unixType = (entry: yauzl.Entry): number => (entry.externalFileAttributes >>> 16) & 0o170000;
 
 /** Unpacks a zip archive under the same rules; its check sums must hold. */
-export async function unpackZip(archive: string, into: string, limits: UnpackLimits): Promise<readonly Unpacked[]> {
+export async function unpackZip(archive: string, into: string, limits: UnpackLimits): Promise<Unpacking> {
   const writer = new Writer(into, limits);
   let zip: yauzl.ZipFile | undefined;
   try {
-    zip = await yauzl.openPromise(archive, { strictFileNames: true });
+    // Windows' own packer wrote backslashes for years: they are slashes, and what they lead to is checked.
+    zip = await yauzl.openPromise(archive);
     for await (const entry of zip.eachEntry()) {
       const { fileName } = entry;
+      if (writer.passesOver(fileName)) continue;
       const type = unixType(entry);
       const folder = fileName.endsWith('/');
       if (type !== 0 && type !== (folder ? 0o040000 : 0o100000)) {
@@ -240,5 +263,5 @@ export async function unpackZip(archive: string, into: string, limits: UnpackLim
   } finally {
     zip?.close();
   }
-  return writer.written;
+  return writer.unpacking;
 }

@@ -2,6 +2,9 @@ import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { DATA_SETS, loadImageSet } from '../catalogue.ts';
 import { JobError } from '../../errors.ts';
+import { readStart } from '../../storage/inputs.ts';
+import { Oddities } from '../listing.ts';
+import { findIdxFiles } from '../mnist.ts';
 import { digest } from './download.ts';
 import { findPublication } from './fetchDataSet.ts';
 import { readManifest } from './manifest.ts';
@@ -20,6 +23,8 @@ export interface Verification {
   /** What is counted, or what is wrong with it. */
   readonly count: string;
   readonly complete: boolean;
+  /** What is odd about the files, though nothing is missing. */
+  readonly oddities: readonly string[];
 }
 
 async function checkSum(
@@ -34,16 +39,16 @@ async function checkSum(
   return { path, state: 'wrong', detail: `its ${algorithm} sum is ${found}; it should be ${expected}` };
 }
 
-/** The published files themselves, where they lie in the set's folder (or, for idx files, without their .gz). */
+/** The published files themselves, where they lie in the set's folder (or, for idx files, under another of their names, packed or not). */
 async function checkPublished(folder: string, files: readonly PublishedFile[]): Promise<FileCheck[]> {
   const checks: FileCheck[] = [];
+  const idx = findIdxFiles(folder, new Oddities());
   for (const file of files) {
-    const path = join(folder, file.name);
-    const plain = path.replace(/\.gz$/, '');
+    const path = idx.get(file.name.replace(/\.gz$/, '')) ?? join(folder, file.name);
     if (!existsSync(path) && file.archive !== undefined) continue;
-    if (!existsSync(path) && plain !== path && existsSync(plain)) {
-      const detail = `${statSync(plain).size.toLocaleString('en')} bytes; sums are published of the .gz alone`;
-      checks.push({ path: plain, state: 'no sum', detail });
+    if (file.name.endsWith('.gz') && existsSync(path) && readStart(path, 1)[0] !== 0x1f) {
+      const detail = `${statSync(path).size.toLocaleString('en')} bytes; sums are published of the .gz alone`;
+      checks.push({ path, state: 'no sum', detail });
     } else checks.push(await checkSum(path, 'md5', file.md5, file.repacked));
   }
   return checks;
@@ -58,12 +63,17 @@ function manifestFolder(name: string, source: string): string | undefined {
 async function count(
   publication: Publication,
   folders: string | undefined,
-): Promise<{ source?: string; text: string; whole: boolean }> {
+): Promise<{ source?: string; text: string; whole: boolean; oddities?: readonly string[] }> {
   if (!DATA_SETS.includes(publication.name)) return { text: 'no images are counted of this set', whole: true };
   try {
     const set = await loadImageSet(publication.name, folders);
     const found = `${set.train.count.toLocaleString('en')} training and ${set.test.count.toLocaleString('en')} test images`;
-    return { source: set.source, text: set.remark ?? found, whole: set.remark === undefined };
+    return {
+      source: set.source,
+      text: set.remark ?? found,
+      whole: set.remark === undefined,
+      oddities: set.oddities ?? [],
+    };
   } catch (error) {
     if (!(error instanceof JobError)) throw error;
     return { text: error.message, whole: false };
@@ -83,8 +93,10 @@ export async function verifyDataSet(
   const counted = await count(publication, dataDir);
   const candidates = folders.flatMap((folder) => [folder, join(folder, name)]);
   const source = counted.source ?? candidates.find((folder) => basename(folder) === name && existsSync(folder));
-  if (source === undefined) return { folder: candidates.join(', '), files: [], count: counted.text, complete: false };
-  if (name === 'digits') return { folder: source, files: [], count: counted.text, complete: counted.whole };
+  if (source === undefined)
+    return { folder: candidates.join(', '), files: [], count: counted.text, complete: false, oddities: [] };
+  if (name === 'digits')
+    return { folder: source, files: [], count: counted.text, complete: counted.whole, oddities: [] };
   const listed = manifestFolder(name, source);
   const files: FileCheck[] = [];
   if (listed === undefined) {
@@ -97,5 +109,11 @@ export async function verifyDataSet(
     }
   }
   const good = files.every(({ state }) => state === 'right' || state === 'no sum');
-  return { folder: listed ?? source, files, count: counted.text, complete: counted.whole && good };
+  return {
+    folder: listed ?? source,
+    files,
+    count: counted.text,
+    complete: counted.whole && good,
+    oddities: counted.oddities ?? [],
+  };
 }
