@@ -4,7 +4,7 @@ import type { LrdOptimizer, ParameterGroup } from 'learning-rate-dropout';
 import type { RuleName } from 'learning-rate-dropout/spec';
 import { RULES } from 'learning-rate-dropout/spec';
 import { defaultsOf, expandCase, sizeFault, stateNames } from '../protocol/expand.ts';
-import type { Adapter, Case, CaseHyper, HyperValue, Outcome, StepRecord } from '../protocol/types.ts';
+import type { Adapter, Case, CaseHyper, Feature, HyperValue, Outcome, StepRecord } from '../protocol/types.ts';
 import { outcomeOf, select } from './outcome.ts';
 
 export type TfjsBackend = 'cpu' | 'wasm' | 'webgl' | 'webgpu' | 'node' | 'node-gpu';
@@ -209,6 +209,15 @@ export async function startBackend(tf: typeof Tf, backend: TfjsBackend): Promise
   if (tf.getBackend() !== tfjsName(backend)) throw new Error(`tfjs started ${tf.getBackend()} instead of ${backend}`);
 }
 
+/** What a backend that runs declares of its arithmetic. */
+async function arithmeticOf(backend: TfjsBackend): Promise<readonly Feature[]> {
+  if (backend === 'webgpu') return ['relaxed-float32'];
+  if (tfjsName(backend) !== 'tensorflow') return [];
+  const { hasNativeSteps, tensorflow } = await import('learning-rate-dropout/internal/tfjs');
+  // TensorFlow's own kernels flush subnormals, and its fused training operations take beta and form 1 - beta.
+  return hasNativeSteps(tensorflow()) ? [] : ['relaxed-float32', 'float32-scalars'];
+}
+
 /** @throws Error when the backend does not start here */
 export async function openTfjs(backend: TfjsBackend): Promise<Adapter> {
   const tf = await import('@tensorflow/tfjs');
@@ -229,17 +238,7 @@ export async function openTfjs(backend: TfjsBackend): Promise<Adapter> {
       precision: 'float32',
       rules: Object.keys(RULES),
       masks: ['stream'],
-      features: [
-        'state',
-        'resume',
-        'base',
-        'schedule',
-        'groups',
-        'null-gradient',
-        ...(backend === 'webgpu' ? (['relaxed-float32'] as const) : []),
-        // TensorFlow's kernels flush subnormals, and its fused training operations take beta and form 1 - beta.
-        ...(tfjsName(backend) === 'tensorflow' ? (['relaxed-float32', 'float32-scalars'] as const) : []),
-      ],
+      features: ['state', 'resume', 'base', 'schedule', 'groups', 'null-gradient', ...(await arithmeticOf(backend))],
     },
     run: async (example): Promise<Outcome> => {
       cases += 1;

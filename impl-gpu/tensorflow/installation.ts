@@ -14,6 +14,8 @@ export interface Manifest {
   /** The wheel that TensorFlow was taken from. */
   readonly wheel: string;
   readonly platform: string;
+  /** The `nativeVersion` of the fused step that the addon carries; undefined for one that was built before there was one. */
+  readonly native?: string;
   /** CUDA that the wheel was built for, by its own metadata; undefined for a build without. */
   readonly cuda?: string;
 }
@@ -45,8 +47,8 @@ const FIELDS = ['tensorflow', 'tfjsNode', 'wheel', 'platform'] as const satisfie
 /** Whether a value has a manifest's fields, texts all. */
 function isManifest(value: unknown): value is Manifest {
   if (typeof value !== 'object' || value === null) return false;
-  const { cuda, ...fields } = value as Readonly<Record<string, unknown>>;
-  return FIELDS.every((name) => typeof fields[name] === 'string') && (cuda === undefined || typeof cuda === 'string');
+  const { cuda = '', native = '', ...fields } = value as Readonly<Record<string, unknown>>;
+  return [cuda, native, ...FIELDS.map((name) => fields[name])].every((text) => typeof text === 'string');
 }
 
 /** The manifest of a folder that is whole and fits this machine, or the reason why there is none. */

@@ -5,3 +5,5 @@
  */
 export { wasmHeap } from './bridges/wasm.ts';
 export { webGpuStorage } from './bridges/webgpu.ts';
+export { tensorflow } from './bridges/tensorflow.ts';
+export { hasNativeSteps } from './steppers/tensorflowNative.ts';

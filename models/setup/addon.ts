@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { extract } from 'tar';
-import { ADDON, TFJS_SYMBOL } from 'learning-rate-dropout/tensorflow';
+import { ADDON, TFJS_SYMBOL, nativeSource, nativeVersion } from 'learning-rate-dropout/tensorflow';
 import { JobError } from '../errors.ts';
 import { complaint, firstThatRuns, runProgram } from './programs.ts';
 
@@ -70,37 +70,76 @@ export async function findCompiler(): Promise<readonly string[]> {
   );
 }
 
-/** Compiles the addon of `placePackages` against the libraries of `unpackWheel`, then throws the headers away. */
+/** The forms of the fused step: the name of its function, lanes of a vector, and the compiler's flag for the instruction set. */
+const FORMS: readonly (readonly [name: string, lanes: number, flag: string | undefined])[] = [
+  ...(process.arch === 'x64'
+    ? ([
+        ['run_avx512', 16, '-mavx512f'],
+        ['run_avx2', 8, '-mavx2'],
+      ] as const)
+    : []),
+  ['run_plain', 4, undefined],
+];
+
+/** Compiles the addon of `placePackages`, and the fused step with it, against the libraries of `unpackWheel`, then throws the headers away. */
 export async function buildAddon(folder: string, archives: string): Promise<void> {
   const compiler = await findCompiler();
   const scratch = join(folder, 'headers');
+  const objects = join(folder, 'objects');
   const source = join(folder, 'node_modules', '@tensorflow', 'tfjs-node');
   const partial = join(folder, `${ADDON}.partial`);
   const headers = await findNodeHeaders(archives, scratch);
-  const finished = await runProgram(
-    [
-      ...compiler,
-      '-O2',
-      '-std=c++17',
-      '-fPIC',
-      '-shared',
-      `-DNAPI_VERSION=${NAPI_VERSION}`,
-      `-I${join(folder, 'tensorflow', 'include')}`,
-      `-I${headers}`,
-      `-I${source}`,
-      join(source, 'binding', 'tfjs_backend.cc'),
-      join(source, 'binding', 'tfjs_binding.cc'),
-      '-o',
-      partial,
-      `-L${join(folder, 'tensorflow')}`,
-      '-l:libtensorflow_cc.so.2',
-      '-l:libtensorflow_framework.so.2',
-      '-Wl,-rpath,$ORIGIN/tensorflow',
-    ],
-    { seconds: 600 },
+  const build = async (...words: readonly string[]): Promise<void> => {
+    const finished = await runProgram([...compiler, '-std=c++17', '-fPIC', ...words], { seconds: 600 });
+    if (finished.code !== 0) {
+      throw new JobError(`${compiler.join(' ')} did not build the addon: ${complaint(finished)}`);
+    }
+  };
+  const made: string[] = [];
+  const compile = (name: string, file: string, ...flags: readonly string[]): Promise<void> => {
+    const object = join(objects, `${name}.o`);
+    made.push(object);
+    return build(`-I${join(folder, 'tensorflow', 'include')}`, ...flags, '-c', file, '-o', object);
+  };
+  // No multiplication is contracted with an addition: every form has the bits of the other engines.
+  const fused = ['-O3', '-ffp-contract=off', '-fno-math-errno', '-Wno-psabi'];
+  mkdirSync(objects);
+  await Promise.all([
+    ...['tfjs_backend', 'tfjs_binding'].map((name) =>
+      compile(
+        name,
+        join(source, 'binding', `${name}.cc`),
+        '-O2',
+        `-DNAPI_VERSION=${NAPI_VERSION}`,
+        `-I${headers}`,
+        `-I${source}`,
+      ),
+    ),
+    ...FORMS.map(([name, lanes, flag]) =>
+      compile(
+        name,
+        nativeSource('kernel.cc'),
+        ...fused,
+        `-DLRD_RUN=${name}`,
+        `-DLRD_LANES=${lanes}`,
+        ...(flag === undefined ? [] : [flag]),
+      ),
+    ),
+    compile('operation', nativeSource('operation.cc'), ...fused, `-DLRD_VERSION="${nativeVersion()}"`),
+  ]);
+  await build(
+    '-shared',
+    ...made,
+    '-o',
+    partial,
+    `-L${join(folder, 'tensorflow')}`,
+    '-l:libtensorflow_cc.so.2',
+    '-l:libtensorflow_framework.so.2',
+    '-pthread',
+    '-Wl,-rpath,$ORIGIN/tensorflow',
   );
-  if (finished.code !== 0) throw new JobError(`${compiler.join(' ')} did not build the addon: ${complaint(finished)}`);
   renameSync(partial, join(folder, ADDON));
-  rmSync(scratch, { recursive: true, force: true });
-  rmSync(join(folder, 'tensorflow', 'include'), { recursive: true, force: true });
+  for (const spent of [scratch, objects, join(folder, 'tensorflow', 'include')]) {
+    rmSync(spent, { recursive: true, force: true });
+  }
 }

@@ -16,7 +16,13 @@ import { fileURLToPath } from 'node:url';
 import * as assert from 'uvu/assert';
 import { FROM_SOURCE } from '../../conformance/harness/fromSource.ts';
 import { suite } from '../../conformance/harness/suite.ts';
-import { MANIFEST, installationFolder, thisPlatform, tensorflowMissing } from 'learning-rate-dropout/tensorflow';
+import {
+  MANIFEST,
+  installationFolder,
+  nativeVersion,
+  tensorflowMissing,
+  thisPlatform,
+} from 'learning-rate-dropout/tensorflow';
 import { JobError, UsageError } from '../errors.ts';
 import { main } from '../cli/main.ts';
 import { checkRoom, setUpTensorflow } from './tensorflow.ts';
@@ -148,7 +154,8 @@ test('too little room is found before anything is downloaded', () => {
 test('what is set up already is verified and kept; a folder of something else is left alone', async () => {
   const place = join(folder, 'present');
   mkdirSync(place);
-  const manifest = { tensorflow: '2.20.0', tfjsNode: '4.22.0', wheel: 'w.whl', platform: thisPlatform() };
+  const native = nativeVersion();
+  const manifest = { tensorflow: '2.20.0', tfjsNode: '4.22.0', native, wheel: 'w.whl', platform: thisPlatform() };
   writeFileSync(join(place, MANIFEST), JSON.stringify(manifest));
   writeFileSync(join(place, 'tfjs_binding.node'), '');
   const lines: string[] = [];
@@ -160,6 +167,11 @@ test('what is set up already is verified and kept; a folder of something else is
   } as const;
   assert.equal(await setUpTensorflow(request), manifest);
   assert.equal(lines, [`TensorFlow 2.20.0 is in ${place}: fine`]);
+  // One that carries another fused step is built again, of the same TensorFlow: here as far as the wheel, which there is none of.
+  writeFileSync(join(place, MANIFEST), JSON.stringify({ ...manifest, native: '0123456789ab' }));
+  lines.length = 0;
+  const again = await failure(setUpTensorflow({ ...request, wheel: join(folder, 'none.whl') }));
+  assert.match(again.message, /--wheel must be a file|a C\+\+ compiler is needed/);
   const other = join(folder, 'other');
   mkdirSync(other);
   writeFileSync(join(other, 'mine.txt'), '');

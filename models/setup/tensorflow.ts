@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Manifest, TensorflowLane } from 'learning-rate-dropout/tensorflow';
-import { MANIFEST, readInstallation, thisPlatform } from 'learning-rate-dropout/tensorflow';
+import { MANIFEST, nativeVersion, readInstallation, thisPlatform } from 'learning-rate-dropout/tensorflow';
 import { JobError, UsageError } from '../errors.ts';
 import { TFJS_NODE_VERSION, buildAddon, findCompiler, placePackages } from './addon.ts';
 import { WHEEL_PLATFORMS, describeWheel, findPip, obtainWheel, unpackCuda, unpackWheel } from './wheel.ts';
@@ -65,17 +65,21 @@ function exchange(stage: string, folder: string): void {
 }
 
 /**
- * Leaves a working TensorFlow in `request.folder`. What is there already and works is kept, unless another version is asked for. Downloads
+ * Leaves a working TensorFlow in `request.folder`. What is there already and works is kept, unless another version is asked for or the addon carries another fused step. Downloads
  * outlive a run that failed, in a folder beside, so that the next one goes on from there.
  *
  * @throws JobError in one line: no pip, no compiler, no wheel, no room, a build or a training step that failed
  */
 export async function setUpTensorflow(request: SetupRequest): Promise<Manifest> {
-  const { lane, folder, version, wheel, verify, report } = request;
+  const { lane, folder, wheel, verify, report } = request;
   const present = readInstallation(folder);
-  if (typeof present !== 'string' && wheel === undefined && (version === undefined || version === present.tensorflow)) {
-    report(`TensorFlow ${present.tensorflow} is in ${folder}: ${await verify(folder)}`);
-    return present;
+  const version = request.version ?? (typeof present === 'string' ? undefined : present.tensorflow);
+  if (typeof present !== 'string' && wheel === undefined && version === present.tensorflow) {
+    if (present.native === nativeVersion()) {
+      report(`TensorFlow ${present.tensorflow} is in ${folder}: ${await verify(folder)}`);
+      return present;
+    }
+    report(`TensorFlow ${present.tensorflow} is in ${folder}, with another fused step: it is built again`);
   }
   const platform = thisPlatform();
   if (!WHEEL_PLATFORMS.includes(platform)) {
@@ -108,7 +112,7 @@ export async function setUpTensorflow(request: SetupRequest): Promise<Manifest> 
     tell(`${basename(path)}, ${(statSync(path).size / 1e6).toFixed(0)} MB, is unpacked`);
     mkdirSync(stage);
     await unpackWheel(path, stage);
-    tell(`tfjs-node ${TFJS_NODE_VERSION} is fetched and its addon compiled`);
+    tell(`tfjs-node ${TFJS_NODE_VERSION} is fetched and its addon compiled, with the fused step in it`);
     await placePackages(stage, downloads);
     await buildAddon(stage, downloads);
     if (lane === 'node-gpu' && description.cudaPackages.length > 0) {
@@ -118,6 +122,7 @@ export async function setUpTensorflow(request: SetupRequest): Promise<Manifest> 
     const manifest: Manifest = {
       tensorflow: description.version,
       tfjsNode: TFJS_NODE_VERSION,
+      native: nativeVersion(),
       wheel: basename(path),
       platform,
       ...(lane === 'node-gpu' && description.cuda !== undefined ? { cuda: description.cuda } : {}),

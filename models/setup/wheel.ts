@@ -174,7 +174,7 @@ export function parseMetadata(metadata: string): WheelDescription {
 
 /** What the addon needs: two libraries, and the few C headers that its sources include. */
 const NEEDED =
-  /^tensorflow\/(libtensorflow_(cc|framework)\.so\.2|include\/(tensorflow\/(c|core\/platform)|((tensorflow|xla)\/)?tsl\/(c|platform))\/.*\.h)$/;
+  /^tensorflow\/(libtensorflow_(cc|framework)\.so\.2|include\/(tensorflow\/(c|core\/platform|core\/common_runtime\/next_pluggable_device\/c)|((tensorflow|xla)\/)?tsl\/(c|platform))\/.*\.h)$/;
 
 /** Unpacks the libraries and headers into `folder`/tensorflow. */
 export async function unpackWheel(path: string, folder: string): Promise<void> {

@@ -60,36 +60,4 @@ whenInstalled(
   },
 );
 
-whenInstalled('an array lent to a variable is read where it lies, and left to whoever asked as a copy', async () => {
-  await useBackend('node');
-  const below = tensorflow();
-  const before = [below.alive(), tf.memory().numTensors];
-  const variable = tf.tidy(() => tf.variable(tf.tensor1d([1, 2])));
-  const array = new Float32Array(2);
-  below.lend(variable, array);
-  assert.equal([...array], [1, 2]);
-  array[0] = 3;
-  assert.equal([...variable.dataSync()], [3, 2]);
-  // Somebody may have kept those.
-  array[0] = 4;
-  assert.equal([...variable.dataSync()], [3, 2]);
-  below.lend(variable, array);
-  assert.equal([...array], [3, 2]);
-  // A clone has the values of now, and the variable those to come.
-  const clone = variable.clone();
-  below.lend(variable, array);
-  array[1] = 5;
-  assert.equal([...clone.dataSync()], [3, 2]);
-  assert.equal([...variable.dataSync()], [3, 5]);
-  // As an operation's input they go to TensorFlow.
-  below.lend(variable, array);
-  array[0] = 6;
-  const sum = tf.add(variable, 1);
-  array[0] = 7;
-  assert.equal([...sum.dataSync()], [7, 6]);
-  assert.equal([...variable.dataSync()], [6, 5]);
-  tf.dispose([variable, clone, sum]);
-  assert.equal([below.alive(), tf.memory().numTensors], before);
-});
-
 test.run();

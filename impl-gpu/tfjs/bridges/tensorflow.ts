@@ -5,7 +5,6 @@
  * the methods above it refuse types that tfjs lacks. Handles made here are freed by hand: no `tidy` knows of them.
  */
 import * as tf from '@tensorflow/tfjs';
-import { putUnread, unreadOf } from './unread.ts';
 import { requireTfjsVersion } from './version.ts';
 
 /** TensorFlow's numbers for types (`tf_datatype.h`), as far as they are used here. */
@@ -44,6 +43,7 @@ interface TensorRecord {
 /** The native part: `tfjs_binding.d.ts`. */
 interface Binding {
   readonly TF_ATTR_STRING: number;
+  readonly TF_ATTR_INT: number;
   readonly TF_ATTR_BOOL: number;
   readonly TF_ATTR_TYPE: number;
   readonly TF_ATTR_SHAPE: number;
@@ -77,6 +77,8 @@ export interface Tensorflow {
   tensor(shape: readonly number[], type: TypeNumber, values: Float32Array | Int32Array | Uint8Array): Handle;
   /** Runs an operation with one output. */
   run(operation: string, attributes: readonly Attribute[], ...inputs: readonly Handle[]): Handle;
+  /** Runs an operation with `outputs` outputs, and gives their handles. */
+  runMany(operation: string, attributes: readonly Attribute[], outputs: number, inputs: readonly Handle[]): Handle[];
   /** Runs an operation without an output. */
   act(operation: string, attributes: readonly Attribute[], ...inputs: readonly Handle[]): void;
   free(handle: Handle): void;
@@ -90,16 +92,12 @@ export interface Tensorflow {
   adopt(shape: readonly number[], type: 'float32' | 'bool', handle: Handle): tf.Tensor;
   /** Frees a variable's handle and leaves it without one: `replace` must follow. */
   withdraw(variable: tf.Variable): void;
-  /**
-   * Moves a variable's values into an array of the caller's, who may write them there until tfjs or TensorFlow asks for them, which
-   * leaves them with a copy: to be called before each writing. Tensors that share data with the variable keep the values.
-   */
-  lend(variable: tf.Variable, array: Float32Array): void;
   /** Handles that are alive, for tests of leaks. */
   alive(): number;
   readonly attribute: {
     type(name: string, value: TypeNumber): Attribute;
     flag(name: string, value: boolean): Attribute;
+    whole(name: string, value: number): Attribute;
     text(name: string, value: string): Attribute;
     shape(name: string, value: readonly number[]): Attribute;
   };
@@ -117,9 +115,6 @@ export function withOwned<T>({ free }: Pick<Tensorflow, 'free'>, work: (own: (ha
     owned.forEach((handle) => free(handle));
   }
 }
-
-/** Whose values an array had last. */
-const borrowers = new WeakMap<Float32Array, TensorRecord>();
 
 const known = new WeakMap<object, Tensorflow>();
 
@@ -141,7 +136,7 @@ export function tensorflow(backend = tf.findBackend('tensorflow') as TensorflowB
     }
     return tensorMap.get(tensor.dataId);
   };
-  const { TF_ATTR_TYPE, TF_ATTR_BOOL, TF_ATTR_STRING, TF_ATTR_SHAPE } = binding;
+  const { TF_ATTR_TYPE, TF_ATTR_BOOL, TF_ATTR_INT, TF_ATTR_STRING, TF_ATTR_SHAPE } = binding;
   const adopt: Tensorflow['adopt'] = (shape, type, id) => {
     const dataId = {};
     tensorMap.set(dataId, {
@@ -160,6 +155,8 @@ export function tensorflow(backend = tf.findBackend('tensorflow') as TensorflowB
       const [output] = binding.executeOp(operation, attributes, inputs, 1);
       return (output as { readonly id: Handle }).id;
     },
+    runMany: (operation, attributes, outputs, inputs) =>
+      binding.executeOp(operation, attributes, inputs, outputs).map(({ id }) => id),
     act: (operation, attributes, ...inputs) => void binding.executeOp(operation, attributes, inputs, 0),
     free: (handle) => binding.deleteTensor(handle),
     handle: (tensor) => {
@@ -189,28 +186,11 @@ export function tensorflow(backend = tf.findBackend('tensorflow') as TensorflowB
       binding.deleteTensor(data.id);
       data.id = -1;
     },
-    lend: (variable, array) => {
-      let data = record(variable);
-      if (unreadOf(data) === array && data.refCount === 1) return;
-      // A clone, or data that the variable had before, may still show what is in the array.
-      void borrowers.get(array)?.values;
-      array.set(variable.dataSync<'float32'>());
-      if (data.refCount > 1) {
-        const tensor = adopt(variable.shape, 'float32', -1);
-        variable.assign(tensor);
-        tensor.dispose();
-        data = record(variable);
-      } else if (data.id >= 0) {
-        binding.deleteTensor(data.id);
-        data.id = -1;
-      }
-      putUnread(data, array, () => array.slice());
-      borrowers.set(array, data);
-    },
     alive: () => binding.getNumOfTensors(),
     attribute: {
       type: (name, value) => ({ name, type: TF_ATTR_TYPE, value }),
       flag: (name, value) => ({ name, type: TF_ATTR_BOOL, value }),
+      whole: (name, value) => ({ name, type: TF_ATTR_INT, value }),
       text: (name, value) => ({ name, type: TF_ATTR_STRING, value }),
       shape: (name, value) => ({ name, type: TF_ATTR_SHAPE, value }),
     },

@@ -11,11 +11,8 @@ export function unreadOf(record: Holder): Float32Array | undefined {
   return unread.get(record);
 }
 
-/**
- * Puts an array in place and forgets it once anybody reads it (a kernel, or `data()` for someone who may keep it), who gets
- * `shown` of it: the array itself unless told otherwise.
- */
-export function putUnread(record: Holder, array: Float32Array, shown: () => Float32Array = () => array): void {
+/** Puts an array in place and forgets it once anybody reads it: a kernel, or `data()` for someone who may keep it. */
+export function putUnread(record: Holder, array: Float32Array): void {
   const settle = (value: unknown): void => {
     unread.delete(record);
     Object.defineProperty(record, 'values', {
@@ -30,9 +27,8 @@ export function putUnread(record: Holder, array: Float32Array, shown: () => Floa
     configurable: true,
     enumerable: true,
     get: () => {
-      const value = shown();
-      settle(value);
-      return value;
+      settle(array);
+      return array;
     },
     set: settle,
   });

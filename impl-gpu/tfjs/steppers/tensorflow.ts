@@ -8,7 +8,7 @@ import type { Attribute, Handle, Tensorflow } from '../bridges/tensorflow.ts';
 import { TYPES, tensorflow as openTensorflow } from '../bridges/tensorflow.ts';
 import { hostStepper } from './host.ts';
 import type { StepEntry, Stepper } from './stepper.ts';
-import { HOST_ELEMENTS, HostSteps, stepsOnHost } from './tensorflowHost.ts';
+import { NativeSteps, hasNativeSteps } from './tensorflowNative.ts';
 import { TrainingOperations } from './tensorflowTraining.ts';
 import { MaskSource } from './tensorflowMasks.ts';
 
@@ -16,6 +16,19 @@ import { MaskSource } from './tensorflowMasks.ts';
 interface Part {
   readonly plan: TensorPlan;
   readonly entry: StepEntry;
+}
+
+/** What makes a step. */
+export interface Ways {
+  /** Whether masks are drawn by TensorFlow, as on a GPU. */
+  readonly onDevice: boolean;
+  /** Whether the addon's own operation steps. */
+  readonly native: boolean;
+}
+
+/** What this TensorFlow has. */
+export function waysOf(tensorflow: Tensorflow): Ways {
+  return { onDevice: tensorflow.gpu, native: hasNativeSteps(tensorflow) };
 }
 
 /** float32 scalars of one step as tensors, made when first asked for. */
@@ -63,19 +76,19 @@ function algebraOf(tensorflow: Tensorflow, made: Set<Handle>): Algebra<Handle> {
 }
 
 /**
- * Steps on TensorFlow's own operations: its fused training operations where they compute the same formula, else the formula of
- * `engines/formulas.ts` an operation at a time. A dropped coordinate is selected, so that it keeps its bits: TensorFlow's kernels flush
- * subnormal numbers in arithmetic, but not in selecting. On the processor masked steps of SGD are the WASM engine's; steps of other kinds of
- * mask than the element-wise are the array engine's everywhere.
- * @param onDevice - whether all is drawn and stepped by TensorFlow
+ * Steps by the operation that `lrd setup tensorflow` compiled into the addon. Where there is none, as on a GPU, on TensorFlow's own operations: its fused
+ * training operations where they compute the same formula, else the formula of `engines/formulas.ts` an operation at a time. A dropped
+ * coordinate is selected then, so that it keeps its bits: TensorFlow's kernels flush subnormal numbers in arithmetic, but not in selecting.
+ * Steps of other kinds of mask than the element-wise are the array engine's everywhere.
  */
-export function tensorflowStepper(onDevice = openTensorflow().gpu): Stepper {
+export function tensorflowStepper(ways = waysOf(openTensorflow())): Stepper {
   const tensorflow = openTensorflow();
+  const { onDevice } = ways;
+  const native = ways.native ? new NativeSteps(tensorflow) : undefined;
   const float: readonly Attribute[] = [tensorflow.attribute.type('T', TYPES.float32)];
   const masks = new MaskSource(tensorflow, onDevice);
   const training = new TrainingOperations(tensorflow);
   const scalars = new ScalarPool(tensorflow);
-  let host: HostSteps | undefined;
 
   /** The new parameter where it is kept, and the new state in place; `mask` undefined keeps all. */
   const byFormula = ({ plan, entry }: Part, mask: Handle | undefined): void => {
@@ -135,17 +148,11 @@ export function tensorflowStepper(onDevice = openTensorflow().gpu): Stepper {
       for (const { entry } of parts) {
         [entry.variable, entry.gradient, ...Object.values(entry.state)].forEach(bringHome);
       }
-      const onHost = ({ plan: each }: Part): boolean => !onDevice && extent <= HOST_ELEMENTS && stepsOnHost(each);
-      const masked = parts.filter((part) => part.plan.threshold < KEEP_ALL && !onHost(part));
-      for (const part of parts.filter(onHost)) {
-        if (host !== undefined && host.extent < extent) {
-          // Variables have joined: what lies in the old memory keeps that alive.
-          host.dispose();
-          host = undefined;
-        }
-        host ??= new HostSteps(tensorflow, extent);
-        host.step(plan, part.plan, part.entry);
+      if (native !== undefined) {
+        native.step(plan, parts);
+        return;
       }
+      const masked = parts.filter((part) => part.plan.threshold < KEEP_ALL);
       try {
         masks.each(
           { key: plan.key, stream: 'mask', step: plan.step },
@@ -164,8 +171,6 @@ export function tensorflowStepper(onDevice = openTensorflow().gpu): Stepper {
     },
     dispose: () => {
       training.dispose();
-      host?.dispose();
-      host = undefined;
     },
   };
 }

@@ -1,0 +1,358 @@
+// The fused step as three operations of TensorFlow's C kernel interface, registered when the addon of tfjs-node loads:
+//
+//     LearningRateDropoutHold    tensors -> ticket                     keeps references to the tensors that a step will write
+//     LearningRateDropoutStep    ticket, plan, gradients -> tensors    the same tensors, stepped
+//     LearningRateDropoutReturn  ticket -> tensors                     the same tensors, as they were
+//
+// each with V and LRD_VERSION behind its name, the hash of these sources. Between the first and the second the caller frees its own handles. A buffer that has no other owner then is written in place; one that
+// somebody else still looks at (a clone, a view, a gradient, the array that it was made from) is copied first. Nothing is written before all is checked and
+// allocated, so that a step that fails changes nothing.
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
+#include "step.h"
+#include "tensorflow/c/kernels.h"
+#include "tensorflow/c/ops.h"
+#include "tensorflow/c/tf_status.h"
+#include "tensorflow/c/tf_tensor.h"
+
+namespace lrd {
+
+#if defined(__x86_64__)
+void run_avx512(const Step& step, int64_t first, int64_t last);
+void run_avx2(const Step& step, int64_t first, int64_t last);
+#endif
+void run_plain(const Step& step, int64_t first, int64_t last);
+
+namespace {
+
+// The widest form that this processor has, or the one that LRD_INSTRUCTIONS names where it has that.
+Run chooseRun() {
+#if defined(__x86_64__)
+  const char* named = std::getenv("LRD_INSTRUCTIONS");
+  const std::string wanted = named == nullptr ? "" : named;
+  const bool any = wanted != "avx512" && wanted != "avx2" && wanted != "plain";
+  __builtin_cpu_init();
+  if ((any || wanted == "avx512") && __builtin_cpu_supports("avx512f")) return run_avx512;
+  if ((any || wanted == "avx2") && __builtin_cpu_supports("avx2")) return run_avx2;
+#endif
+  return run_plain;
+}
+
+// Subnormal numbers count while it lives, whatever TensorFlow has set for this thread.
+class WithSubnormals {
+ public:
+#if defined(__x86_64__)
+  WithSubnormals() : before_(_mm_getcsr()) { _mm_setcsr(before_ & ~0x8040u); }
+  ~WithSubnormals() { _mm_setcsr(before_); }
+
+ private:
+  const unsigned before_;
+#elif defined(__aarch64__)
+  WithSubnormals() {
+    asm volatile("mrs %0, fpcr" : "=r"(before_));
+    const uint64_t cleared = before_ & ~(uint64_t{1} << 24);
+    asm volatile("msr fpcr, %0" ::"r"(cleared));
+  }
+  ~WithSubnormals() { asm volatile("msr fpcr, %0" ::"r"(before_)); }
+
+ private:
+  uint64_t before_;
+#endif
+};
+
+// As many threads as TensorFlow itself takes: TF_NUM_INTRAOP_THREADS, else the processors that this process may use.
+int threadCount() {
+  const char* named = std::getenv("TF_NUM_INTRAOP_THREADS");
+  const int asked = named == nullptr ? 0 : std::atoi(named);
+  const int found = static_cast<int>(std::thread::hardware_concurrency());
+  return asked > 0 ? asked : found > 0 ? found : 1;
+}
+
+// Threads that wait between steps, and end with the process.
+class Pool {
+ public:
+  static Pool& instance() {
+    // Never destroyed: its threads may wait on it until the very end.
+    static Pool* pool = new Pool(threadCount());
+    return *pool;
+  }
+
+  // Calls work(i) for every i below count, on all threads, this one included.
+  void each(size_t count, const std::function<void(size_t)>& work) {
+    std::lock_guard<std::mutex> turn(turn_);
+    std::atomic<size_t> next{0};
+    const std::function<void()> take = [&] {
+      WithSubnormals subnormals;
+      for (size_t i = next++; i < count; i = next++) work(i);
+    };
+    const size_t helpers = count < 2 ? 0 : threads_;
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      job_ = &take;
+      wanted_ = running_ = helpers;
+      round_++;
+    }
+    if (helpers > 0) start_.notify_all();
+    take();
+    std::unique_lock<std::mutex> lock(mutex_);
+    done_.wait(lock, [&] { return running_ == 0; });
+    job_ = nullptr;
+  }
+
+ private:
+  explicit Pool(int threads) : threads_(static_cast<size_t>(threads - 1)) {
+    for (size_t i = 0; i < threads_; i++) std::thread([this] { serve(); }).detach();
+  }
+
+  void serve() {
+    uint64_t seen = 0;
+    std::unique_lock<std::mutex> lock(mutex_);
+    for (;;) {
+      start_.wait(lock, [&] { return round_ != seen && wanted_ > 0; });
+      seen = round_;
+      wanted_--;
+      const std::function<void()>* job = job_;
+      lock.unlock();
+      (*job)();
+      lock.lock();
+      if (--running_ == 0) done_.notify_one();
+    }
+  }
+
+  const size_t threads_;
+  // Steps of several threads of JavaScript take turns.
+  std::mutex turn_;
+  std::mutex mutex_;
+  std::condition_variable start_, done_;
+  const std::function<void()>* job_ = nullptr;
+  uint64_t round_ = 0;
+  size_t wanted_ = 0, running_ = 0;
+};
+
+struct DeleteTensor {
+  void operator()(TF_Tensor* tensor) const { TF_DeleteTensor(tensor); }
+};
+using Tensor = std::unique_ptr<TF_Tensor, DeleteTensor>;
+
+struct DeleteStatus {
+  void operator()(TF_Status* status) const { TF_DeleteStatus(status); }
+};
+using Status = std::unique_ptr<TF_Status, DeleteStatus>;
+
+// What is held, by ticket.
+std::mutex held_mutex;
+std::unordered_map<int32_t, std::vector<Tensor>> held;
+int32_t last_ticket = 0;
+
+// Ends an operation with an error.
+struct Failure {
+  TF_Code code;
+  std::string message;
+};
+
+void check(const TF_Status* status) {
+  if (TF_GetCode(status) != TF_OK) throw Failure{TF_GetCode(status), TF_Message(status)};
+}
+
+void require(bool holds, const char* message) {
+  if (!holds) throw Failure{TF_INVALID_ARGUMENT, message};
+}
+
+Tensor input(TF_OpKernelContext* context, int index) {
+  Status status(TF_NewStatus());
+  TF_Tensor* tensor = nullptr;
+  TF_GetInput(context, index, &tensor, status.get());
+  check(status.get());
+  return Tensor(tensor);
+}
+
+void output(TF_OpKernelContext* context, int index, const Tensor& tensor) {
+  Status status(TF_NewStatus());
+  TF_SetOutput(context, index, tensor.get(), status.get());
+  check(status.get());
+}
+
+// Runs the body of an operation; no exception passes through TensorFlow.
+template <class Body>
+void guarded(TF_OpKernelContext* context, Body body) {
+  Failure failure{TF_OK, ""};
+  try {
+    body();
+    return;
+  } catch (const Failure& thrown) {
+    failure = thrown;
+  } catch (const std::bad_alloc&) {
+    failure = {TF_RESOURCE_EXHAUSTED, "out of memory"};
+  }
+  Status status(TF_NewStatus());
+  TF_SetStatus(status.get(), failure.code, failure.message.c_str());
+  TF_OpKernelContext_Failure(context, status.get());
+}
+
+int32_t ticketOf(const Tensor& tensor) {
+  require(TF_TensorType(tensor.get()) == TF_INT32 && TF_TensorElementCount(tensor.get()) == 1, "a ticket must be one int32");
+  return *static_cast<const int32_t*>(TF_TensorData(tensor.get()));
+}
+
+void hold(void*, TF_OpKernelContext* context) {
+  guarded(context, [&] {
+    std::vector<Tensor> tensors;
+    for (int i = 0; i < TF_NumInputs(context); i++) tensors.push_back(input(context, i));
+    Tensor ticket(TF_AllocateTensor(TF_INT32, nullptr, 0, sizeof(int32_t)));
+    {
+      std::lock_guard<std::mutex> lock(held_mutex);
+      *static_cast<int32_t*>(TF_TensorData(ticket.get())) = ++last_ticket;
+      held[last_ticket] = std::move(tensors);
+    }
+    output(context, 0, ticket);
+  });
+}
+
+// Takes what is held for a ticket. `count` must be the number of tensors.
+std::vector<Tensor> takeHeld(int32_t ticket, int count) {
+  std::lock_guard<std::mutex> lock(held_mutex);
+  const auto found = held.find(ticket);
+  require(found != held.end() && found->second.size() == static_cast<size_t>(count), "nothing is held for this ticket");
+  std::vector<Tensor> tensors = std::move(found->second);
+  held.erase(found);
+  return tensors;
+}
+
+void giveBack(void*, TF_OpKernelContext* context) {
+  guarded(context, [&] {
+    const std::vector<Tensor> tensors = takeHeld(ticketOf(input(context, 0)), TF_NumOutputs(context));
+    for (size_t i = 0; i < tensors.size(); i++) output(context, static_cast<int>(i), tensors[i]);
+  });
+}
+
+Tensor copyOf(const Tensor& tensor) {
+  std::vector<int64_t> dimensions;
+  for (int i = 0; i < TF_NumDims(tensor.get()); i++) dimensions.push_back(TF_Dim(tensor.get(), i));
+  const size_t bytes = TF_TensorByteSize(tensor.get());
+  Tensor copy(TF_AllocateTensor(TF_FLOAT, dimensions.data(), TF_NumDims(tensor.get()), bytes));
+  if (copy == nullptr) throw std::bad_alloc();
+  std::memcpy(TF_TensorData(copy.get()), TF_TensorData(tensor.get()), bytes);
+  return copy;
+}
+
+// A plan is a row of int32 words: what all tensors share, then a record for each.
+//     step, key (low), key (high)
+//     family, flags, threshold, block (low), block (high), owned, number of state tensors, index of the gradient, scalars (float32 bits)
+// Its written tensors follow each other: parameter, then state. Of `owned` bit k says that written tensor k came out of an earlier step: only
+// these may be written in place. One of another origin can share memory with what no count of owners shows, as a slice does.
+constexpr int kHeader = 3;
+constexpr int kRecord = 8 + kScalars;
+
+// Elements that a thread takes at once.
+constexpr int64_t kPortion = 1 << 15;
+
+void step(void*, TF_OpKernelContext* context) {
+  guarded(context, [&] {
+    static const Run run = chooseRun();
+    const Tensor plan = input(context, 1);
+    const int64_t words = TF_TensorElementCount(plan.get());
+    require(TF_TensorType(plan.get()) == TF_INT32 && words >= kHeader && (words - kHeader) % kRecord == 0, "the plan must be whole records of int32");
+    const int32_t* word = static_cast<const int32_t*>(TF_TensorData(plan.get()));
+    const size_t count = static_cast<size_t>((words - kHeader) / kRecord);
+    std::vector<Tensor> gradients;
+    for (int i = 2; i < TF_NumInputs(context); i++) gradients.push_back(input(context, i));
+
+    const int32_t ticket = ticketOf(input(context, 0));
+    std::vector<Tensor> written = takeHeld(ticket, TF_NumOutputs(context));
+    std::vector<Tensor> copies(written.size());
+    std::vector<Step> steps(count);
+    try {
+      size_t at = 0;
+      for (size_t i = 0; i < count; i++) {
+        const int32_t* record = word + kHeader + i * kRecord;
+        const int32_t states = record[6];
+        require(record[0] >= 0 && record[0] < static_cast<int32_t>(Family::kCount) && states >= 0 && states <= kMostState && record[7] >= 0 &&
+                    static_cast<size_t>(record[7]) < gradients.size() && at + 1 + static_cast<size_t>(states) <= written.size(),
+                "a record of the plan is out of range");
+        const TF_Tensor* gradient = gradients[static_cast<size_t>(record[7])].get();
+        const int64_t size = TF_TensorElementCount(written[at].get());
+        require(TF_TensorElementCount(gradient) == size, "a gradient must have as many elements as its parameter");
+        Step& one = steps[i];
+        one.family = static_cast<Family>(record[0]);
+        one.flags = record[1];
+        one.threshold = record[2];
+        one.block = static_cast<uint32_t>(record[3]) | static_cast<uint64_t>(static_cast<uint32_t>(record[4])) << 32;
+        one.step = static_cast<uint32_t>(word[0]);
+        one.key[0] = static_cast<uint32_t>(word[1]);
+        one.key[1] = static_cast<uint32_t>(word[2]);
+        std::memcpy(&one.scalars, record + 8, sizeof one.scalars);
+        one.gradient = static_cast<const float*>(TF_TensorData(gradient));
+        for (int32_t k = 0; k <= states; k++, at++) {
+          require(TF_TensorElementCount(written[at].get()) == size && TF_TensorType(written[at].get()) == TF_FLOAT, "state must be float32 of its parameter's size");
+          TF_Tensor* mine = ((record[5] >> k) & 1) != 0 ? TF_TensorMaybeMove(written[at].get()) : nullptr;
+          if (mine == nullptr) copies[at] = copyOf(written[at]);
+          float* data = static_cast<float*>(TF_TensorData(mine == nullptr ? copies[at].get() : written[at].get()));
+          (k == 0 ? one.parameter : one.state[k - 1]) = data;
+        }
+      }
+      require(at == written.size(), "the plan must use all that is held");
+    } catch (...) {
+      std::lock_guard<std::mutex> lock(held_mutex);
+      held[ticket] = std::move(written);
+      throw;
+    }
+
+    // The portions of all tensors in a row.
+    std::vector<std::pair<size_t, int64_t>> portions;
+    std::vector<int64_t> sizes(count);
+    for (size_t i = 0, at = 0; i < count; at += 1 + static_cast<size_t>((word + kHeader + i * kRecord)[6]), i++) {
+      sizes[i] = TF_TensorElementCount(written[at].get());
+      for (int64_t first = 0; first < sizes[i]; first += kPortion) portions.emplace_back(i, first);
+    }
+    Pool::instance().each(portions.size(), [&](size_t p) {
+      const auto [i, first] = portions[p];
+      run(steps[i], first, std::min(first + kPortion, sizes[i]));
+    });
+    for (size_t at = 0; at < written.size(); at++) output(context, static_cast<int>(at), copies[at] != nullptr ? copies[at] : written[at]);
+  });
+}
+
+void unknownShapes(TF_ShapeInferenceContext* context, TF_Status* status) { TF_ShapeInferenceContextSetUnknownShape(context, status); }
+
+// Says on stderr what failed: the addon loads all the same, and steps by TensorFlow's own operations.
+void registerOperation(const char* name, const std::vector<const char*>& attributes, const std::vector<const char*>& inputs,
+                       const char* result, void (*compute)(void*, TF_OpKernelContext*)) {
+  TF_OpDefinitionBuilder* definition = TF_NewOpDefinitionBuilder(name);
+  for (const char* attribute : attributes) TF_OpDefinitionBuilderAddAttr(definition, attribute);
+  for (const char* each : inputs) TF_OpDefinitionBuilderAddInput(definition, each);
+  TF_OpDefinitionBuilderAddOutput(definition, result);
+  TF_OpDefinitionBuilderSetIsStateful(definition, true);
+  TF_OpDefinitionBuilderSetShapeInferenceFunction(definition, unknownShapes);
+  Status status(TF_NewStatus());
+  TF_RegisterOpDefinition(definition, status.get());
+  if (TF_GetCode(status.get()) == TF_OK) {
+    TF_RegisterKernelBuilder(name, TF_NewKernelBuilder(name, "CPU", nullptr, compute, nullptr), status.get());
+  }
+  if (TF_GetCode(status.get()) != TF_OK) std::fprintf(stderr, "%s: %s\n", name, TF_Message(status.get()));
+}
+
+[[maybe_unused]] const bool registered = [] {
+  registerOperation("LearningRateDropoutHoldV" LRD_VERSION, {"N: int >= 1"}, {"tensors: N * float"}, "ticket: int32", hold);
+  registerOperation("LearningRateDropoutStepV" LRD_VERSION, {"N: int >= 1", "M: int >= 1"}, {"ticket: int32", "plan: int32", "gradients: N * float"}, "tensors: M * float", step);
+  registerOperation("LearningRateDropoutReturnV" LRD_VERSION, {"M: int >= 1"}, {"ticket: int32"}, "tensors: M * float", giveBack);
+  return true;
+}();
+
+}  // namespace
+}  // namespace lrd
