@@ -9,7 +9,9 @@ import { createArrayEngine } from '../../engines/arrays.ts';
 import { createJsEngine } from '../../engines/js.ts';
 import { planStep } from '../../engines/plan.ts';
 import { drawKept, keyOf, layOut } from '../../random.ts';
+import { installationFolder, readInstallation } from '../../tensorflow/installation.ts';
 import { tensorflowMissing } from '../../tensorflow/load.ts';
+import { nativeVersion } from '../../tensorflow/native.ts';
 import type { HyperValues } from '../../validate.ts';
 import { stateNames } from '../../validate.ts';
 import type { RuleName } from '../../../spec/rules.ts';
@@ -25,6 +27,13 @@ import { MaskSource } from './tensorflowMasks.ts';
 const suiteOfAll = suite('impl-gpu/tfjs/steppers/tensorflow');
 const missing = tensorflowMissing('node');
 const test = suiteOfAll.when(missing === undefined, missing ?? '');
+const installation = readInstallation(installationFolder('node'));
+const withoutNative =
+  missing ??
+  (typeof installation !== 'string' && installation.native === nativeVersion()
+    ? undefined
+    : 'the addon does not carry this fused step: run "npx lrd setup tensorflow" again');
+const inAddon = suiteOfAll.when(withoutNative === undefined, withoutNative ?? '');
 const SEED = 0xfedcba9876543210n;
 const RULES = {
   sgdm: lrd.sgdm,
@@ -142,7 +151,7 @@ const variableOf = (values: Float32Array, shape?: readonly number[]): tf.Variabl
   tf.tidy(() => tf.variable(tf.tensor(values, shape === undefined ? undefined : [...shape]), false));
 
 for (const { way, keepProbability, ways } of WAYS) {
-  test(`every rule and form steps as the JavaScript engine does, 8 steps ${way}`, () => {
+  (ways.native ? inAddon : test)(`every rule and form steps as the JavaScript engine does, 8 steps ${way}`, () => {
     const engine = createJsEngine();
     const sizes = SHAPES.map(sizeOf);
     const bases = layOut(sizes);
@@ -276,92 +285,104 @@ test("a step never writes into a caller's array, a clone or what was read before
 });
 
 for (const { who, ways } of STEPPERS) {
-  test(`[LRD-MASK-004] the state has the same bits at p = .5 and 1, ${who}, over 40 steps`, () => {
-    for (const { rule, hyper } of VARIANTS) {
-      const names = stateNames(rule, { ...hyper, momentum: hyper['momentum'] ?? (rule === 'sgdm' ? 0.9 : 0) });
-      const stepper = tensorflowStepper(ways);
-      const [masked, unmasked] = [0.5, 1].map((keepProbability) => ({
-        keepProbability,
-        variable: variableOf(wave(1000, 0.9)),
-        state: Object.fromEntries(names.map((name) => [name, variableOf(new Float32Array(1000))])),
-      })) as [Twin, Twin];
-      for (let step = 1; step <= 40; step++) {
-        const gradient = tf.tensor(wave(1000, 0.3 * step).map((value) => (value - 1.2) * 10 ** -(step / 3)));
-        for (const [base, { keepProbability, variable, state }] of [masked, unmasked].entries()) {
-          const tensors = [
-            { base: 1024 * base, size: 1000, count: step, hyper: { ...hyper, weightDecay: 0 }, keepProbability },
-          ];
-          stepper.step(planStep({ rule, key: keyOf(SEED), step, tensors }), [{ variable, gradient, state }], 2048);
+  (ways.native ? inAddon : test)(
+    `[LRD-MASK-004] the state has the same bits at p = .5 and 1, ${who}, over 40 steps`,
+    () => {
+      for (const { rule, hyper } of VARIANTS) {
+        const names = stateNames(rule, { ...hyper, momentum: hyper['momentum'] ?? (rule === 'sgdm' ? 0.9 : 0) });
+        const stepper = tensorflowStepper(ways);
+        const [masked, unmasked] = [0.5, 1].map((keepProbability) => ({
+          keepProbability,
+          variable: variableOf(wave(1000, 0.9)),
+          state: Object.fromEntries(names.map((name) => [name, variableOf(new Float32Array(1000))])),
+        })) as [Twin, Twin];
+        for (let step = 1; step <= 40; step++) {
+          const gradient = tf.tensor(wave(1000, 0.3 * step).map((value) => (value - 1.2) * 10 ** -(step / 3)));
+          for (const [base, { keepProbability, variable, state }] of [masked, unmasked].entries()) {
+            const tensors = [
+              { base: 1024 * base, size: 1000, count: step, hyper: { ...hyper, weightDecay: 0 }, keepProbability },
+            ];
+            stepper.step(planStep({ rule, key: keyOf(SEED), step, tensors }), [{ variable, gradient, state }], 2048);
+          }
+          gradient.dispose();
+          for (const name of names) {
+            const [found, expected] = [masked, unmasked].map(({ state }) =>
+              bytesOf((state[name] as tf.Variable).dataSync()),
+            );
+            assert.is(
+              Buffer.compare(found as Buffer, expected as Buffer),
+              0,
+              `${rule} ${JSON.stringify(hyper)} ${name} ${step}`,
+            );
+          }
         }
-        gradient.dispose();
-        for (const name of names) {
-          const [found, expected] = [masked, unmasked].map(({ state }) =>
-            bytesOf((state[name] as tf.Variable).dataSync()),
-          );
-          assert.is(
-            Buffer.compare(found as Buffer, expected as Buffer),
-            0,
-            `${rule} ${JSON.stringify(hyper)} ${name} ${step}`,
-          );
-        }
+        stepper.dispose();
+        for (const { variable, state } of [masked, unmasked]) tf.dispose([variable, ...Object.values(state)]);
       }
-      stepper.dispose();
-      for (const { variable, state } of [masked, unmasked]) tf.dispose([variable, ...Object.values(state)]);
-    }
-  });
+    },
+  );
 
-  test(`[LRD-MASK-004] a dropped coordinate keeps its bits ${who}: NaN, subnormals, -0`, () => {
-    const bits = Uint32Array.from({ length: 256 }, (_, i) => [0x7fc00001, 1, 0x80000000, 0xff800000][i % 4] as number);
-    for (const rule of ['adam', 'sgdm', 'rmsprop', 'adamw'] as const) {
-      const stepper = tensorflowStepper(ways);
-      const variable = variableOf(new Float32Array(bits.slice().buffer));
-      const names = stateNames(rule, rule === 'sgdm' ? { momentum: 0.9 } : { momentum: 0 });
-      const state = Object.fromEntries(names.map((name) => [name, variableOf(new Float32Array(256))]));
-      const gradient = tf.fill([256], Infinity);
-      for (let step = 1; step <= 2; step++) {
-        const before = new Uint32Array(variable.dataSync<'float32'>().slice().buffer);
-        const tensors = [
-          {
-            base: 0,
-            size: 256,
-            count: step,
-            hyper: { weightDecay: 0.1 },
-            keepProbability: 0.5,
-          },
-        ];
-        stepper.step(planStep({ rule, key: keyOf(SEED), step, tensors }), [{ variable, gradient, state }], 256);
-        const after = new Uint32Array(variable.dataSync<'float32'>().slice().buffer);
-        const kept = drawKept({ seed: SEED, stream: 'mask', step }, 0, 256, 32768);
-        kept.forEach((bit, i) => {
-          if (bit === 0) assert.is(after[i], before[i], `${rule} ${i}`);
-        });
+  (ways.native ? inAddon : test)(
+    `[LRD-MASK-004] a dropped coordinate keeps its bits ${who}: NaN, subnormals, -0`,
+    () => {
+      const bits = Uint32Array.from(
+        { length: 256 },
+        (_, i) => [0x7fc00001, 1, 0x80000000, 0xff800000][i % 4] as number,
+      );
+      for (const rule of ['adam', 'sgdm', 'rmsprop', 'adamw'] as const) {
+        const stepper = tensorflowStepper(ways);
+        const variable = variableOf(new Float32Array(bits.slice().buffer));
+        const names = stateNames(rule, rule === 'sgdm' ? { momentum: 0.9 } : { momentum: 0 });
+        const state = Object.fromEntries(names.map((name) => [name, variableOf(new Float32Array(256))]));
+        const gradient = tf.fill([256], Infinity);
+        for (let step = 1; step <= 2; step++) {
+          const before = new Uint32Array(variable.dataSync<'float32'>().slice().buffer);
+          const tensors = [
+            {
+              base: 0,
+              size: 256,
+              count: step,
+              hyper: { weightDecay: 0.1 },
+              keepProbability: 0.5,
+            },
+          ];
+          stepper.step(planStep({ rule, key: keyOf(SEED), step, tensors }), [{ variable, gradient, state }], 256);
+          const after = new Uint32Array(variable.dataSync<'float32'>().slice().buffer);
+          const kept = drawKept({ seed: SEED, stream: 'mask', step }, 0, 256, 32768);
+          kept.forEach((bit, i) => {
+            if (bit === 0) assert.is(after[i], before[i], `${rule} ${i}`);
+          });
+        }
+        stepper.dispose();
+        tf.dispose([variable, gradient, ...Object.values(state)]);
       }
-      stepper.dispose();
-      tf.dispose([variable, gradient, ...Object.values(state)]);
-    }
-  });
+    },
+  );
 }
 
-test('the addon was built with this source, and its step has the bits of the other engines: every instruction set, few threads and many', () => {
-  assert.ok(hasNativeSteps(tensorflow()), 'run `npx lrd setup tensorflow` again');
-  const program = fileURLToPath(new URL('testing/nativeSteps.ts', import.meta.url));
-  for (const [LRD_INSTRUCTIONS, TF_NUM_INTRAOP_THREADS] of [
-    ['avx512', '2'],
-    ['avx2', '1'],
-    ['plain', '5'],
-  ] as const) {
-    const output = execFileSync(process.execPath, [...FROM_SOURCE, program], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, LRD_INSTRUCTIONS, TF_NUM_INTRAOP_THREADS },
-    });
-    const { cases, wrong } = JSON.parse(output) as { readonly cases: number; readonly wrong: readonly string[] };
-    assert.equal(wrong, [], LRD_INSTRUCTIONS);
-    assert.ok(cases > 2000);
-  }
-});
+inAddon(
+  'the addon was built with this source, and its step has the bits of the other engines: every instruction set, few threads and many',
+  () => {
+    assert.ok(hasNativeSteps(tensorflow()), 'run `npx lrd setup tensorflow` again');
+    const program = fileURLToPath(new URL('testing/nativeSteps.ts', import.meta.url));
+    for (const [LRD_INSTRUCTIONS, TF_NUM_INTRAOP_THREADS] of [
+      ['avx512', '2'],
+      ['avx2', '1'],
+      ['plain', '5'],
+    ] as const) {
+      const output = execFileSync(process.execPath, [...FROM_SOURCE, program], {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { ...process.env, LRD_INSTRUCTIONS, TF_NUM_INTRAOP_THREADS },
+      });
+      const { cases, wrong } = JSON.parse(output) as { readonly cases: number; readonly wrong: readonly string[] };
+      assert.equal(wrong, [], LRD_INSTRUCTIONS);
+      assert.ok(cases > 2000);
+    }
+  },
+);
 
-test('the step in the addon writes nothing that somebody else holds, and nothing twice', () => {
+inAddon('the step in the addon writes nothing that somebody else holds, and nothing twice', () => {
   const below = tensorflow();
   const alive = [below.alive(), tf.memory().numTensors];
   const float = [below.attribute.type('T', TYPES.float32)];
@@ -430,6 +451,7 @@ test('an operation that fails leaves parameters and state as they were, and the 
   const below = tensorflow();
   for (const rule of ['adam', 'adamw', 'sgdm', 'amsgrad', 'rmsprop'] as const) {
     for (const { way, keepProbability, ways } of WAYS) {
+      if (ways.native && withoutNative !== undefined) continue;
       const before = below.alive();
       const stepper = tensorflowStepper(ways);
       const names = stateNames(rule, rule === 'sgdm' ? { momentum: 0.9 } : { momentum: 0 });
