@@ -35,16 +35,24 @@ export function show(value: unknown): string {
   return shown.length > 80 ? `${shown.slice(0, 77)}...` : shown;
 }
 
-/** What other libraries call an option. */
-const SYNONYMS: Readonly<Record<string, string>> = {
-  lr: 'learningRate',
-  alpha: 'learningRate',
-  p: 'keepProbability',
-  dropout: 'keepProbability',
-  wd: 'weightDecay',
-  l2: 'weightDecay',
-  decay: 'rho',
-  eps: 'epsilon',
+/** Whether a value is an object of named fields: no list, map, date or the like, whose fields would be passed over. */
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return Object.prototype.toString.call(value) === '[object Object]';
+}
+
+/** What other libraries call an option: the first of these that there is. */
+export const SYNONYMS: Readonly<Record<string, readonly string[]>> = {
+  lr: ['learningRate'],
+  stepsize: ['learningRate'],
+  alpha: ['rho', 'learningRate'],
+  p: ['keepProbability'],
+  dropout: ['keepProbability'],
+  wd: ['weightDecay'],
+  l2: ['weightDecay'],
+  decay: ['rho', 'weightDecay'],
+  eps: ['epsilon'],
+  globalclipnorm: ['clipGlobalNorm'],
+  maxnorm: ['clipGlobalNorm'],
 };
 
 /** Levenshtein's distance. */
@@ -64,12 +72,16 @@ function distance(a: string, b: string): number {
 /** The name among those that there are that was probably meant. */
 function nearest(name: string, names: readonly string[]): string | undefined {
   const plain = (text: string): string => text.replace(/[_-]/g, '').toLowerCase();
-  const synonym = SYNONYMS[plain(name)];
-  if (synonym !== undefined && names.includes(synonym)) return synonym;
-  const [best] = names
-    .map((other) => ({ other, far: distance(plain(name), plain(other)) }))
-    .sort((a, b) => a.far - b.far);
-  return best !== undefined && best.far <= Math.max(2, name.length / 4) ? best.other : undefined;
+  const given = plain(name);
+  const synonym = Object.hasOwn(SYNONYMS, given) ? SYNONYMS[given]?.find((other) => names.includes(other)) : undefined;
+  if (synonym !== undefined) return synonym;
+  const [best] = names.map((other) => ({ other, far: distance(given, plain(other)) })).sort((a, b) => a.far - b.far);
+  if (best !== undefined && best.far <= Math.max(2, name.length / 4)) return best.other;
+  // Shortened, as keepProb, or with more to it, as useNesterov.
+  return names.find((other) => {
+    const [short, long] = [given, plain(other)].sort((a, b) => a.length - b.length) as [string, string];
+    return short.length > 3 && long.includes(short);
+  });
 }
 
 /** Throws `InvalidArgumentError`, with all names that there are and the nearest, for one that is not among them. */

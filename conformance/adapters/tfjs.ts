@@ -197,8 +197,6 @@ async function loadWasm(): Promise<void> {
 
 /** Starts a backend of tfjs. @throws Error when it does not start here */
 export async function startBackend(tf: typeof Tf, backend: TfjsBackend): Promise<void> {
-  // Without this, tfjs checks every value and prints an advertisement for another backend.
-  tf.enableProdMode();
   if (backend === 'wasm') await loadWasm();
   if (backend === 'webgpu') await (await import('learning-rate-dropout')).useWebGpu();
   else if (backend === 'node' || backend === 'node-gpu') {
@@ -228,6 +226,8 @@ export async function openTfjs(backend: TfjsBackend): Promise<Adapter> {
       throw new lrd.InvalidArgumentError(`rule must be one of ${Object.keys(RULES).join(', ')}, got ${rule as string}`);
     return factory(options);
   };
+  // Without this, tfjs checks every value and prints an advertisement for another backend.
+  tf.enableProdMode();
   await startBackend(tf, backend);
   let cases = 0;
   return {

@@ -39,6 +39,7 @@ for (const [name, value] of Object.entries({ seeds, first })) {
 if (values.keep && values.only !== undefined) fail('--keep takes all operations: leave --only out');
 const pattern = new RegExp(values.only ?? '.');
 
+tf.enableProdMode();
 await startBackend(tf, backend);
 enableTraining();
 const start = performance.now();

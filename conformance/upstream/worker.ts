@@ -4,9 +4,9 @@
  */
 import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
-import { enableTraining, useTensorflow, useWebGpu } from 'learning-rate-dropout';
+import { enableTraining } from 'learning-rate-dropout';
+import { startBackend } from '../adapters/tfjs.ts';
 import type { Bundle } from './bundle.ts';
 import { TAG } from './bundle.ts';
 import { substituteOptimizers } from './optimizers.ts';
@@ -32,16 +32,6 @@ interface Jasmine {
   interface(jasmine: unknown, env: JasmineEnv): Record<string, unknown>;
 }
 
-async function start({ backend }: Task): Promise<void> {
-  if (backend === 'wasm') {
-    const { setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm');
-    setWasmPaths(`${dirname(require.resolve('@tensorflow/tfjs-backend-wasm/package.json'))}/dist/`);
-  }
-  if (backend === 'webgpu') await useWebGpu('auto');
-  else if (backend === 'tensorflow') await useTensorflow();
-  else if (!(await tf.setBackend(backend))) throw new Error(`the ${backend} backend did not start`);
-}
-
 /** Makes the one backend outlive `tf.engine().reset()`, with which every suite begins and ends. */
 function keep(name: string): void {
   const backend = tf.backend();
@@ -52,7 +42,7 @@ function keep(name: string): void {
 }
 
 async function run(task: Task): Promise<void> {
-  await start(task);
+  await startBackend(tf, task.backend === 'tensorflow' ? 'node' : task.backend);
   const jasmineRequire = require('jasmine-core/lib/jasmine-core/jasmine.js') as Jasmine;
   const jasmine = jasmineRequire.core(jasmineRequire);
   const env = jasmine.getEnv();
@@ -79,7 +69,7 @@ async function run(task: Task): Promise<void> {
   // Node's own test environments ask for `dataSync`, which WebGPU has no way to give there.
   bundle.setTestEnvs([{ name: task.backend, backendName: task.backend, isDataSync: task.backend !== 'webgpu' }]);
   if (task.training) enableTraining();
-  if (task.optimizers) substituteOptimizers(bundle.train);
+  if (task.optimizers) substituteOptimizers(bundle);
   if (task.kept) keep(task.backend);
   bundle.describeAll();
 

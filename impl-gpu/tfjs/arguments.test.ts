@@ -35,6 +35,8 @@ for (const backend of ['cpu', 'wasm', 'webgpu'] as const) {
       [null, /takes an object of options, .* got null$/],
       ['adam', /takes an object of options, .* got "adam"$/],
       [[], /takes an object of options, .* got \[\]$/],
+      [new Map([['learningRate', 1]]), /takes an object of options, .* got \{\}$/],
+      [new Date(0), /takes an object of options, .* got "1970/],
       [{ groups: {} }, /^groups must be a list, as in .*, got \{\}$/],
       [{ groups: [null] }, /^a group must be an object with a match, got null$/],
       [{ groups: [{ match: 3 }] }, /^a group's match must be a pattern or a list of them, got 3$/],
@@ -56,9 +58,14 @@ for (const backend of ['cpu', 'wasm', 'webgpu'] as const) {
       [{ lr: 1e-3 }, /: did you mean learningRate\?$/],
       [{ learning_rate: 1e-3 }, /: did you mean learningRate\?$/],
       [{ clipnorm: 1 }, /: did you mean clipNorm\?$/],
+      [{ keepProb: 0.5 }, /: did you mean keepProbability\?$/],
+      [{ global_clipnorm: 1 }, /: did you mean clipGlobalNorm\?$/],
       [{ quux: 1 }, /got "quux"$/],
       [{ learningRate: {} }, /^learningRate must be a number or a schedule \(schedule: piecewise, /],
-      [{ learningRate: { schedule: 'cosine', initial: 1 } }, /^learningRate.steps must be as schedule cosine takes it/],
+      [
+        { learningRate: { schedule: 'cosine', initial: 1 } },
+        /^learningRate.steps must be a whole number of at least 1, got undefined$/,
+      ],
       [{ learningRate: { schedule: 'cosine', initial: 1, steps: 2, warmUp: 3 } }, /did you mean warmup\?$/],
       [{ learningRate: { schedule: 'cosine', initial: -1, steps: 2 } }, /at least 0, got -1$/],
       [{ learningRate: { schedule: 'piecewise', boundaries: [3, 2], values: [1, 2, 3] } }, /^learningRate.boundaries/],
@@ -104,7 +111,17 @@ for (const backend of ['cpu', 'wasm', 'webgpu'] as const) {
         );
       }
     }
-    for (const name of ['beta1', 'epsilon', 'seed', 'groups', 'clipNorm', 'engine']) {
+    for (const [name, meant] of [
+      ['lr', 'learningRate'],
+      ['p', 'keepProbability'],
+      ['l2', 'weightDecay'],
+    ] as const) {
+      assert.match(
+        refusal(() => (open[name] = 0.5)),
+        new RegExp(`^settings must be among .*, got "${name}": did you mean ${meant}\\?$`),
+      );
+    }
+    for (const name of ['beta1', 'epsilon', 'seed', 'groups', 'clipNorm', 'engine', 'rule']) {
       assert.match(
         refusal(() => (open[name] = 0.5)),
         new RegExp(`^${name} must be given when the optimizer is made, it cannot be set to 0.5 afterwards$`),
@@ -112,6 +129,33 @@ for (const backend of ['cpu', 'wasm', 'webgpu'] as const) {
     }
     assert.is(open['beta1'], 0.9);
     assert.is(JSON.stringify(optimizer.getConfig()), before);
+    optimizer.dispose();
+  });
+
+  test('gradients and variables that are none are refused, and nothing has moved', async () => {
+    const [one, two] = [1, 2].map(() => tf.tidy(() => tf.variable(tf.ones([3])))) as [tf.Variable, tf.Variable];
+    const gradient = tf.ones([3]);
+    const optimizer = lrd.adam({ seed: 1 });
+    const apply = (given: unknown): string => refusal(() => optimizer.applyGradients(given as tf.NamedTensorMap));
+    const shape = /^gradients must be an object of tensors by name, or a list of \{ name, tensor \}, got /;
+    for (const given of [null, undefined, 5, 'x', [null], new Map([[one.name, gradient]]), [[one.name, gradient]]]) {
+      assert.match(apply(given), shape);
+    }
+    for (const second of [5, 'x', {}, [1, 1, 1], true]) {
+      assert.match(
+        apply({ [one.name]: gradient, [two.name]: second }),
+        new RegExp(`^the gradient of "${two.name}" must be a tensor, got `),
+      );
+    }
+    for (const given of [null, one, [null], [gradient]]) {
+      assert.match(
+        refusal(() => optimizer.bind(given as tf.Variable[])),
+        /^variables must be a list of tf.Variable, got /,
+      );
+    }
+    assert.is(optimizer.iterations, 0);
+    assert.equal([...(await one.data()), ...(await two.data())], [1, 1, 1, 1, 1, 1]);
+    tf.dispose([one, two, gradient]);
     optimizer.dispose();
   });
 

@@ -56,6 +56,9 @@ export const sameShape = (a: readonly number[], b: readonly number[]): boolean =
 /** tfjs numbers variables that nobody has named: in another process the number is another variable's. */
 const isAnonymous = ({ name }: { readonly name: string }): boolean => /^\d+$/.test(name);
 
+/** A name without the number that tfjs appends where the same one is there already, as for a model that is loaded again. */
+export const unnumbered = (name: string): string => name.replace(/_\d+$/, '');
+
 const listOf = (list: readonly { readonly name: string }[]): string => {
   const names = list.slice(0, 8).map(({ name }) => name);
   return list.length > names.length ? `${names.join(', ')} and ${list.length - names.length} more` : names.join(', ');
@@ -66,9 +69,20 @@ function free({ state, pending }: Kept): void {
   pending?.dispose();
 }
 
+/** The list in the order of the saved ones, where tfjs's number at the end of the names is all that has changed; else undefined. */
+function renumbered(saved: readonly Saved[], list: readonly Bindable[]): (Bindable | undefined)[] | undefined {
+  const byName = new Map(list.map((variable) => [unnumbered(variable.name), variable]));
+  const found = saved.map(({ name, shape }) => {
+    const variable = byName.get(unnumbered(name));
+    return variable === undefined || (shape !== undefined && !sameShape(shape, variable.shape)) ? undefined : variable;
+  });
+  return found.includes(undefined) || new Set(found).size < list.length ? undefined : found;
+}
+
 /**
  * For each of the variables that were saved the one that it is now, undefined where it is not in the list: by name and shape; where all
- * names have changed by order, over the whole list. Throws where neither tells, since a stranger's moments are worse than none.
+ * names have changed by the names without tfjs's numbers, else by order, over the whole list. Throws where none of these tells, since a
+ * stranger's moments are worse than none.
  */
 function findAgain(saved: readonly Saved[], list: readonly Bindable[]): (Bindable | undefined)[] {
   const byName = new Map(list.map((variable) => [variable.name, variable]));
@@ -83,7 +97,15 @@ function findAgain(saved: readonly Saved[], list: readonly Bindable[]): (Bindabl
   const inOrder =
     saved.length === list.length &&
     saved.every(({ shape }, index) => shape === undefined || sameShape(shape, list[index]?.shape ?? []));
-  if (renamed && inOrder) return [...list];
+  const again = renamed && saved.length === list.length ? renumbered(saved, list) : undefined;
+  if (again !== undefined) return again;
+  // Where a name without its number stands at another place, the order tells nothing.
+  const places = new Map(list.map(({ name }, index) => [isAnonymous({ name }) ? '' : unnumbered(name), index]));
+  const moved = saved.some(({ name }, index) => {
+    const base = unnumbered(name);
+    return places.has(base) && unnumbered(list[index]?.name ?? '') !== base;
+  });
+  if (renamed && inOrder && !moved) return [...list];
   // Among variables that have kept their names one of another shape is new; one of the same shape might be either.
   const unlike = strangers.every(({ shape }) =>
     lost.every((other) => other.shape !== undefined && !sameShape(shape, other.shape)),
@@ -119,6 +141,11 @@ export class Binding {
   /** All that is kept, in the order of the places: what was restored and has met no variable yet, else the slots. */
   get kept(): readonly Saved[] {
     return this.#saved.length > 0 ? this.#saved : this.#list;
+  }
+
+  /** Whether what was restored has met no variable yet. */
+  get awaits(): boolean {
+    return this.#saved.length > 0;
   }
 
   /** Elements of the whole layout. */

@@ -10,6 +10,7 @@ import {
   UnsupportedError,
   checkKeepProbability,
   checkNames,
+  isRecord,
   resolveHyper,
   show,
 } from '../validate.ts';
@@ -134,7 +135,7 @@ function resolveKind(
 
 /** Every option checked, and defaults in place of those left out. Throws `InvalidArgumentError` naming option, value and rule. */
 export function configure(rule: RuleName, given: unknown): Configuration {
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+  if (!isRecord(given)) {
     const meant = typeof given === 'number' ? `{ learningRate: ${given} }` : '{ learningRate: 0.001 }';
     throw new InvalidArgumentError(`${rule} takes an object of options, as in ${meant}, got ${show(given)}`);
   }

@@ -1,4 +1,5 @@
 import type { RuleName } from '../../spec/rules.ts';
+import { unnumbered } from './binding.ts';
 import { InvalidArgumentError, checkKeepProbability, checkNames, resolveHyper, show } from '../validate.ts';
 
 /** Settings for the variables whose name matches. What is left out is as for the others. */
@@ -64,9 +65,6 @@ function matches(pattern: string, name: string): boolean {
   while (pattern[p] === '*') p += 1;
   return p === pattern.length;
 }
-
-/** A name without the number that tfjs appends where the same one is there already, as for a model that is loaded again. */
-const unnumbered = (name: string): string => name.replace(/_\d+$/, '');
 
 /** The groups of an optimizer, and which one a variable is in: found once for each name. */
 export class Groups {

@@ -323,6 +323,35 @@ for (const backend of ['cpu', 'wasm', 'webgpu', 'node'] as const) {
     dispose(a, b, c, fresh, ...renamed);
   });
 
+  test('variables that are renumbered are told by the rest of their names, wherever they stand', async () => {
+    const stems = ['a', 'b', 'c'].map(unique);
+    const named = (suffix: string): tf.Variable[] => stems.map((stem, k) => make([3], k, `${stem}/kernel${suffix}`));
+    const first = named('');
+    const again = named('_1');
+    const step = (optimizer: LrdOptimizer, list: readonly tf.Variable[], order: readonly number[]): void =>
+      tf.tidy(() =>
+        optimizer.applyGradients(
+          order.map((k) => ({ name: (list[k] as tf.Variable).name, tensor: tf.fill([3], k + 1) })),
+        ),
+      );
+    const straight = lrd.adam({ seed: 2, keepProbability: 1 });
+    // Frozen at first: the last one joined first.
+    step(straight, first, [2]);
+    step(straight, first, [0, 1, 2]);
+    const loaded = await copyOf(straight, lrd.adam);
+    const before = await valuesOf(first);
+    again.forEach((variable, k) => variable.assign(tf.tensor1d(before[k] as number[])));
+    step(straight, first, [0, 1, 2]);
+    step(loaded, again, [0, 1, 2]);
+    assert.equal(await valuesOf(again), await valuesOf(first));
+    // One of them beside one that is new: the order would hand moments on to a stranger.
+    const other = await copyOf(straight, lrd.adam);
+    const stranger = make([3], 9, unique('d'));
+    assert.throws(() => step(other, [again[1], again[2], stranger] as tf.Variable[], [0, 1, 2]), /must be for these/);
+    for (const optimizer of [straight, loaded, other]) optimizer.dispose();
+    dispose(...first, ...again, stranger);
+  });
+
   test('a seed that was drawn gives way to the saved one, a given one does not', async () => {
     const variable = make([3], 1);
     const first = lrd.sgdm();
@@ -450,6 +479,27 @@ for (const backend of ['cpu', 'wasm', 'webgpu', 'node'] as const) {
     a.dispose();
     b.dispose();
     dispose(flushed, plain, mean, x, y, ...parts);
+  });
+
+  test('gradients that were loaded wait for their variables', async () => {
+    const variable = make([3], 1, unique('late'));
+    const optimizer = lrd.sgdm({ accumulate: 3, keepProbability: 1, momentum: 0, learningRate: 1, seed: 1 });
+    const [gradient, before] = [tf.ones([3]), await valuesOf([variable])];
+    optimizer.applyGradients({ [variable.name]: gradient });
+    const loaded = await copyOf(optimizer, lrd.sgdm);
+    assert.throws(() => loaded.flush(), /variables must be known before gradients that were loaded are applied/);
+    assert.is(loaded.iterations, 0);
+    loaded.bind([variable]);
+    loaded.flush();
+    assert.is(loaded.iterations, 1);
+    const [after] = await valuesOf([variable]);
+    assert.equal(
+      after,
+      before[0]?.map((value) => Math.fround(value - 1)),
+    );
+    optimizer.dispose();
+    loaded.dispose();
+    dispose(variable, gradient);
   });
 
   test('a variable that was disposed with gradients pending is named, and the others go on', async () => {

@@ -2,7 +2,16 @@ import * as tf from '@tensorflow/tfjs';
 import type { RuleName } from '../../spec/rules.ts';
 import { parseSeed } from '../random.ts';
 import { sizeOf } from '../shape.ts';
-import { InvalidArgumentError, checkKeepProbability, resolveHyper, show, stateNames } from '../validate.ts';
+import {
+  InvalidArgumentError,
+  SYNONYMS,
+  checkKeepProbability,
+  checkNames,
+  isRecord,
+  resolveHyper,
+  show,
+  stateNames,
+} from '../validate.ts';
 import { Binding, UPDATE, sameShape } from './binding.ts';
 import type { Configuration, LrdOptions, Settings } from './configuration.ts';
 import { checkDrawn, checkKeep, checkLearningRate, configure, optionNames } from './configuration.ts';
@@ -21,8 +30,16 @@ import { createStepper } from './steppers/choose.ts';
 import type { Stepper } from './steppers/stepper.ts';
 import { resolveTrained } from './trainedKeepProbability.ts';
 
+/** What may be set between steps. */
+const SETTINGS = ['learningRate', 'keepProbability', 'weightDecay', 'sparsity'];
+
 /** Gradients by name, null where there is none. tfjs lists a variable that two of a model's layers share twice: it has one gradient. */
 function toEntries(gradients: tf.NamedTensorMap | NamedTensor[]): Map<string, tf.Tensor | null> {
+  if (!(Array.isArray(gradients) ? gradients.every(isRecord) : isRecord(gradients))) {
+    throw new InvalidArgumentError(
+      `gradients must be an object of tensors by name, or a list of { name, tensor }, got ${show(gradients)}`,
+    );
+  }
   const pairs = Array.isArray(gradients)
     ? gradients.map(({ name, tensor }): [string, tf.Tensor | undefined] => [name, tensor])
     : Object.entries(gradients);
@@ -46,6 +63,13 @@ function toEntries(gradients: tf.NamedTensorMap | NamedTensor[]): Map<string, tf
  * place; its state is made at its first gradient.
  */
 export abstract class LrdOptimizer extends tf.Optimizer {
+  static {
+    // A setting under the name that another library has for it would be taken by nobody.
+    for (const name of Object.keys(SYNONYMS)) {
+      Object.defineProperty(this.prototype, name, { set: () => checkNames('settings', [name], SETTINGS) });
+    }
+  }
+
   /** The base rule, by its name in `spec/rules.ts`. */
   readonly rule: RuleName;
   readonly #configuration: Configuration;
@@ -146,6 +170,9 @@ export abstract class LrdOptimizer extends tf.Optimizer {
    */
   bind(variables: readonly tf.Variable[]): void {
     this.#live();
+    if (!Array.isArray(variables) || !variables.every((variable) => variable instanceof tf.Variable)) {
+      throw new InvalidArgumentError(`variables must be a list of tf.Variable, got ${show(variables)}`);
+    }
     this.#binding.place(variables);
     this.#configuration.groups.meet(this.#binding.slots.map(({ label }) => label));
   }
@@ -199,6 +226,11 @@ export abstract class LrdOptimizer extends tf.Optimizer {
   flush(): void {
     this.#live();
     if (this.#calls === 0) return;
+    if (this.#binding.awaits) {
+      throw new InvalidArgumentError(
+        'variables must be known before gradients that were loaded are applied to them: bind() them, or take a step, first',
+      );
+    }
     const registered = tf.engine().registeredVariables;
     const gone = this.#binding.slots.filter(({ name, pending }) => pending !== undefined && !(name in registered));
     if (gone.length > 0) {
@@ -336,8 +368,9 @@ export abstract class LrdOptimizer extends tf.Optimizer {
 
   /** What can only be given to the constructor says so when it is assigned to, instead of taking a value that nobody reads. */
   #refuseAssignments(): void {
-    const values: Record<string, unknown> = { ...this.getConfig() };
-    for (const name of optionNames(this.rule)) {
+    const { rule } = this;
+    const values: Record<string, unknown> = { ...this.getConfig(), rule };
+    for (const name of [...optionNames(rule), 'rule']) {
       const accessor = Object.getOwnPropertyDescriptor(LrdOptimizer.prototype, name);
       if (accessor?.set !== undefined) continue;
       Object.defineProperty(this, name, {
@@ -360,6 +393,9 @@ export abstract class LrdOptimizer extends tf.Optimizer {
     }
     if (variable.dtype !== 'float32') {
       throw new InvalidArgumentError(`variable ${JSON.stringify(name)} must be of type float32, got ${variable.dtype}`);
+    }
+    if (gradient !== null && !(gradient instanceof tf.Tensor)) {
+      throw new InvalidArgumentError(`the gradient of ${JSON.stringify(name)} must be a tensor, got ${show(gradient)}`);
     }
     if (gradient !== null && (!sameShape(gradient.shape, variable.shape) || gradient.dtype !== 'float32')) {
       throw new InvalidArgumentError(

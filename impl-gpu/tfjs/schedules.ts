@@ -48,28 +48,33 @@ export type Schedule = Warmed &
       }
   );
 
-type Check = (value: unknown) => boolean;
-const isNumber: Check = (x) => typeof x === 'number' && Number.isFinite(x);
-const isPositive: Check = (x) => isNumber(x) && (x as number) > 0;
-const isCount: Check = (x) => Number.isSafeInteger(x) && (x as number) >= 1;
-const optional =
-  (check: Check): Check =>
+type Check = readonly [rule: string, holds: (value: unknown) => boolean];
+const isNumber = (x: unknown): x is number => typeof x === 'number' && Number.isFinite(x);
+const isCount = (x: unknown): boolean => Number.isSafeInteger(x) && (x as number) >= 1;
+const number: Check = ['must be a finite number', isNumber];
+const positive: Check = ['must be a finite number above 0', (x) => isNumber(x) && x > 0];
+const count: Check = ['must be a whole number of at least 1', isCount];
+const warmup: Check = ['must be a whole number of at least 0', (x) => x === 0 || isCount(x)];
+const flag: Check = ['must be true or false', (x) => typeof x === 'boolean'];
+const numbers: Check = ['must be a list of finite numbers', (x) => Array.isArray(x) && x.every(isNumber)];
+const rising: Check = [
+  'must be a list of whole numbers of at least 1, each above the one before',
   (x) =>
-    x === undefined || check(x);
-const isRising: Check = (x) =>
-  Array.isArray(x) && x.every((value, i) => isCount(value) && (i === 0 || (value as number) > (x[i - 1] as number)));
+    Array.isArray(x) && x.every((value, i) => isCount(value) && (i === 0 || (value as number) > (x[i - 1] as number))),
+];
+const optional = ([rule, holds]: Check): Check => [rule, (x) => x === undefined || holds(x)];
 
-const ramp = { initial: isNumber, steps: isCount, final: optional(isNumber) };
+const ramp = { initial: number, steps: count, final: optional(number) };
 const FIELDS: Readonly<Record<Schedule['schedule'], Readonly<Record<string, Check>>>> = {
-  piecewise: { boundaries: isRising, values: (x) => Array.isArray(x) && x.every(isNumber) },
+  piecewise: { boundaries: rising, values: numbers },
   exponential: {
-    initial: isNumber,
-    factor: isPositive,
-    every: optional(isCount),
-    minimum: optional(isNumber),
-    staircase: optional((x) => typeof x === 'boolean'),
+    initial: number,
+    factor: positive,
+    every: optional(count),
+    minimum: optional(number),
+    staircase: optional(flag),
   },
-  polynomial: { ...ramp, power: optional(isPositive) },
+  polynomial: { ...ramp, power: optional(positive) },
   cosine: ramp,
 };
 
@@ -112,14 +117,10 @@ export function checkSchedule(name: string, given: object, check: (value: unknow
       `${name} must be a number or a schedule (schedule: ${Object.keys(FIELDS).join(', ')}), got ${show(given)}`,
     );
   }
-  const checks = { ...FIELDS[kind], warmup: optional((x) => x === 0 || isCount(x)) };
+  const checks = { ...FIELDS[kind], warmup: optional(warmup) };
   checkNames(`${name}'s fields`, Object.keys(fields), ['schedule', ...Object.keys(checks)]);
-  for (const [field, holds] of Object.entries(checks)) {
-    if (!holds(fields[field])) {
-      throw new InvalidArgumentError(
-        `${name}.${field} must be as schedule ${kind} takes it, got ${show(fields[field])}`,
-      );
-    }
+  for (const [field, [rule, holds]] of Object.entries(checks)) {
+    if (!holds(fields[field])) throw new InvalidArgumentError(`${name}.${field} ${rule}, got ${show(fields[field])}`);
   }
   const schedule = fields as unknown as Schedule;
   if (schedule.schedule === 'piecewise' && schedule.values.length !== schedule.boundaries.length + 1) {
