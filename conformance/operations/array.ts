@@ -126,6 +126,19 @@ export class Random {
     return Array.from({ length: rank }, () => this.int(low, high));
   }
 
+  /** A shape of at least so many axes, six at most: few have more than four. */
+  anyShape(rank = 0, low = 1, high = 4): number[] {
+    return this.uniform() < 0.2
+      ? this.shape(this.int(5, 6), low, Math.max(low, 2))
+      : this.shape(this.int(rank, 4), low, high);
+  }
+
+  /** One of so many axes: as it is, and as one may name it, from the end half of the time. */
+  axis(rank: number): { readonly axis: number; readonly named: number } {
+    const axis = this.int(0, rank - 1);
+    return { axis, named: this.bool() ? axis - rank : axis };
+  }
+
   /** A permutation of 0, ..., length - 1. */
   order(length: number): number[] {
     const order = Array.from({ length }, (_, i) => i);

@@ -38,10 +38,10 @@ function reduction(
     name,
     kernel,
     (random) => {
-      const rank = random.int(1, 4);
-      const shape = random.shape(rank);
+      const shape = random.anyShape(1);
+      const rank = shape.length;
       // tfjs takes norms of vectors and of matrices.
-      const axes = name === 'norm' ? plain(someAxes(random, rank), rank).slice(0, 2) : someAxes(random, rank);
+      const axes = name === 'norm' ? someAxes(random, rank).slice(0, 2) : someAxes(random, rank);
       const keepDims = random.bool();
       return {
         what: `${name} over [${axes}], keepDims ${keepDims}`,
@@ -63,14 +63,13 @@ const logSumExp = (values: readonly number[]): number => {
 /** Running sums or products along an axis. */
 function cumulative(name: 'cumsum' | 'cumprod', start: number, step: (a: number, b: number) => number): Operation {
   return one(name, name === 'cumsum' ? 'Cumsum' : 'Cumprod', (random) => {
-    const rank = random.int(1, 4);
-    const shape = random.shape(rank);
-    const axis = random.int(0, rank - 1);
+    const shape = random.anyShape(1);
+    const { axis, named } = random.axis(shape.length);
     const [exclusive, reverse] = [random.bool(), random.bool()];
     return {
-      what: `${name} along ${axis}, exclusive ${exclusive}, reverse ${reverse}`,
+      what: `${name} along ${named}, exclusive ${exclusive}, reverse ${reverse}`,
       inputs: [random.array(shape)],
-      run: (x) => (name === 'cumsum' ? tf.cumsum : tf.cumprod)(x, axis, exclusive, reverse),
+      run: (x) => (name === 'cumsum' ? tf.cumsum : tf.cumprod)(x, named, exclusive, reverse),
       reference: (x) =>
         build(shape, (index) => {
           let value = start;
@@ -92,7 +91,7 @@ const softmaxLike = (
   f: (x: number, all: readonly number[]) => number,
 ): Operation =>
   one(name, kernel, (random) => {
-    const shape = random.shape(random.int(1, 4), 1, 5);
+    const shape = random.anyShape(1, 1, 5);
     return {
       inputs: [random.array(shape, -6, 6)],
       run,
@@ -218,21 +217,22 @@ export const ARRAYS: readonly Operation[] = [
     (x, all) => x - logSumExp(all),
   ),
   one('argMax as a factor', ['ArgMax', 'ArgMin', 'OneHot'], (random) => {
-    const shape = random.shape(2, 2, 4);
-    const last = shape[1] as number;
+    const shape = random.anyShape(2, 2);
+    const { axis, named } = { axis: shape.length - 1, named: random.bool() ? -1 : shape.length - 1 };
+    const last = fromEnd(shape, 1);
     const least = random.bool();
     return {
       inputs: [random.distinct(shape)],
-      run: (x) => tf.mul(x, tf.oneHot(least ? tf.argMin(x, 1) : tf.argMax(x, 1), last)),
+      run: (x) => tf.mul(x, tf.oneHot(least ? tf.argMin(x, named) : tf.argMax(x, named), last)),
       reference: (x) =>
         build(shape, (index) => {
-          const row = Array.from({ length: last }, (_, i) => at(x, index.with(1, i)));
+          const row = Array.from({ length: last }, (_, i) => at(x, index.with(axis, i)));
           return at(x, index) === (least ? Math.min(...row) : Math.max(...row)) ? at(x, index) : 0;
         }),
     };
   }),
   one('topk', 'TopK', (random) => {
-    const shape = random.shape(random.int(1, 3), 1, 5);
+    const shape = random.anyShape(1, 1, 5);
     const k = random.int(1, fromEnd(shape, 1));
     return {
       what: `topk ${k}`,
@@ -249,12 +249,14 @@ export const ARRAYS: readonly Operation[] = [
     'reshape',
     ['Reshape', 'ExpandDims'],
     (random) => {
-      const shape = random.shape(random.int(0, 4));
+      const shape = random.shape(random.int(0, 5));
       const flat = random.bool();
+      const { axis, named } = random.axis(shape.length + 1);
       return {
+        what: flat ? 'reshape' : `expandDims at ${named}`,
         inputs: [random.array(shape)],
-        run: (x) => (flat ? tf.reshape(x, [-1]) : tf.expandDims(x, 0)),
-        reference: (x) => ({ shape: flat ? [sizeOf(shape)] : [1, ...shape], data: x.data }),
+        run: (x) => (flat ? tf.reshape(x, [-1]) : tf.expandDims(x, named)),
+        reference: (x) => ({ shape: flat ? [sizeOf(shape)] : shape.toSpliced(axis, 0, 1), data: x.data }),
       };
     },
     { hostile: true },
@@ -263,8 +265,8 @@ export const ARRAYS: readonly Operation[] = [
     'transpose',
     'Transpose',
     (random) => {
-      const rank = random.int(1, 5);
-      const shape = random.shape(rank, 1, 3);
+      const rank = random.int(1, 6);
+      const shape = random.shape(rank, 1, rank > 4 ? 2 : 3);
       const order = random.order(rank);
       return {
         what: `transpose to [${order}]`,
@@ -287,13 +289,13 @@ export const ARRAYS: readonly Operation[] = [
     'reverse',
     'Reverse',
     (random) => {
-      const rank = random.int(1, 4);
-      const shape = random.shape(rank);
-      const axes = plain(someAxes(random, rank), rank);
+      const shape = random.anyShape(1);
+      const named = someAxes(random, shape.length);
+      const axes = plain(named, shape.length);
       return {
-        what: `reverse along [${axes}]`,
+        what: `reverse along [${named}]`,
         inputs: [random.array(shape)],
-        run: (x) => tf.reverse(x, axes),
+        run: (x) => tf.reverse(x, named),
         reference: (x) =>
           build(shape, (index) =>
             at(
@@ -309,7 +311,7 @@ export const ARRAYS: readonly Operation[] = [
     'tile',
     'Tile',
     (random) => {
-      const shape = random.shape(random.int(1, 5), 1, 3);
+      const shape = random.anyShape(1, 1, 3);
       const times = random.shape(shape.length, 1, 2);
       return {
         what: `tile by [${times}]`,
@@ -329,7 +331,7 @@ export const ARRAYS: readonly Operation[] = [
     { hostile: true },
   ),
   one('broadcastTo', ['BroadcastTo', 'Tile'], (random) => {
-    const shape = random.shape(random.int(1, 4));
+    const shape = random.anyShape(1);
     const thin = shape.map((extent) => (random.bool() ? 1 : extent)).slice(random.int(0, shape.length - 1));
     return {
       what: `broadcastTo [${shape}]`,
@@ -342,7 +344,7 @@ export const ARRAYS: readonly Operation[] = [
     'pad',
     'PadV2',
     (random) => {
-      const shape = random.shape(random.int(1, 4));
+      const shape = random.anyShape(1);
       const around = padding(random, shape, () => 2);
       return {
         what: `pad by [${around.join('; ')}]`,
@@ -362,35 +364,40 @@ export const ARRAYS: readonly Operation[] = [
     },
     { hostile: true },
   ),
-  one('mirrorPad', 'MirrorPad', (random) => {
-    const shape = random.shape(random.int(1, 4), 2, 4);
-    const mode = random.pick(['reflect', 'symmetric'] as const);
-    const edge = mode === 'reflect' ? 1 : 0;
-    const around = padding(random, shape, (extent) => extent - edge);
-    const source = (i: number, extent: number): number => {
-      if (i < 0) return -i - 1 + edge;
-      return i >= extent ? 2 * extent - 1 - i - edge : i;
-    };
-    return {
-      what: `mirrorPad ${mode} by [${around.join('; ')}]`,
-      inputs: [random.array(shape)],
-      run: (x) => tf.mirrorPad(x, around, mode),
-      reference: (x) =>
-        build(
-          shape.map((extent, axis) => extent + (around[axis]?.[0] ?? 0) + (around[axis]?.[1] ?? 0)),
-          (index) =>
-            at(
-              x,
-              index.map((i, axis) => source(i - (around[axis]?.[0] as number), shape[axis] as number)),
-            ),
-        ),
-    };
-  }),
+  one(
+    'mirrorPad',
+    'MirrorPad',
+    (random) => {
+      const shape = random.anyShape(1, 2);
+      const mode = random.pick(['reflect', 'symmetric'] as const);
+      const edge = mode === 'reflect' ? 1 : 0;
+      const around = padding(random, shape, (extent) => extent - edge);
+      const source = (i: number, extent: number): number => {
+        if (i < 0) return -i - 1 + edge;
+        return i >= extent ? 2 * extent - 1 - i - edge : i;
+      };
+      return {
+        what: `mirrorPad ${mode} by [${around.join('; ')}]`,
+        inputs: [random.array(shape)],
+        run: (x) => tf.mirrorPad(x, around, mode),
+        reference: (x) =>
+          build(
+            shape.map((extent, axis) => extent + (around[axis]?.[0] ?? 0) + (around[axis]?.[1] ?? 0)),
+            (index) =>
+              at(
+                x,
+                index.map((i, axis) => source(i - (around[axis]?.[0] as number), shape[axis] as number)),
+              ),
+          ),
+      };
+    },
+    { missing: { tensorflow: /inputs rank not in \[0,5\]: 6/ } },
+  ),
   one(
     'slice',
     'Slice',
     (random) => {
-      const shape = random.shape(random.int(1, 5), 1, 4);
+      const shape = random.anyShape(1);
       const begin = shape.map((extent) => random.int(0, extent - 1));
       const size = shape.map((extent, axis) => random.int(1, extent - (begin[axis] as number)));
       return {
@@ -409,7 +416,7 @@ export const ARRAYS: readonly Operation[] = [
     { hostile: true },
   ),
   one('stridedSlice', 'StridedSlice', (random) => {
-    const shape = random.shape(random.int(1, 4), 2, 5);
+    const shape = random.anyShape(1, 2, 5);
     const steps = shape.map(() => random.pick([1, 2, 3, -1, -2]));
     const begin = shape.map((extent, axis) =>
       (steps[axis] as number) > 0 ? random.int(0, extent - 1) : extent - 1 - random.int(0, extent - 2),
@@ -450,13 +457,13 @@ export const ARRAYS: readonly Operation[] = [
     'concat',
     'Concat',
     (random) => {
-      const shape = random.shape(random.int(1, 4));
-      const axis = random.int(0, shape.length - 1);
+      const shape = random.anyShape(1);
+      const { axis, named } = random.axis(shape.length);
       const inputs = Array.from({ length: random.int(1, 4) }, () => random.array(shape.with(axis, random.int(1, 3))));
       return {
-        what: `concat along ${axis}`,
+        what: `concat along ${named}`,
         inputs,
-        run: (...all) => tf.concat(all, axis),
+        run: (...all) => tf.concat(all, named),
         reference: (...all) =>
           build(shape.with(axis, add(all.map((x) => x.shape[axis] as number))), (index) => {
             let place = index[axis] as number;
@@ -474,13 +481,13 @@ export const ARRAYS: readonly Operation[] = [
     'stack',
     'Pack',
     (random) => {
-      const shape = random.shape(random.int(0, 3));
-      const axis = random.int(0, shape.length);
+      const shape = random.shape(random.int(0, 5), 1, 3);
+      const { axis, named } = random.axis(shape.length + 1);
       const inputs = Array.from({ length: random.int(1, 4) }, () => random.array(shape));
       return {
-        what: `stack along ${axis}`,
+        what: `stack along ${named}`,
         inputs,
-        run: (...all) => tf.stack(all, axis),
+        run: (...all) => tf.stack(all, named),
         reference: (...all) =>
           build(shape.toSpliced(axis, 0, all.length), (index) =>
             at(all[index[axis] as number] as Nd, index.toSpliced(axis, 1)),
@@ -490,13 +497,13 @@ export const ARRAYS: readonly Operation[] = [
     { hostile: true },
   ),
   one('unstack', 'Unpack', (random) => {
-    const shape = random.shape(random.int(2, 4), 2, 4);
-    const axis = random.int(0, shape.length - 1);
+    const shape = random.anyShape(2, 2);
+    const { axis, named } = random.axis(shape.length);
     return {
-      what: `unstack along ${axis}, first and last`,
+      what: `unstack along ${named}, first and last`,
       inputs: [random.array(shape)],
       run: (x) => {
-        const parts = tf.unstack(x, axis);
+        const parts = tf.unstack(x, named);
         return tf.sub(parts[0] as tf.Tensor, tf.mul(2, parts[parts.length - 1] as tf.Tensor));
       },
       reference: (x) =>
@@ -508,15 +515,15 @@ export const ARRAYS: readonly Operation[] = [
     };
   }),
   one('split', 'SplitV', (random) => {
-    const shape = random.shape(random.int(1, 4), 2, 4);
-    const axis = random.int(0, shape.length - 1);
+    const shape = random.anyShape(1, 2);
+    const { axis, named } = random.axis(shape.length);
     const first = random.int(1, (shape[axis] as number) - 1);
     return {
-      what: `split along ${axis} after ${first}, doubled parts put together`,
+      what: `split along ${named} after ${first}, doubled parts put together`,
       inputs: [random.array(shape)],
       run: (x) => {
-        const [a, b] = tf.split(x, [first, (shape[axis] as number) - first], axis) as [tf.Tensor, tf.Tensor];
-        return tf.concat([tf.mul(b, 2), tf.mul(a, 3)], axis);
+        const [a, b] = tf.split(x, [first, (shape[axis] as number) - first], named) as [tf.Tensor, tf.Tensor];
+        return tf.concat([tf.mul(b, 2), tf.mul(a, 3)], named);
       },
       reference: (x) =>
         build(shape, (index) => {
@@ -527,7 +534,7 @@ export const ARRAYS: readonly Operation[] = [
     };
   }),
   one('gather', ['GatherV2', 'UnsortedSegmentSum'], (random) => {
-    const shape = random.shape(random.int(1, 4));
+    const shape = random.anyShape(1);
     const axis = random.int(0, shape.length - 1);
     const batchDims = random.int(0, Math.min(axis, 2));
     const outer = shape.slice(0, batchDims);
@@ -552,7 +559,7 @@ export const ARRAYS: readonly Operation[] = [
     };
   }),
   one('gatherND', 'GatherNd', (random) => {
-    const shape = random.shape(random.int(1, 4));
+    const shape = random.anyShape(1);
     const depth = random.int(1, shape.length);
     const more = random.shape(random.int(1, 2), 1, 3);
     const indices = build([...more, depth], (index) => random.int(0, (shape[fromEnd(index, 1)] as number) - 1));
@@ -568,7 +575,7 @@ export const ARRAYS: readonly Operation[] = [
     };
   }),
   one('scatterND', 'ScatterNd', (random) => {
-    const shape = random.shape(random.int(1, 3), 2, 4);
+    const shape = random.anyShape(1, 2);
     const depth = random.int(1, shape.length);
     const count = random.int(1, 4);
     const indices = build([count, depth], (index) => random.int(0, (shape[index[1] as number] as number) - 1));
@@ -588,7 +595,7 @@ export const ARRAYS: readonly Operation[] = [
     };
   }),
   one('unsortedSegmentSum', 'UnsortedSegmentSum', (random) => {
-    const shape = random.shape(random.int(1, 3));
+    const shape = random.anyShape(1);
     const segments = random.int(1, 4);
     const ids = build([shape[0] as number], () => random.int(-1, segments - 1));
     return {
@@ -796,25 +803,30 @@ export const ARRAYS: readonly Operation[] = [
   one('batchNorm', 'FusedBatchNorm', (random) => {
     const shape = random.shape(random.int(2, 4), 1, 3);
     const channels = fromEnd(shape, 1);
+    const [shifted, scaled] = [random.bool(), random.bool()];
     return {
+      what: `batchNorm${shifted ? '' : ' without offset'}${scaled ? '' : ' without scale'}`,
       inputs: [
         random.array(shape),
         random.array([channels]),
         random.array([channels], 0.3, 2),
-        random.array([channels]),
-        random.array([channels]),
+        ...(shifted ? [random.array([channels])] : []),
+        ...(scaled ? [random.array([channels])] : []),
       ],
-      run: (x, average, variance, offset, scale) => tf.batchNorm(x, average, variance, offset, scale, 0.01),
-      reference: (x, average, variance, offset, scale) =>
-        build(shape, (index) => {
-          const [m, v, o, s] = [average, variance, offset, scale].map((array) => at(array, [fromEnd(index, 1)])) as [
-            number,
-            number,
-            number,
-            number,
-          ];
-          return ((at(x, index) - m) / Math.sqrt(v + 0.01)) * s + o;
-        }),
+      run: (x, average, variance, ...rest) => {
+        const offset = shifted ? rest.shift() : undefined;
+        return tf.batchNorm(x as tf.Tensor, average as tf.Tensor1D, variance as tf.Tensor1D, offset, rest[0], 0.01);
+      },
+      reference: (x, average, variance, ...rest) => {
+        const offset = shifted ? rest.shift() : undefined;
+        const [scale] = rest;
+        return build(shape, (index) => {
+          const of = (array: Nd | undefined, otherwise: number): number =>
+            array === undefined ? otherwise : at(array, [fromEnd(index, 1)]);
+          const [m, v, o, s] = [of(average, 0), of(variance, 1), of(offset, 0), of(scale, 1)] as const;
+          return ((at(x as Nd, index) - m) / Math.sqrt(v + 0.01)) * s + o;
+        });
+      },
     };
   }),
   one('softmaxCrossEntropy', ['LogSoftmax', 'Softmax'], (random) => {

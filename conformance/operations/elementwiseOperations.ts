@@ -27,7 +27,7 @@ function unary(
     hostile,
     make: (random) => ({
       what: name,
-      inputs: [random.array(random.shape(random.int(0, 4)), low, high)],
+      inputs: [random.array(random.anyShape(), low, high)],
       run,
       reference: elementwise(f),
     }),
@@ -36,7 +36,7 @@ function unary(
 
 /** Two shapes that broadcast together. */
 function pairOfShapes(random: Random): [number[], number[]] {
-  const whole = random.shape(random.int(0, 4));
+  const whole = random.anyShape();
   const thin = (): number[] =>
     whole.map((extent) => (random.uniform() < 0.3 ? 1 : extent)).slice(random.int(0, whole.length));
   return random.bool() ? [thin(), whole] : [whole, thin()];
@@ -103,7 +103,7 @@ const where: Operation = {
   kernels: ['Select'],
   hostile: 'elements',
   make: (random) => {
-    const shape = random.shape(random.int(1, 4));
+    const shape = random.anyShape(1);
     const thin = (): number[] => shape.map((extent) => (random.uniform() < 0.2 ? 1 : extent));
     const [a, b] = [random.array(thin()), random.array(thin())];
     const mask = random.array(shape);
@@ -276,7 +276,7 @@ export const ELEMENTWISE: readonly Operation[] = [
     kernels: ['Prelu'],
     hostile: 'elements',
     make: (random) => {
-      const shape = random.shape(random.int(1, 4));
+      const shape = random.anyShape(1);
       const slopes = shape
         .map((extent) => (random.uniform() < 0.4 ? 1 : extent))
         .slice(random.int(0, shape.length - 1));
@@ -293,7 +293,7 @@ export const ELEMENTWISE: readonly Operation[] = [
     kernels: ['AddN'],
     hostile: 'elements',
     make: (random) => {
-      const shape = random.shape(random.int(0, 4));
+      const shape = random.anyShape();
       const inputs = Array.from({ length: random.int(1, 4) }, () => random.array(shape));
       return {
         what: 'addN',

@@ -239,16 +239,17 @@ function fusedGradient(attrs: ConvAttrs, depthwise: boolean): (dy: tf.Tensor, sa
 function replaceFusedGradients(): void {
   const engine = tf.engine();
   const stock: CustomGrad = engine.customGrad.bind(engine);
-  const runKernel: typeof engine.runKernel = engine.runKernel.bind(engine);
   const wrap =
     (operation: Custom): Custom =>
     (...args) => {
       let convolution: { readonly attrs: ConvAttrs; readonly depthwise: boolean } | undefined;
+      // What is there now: an operation within another one has the outer one's.
+      const { runKernel } = engine;
       engine.runKernel = (name, inputs, attrs) => {
         if (name === 'FusedConv2D' || name === 'FusedDepthwiseConv2D') {
           convolution = { attrs: attrs as unknown as ConvAttrs, depthwise: name === 'FusedDepthwiseConv2D' };
         }
-        return runKernel(name, inputs, attrs);
+        return runKernel.call(engine, name, inputs, attrs) as never;
       };
       try {
         const result = operation(...args);

@@ -4,6 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { sizeOf } from '../shape.ts';
+import { aroundAxis } from './composed/axes.ts';
 import { einsumGradient, einsumOfProducts } from './composed/einsum.ts';
 import type { Source } from './loops/resize.ts';
 import { linearSources, nearestSources } from './loops/resize.ts';
@@ -33,12 +34,6 @@ function reduceTo(gradient: tf.Tensor, shape: readonly number[]): tf.Tensor {
 }
 
 const zeros = (like: tf.Tensor | undefined): tf.Tensor => tf.zeros((like as tf.Tensor).shape);
-
-/** x as [what is before an axis, the axis, what is behind it]. */
-function aroundAxis(x: tf.Tensor, axis: number): tf.Tensor3D {
-  const { shape } = x;
-  return tf.reshape(x, [sizeOf(shape.slice(0, axis)), shape[axis] as number, sizeOf(shape.slice(axis + 1))]);
-}
 
 const along = (begin: number, size: number): [[number, number, number], [number, number, number]] => [
   [0, begin, 0],
@@ -156,10 +151,11 @@ function registerReductions(): void {
   register<Cumulative>('Cumsum', [], (dy, _, { axis, exclusive, reverse }) => ({
     x: () => tf.cumsum(dy, axis, exclusive, !reverse),
   }));
-  register<Cumulative>('Cumprod', ['x'], (dy, saved, { axis, exclusive, reverse }) => ({
+  register<Cumulative>('Cumprod', ['x'], (dy, saved, { axis: named, exclusive, reverse }) => ({
     // Without a division, which zeros would forbid: row i holds the running products without the i-th factor.
     x: () => {
       const [x] = saved as [tf.Tensor];
+      const [axis] = tf.util.parseAxisParam(named, x.shape) as [number];
       const [outer, length, inner] = aroundAxis(x, axis).shape;
       const own = tf.reshape(tf.eye(length), [1, length, length, 1]);
       const factors = tf.reshape(aroundAxis(x, axis), [outer, 1, length, inner]);
@@ -408,8 +404,27 @@ function registerPictures(): void {
   );
 }
 
+/**
+ * A batch normalisation without offset or scale has a value, but no gradient: tfjs looks for the shape of what is not there. It gets a zero and
+ * a one.
+ */
+function completeBatchNorm(): void {
+  const engine = tf.engine();
+  const run = engine.runKernel.bind(engine);
+  engine.runKernel = <T extends tf.Tensor | tf.Tensor[]>(
+    name: string,
+    inputs: tf.NamedTensorMap,
+    attrs?: tf.NamedAttrMap,
+  ): T => {
+    if (name !== 'FusedBatchNorm' || (inputs['offset'] && inputs['scale'])) return run(name, inputs, attrs);
+    const { mean, offset, scale } = inputs as Record<'mean' | 'offset' | 'scale', tf.Tensor>;
+    return run(name, { ...inputs, offset: offset ?? tf.zerosLike(mean), scale: scale ?? tf.onesLike(mean) }, attrs);
+  };
+}
+
 /** Registers them. Must be called once a process. */
 export function installGradients(): void {
+  completeBatchNorm();
   registerDecisions();
   registerArithmetic();
   registerReductions();

@@ -1,6 +1,7 @@
 /** What tfjs's cpu backend computes wrongly. */
 import { sizeOf } from '../../shape.ts';
 import { cpuStorage } from '../../tfjs/bridges/cpu.ts';
+import { cumulativeKernels } from '../composed/axes.ts';
 import { composedKernels } from '../composed/index.ts';
 import { depthToSpaceKernels } from '../composed/depthToSpace.ts';
 import { matMulKernels } from '../composed/matMul.ts';
@@ -21,6 +22,7 @@ const memory: Memory = {
 export function installCpuKernels(): void {
   installTable('cpu', () => ({
     ...composedKernels,
+    ...cumulativeKernels(),
     ...matMulKernels,
     ...depthToSpaceKernels,
     ...loopKernels(memory, false),

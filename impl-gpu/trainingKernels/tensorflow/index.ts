@@ -1,5 +1,6 @@
 /** What tfjs-node refuses, or computes wrongly. */
 import * as tf from '@tensorflow/tfjs';
+import { cumulativeKernels } from '../composed/axes.ts';
 import { widelyStridedConv3dKernels } from '../composed/conv3d.ts';
 import { depthToSpaceKernels } from '../composed/depthToSpace.ts';
 import { gatherKernels } from '../composed/gather.ts';
@@ -28,6 +29,7 @@ export function installTensorflowKernels(): void {
   installPadding();
   const table = {
     ...gatherKernels,
+    ...cumulativeKernels(),
     ...depthToSpaceKernels,
     ...signKernels,
     ...preluKernels,

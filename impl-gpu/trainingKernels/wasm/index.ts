@@ -16,6 +16,7 @@ import { installTable } from '../kernel.ts';
 import { matMulKernels } from './matMul.ts';
 import { loopKernels } from '../loops/index.ts';
 import { preluKernels } from '../composed/prelu.ts';
+import { cumulativeKernels } from '../composed/axes.ts';
 import { composedKernels } from '../composed/index.ts';
 import { createKernelTeam, createRuntime } from './runtime.ts';
 import { segmentSumKernels } from './segmentSum.ts';
@@ -45,6 +46,7 @@ function kernelsOn(backend: object, team: Team): KernelTable {
     ...identityKernels(heap),
     ...elementwiseKernels(heapMemory(heap)),
     ...composedKernels,
+    ...cumulativeKernels(),
     ...preluKernels,
     ...loopKernels(heapMemory(heap)),
     ...matMulKernels(heap, gemm),
