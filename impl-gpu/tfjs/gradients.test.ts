@@ -10,7 +10,7 @@ import * as lrd from './index.ts';
 import type { LrdOptimizer, LrdOptions } from './index.ts';
 
 const SEED = 0xfeedfacecafebeefn;
-const SHAPES = [[4, 6], [7], [2, 3, 5]];
+const SHAPES = [[4, 6], [7], [2, 1, 2, 2, 3]];
 const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 
 function numbers(count: number, step: number): Float32Array {
@@ -124,7 +124,7 @@ for (const backend of ['cpu', 'wasm', 'webgpu', 'node'] as const) {
         fc.constant([{ centralize: true }, [ref.gradientCentralization()]] as const),
         fc.constant([{}, []] as const),
       );
-      const shapes = [[2, 3], [4], [0], [1]];
+      const shapes = [[2, 3], [4], [0], [1, 1, 1, 2, 1, 2]];
       const gradients = fc.tuple(...shapes.map((shape) => gradient(sizeOf(shape))));
       await fc.assert(
         fc.asyncProperty(change, gradients, async ([options, transformations], values) => {

@@ -6,7 +6,7 @@ import * as tf from '@tensorflow/tfjs';
 import { thresholdOf } from '../engines/plan.ts';
 import { drawNormals } from '../random.ts';
 import type { Binding } from './binding.ts';
-import { keptTensor } from './steppers/keptTensor.ts';
+import { choose, keptTensor } from './steppers/keptTensor.ts';
 import type { HyperValues } from '../validate.ts';
 import { InvalidArgumentError, show } from '../validate.ts';
 
@@ -130,8 +130,8 @@ export function centralizes(options: GradientOptions, shape: readonly number[]):
 
 /** Elements clipped into [-limit, limit]. Not a number stays so: no comparison holds of it, on any backend. */
 function clipElements(gradient: tf.Tensor, limit: number): tf.Tensor {
-  const below = tf.where(tf.less(gradient, -limit), tf.fill(gradient.shape, -limit), gradient);
-  return tf.where(tf.greater(gradient, limit), tf.fill(gradient.shape, limit), below);
+  const below = choose(tf.less(gradient, -limit), tf.fill(gradient.shape, -limit), gradient);
+  return choose(tf.greater(gradient, limit), tf.fill(gradient.shape, limit), below);
 }
 
 /**
@@ -142,7 +142,10 @@ function clipElements(gradient: tf.Tensor, limit: number): tf.Tensor {
  * afterwards. Squares are of elements over the largest, so that they neither overflow nor underflow.
  */
 function clipToNorm(gradients: readonly (tf.Tensor | null)[], limit: number): (tf.Tensor | null)[] {
-  const present = gradients.filter((gradient) => gradient !== null && gradient.size > 0) as tf.Tensor[];
+  const flat = gradients.map((gradient) =>
+    gradient === null || gradient.size === 0 ? null : tf.reshape(gradient, [-1]),
+  );
+  const present = flat.filter((gradient) => gradient !== null);
   if (present.length === 0) return [...gradients];
   const largest = (flags: readonly tf.Tensor[]): tf.Tensor => tf.max(tf.stack(flags.map((flag) => tf.max(flag))));
   const any = (test: (gradient: tf.Tensor) => tf.Tensor): tf.Tensor =>
@@ -156,16 +159,17 @@ function clipToNorm(gradients: readonly (tf.Tensor | null)[], limit: number): (t
   const share = tf.div(limit, tf.maximum(root, tf.onesLike(root)));
   const factor = tf.div(share, scale);
   // A factor that float32 does not hold is taken in two, of which the first alone would lose small elements beside large ones.
-  const whole = tf.greater(factor, 1e-37);
+  const atOnce = tf.greater(factor, 1e-37);
   const hasNaN = any(tf.isNaN);
   const hasInfinity = limit < Infinity ? any(tf.isInf) : tf.scalar(false, 'bool');
-  return gradients.map((gradient) => {
-    if (gradient === null || gradient.size === 0) return gradient;
+  return flat.map((gradient, index) => {
+    const whole = gradients[index] as tf.Tensor | null;
+    if (gradient === null || whole === null) return whole;
     const nan = tf.fill(gradient.shape, NaN);
     const parted = tf.mul(tf.div(gradient, scale), share);
-    const scaled = tf.where(within, gradient, tf.where(whole, tf.mul(gradient, factor), parted));
+    const scaled = tf.where(within, gradient, tf.where(atOnce, tf.mul(gradient, factor), parted));
     const beside = tf.where(tf.isFinite(gradient), tf.mul(gradient, 0), nan);
-    return tf.where(hasNaN, nan, tf.where(hasInfinity, beside, scaled));
+    return tf.reshape(tf.where(hasNaN, nan, tf.where(hasInfinity, beside, scaled)), whole.shape);
   });
 }
 
@@ -198,11 +202,7 @@ export function transformGradients(
   if (clipGlobalNorm !== undefined) gradients = clipToNorm(gradients, clipGlobalNorm);
   if (gradientKeepProbability !== undefined && gradientKeepProbability < 1) {
     each((gradient, entry) =>
-      tf.where(
-        keptMask('gradientDropout', step, seed, gradientKeepProbability, entry),
-        gradient,
-        tf.zerosLike(gradient),
-      ),
+      choose(keptMask('gradientDropout', step, seed, gradientKeepProbability, entry), gradient, tf.zerosLike(gradient)),
     );
   }
   if (noiseEta !== undefined) {
@@ -219,7 +219,7 @@ export function transformGradients(
     });
   }
   if (sparsity > 0 && options.sparseReading !== 'updates') {
-    each((gradient, entry) => tf.where(sparseMask(options, context, entry), gradient, tf.zerosLike(gradient)));
+    each((gradient, entry) => choose(sparseMask(options, context, entry), gradient, tf.zerosLike(gradient)));
   }
   each((gradient, { variable }, index) => {
     if (!centralizes(options, variable.shape)) return gradient;

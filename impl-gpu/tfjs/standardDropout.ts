@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { LAYOUT, THRESHOLD } from '../../spec/stream.ts';
 import { thresholdOf } from '../engines/plan.ts';
 import { drawKept, parseSeed } from '../random.ts';
+import { choose } from './steppers/keptTensor.ts';
 import { InvalidArgumentError } from '../validate.ts';
 import type { LrdOptimizer } from './optimizer.ts';
 
@@ -41,7 +42,7 @@ export class DropoutStream {
     const kept = drawKept(position, block, start - block + activations.size, threshold).subarray(start - block);
     return tf.tidy(() => {
       const mask = tf.tensor(kept, activations.shape, 'bool');
-      return tf.where(mask, tf.mul(activations, THRESHOLD.scale / threshold), tf.zerosLike(activations));
+      return choose(mask, tf.mul(activations, THRESHOLD.scale / threshold), tf.zerosLike(activations));
     });
   }
 }

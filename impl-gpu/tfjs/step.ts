@@ -15,7 +15,7 @@ import { UPDATE } from './binding.ts';
 import type { DrawContext, GradientEntry, GradientOptions } from './gradients.ts';
 import { centralizes, sparseMask, transformGradients, transformsGradients } from './gradients.ts';
 import type { Groups, ParameterGroup } from './groups.ts';
-import { keptTensor } from './steppers/keptTensor.ts';
+import { choose, keptTensor } from './steppers/keptTensor.ts';
 import { averageStep } from './steppers/average.ts';
 import type { AverageEntry } from './steppers/average.ts';
 import type { Stepper } from './steppers/stepper.ts';
@@ -129,7 +129,7 @@ function overlay(
   const masksUpdates = (gradientOptions.sparsity ?? 0) > 0 && gradientOptions.sparseReading === 'updates';
   if (scope === undefined && !masksUpdates) return () => undefined;
   const old = variable.clone();
-  const select = (kept: tf.Tensor): void => variable.assign(tf.where(kept, variable, old));
+  const select = (kept: tf.Tensor): void => variable.assign(choose(kept, variable, old));
   return () => {
     if (scope !== undefined) {
       slot.state?.[UPDATE]?.assign(tf.sub(old, variable));

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { THRESHOLD } from '../../../spec/stream.ts';
 import { thresholdOf } from '../../engines/plan.ts';
-import { keptTensor } from './keptTensor.ts';
+import { choose, keptTensor } from './keptTensor.ts';
 import { InvalidArgumentError, checkKeepProbability, resolveHyper } from '../../validate.ts';
 import type { HyperValues } from '../../validate.ts';
 
@@ -81,7 +81,7 @@ export function averageStep(seed: bigint, step: number, entries: readonly Averag
         continue;
       }
       const kept = keptTensor({ seed, stream: 'mask', step }, base, variable, threshold);
-      variable.assign(tf.where(kept, moved, variable));
+      variable.assign(choose(kept, moved, variable));
     }
   });
 }
