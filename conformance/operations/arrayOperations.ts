@@ -815,7 +815,7 @@ export const ARRAYS: readonly Operation[] = [
       ],
       run: (x, average, variance, ...rest) => {
         const offset = shifted ? rest.shift() : undefined;
-        return tf.batchNorm(x as tf.Tensor, average as tf.Tensor1D, variance as tf.Tensor1D, offset, rest[0], 0.01);
+        return tf.batchNorm(x, average, variance, offset, rest[0], 0.01);
       },
       reference: (x, average, variance, ...rest) => {
         const offset = shifted ? rest.shift() : undefined;
@@ -824,7 +824,7 @@ export const ARRAYS: readonly Operation[] = [
           const of = (array: Nd | undefined, otherwise: number): number =>
             array === undefined ? otherwise : at(array, [fromEnd(index, 1)]);
           const [m, v, o, s] = [of(average, 0), of(variance, 1), of(offset, 0), of(scale, 1)] as const;
-          return ((at(x as Nd, index) - m) / Math.sqrt(v + 0.01)) * s + o;
+          return ((at(x, index) - m) / Math.sqrt(v + 0.01)) * s + o;
         });
       },
     };

@@ -3,8 +3,9 @@
  *
  *     npm run test:operations -- BACKEND [--seeds N] [--first S] [--only PATTERN] [--keep]
  *
- * BACKEND is cpu, wasm, webgpu or node. Tries seeds S (1) to S + N - 1 (N: 20) of each operation whose name matches. `--keep` keeps the outcome in
- * `results/` and writes the table of the documentation. Exit code 1 when something is wrong.
+ * BACKEND is cpu, wasm, webgpu or node. Tries seeds S (1) to S + N - 1 (N: 20) of each operation whose name matches, ten at a time. `--keep` keeps the
+ * outcome in `results/` after each ten and writes the table of the documentation: what is kept already stays when S goes on from there, and is
+ * replaced when S is 1. Exit code 1 when something is wrong.
  */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -13,7 +14,10 @@ import { enableTraining } from 'learning-rate-dropout';
 import { startBackend } from '../adapters/tfjs.ts';
 import { tryOperation } from './check.ts';
 import { OPERATIONS } from './index.ts';
-import { TABLE_FILE, TRIED, table, writeResults } from './results.ts';
+import { TABLE_FILE, TRIED, readResults, table, writeResults } from './results.ts';
+
+/** Seeds between two times that the outcome is kept. */
+const SHARE = 10;
 
 function fail(message: string): never {
   process.stderr.write(`${message}\n`);
@@ -37,20 +41,33 @@ for (const [name, value] of Object.entries({ seeds, first })) {
   if (!Number.isSafeInteger(value) || value < 1) fail(`--${name} must be a whole number of at least 1, got ${value}`);
 }
 if (values.keep && values.only !== undefined) fail('--keep takes all operations: leave --only out');
+const kept = first === 1 ? undefined : readResults(backend);
+if (values.keep && first !== 1 && kept?.seeds !== first - 1)
+  fail(`--first must be 1 or, with --keep, ${(kept?.seeds ?? 0) + 1}, where the seeds that are kept end, got ${first}`);
 const pattern = new RegExp(values.only ?? '.');
 
 tf.enableProdMode();
 await startBackend(tf, backend);
 enableTraining();
 const start = performance.now();
-const outcome: Record<string, { wrong: number; refused: number }> = {};
-for (const operation of OPERATIONS.filter(({ name }) => pattern.test(name))) {
-  const { findings, refused } = await tryOperation(operation, first, seeds);
-  outcome[operation.name] = { wrong: findings.length, refused };
-  for (const { seed, hostile, message } of findings.slice(0, 3)) {
-    console.log(`${operation.name}, seed ${seed}${hostile ? ', hostile' : ''}: ${JSON.stringify(message)}`);
+const operations = OPERATIONS.filter(({ name }) => pattern.test(name));
+const outcome = Object.fromEntries(
+  operations.map(({ name }) => [name, { wrong: 0, refused: 0, ...(values.keep ? kept?.operations[name] : {}) }]),
+);
+for (let from = first; from < first + seeds; from += SHARE) {
+  const count = Math.min(SHARE, first + seeds - from);
+  for (const operation of operations) {
+    const { findings, refused } = await tryOperation(operation, from, count);
+    const result = outcome[operation.name] as { wrong: number; refused: number };
+    for (const { seed, hostile, message } of findings.slice(0, Math.max(0, 3 - result.wrong))) {
+      console.log(`${operation.name}, seed ${seed}${hostile ? ', hostile' : ''}: ${JSON.stringify(message)}`);
+    }
+    result.wrong += findings.length;
+    result.refused += refused;
   }
-  if (findings.length > 3) console.log(`${operation.name}: ${findings.length - 3} more`);
+  if (!values.keep) continue;
+  writeResults(backend, { seeds: from + count - 1, operations: outcome });
+  writeFileSync(TABLE_FILE, table(OPERATIONS.map(({ name }) => name)));
 }
 const wrong = Object.values(outcome).filter((result) => result.wrong > 0).length;
 const refused = Object.values(outcome).filter((result) => result.refused > 0).length;
@@ -58,8 +75,4 @@ const seconds = (performance.now() - start) / 1000;
 console.log(
   `${backend}: ${Object.keys(outcome).length} operations, ${wrong} wrong, ${refused} refused in part, ${seeds} seeds, ${seconds.toFixed(0)} s`,
 );
-if (values.keep) {
-  writeResults(backend, { seeds, operations: outcome });
-  writeFileSync(TABLE_FILE, table(OPERATIONS.map(({ name }) => name)));
-}
 process.exit(wrong > 0 ? 1 : 0);

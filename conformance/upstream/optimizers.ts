@@ -1,4 +1,5 @@
 /** This project's optimizers under the names of tfjs's, for tfjs's own tests. */
+import type * as tf from '@tensorflow/tfjs';
 import { LrdAdam, LrdRmsprop, LrdSgdm, adam, rmsprop, sgdm } from 'learning-rate-dropout';
 import type { Bundle } from './bundle.ts';
 import type { Expected } from './expected.ts';
@@ -21,10 +22,15 @@ export function substituteOptimizers(bundle: Bundle): void {
     adam: (learningRate = 0.001, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7) =>
       adam({ ...base, learningRate, beta1, beta2, epsilon }),
   });
-  bundle.SGDOptimizer.fromConfig = (_, config) => LrdSgdm.fromConfig(LrdSgdm as never, config as never);
-  bundle.MomentumOptimizer.fromConfig = bundle.SGDOptimizer.fromConfig;
-  bundle.RMSPropOptimizer.fromConfig = (_, config) => LrdRmsprop.fromConfig(LrdRmsprop as never, config as never);
-  bundle.AdamOptimizer.fromConfig = (_, config) => LrdAdam.fromConfig(LrdAdam as never, config as never);
+  const { SGDOptimizer, MomentumOptimizer, RMSPropOptimizer, AdamOptimizer } = bundle;
+  for (const [theirs, ours] of [
+    [SGDOptimizer, LrdSgdm],
+    [MomentumOptimizer, LrdSgdm],
+    [RMSPropOptimizer, LrdRmsprop],
+    [AdamOptimizer, LrdAdam],
+  ] as const) {
+    theirs.fromConfig = (_, config) => ours.fromConfig(ours, config as tf.serialization.ConfigDict);
+  }
 }
 
 /**

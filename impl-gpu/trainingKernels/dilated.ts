@@ -239,17 +239,22 @@ function fusedGradient(attrs: ConvAttrs, depthwise: boolean): (dy: tf.Tensor, sa
 function replaceFusedGradients(): void {
   const engine = tf.engine();
   const stock: CustomGrad = engine.customGrad.bind(engine);
+  const run: typeof engine.runKernel = engine.runKernel.bind(engine);
+  let watch: ((name: string, attrs: unknown) => void) | undefined;
+  engine.runKernel = (name, inputs, attrs) => {
+    watch?.(name, attrs);
+    return run(name, inputs, attrs);
+  };
   const wrap =
     (operation: Custom): Custom =>
     (...args) => {
       let convolution: { readonly attrs: ConvAttrs; readonly depthwise: boolean } | undefined;
-      // What is there now: an operation within another one has the outer one's.
-      const { runKernel } = engine;
-      engine.runKernel = (name, inputs, attrs) => {
+      // An operation may run within another one.
+      const outer = watch;
+      watch = (name, attrs) => {
         if (name === 'FusedConv2D' || name === 'FusedDepthwiseConv2D') {
-          convolution = { attrs: attrs as unknown as ConvAttrs, depthwise: name === 'FusedDepthwiseConv2D' };
+          convolution = { attrs: attrs as ConvAttrs, depthwise: name === 'FusedDepthwiseConv2D' };
         }
-        return runKernel.call(engine, name, inputs, attrs) as never;
       };
       try {
         const result = operation(...args);
@@ -258,7 +263,7 @@ function replaceFusedGradients(): void {
         if ((attrs.activation ?? 'linear') !== 'linear') return result;
         return { ...result, gradFunc: fusedGradient(attrs, depthwise) };
       } finally {
-        engine.runKernel = runKernel;
+        watch = outer;
       }
     };
   engine.customGrad = ((operation: Custom) => stock(wrap(operation))) as CustomGrad;

@@ -411,11 +411,7 @@ function registerPictures(): void {
 function completeBatchNorm(): void {
   const engine = tf.engine();
   const run = engine.runKernel.bind(engine);
-  engine.runKernel = <T extends tf.Tensor | tf.Tensor[]>(
-    name: string,
-    inputs: tf.NamedTensorMap,
-    attrs?: tf.NamedAttrMap,
-  ): T => {
+  engine.runKernel = (name, inputs, attrs) => {
     if (name !== 'FusedBatchNorm' || (inputs['offset'] && inputs['scale'])) return run(name, inputs, attrs);
     const { mean, offset, scale } = inputs as Record<'mean' | 'offset' | 'scale', tf.Tensor>;
     return run(name, { ...inputs, offset: offset ?? tf.zerosLike(mean), scale: scale ?? tf.onesLike(mean) }, attrs);

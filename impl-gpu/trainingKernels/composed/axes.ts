@@ -102,14 +102,14 @@ export const manyAxesKernels: KernelTable = {
   ScatterNd: ({ inputs, attrs }) => {
     const { indices, updates } = inputs as Record<'indices' | 'updates', tf.TensorInfo>;
     const { shape } = attrs as { readonly shape: number[] };
-    const depth = indices.shape.at(-1) as number;
+    const depth = indices.shape.at(-1) ?? 0;
     if (depth <= 4 || sizeOf(indices.shape) === 0) return undefined;
     return tf.tidy(() => {
       // One index in place of several.
       const strides = shape.slice(0, depth).map((_, axis) => sizeOf(shape.slice(axis + 1, depth)));
       const places = tf.sum(tf.mul(tf.reshape(tensorOf(indices), [-1, depth]), tf.tensor1d(strides, 'int32')), 1, true);
       const inner = sizeOf(shape.slice(depth));
-      const rows = tf.reshape(tensorOf(updates), [places.shape[0] as number, inner]);
+      const rows = tf.reshape(tensorOf(updates), [places.size, inner]);
       const sums = tf.scatterND(tf.cast(places, 'int32'), rows, [sizeOf(shape.slice(0, depth)), inner]);
       return tf.reshape(sums, shape);
     });
