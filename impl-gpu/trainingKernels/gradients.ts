@@ -183,8 +183,13 @@ function registerReductions(): void {
       const [values] = dy as [tf.Tensor];
       const length = x.shape.at(-1) as number;
       if (length === 1) return { x: () => tf.reshape(values, x.shape) };
-      const places = (): tf.Tensor => tf.oneHot(tf.cast(indices, 'int32'), length);
-      return { x: () => tf.reshape(tf.sum(tf.mul(tf.expandDims(values, -1), places()), -2), x.shape) };
+      const [rows, k] = [x.size / length, values.shape.at(-1) as number];
+      return {
+        x: () => {
+          const places = tf.oneHot(tf.cast(tf.reshape(indices, [rows, k]), 'int32'), length);
+          return tf.reshape(tf.sum(tf.mul(tf.reshape(values, [rows, k, 1]), places), 1), x.shape);
+        },
+      };
     },
   });
 }

@@ -1,4 +1,4 @@
-/** Elementwise kernels of tfjs-wasm that are wrong: they lose NaN, or do not broadcast. */
+/** Elementwise kernels of tfjs-wasm that are wrong: they lose NaN, do not broadcast, or write nothing for more than six axes. */
 import * as tf from '@tensorflow/tfjs';
 import { sizeOf } from '../../shape.ts';
 import { tensorOf } from '../composed/tensorOf.ts';
@@ -21,6 +21,46 @@ function placesOf(shape: readonly number[], own: readonly number[]): Int32Array 
   }
   return places;
 }
+
+/** Two shapes that broadcast together, with as few axes: neighbours along which both or the same one is repeated are one axis. */
+function merged(a: readonly number[], b: readonly number[]): readonly [number[], number[]] {
+  const rank = Math.max(a.length, b.length);
+  const [first, second]: [number[], number[]] = [[], []];
+  let before: string | undefined;
+  for (let axis = 0; axis < rank; axis++) {
+    const [m, n] = [a[axis - rank + a.length] ?? 1, b[axis - rank + b.length] ?? 1];
+    if (m === 1 && n === 1) continue;
+    const kind = m === n ? 'both' : m === 1 ? 'second' : 'first';
+    if (kind === before) {
+      first.push((first.pop() as number) * m);
+      second.push((second.pop() as number) * n);
+    } else {
+      first.push(m);
+      second.push(n);
+    }
+    before = kind;
+  }
+  return [first, second];
+}
+
+/** XNNPACK's kernels know six axes, and leave the output unwritten where there are more. */
+const ofManyAxes =
+  (kernelName: string): Kernel =>
+  ({ inputs }) => {
+    const { a, b } = inputs as Record<'a' | 'b', tf.TensorInfo>;
+    if (Math.max(a.shape.length, b.shape.length) <= 6) return undefined;
+    const [shapeA, shapeB] = merged(a.shape, b.shape);
+    if (shapeA.length > 6) {
+      throw new Error(`${kernelName} takes six axes on the wasm backend, got shapes [${a.shape}] and [${b.shape}]`);
+    }
+    return tf.tidy(() => {
+      const operands = { a: tf.reshape(tensorOf(a), shapeA), b: tf.reshape(tensorOf(b), shapeB) };
+      const shape = tf.broadcast_util.assertAndGetBroadcastShape(a.shape, b.shape);
+      return tf.reshape(tf.engine().runKernel(kernelName, operands), shape);
+    });
+  };
+
+const XNNPACK_BINARY = ['Add', 'Sub', 'Multiply', 'RealDiv', 'SquaredDifference'];
 
 export function elementwiseKernels({ compute }: Memory): KernelTable {
   const unary =
@@ -50,6 +90,7 @@ export function elementwiseKernels({ compute }: Memory): KernelTable {
       });
     };
   return {
+    ...Object.fromEntries(XNNPACK_BINARY.map((kernelName) => [kernelName, ofManyAxes(kernelName)])),
     // XNNPACK's clamps take NaN for a bound, and comparisons with NaN choose the other number.
     ClipByValue: unary((attrs) => {
       const { clipValueMin, clipValueMax } = attrs as Readonly<Record<'clipValueMin' | 'clipValueMax', number>>;
