@@ -67,21 +67,27 @@ export const MASK_KINDS = {
 
 export type MaskKindName = keyof typeof MASK_KINDS;
 
-const choice = (...values: readonly [string, ...string[]]): Choice => ({
-  kind: 'choice',
-  default: values[0],
-  values,
-  text: `must be one of ${values.join(', ')}`,
-});
+/* @__NO_SIDE_EFFECTS__ */
+function choice(...values: readonly [string, ...string[]]): Choice {
+  return {
+    kind: 'choice',
+    default: values[0],
+    values,
+    text: `must be one of ${values.join(', ')}`,
+  };
+}
 
-const fraction = (value: number): NumberRange => ({
-  kind: 'number',
-  default: value,
-  minimum: 0,
-  maximum: 1,
-  openMaximum: true,
-  text: 'must be in [0, 1)',
-});
+/* @__NO_SIDE_EFFECTS__ */
+function fraction(value: number): NumberRange {
+  return {
+    kind: 'number',
+    default: value,
+    minimum: 0,
+    maximum: 1,
+    openMaximum: true,
+    text: 'must be in [0, 1)',
+  };
+}
 
 /** An option of a mask, with the factors or the draw that it belongs to. */
 export interface MaskOption {

@@ -6,6 +6,8 @@
 import { PHILOX, STREAMS } from '../../spec/stream.ts';
 import type { Kernel, Mode, ScalarName, Sums } from './engine.ts';
 import { SCALARS, kernelState } from './engine.ts';
+import * as OP from './opcodes.ts';
+import * as SIMD from './simdOpcodes.ts';
 import type { Algebra } from './formulas.ts';
 import { update, usedScalars } from './formulas.ts';
 
@@ -20,78 +22,6 @@ export const I64 = 0x7e;
 export const F32 = 0x7d;
 export const F64 = 0x7c;
 export const V128 = 0x7b;
-
-/** Opcodes, named as in the WebAssembly specification (core 2.0, section 5.4). */
-export const OP = {
-  loop: [0x03, 0x40],
-  if: [0x04, 0x40],
-  end: [0x0b],
-  brIf0: [0x0d, 0x00],
-  i32Load: [0x28, 0x02, 0x00],
-  i32Store: [0x36, 0x02, 0x00],
-  i32Eqz: [0x45],
-  i32LtU: [0x49],
-  i32GeU: [0x4f],
-  i32Add: [0x6a],
-  i32Sub: [0x6b],
-  i32And: [0x71],
-  i64Add: [0x7c],
-  i64Mul: [0x7e],
-  i64And: [0x83],
-  i64Or: [0x84],
-  i64Xor: [0x85],
-  i64Shl: [0x86],
-  i64ShrU: [0x88],
-  i32Or: [0x72],
-  i32Shl: [0x74],
-  i32ShrU: [0x76],
-  i32Popcnt: [0x69],
-  f64Add: [0xa0],
-  i32WrapI64: [0xa7],
-  i64ExtendI32U: [0xad],
-} as const;
-
-/** SIMD opcodes, after the prefix 0xfd. */
-export const SIMD = {
-  load: 0x00,
-  swizzle: 0x0e,
-  i8x16Bitmask: 0x64,
-  i32x4ShrS: 0xac,
-  const: 0x0c,
-  store: 0x0b,
-  shuffle: 0x0d,
-  i8x16Splat: 0x0f,
-  i16x8Splat: 0x10,
-  i32x4Splat: 0x11,
-  f32x4Splat: 0x13,
-  i16x8LeU: 0x34,
-  and: 0x4e,
-  xor: 0x51,
-  bitselect: 0x52,
-  load32Zero: 0x5c,
-  store32Lane: 0x5a,
-  i8x16NarrowI16x8S: 0x65,
-  i32x4ExtendLowS: 0xa7,
-  i32x4ExtendHighS: 0xa8,
-  i32x4Add: 0xae,
-  i64x2ExtmulLowU: 0xde,
-  i64x2ExtmulHighU: 0xdf,
-  f32x4Lt: 0x43,
-  f32x4Gt: 0x44,
-  or: 0x50,
-  f64x2ExtractLane: 0x21,
-  i32x4ExtractLane: 0x1b,
-  i32x4Sub: 0xb1,
-  f64x2PromoteLowF32x4: 0x5f,
-  f64x2Add: 0xf0,
-  f64x2Mul: 0xf2,
-  f32x4Sqrt: 0xe3,
-  f32x4Add: 0xe4,
-  f32x4Sub: 0xe5,
-  f32x4Mul: 0xe6,
-  f32x4Div: 0xe7,
-  f32x4Max: 0xe9,
-} as const;
 
 export function unsigned(value: number): number[] {
   const bytes: number[] = [];
@@ -419,7 +349,7 @@ export function emitPrologue(f: Assembler, stream?: number): Prologue {
 export function emitFirstBlocks(f: Assembler): number {
   const blocks = f.local(V128);
   // v128.const 0, 1, 2, 3 plus the first block.
-  f.emit(f.get(indexOf('block')), f.simd(SIMD.i32x4Splat), f.simd(SIMD.const, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0)); // prettier-ignore
+  f.emit(f.get(indexOf('block')), f.simd(SIMD.i32x4Splat), f.simd(SIMD.constant, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0)); // prettier-ignore
   f.emit(f.simd(SIMD.i32x4Add));
   f.set(blocks);
   return blocks;
@@ -461,7 +391,7 @@ function assembleStep(kernel: Kernel, mode: Mode): number[] {
   const zero = f.splat(0);
 
   // Main loop: 32 elements a turn.
-  f.emit(f.get(count), f.i32(LANES), OP.i32GeU, OP.if);
+  f.emit(f.get(count), f.i32(LANES), OP.i32GeU, OP.ifThen);
   const prologue = masked ? emitPrologue(f) : undefined;
   const blocks = masked ? emitFirstBlocks(f) : 0;
   f.emit(OP.loop);
@@ -478,12 +408,12 @@ function assembleStep(kernel: Kernel, mode: Mode): number[] {
   f.emit(f.get(count), f.i32(LANES), OP.i32GeU, OP.brIf0, OP.end, OP.end);
 
   // Tail: one element a turn, in lane 0, by the same operations.
-  f.emit(f.get(count), OP.if, OP.loop);
+  f.emit(f.get(count), OP.ifThen, OP.loop);
   let mask: number | undefined;
   if (masked) {
     const position = f.local(I32);
     const [low, high] = [f.local(I64), f.local(I64)];
-    f.emit(f.get(position), f.i32(7), OP.i32And, OP.i32Eqz, OP.if);
+    f.emit(f.get(position), f.i32(7), OP.i32And, OP.i32Eqz, OP.ifThen);
     const [front, back] = emitScalarBlock(f, block);
     f.emit(f.get(front));
     f.set(low);

@@ -6,6 +6,8 @@ import { UnsupportedError } from '../validate.ts';
 import type { Kernel, StepPlan, TensorBuffers, TensorPlan } from './engine.ts';
 import { KEEP_ALL, kernelName, kernelState } from './engine.ts';
 import { share } from './formulas.ts';
+import * as OP from './opcodes.ts';
+import * as SIMD from './simdOpcodes.ts';
 import type { ShareEngine } from './shares.ts';
 import { checkShares, shareOf, wordsOf } from './shares.ts';
 import { checkPointers, isShared } from './wasm.ts';
@@ -16,9 +18,7 @@ import {
   I32,
   I64,
   LANES,
-  OP,
   PLACE,
-  SIMD,
   V128,
   assemble,
   emitAdd,
@@ -152,7 +152,7 @@ function assemblePack(kernel: Kernel, masked: boolean): number[] {
   ]);
 
   // Main loop: 32 elements a turn.
-  f.emit(f.get(count), f.i32(LANES), OP.i32GeU, OP.if);
+  f.emit(f.get(count), f.i32(LANES), OP.i32GeU, OP.ifThen);
   const prologue = masked ? emitPrologue(f) : undefined;
   const blocks = masked ? emitFirstBlocks(f) : 0;
   f.emit(OP.loop);
@@ -182,13 +182,13 @@ function assemblePack(kernel: Kernel, masked: boolean): number[] {
   f.emit(f.get(count), f.i32(LANES), OP.i32GeU, OP.brIf0, OP.end, OP.end);
 
   // Tail: one element a turn, in lane 0, by the same operations.
-  f.emit(f.get(count), OP.if);
+  f.emit(f.get(count), OP.ifThen);
   const [position, tailWord] = [f.local(I32), f.local(I32)];
   const [low, high] = [f.local(I64), f.local(I64)];
   f.emit(OP.loop);
   const kept = f.local(I32);
   if (masked) {
-    f.emit(f.get(position), f.i32(7), OP.i32And, OP.i32Eqz, OP.if);
+    f.emit(f.get(position), f.i32(7), OP.i32And, OP.i32Eqz, OP.ifThen);
     const [front, back] = emitScalarBlock(f, block);
     f.emit(f.get(front));
     f.set(low);
@@ -228,7 +228,7 @@ function assembleApply(masked: boolean): number[] {
   const rate = f.v128(SIMD.f32x4Splat, APPLY.length);
   const stepped = (old: number, sum: number): number => f.v128(SIMD.f32x4Sub, old, f.v128(SIMD.f32x4Mul, rate, sum));
 
-  f.emit(f.get(count), f.i32(LANES), OP.i32GeU, OP.if, OP.loop);
+  f.emit(f.get(count), f.i32(LANES), OP.i32GeU, OP.ifThen, OP.loop);
   const word = f.local(I32);
   if (masked) {
     f.emit(f.get(bits), OP.i32Load);
@@ -260,13 +260,13 @@ function assembleApply(masked: boolean): number[] {
   emitAdd(f, count, -LANES);
   f.emit(f.get(count), f.i32(LANES), OP.i32GeU, OP.brIf0, OP.end, OP.end);
 
-  f.emit(f.get(count), OP.if);
+  f.emit(f.get(count), OP.ifThen);
   if (masked) {
     f.emit(f.get(bits), OP.i32Load);
     f.set(word);
   }
   f.emit(OP.loop);
-  if (masked) f.emit(f.get(word), f.i32(1), OP.i32And, OP.if);
+  if (masked) f.emit(f.get(word), f.i32(1), OP.i32And, OP.ifThen);
   const { load, store } = ONE(f);
   const old = f.apply(V128, load, parameter);
   f.emit(f.get(parameter), f.get(stepped(old, f.apply(V128, load, wire))), store);

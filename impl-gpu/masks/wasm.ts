@@ -1,13 +1,13 @@
 /** Measuring passes in WebAssembly SIMD, assembled as the step is. */
 import type { Kernel } from '../engines/engine.ts';
 import { usedScalars } from '../engines/formulas.ts';
+import * as OP from '../engines/opcodes.ts';
+import * as SIMD from '../engines/simdOpcodes.ts';
 import type { Access } from '../engines/wasmModule.ts';
 import {
   Assembler,
   LANES,
-  OP,
   PARAMETER_TYPES,
-  SIMD,
   V128,
   accessAt,
   algebraOf,
@@ -24,12 +24,12 @@ import { alignmentVectors, signState, signs } from './formulas.ts';
 /** A pass over a stretch that accumulates: four elements a group, 32 a turn, then one by one in lane 0, the others of which are 0. */
 function emitPass(f: Assembler, pointers: readonly number[], group: (access: Access, index: number) => void): void {
   const count = indexOf('count');
-  f.emit(f.get(count), f.i32(LANES), OP.i32GeU, OP.if, OP.loop);
+  f.emit(f.get(count), f.i32(LANES), OP.i32GeU, OP.ifThen, OP.loop);
   for (let index = 0; index < LANES / 4; index++) group(accessAt(f, index), index);
   emitAdvance(f, pointers, 4 * LANES);
   emitAdd(f, count, -LANES);
   f.emit(f.get(count), f.i32(LANES), OP.i32GeU, OP.brIf0, OP.end, OP.end);
-  f.emit(f.get(count), OP.if, OP.loop);
+  f.emit(f.get(count), OP.ifThen, OP.loop);
   group(tailAccess(f), 0);
   emitAdvance(f, pointers, 4);
   emitAdd(f, count, -1);

@@ -3,6 +3,8 @@ import { useMasks } from './masksExtension.ts';
 import { extendByTensorflow } from './tensorflowExtension.ts';
 
 export * from './index.ts';
+// In place of the one of that name that only throws.
+export { useTensorflow } from './tensorflowBackend.ts';
 
 extendByTensorflow();
 useMasks();

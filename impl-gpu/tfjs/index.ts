@@ -25,7 +25,7 @@ export type { NoisyLabelOptions } from './noisyLabels.ts';
 export { DropoutStream, StandardDropout, attachDropout } from './standardDropout.ts';
 export type { StandardDropoutOptions } from './standardDropout.ts';
 export { LrdOptimizer } from './optimizer.ts';
-export { useTensorflow } from './tensorflowBackend.ts';
+export { useTensorflow } from './tensorflowBackendOfBrowsers.ts';
 export { useWebGpu } from './webgpuBackend.ts';
 export type { LoadedTensorflow } from '../tensorflow/load.ts';
 export type { TensorflowLane } from '../tensorflow/installation.ts';

@@ -2,15 +2,15 @@ import * as tf from '@tensorflow/tfjs';
 import type { TensorflowLane } from '../tensorflow/installation.ts';
 import { UnsupportedError } from '../validate.ts';
 import type { LoadedTensorflow } from '../tensorflow/load.ts';
+import { extendByTensorflow } from './tensorflowExtension.ts';
 
 /**
  * Makes TensorFlow itself tfjs's backend: `node` on the processor, `node-gpu` on a CUDA GPU. Node only. Throws `UnsupportedError`,
  * with what was tried and how to get it, where it is not installed, and for `node-gpu` where TensorFlow found no GPU.
  */
 export async function useTensorflow(lane: TensorflowLane = 'node'): Promise<LoadedTensorflow> {
-  // Imported only now: in browsers there is nothing that it could import.
+  // Imported only now: it looks for Node's modules, and for where this file lies, as soon as it is read.
   const { loadTensorflow } = await import('../tensorflow/load.ts');
-  const { extendByTensorflow } = await import('./tensorflowExtension.ts');
   const loaded = loadTensorflow(lane);
   if (lane === 'node-gpu' && !loaded.gpu) {
     throw new UnsupportedError(

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { createHash } from 'node:crypto';
 import type { LrdOptimizer } from '../../tfjs/index.ts';
-import * as lrd from '../../tfjs/index.ts';
+import * as lrd from '../../tfjs/index.node.ts';
 
 const ROWS = 10;
 const [COLUMNS, HIDDEN] = [7, 33];

@@ -1,0 +1,28 @@
+/** Opcodes, named as in the WebAssembly specification (core 2.0, section 5.4). One constant each, so that a bundle has those that it uses. */
+
+export const loop = [0x03, 0x40] as const;
+export const ifThen = [0x04, 0x40] as const;
+export const end = [0x0b] as const;
+export const brIf0 = [0x0d, 0x00] as const;
+export const i32Load = [0x28, 0x02, 0x00] as const;
+export const i32Store = [0x36, 0x02, 0x00] as const;
+export const i32Eqz = [0x45] as const;
+export const i32LtU = [0x49] as const;
+export const i32GeU = [0x4f] as const;
+export const i32Add = [0x6a] as const;
+export const i32Sub = [0x6b] as const;
+export const i32And = [0x71] as const;
+export const i64Add = [0x7c] as const;
+export const i64Mul = [0x7e] as const;
+export const i64And = [0x83] as const;
+export const i64Or = [0x84] as const;
+export const i64Xor = [0x85] as const;
+export const i64Shl = [0x86] as const;
+export const i64ShrU = [0x88] as const;
+export const i32Or = [0x72] as const;
+export const i32Shl = [0x74] as const;
+export const i32ShrU = [0x76] as const;
+export const i32Popcnt = [0x69] as const;
+export const f64Add = [0xa0] as const;
+export const i32WrapI64 = [0xa7] as const;
+export const i64ExtendI32U = [0xad] as const;
