@@ -5,9 +5,7 @@ export type { Mask, StepRequest, TensorRequest } from './engines/plan.ts';
 export type { MaskRequest } from './masks/resolve.ts';
 export { resolveMask } from './masks/mask.ts';
 export { planStep, thresholdOf } from './engines/plan.ts';
-export { createArrayEngine } from './engines/arrays.ts';
-export { createJsEngine } from './engines/js.ts';
-export { createWasmEngine } from './engines/wasm.ts';
+export { createArrayEngine, createJsEngine, createWasmEngine } from './engines/checked.ts';
 /** A step in two halves with a reduction between them, for replicas that train one model. */
 export type { ShareEngine } from './engines/shares.ts';
 export { WIRE_SLACK, isLinear } from './engines/shares.ts';
@@ -17,8 +15,10 @@ export type { Heap } from './engines/wasmShares.ts';
 export { createWasmShareEngine } from './engines/wasmShares.ts';
 export type { WasmPool } from './engines/wasmPool.ts';
 export { createWasmPool } from './engines/wasmPool.ts';
-export type { FlatBuffers, PreparedStep, WebGpuEngine, WebGpuEngineOptions } from './engines/webgpu.ts';
-export { DeviceLostError, createWebGpuEngine, flatBufferBytes } from './engines/webgpu.ts';
+export type { FlatBuffers, PreparedStep } from './engines/webgpu.ts';
+export { DeviceLostError, flatBufferBytes } from './engines/webgpu.ts';
+export type { WebGpuEngine, WebGpuEngineOptions } from './engines/webGpuEngine.ts';
+export { createWebGpuEngine } from './engines/webGpuEngine.ts';
 export type { AdapterDescription, AdapterKind, Gpu, GpuAttempt, GpuDiagnosis } from './device/gpu.ts';
 export { diagnoseGpu, openGpu } from './device/gpu.ts';
 export type {

@@ -5,7 +5,7 @@
 import { UnsupportedError } from '../validate.ts';
 import type { StepPlan, TensorBuffers, TensorPlan } from './engine.ts';
 import { KEEP_ALL, kernelState } from './engine.ts';
-import { checkArrays } from './js.ts';
+import { checkArrays } from './checked.ts';
 import { createJsShareEngine } from './jsShares.ts';
 import type { ShareEngine } from './shares.ts';
 import { KeptBits, WIRE_SLACK, checkShares, shareOf, wordsOf } from './shares.ts';

@@ -6,7 +6,7 @@
 import { UnsupportedError } from '../validate.ts';
 import type { Engine, Kernel, StepPlan, Sums, TensorBuffers, TensorPlan } from './engine.ts';
 import { SCALARS, kernelState, modeOf } from './engine.ts';
-import { checkArrays, createJsEngine } from './js.ts';
+import { jsEngine } from './js.ts';
 import type { Work } from './wasm.ts';
 import { MEASURED, applyMeasured, createInstances } from './wasm.ts';
 import type { StepFunction } from './wasmModule.ts';
@@ -94,10 +94,10 @@ function stepTensor(
 
 /**
  * The fastest engine for `Float32Array`s that runs here: the WASM kernels, with the WASM engine's bits. Where they cannot be compiled
- * (no WebAssembly SIMD, a page whose content security policy lacks 'wasm-unsafe-eval') it silently is the JavaScript engine.
- * `step` throws `InvalidArgumentError` on a missing array or a wrong length, before it writes anything.
+ * (no WebAssembly SIMD, a page whose content security policy lacks 'wasm-unsafe-eval') it silently is the JavaScript engine. Arrays are
+ * all there and of the right length (`createArrayEngine` checks that).
  */
-export function createArrayEngine(): Engine<Float32Array> {
+export function arrayEngine(): Engine<Float32Array> {
   let fallback: Engine<Float32Array> | undefined;
   /** The stage with all kernels of a step in place; undefined where it cannot be. */
   const prepare = (plan: StepPlan): Stage | undefined => {
@@ -116,9 +116,8 @@ export function createArrayEngine(): Engine<Float32Array> {
   };
   return {
     step(plan, tensors) {
-      checkArrays(plan, tensors);
       const stage = fallback === undefined ? prepare(plan) : undefined;
-      if (stage === undefined) return (fallback ??= createJsEngine()).step(plan, tensors);
+      if (stage === undefined) return (fallback ??= jsEngine()).step(plan, tensors);
       plan.tensors.forEach((tensor, index) => {
         if (tensor !== null) stepTensor(stage, plan, tensor, tensors[index] as TensorBuffers<Float32Array>);
       });

@@ -157,19 +157,21 @@ export interface Engine<Buffer> {
   step(plan: StepPlan, tensors: readonly (TensorBuffers<Buffer> | null)[]): void;
 }
 
-/**
- * How a kernel touches its buffers. `quads`: a thread takes the two neighbouring quads of its block. `spread`: neighbouring
- * threads take neighbouring quads, and the blocks change hands through workgroup memory; drivers for CPUs pay some 20 times
- * the step for that barrier. `elements`: one by one.
- */
-export type Access = 'quads' | 'spread' | 'elements';
+/** How threads share a stretch out. */
+export interface Access {
+  readonly name: string;
+  /** Elements of one item of a kernel's arrays: vectors of 4, or 1. */
+  readonly unit: 1 | 4;
+  /** Declarations and the main function, which calls `advance(i, kept)`; `masked`: `draw(block)` is there. */
+  main(masked: boolean): string;
+}
 
 /** A stretch of elements that share kernel, scalars and threshold. */
 export interface Stretch {
   readonly tensor: TensorPlan;
   /** Elements. */
   readonly count: number;
-  /** Its first element in the bound buffers, in units of the access (elements or quads). */
+  /** Its first element in the bound buffers, in units of the access. */
   readonly first: number;
   /** Its first element's block in the mask stream. */
   readonly block: number;
@@ -256,8 +258,8 @@ export interface WgslHost {
     uniformBytes: number,
     code: () => string,
   ): Pipeline;
-  /** The stretches of a tensor that one binding each may hold. */
-  cut(this: void, placed: Placed): readonly Dispatch[];
+  /** The stretches of a tensor that one binding each may hold, in units of `unit` elements. */
+  cut(this: void, placed: Placed, unit: Access['unit']): readonly Dispatch[];
 }
 
 /** The measuring passes of a WebGPU engine's steps. */

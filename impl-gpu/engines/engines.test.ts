@@ -10,9 +10,8 @@ import { openGpu } from '../device/gpu.ts';
 import { layOut } from '../random.ts';
 import type { HyperValues } from '../validate.ts';
 import { resolveHyper, stateNames } from '../validate.ts';
-import { createArrayEngine } from './arrays.ts';
+import { createArrayEngine, createJsEngine, createWasmEngine } from './checked.ts';
 import type { StepPlan, TensorBuffers } from './engine.ts';
-import { createJsEngine } from './js.ts';
 import { planStep } from './plan.ts';
 import type { HostTensors, Runner, Subject } from './testing/runners.ts';
 import {
@@ -23,9 +22,9 @@ import {
   webGpuFlatSubject,
   webGpuSubject,
 } from './testing/runners.ts';
-import { createWasmEngine } from './wasm.ts';
 import { createWasmPool } from './wasmPool.ts';
-import { DeviceLostError, createWebGpuEngine, flatBufferBytes } from './webgpu.ts';
+import { createWebGpuEngine } from './webGpuEngine.ts';
+import { DeviceLostError, flatBufferBytes } from './webgpu.ts';
 
 /** Every rule with every variant that changes its arithmetic. */
 const VARIANTS: readonly (readonly [RuleName, HyperValues])[] = [

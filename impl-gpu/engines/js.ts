@@ -5,9 +5,8 @@
 import { PHILOX, STREAMS } from '../../spec/stream.ts';
 import type { Key } from '../philox.ts';
 import { multiplyHigh } from '../philox.ts';
-import { InvalidArgumentError } from '../validate.ts';
-import type { Engine, Kernel, Scalars, StepPlan, TensorBuffers, TensorPlan } from './engine.ts';
-import { modeOf, planState, stateSize, withFactor } from './engine.ts';
+import type { Engine, Kernel, Scalars, TensorBuffers, TensorPlan } from './engine.ts';
+import { modeOf, withFactor } from './engine.ts';
 
 /** Elements that are updated at once, a multiple of the block's eight. The scratch memory is eight bytes for each. */
 export const CHUNK = 2048;
@@ -187,43 +186,13 @@ function runStretch(stretch: Stretch, { kernel, scalars }: TensorPlan): void {
   }
 }
 
-function checkArray(name: string, index: number, array: Float32Array | undefined, size: number): void {
-  if (!(array instanceof Float32Array)) {
-    throw new InvalidArgumentError(`${name} of tensor ${index} must be a Float32Array, got ${typeof array}`);
-  }
-  if (array.length !== size) {
-    throw new InvalidArgumentError(`${name} of tensor ${index} must have ${size} elements, got ${array.length}`);
-  }
-}
-
-/** Checks all arrays of a step. Throws `InvalidArgumentError` on a missing one or a wrong length. */
-export function checkArrays(plan: StepPlan, tensors: readonly (TensorBuffers<Float32Array> | null)[]): void {
-  if (tensors.length !== plan.tensors.length) {
-    throw new InvalidArgumentError(`tensors must be ${plan.tensors.length} as planned, got ${tensors.length}`);
-  }
-  plan.tensors.forEach((tensor, index) => {
-    if (tensor === null) return;
-    const buffers = tensors[index];
-    if (buffers === null || buffers === undefined) {
-      throw new InvalidArgumentError(`tensor ${index} must have buffers: it has a part in this step`);
-    }
-    checkArray('parameter', index, buffers.parameter, tensor.size);
-    checkArray('gradient', index, buffers.gradient, tensor.size);
-    for (const name of planState(tensor)) checkArray(name, index, buffers.state[name], stateSize(name, tensor.size));
-  });
-}
-
-/**
- * The engine for `Float32Array`s. `step` throws `InvalidArgumentError` on a missing array or a wrong length, before it
- * writes anything.
- */
-export function createJsEngine(): Engine<Float32Array> {
+/** The engine for `Float32Array`s that are all there and of the right length (`createJsEngine` checks that). */
+export function jsEngine(): Engine<Float32Array> {
   const kept = new Int32Array(CHUNK);
   const next = new Float32Array(CHUNK);
   const nextBits = new Int32Array(next.buffer);
   return {
     step(plan, tensors) {
-      checkArrays(plan, tensors);
       plan.tensors.forEach((tensor, index) => {
         if (tensor === null) return;
         const buffers = tensors[index] as TensorBuffers<Float32Array>;

@@ -1,7 +1,8 @@
 /** The two halves of a replica's step on `Float32Array`s in plain JavaScript, for where WebAssembly SIMD is not. */
 import type { StepPlan, TensorBuffers, TensorPlan } from './engine.ts';
 import { KEEP_ALL } from './engine.ts';
-import { CHUNK, checkArrays, drawMask, select } from './js.ts';
+import { checkArrays } from './checked.ts';
+import { CHUNK, drawMask, select } from './js.ts';
 import type { ShareEngine } from './shares.ts';
 import { KeptBits, checkShares, shareOf, wordsOf } from './shares.ts';
 

@@ -2,7 +2,7 @@
  * The fused step in WebAssembly SIMD, in place on any `WebAssembly.Memory`: buffers are byte pointers into it, its owner may
  * grow it at any time, and nothing is allocated in it.
  */
-import { InvalidArgumentError, UnsupportedError } from '../validate.ts';
+import { UnsupportedError } from '../validate.ts';
 import type {
   Engine,
   Kernel,
@@ -14,7 +14,7 @@ import type {
   TensorPlan,
   WasmMeasure,
 } from './engine.ts';
-import { kernelName, kernelState, modeOf, planState, SCALARS, stateSize, withFactor } from './engine.ts';
+import { kernelName, kernelState, modeOf, SCALARS, withFactor } from './engine.ts';
 import type { StepFunction } from './wasmModule.ts';
 import { assembleModule } from './wasmModule.ts';
 
@@ -152,55 +152,6 @@ export function applyMeasuredIn(
   return applyMeasured(tensor, results, at === undefined ? undefined : new Float32Array(memory.buffer, at, 1));
 }
 
-function checkPointer(name: string, index: number, pointer: number | undefined, size: number, bytes: number): void {
-  if (typeof pointer !== 'number' || !Number.isInteger(pointer) || pointer < 0 || pointer % 4 !== 0) {
-    throw new InvalidArgumentError(
-      `${name} of tensor ${index} must be a byte pointer, a multiple of 4, got ${pointer}`,
-    );
-  }
-  if (pointer + 4 * size > bytes) {
-    throw new InvalidArgumentError(
-      `${name} of tensor ${index} must end within the memory's ${bytes} bytes, got ${pointer} + ${4 * size}`,
-    );
-  }
-}
-
-/** Checks all pointers of a step against the memory's present size. */
-export function checkPointers(
-  plan: StepPlan,
-  tensors: readonly (TensorBuffers<number> | null)[],
-  memory: WebAssembly.Memory,
-): void {
-  if (tensors.length !== plan.tensors.length) {
-    throw new InvalidArgumentError(`tensors must be ${plan.tensors.length} as planned, got ${tensors.length}`);
-  }
-  const bytes = memory.buffer.byteLength;
-  plan.tensors.forEach((tensor, index) => {
-    if (tensor === null) return;
-    const buffers = tensors[index];
-    if (buffers === null || buffers === undefined) {
-      throw new InvalidArgumentError(`tensor ${index} must have buffers: it has a part in this step`);
-    }
-    const named: readonly (readonly [string, number | undefined, number])[] = [
-      ['parameter', buffers.parameter, tensor.size],
-      ['gradient', buffers.gradient, tensor.size],
-      ...planState(tensor).map((name) => [name, buffers.state[name], stateSize(name, tensor.size)] as const),
-    ];
-    named.forEach(([name, pointer, size], i) => {
-      checkPointer(name, index, pointer, size, bytes);
-      const start = pointer as number;
-      const other = named
-        .slice(0, i)
-        .find(([, at, length]) => start < (at as number) + 4 * length && (at as number) < start + 4 * size);
-      if (other !== undefined) {
-        throw new InvalidArgumentError(
-          `${name} of tensor ${index} must not overlap ${other[0]}, got ${pointer} and ${other[1]}`,
-        );
-      }
-    });
-  });
-}
-
 /** Whether workers can share a memory. */
 export function isShared(memory: WebAssembly.Memory): boolean {
   return typeof SharedArrayBuffer !== 'undefined' && memory.buffer instanceof SharedArrayBuffer;
@@ -237,14 +188,13 @@ export function createCaller(memory: WebAssembly.Memory): (call: Call) => Sums |
 
 /**
  * The engine for a `WebAssembly.Memory`, on the calling thread. Buffers are byte pointers, multiples of 4; those of one
- * tensor must not overlap. `step` throws `InvalidArgumentError` on pointers that are outside the memory or overlap, before it
- * writes anything, and `UnsupportedError` without WebAssembly SIMD (every browser since 2023 and Node since 16.4 have it).
+ * tensor must not overlap (`createWasmEngine` checks that). `step` throws `UnsupportedError` without WebAssembly SIMD (every browser since
+ * 2023 and Node since 16.4 have it), before it writes anything.
  */
-export function createWasmEngine(memory: WebAssembly.Memory): Engine<number> {
+export function wasmEngine(memory: WebAssembly.Memory): Engine<number> {
   const run = createCaller(memory);
   return {
     step(plan, tensors) {
-      checkPointers(plan, tensors, memory);
       plan.tensors.forEach((tensor, index) => {
         if (tensor === null) return;
         const buffers = tensors[index] as TensorBuffers<number>;

@@ -5,16 +5,8 @@
 import { InvalidArgumentError } from '../validate.ts';
 import type { Engine, StepPlan, Sums, TensorBuffers, TensorPlan } from './engine.ts';
 import type { Call } from './wasm.ts';
-import {
-  applyMeasuredIn,
-  callKey,
-  callsOf,
-  checkPointers,
-  createCaller,
-  isShared,
-  measureCalls,
-  moduleOf,
-} from './wasm.ts';
+import { applyMeasuredIn, callKey, callsOf, createCaller, isShared, measureCalls, moduleOf } from './wasm.ts';
+import { checkPointers } from './checked.ts';
 
 export interface WasmPool extends Engine<number> {
   /** Threads that share the work, the calling one included. */

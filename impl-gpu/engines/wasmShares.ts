@@ -10,7 +10,8 @@ import * as OP from './opcodes.ts';
 import * as SIMD from './simdOpcodes.ts';
 import type { ShareEngine } from './shares.ts';
 import { checkShares, shareOf, wordsOf } from './shares.ts';
-import { checkPointers, isShared } from './wasm.ts';
+import { checkPointers } from './checked.ts';
+import { isShared } from './wasm.ts';
 import type { Place } from './wasmModule.ts';
 import {
   Assembler,

@@ -1,13 +1,12 @@
 /**
- * The fused step on WebGPU, in place on buffers of the caller's: a dispatch a tensor, or one dispatch for all parameters laid
- * out in flat buffers. Commands go to the device's own queue, so they run after everything submitted before.
+ * The fused step on WebGPU, in place: a dispatch a tensor, or one dispatch for all parameters laid out in flat buffers. Commands go to the
+ * device's own queue, so they run after everything submitted before.
  */
 import { LAYOUT } from '../../spec/stream.ts';
-import { InvalidArgumentError, UnsupportedError } from '../validate.ts';
+import { UnsupportedError } from '../validate.ts';
 import type {
   Command,
   Dispatch,
-  Engine,
   Kernel,
   Measuring,
   Pipeline,
@@ -17,8 +16,8 @@ import type {
   TensorPlan,
   WgslMeasurer,
 } from './engine.ts';
-import { kernelName, kernelState, modeOf, planState, stateSize } from './engine.ts';
-import { UNIFORM_BYTES, WORKGROUP, stepShader, writeUniform } from './wgsl.ts';
+import { kernelName, kernelState, modeOf } from './engine.ts';
+import { QUADS, UNIFORM_BYTES, WORKGROUP, stepShader, writeUniform } from './wgsl.ts';
 
 /**
  * All tensors of a model in one buffer each: element i of tensor k at index base_k + i, so every tensor starts on a multiple
@@ -26,29 +25,6 @@ import { UNIFORM_BYTES, WORKGROUP, stepShader, writeUniform } from './wgsl.ts';
  * that of tensor k at index 64 k.
  */
 export type FlatBuffers = TensorBuffers<GPUBuffer>;
-
-export interface WebGpuEngine extends Engine<GPUBuffer> {
-  /**
-   * The step over flat buffers: neighbouring tensors with equal settings share a dispatch.
-   * @param gradients - by tensor; copied into `buffers.gradient` first, on the GPU. Left out: they are there already.
-   */
-  stepFlat(plan: StepPlan, buffers: FlatBuffers, gradients?: readonly (GPUBuffer | null)[]): void;
-  /**
-   * The flat step as commands for a pass of the caller's, to be recorded once or many times (gradients in place). Its scalars
-   * are fixed here, in a buffer of its own, so it may wait in an encoder while other steps are queued.
-   */
-  prepareFlat(plan: StepPlan, buffers: FlatBuffers): PreparedStep;
-  /** Frees the engine's own few hundred bytes. */
-  dispose(): void;
-}
-
-export interface WebGpuEngineOptions {
-  /**
-   * Lets neighbouring threads touch neighbouring 16 bytes, at the price of a barrier: what GPUs like best, and software
-   * adapters least. The bits are the same. Default false; `lrd bench engines` compares the two on hardware.
-   */
-  readonly spread?: boolean;
-}
 
 export interface PreparedStep {
   record(pass: GPUComputePassEncoder): void;
@@ -63,10 +39,10 @@ export class DeviceLostError extends Error {
 }
 
 /** Flags of `GPUBufferUsage`, which Node has no global for. */
-const STORAGE = 0x80;
-const UNIFORM = 0x40;
-const COPY_DST = 0x08;
-const COPY_SRC = 0x04;
+export const STORAGE = 0x80;
+export const UNIFORM = 0x40;
+export const COPY_DST = 0x08;
+export const COPY_SRC = 0x04;
 const COMPUTE_STAGE = 0x04;
 
 /** Elements from one tensor's alignment to the next in a flat buffer: 256 bytes, any device's alignment of a binding. */
@@ -77,48 +53,6 @@ const boundBuffers = (
   kernel: Kernel,
   { parameter, gradient, state }: TensorBuffers<GPUBuffer>,
 ): readonly GPUBuffer[] => [parameter, gradient, ...kernelState(kernel).map((name) => state[name] as GPUBuffer)];
-
-function checkBuffer(
-  name: string,
-  where: string,
-  buffer: GPUBuffer | undefined,
-  elements: number,
-  usage: number,
-  usageName: string,
-): void {
-  if (buffer === undefined) throw new InvalidArgumentError(`${name} of ${where} must be a GPUBuffer, got undefined`);
-  if (buffer.size < 4 * elements) {
-    throw new InvalidArgumentError(`${name} of ${where} must have at least ${4 * elements} bytes, got ${buffer.size}`);
-  }
-  if ((buffer.usage & usage) !== usage) {
-    throw new InvalidArgumentError(
-      `${name} of ${where} must have the usage ${usageName}, got usage 0x${buffer.usage.toString(16)}`,
-    );
-  }
-}
-
-/** @param numbers - the elements that a state of one number a tensor must have */
-function checkBuffers(
-  tensor: TensorPlan,
-  where: string,
-  buffers: TensorBuffers<GPUBuffer>,
-  elements: number,
-  numbers = 1,
-): void {
-  const names = planState(tensor);
-  const { parameter, gradient, state } = buffers;
-  const all: Readonly<Record<string, GPUBuffer | undefined>> = { ...state, parameter, gradient };
-  const bound = ['parameter', 'gradient', ...names];
-  for (const name of bound) {
-    const size = stateSize(name, elements) === elements ? elements : numbers;
-    checkBuffer(name, where, all[name], size, STORAGE, 'STORAGE');
-  }
-  if (new Set(bound.map((name) => all[name])).size < bound.length) {
-    throw new InvalidArgumentError(
-      `${bound.join(', ')} of ${where} must be ${bound.length} different buffers, got one twice`,
-    );
-  }
-}
 
 const sameSettings = (a: TensorPlan, b: TensorPlan): boolean =>
   a.measure === null &&
@@ -131,7 +65,7 @@ const endOf = ({ base, size }: TensorPlan): number =>
   base + Math.ceil(size / LAYOUT.tensorAlignment) * LAYOUT.tensorAlignment;
 
 /** Whether nothing happens to a tensor; the alignment of one without elements goes on. */
-const isIdle = ({ size, measure }: TensorPlan): boolean => size === 0 && measure === null;
+export const isIdle = ({ size, measure }: TensorPlan): boolean => size === 0 && measure === null;
 
 /** Neighbours with equal settings, as one tensor that spans them and the gaps between; `index` is the first one's. */
 function mergeNeighbours(plan: StepPlan): readonly { readonly tensor: TensorPlan; readonly index: number }[] {
@@ -146,19 +80,43 @@ function mergeNeighbours(plan: StepPlan): readonly { readonly tensor: TensorPlan
   return merged;
 }
 
-/**
- * The engine for a `GPUDevice`. Buffers need the usage `STORAGE` and at least four bytes an element; those of one tensor must
- * differ. Throws `InvalidArgumentError` on a buffer that does not fit, and `DeviceLostError` once the device is gone, before
- * anything is queued. Tensors larger than the device's bindings take several dispatches.
- */
-export function createWebGpuEngine(device: GPUDevice, { spread = false }: WebGpuEngineOptions = {}): WebGpuEngine {
+/** The tensors of a step on flat buffers, neighbours with equal settings as one. */
+export function placeFlat(plan: StepPlan, buffers: FlatBuffers, access = QUADS): readonly Placed[] {
+  return mergeNeighbours(plan).map(({ tensor, index }) => ({ tensor, index, buffers, at: tensor.base, access }));
+}
+
+/** Steps on one device, over buffers that fit: whoever has buffers from elsewhere checks them (`webGpuEngine.ts`). */
+export interface WebGpuSteps {
+  /** Throws `DeviceLostError` once the device is gone. */
+  checkLost(): void;
+  /** A step as commands; its scalars go into the buffer that `room` gives for so many bytes. */
+  commandsOf(
+    plan: StepPlan,
+    placed: readonly Placed[],
+    flat: boolean,
+    room: (bytes: number) => GPUBuffer,
+  ): PreparedStep;
+  /** Adds a step to what `encoder` has, and submits it. */
+  submit(plan: StepPlan, placed: readonly Placed[], flat: boolean, encoder: GPUCommandEncoder): void;
+  /** @param gradients - by tensor; copied into `buffers.gradient` first. Left out: they are there already. */
+  stepFlat(
+    plan: StepPlan,
+    placed: readonly Placed[],
+    buffers: FlatBuffers,
+    gradients?: readonly (GPUBuffer | null)[],
+  ): void;
+  /** Frees the few hundred bytes of its own. */
+  dispose(): void;
+}
+
+/** The steps of a `GPUDevice`. Tensors larger than the device's bindings take several dispatches. */
+export function createSteps(device: GPUDevice): WebGpuSteps {
   const pipelines = new Map<string, Pipeline>();
   const stride = Math.max(256, device.limits.minUniformBufferOffsetAlignment);
   const alignment = Math.max(LAYOUT.tensorAlignment, device.limits.minStorageBufferOffsetAlignment / 4);
   /** Elements that one binding may hold. */
   const windowLimit = Math.floor(device.limits.maxStorageBufferBindingSize / 4 / alignment) * alignment;
   const groupLimit = device.limits.maxComputeWorkgroupsPerDimension;
-  const quads = spread ? 'spread' : 'quads';
   let uniforms: GPUBuffer | undefined;
   let staging = new ArrayBuffer(0);
   let measurer: WgslMeasurer | undefined;
@@ -198,7 +156,7 @@ export function createWebGpuEngine(device: GPUDevice, { spread = false }: WebGpu
     const mode = modeOf(tensor);
     const scales = factor === undefined ? undefined : (measure?.scalesDecay ?? false);
     return pipelineOf(
-      `${kernelName(kernel)} ${access} ${mode} ${scales}`,
+      `${kernelName(kernel)} ${access.name} ${mode} ${scales}`,
       [
         'storage',
         'read-only-storage',
@@ -211,8 +169,7 @@ export function createWebGpuEngine(device: GPUDevice, { spread = false }: WebGpu
   };
 
   /** Cuts a stretch of one set of buffers into dispatches that the device's limits allow. `at`: its first element there. */
-  const cut = ({ tensor, buffers, at, access }: Placed, factor?: GPUBufferBinding): Dispatch[] => {
-    const unit = access === 'elements' ? 1 : 4;
+  const cut = ({ tensor, buffers, at, access }: Placed, unit = access.unit, factor?: GPUBufferBinding): Dispatch[] => {
     const dispatches: Dispatch[] = [];
     for (let done = 0; done < tensor.size;) {
       const offset = Math.floor((at + done) / windowLimit) * windowLimit;
@@ -261,7 +218,7 @@ export function createWebGpuEngine(device: GPUDevice, { spread = false }: WebGpu
         bound.dispatch.window >= window;
       if (bound === undefined || !fits) {
         // A flat buffer is bound to its window's end, so that the next stretch can use the same group.
-        const elements = access === 'elements' ? window : fullWindow(dispatch);
+        const elements = access.unit === 1 ? window : fullWindow(dispatch);
         const resources: GPUBufferBinding[] = [
           ...boundBuffers(kernel, buffers).map((buffer) => ({ buffer, offset: 4 * offset, size: 4 * elements })),
           ...(factor === undefined ? [] : [factor]),
@@ -300,22 +257,34 @@ export function createWebGpuEngine(device: GPUDevice, { spread = false }: WebGpu
     if (measures === null || measures === undefined) return { dispatches: list.flatMap((placed) => cut(placed)) };
     measurer ??= measures.webgpu({ device, stride, pipelineOf, cut });
     const measuring = measurer.prepare(list, flat);
-    return { measuring, dispatches: list.flatMap((placed) => cut(placed, measuring.factors.get(placed.tensor))) };
+    return {
+      measuring,
+      dispatches: list.flatMap((placed) => cut(placed, undefined, measuring.factors.get(placed.tensor))),
+    };
   };
 
-  const submit = (plan: StepPlan, list: readonly Placed[], flat: boolean, encoder: GPUCommandEncoder): void => {
-    const { dispatches, measuring } = dispatchesOf(list, flat);
-    const bytes = Math.max(stride, stride * dispatches.length);
-    if (uniforms === undefined || uniforms.size < bytes) {
-      uniforms?.destroy();
-      uniforms = device.createBuffer({ size: bytes, usage: UNIFORM | COPY_DST });
-    }
-    const commands = prepare(plan, dispatches, uniforms);
+  const commandsOf: WebGpuSteps['commandsOf'] = (plan, placed, flat, room) => {
+    const { dispatches, measuring } = dispatchesOf(placed, flat);
+    const commands = prepare(plan, dispatches, room(stride * Math.max(1, dispatches.length)));
+    return {
+      record: (pass) => record(pass, [...(measuring?.commands ?? []), ...commands]),
+      dispose: () => measuring?.release(),
+    };
+  };
+
+  const submit: WebGpuSteps['submit'] = (plan, placed, flat, encoder) => {
+    const step = commandsOf(plan, placed, flat, (size) => {
+      if (uniforms === undefined || uniforms.size < size) {
+        uniforms?.destroy();
+        uniforms = device.createBuffer({ size, usage: UNIFORM | COPY_DST });
+      }
+      return uniforms;
+    });
     const pass = encoder.beginComputePass();
-    record(pass, [...(measuring?.commands ?? []), ...commands]);
+    step.record(pass);
     pass.end();
     device.queue.submit([encoder.finish()]);
-    measuring?.release();
+    step.dispose();
   };
 
   /** Elements from a window's start that all of its buffers have. */
@@ -324,75 +293,20 @@ export function createWebGpuEngine(device: GPUDevice, { spread = false }: WebGpu
     return Math.min(windowLimit, Math.min(...sizes) - offset);
   };
 
-  const placeFlat = (plan: StepPlan, buffers: FlatBuffers): readonly Placed[] =>
-    mergeNeighbours(plan).map(({ tensor, index }) => {
-      // Whole quads are touched, so whole quads must exist.
-      const elements = Math.ceil((tensor.base + tensor.size) / 4) * 4;
-      checkBuffers(tensor, 'the flat buffers', buffers, elements, ALIGNMENT_STRIDE * index + 1);
-      return { tensor, index, buffers, at: tensor.base, access: quads };
-    });
-
   return {
-    step(plan, tensors) {
-      checkLost();
-      if (tensors.length !== plan.tensors.length) {
-        throw new InvalidArgumentError(`tensors must be ${plan.tensors.length} as planned, got ${tensors.length}`);
-      }
-      const placed = plan.tensors.flatMap((tensor, index): Placed[] => {
-        if (tensor === null || isIdle(tensor)) return [];
-        const buffers = tensors[index];
-        if (buffers === null || buffers === undefined) {
-          throw new InvalidArgumentError(`tensor ${index} must have buffers: it has a part in this step`);
-        }
-        checkBuffers(tensor, `tensor ${index}`, buffers, tensor.size);
-        return [{ tensor, index, buffers, at: 0, access: tensor.size % 4 === 0 ? quads : 'elements' }];
-      });
-      if (placed.length > 0) submit(plan, placed, false, device.createCommandEncoder());
-    },
-
-    prepareFlat(plan, buffers) {
-      checkLost();
-      const { dispatches, measuring } = dispatchesOf(placeFlat(plan, buffers), true);
-      const own = device.createBuffer({
-        size: Math.max(stride, stride * dispatches.length),
-        usage: UNIFORM | COPY_DST,
-      });
-      const commands = [...(measuring?.commands ?? []), ...prepare(plan, dispatches, own)];
-      return {
-        record: (pass) => record(pass, commands),
-        dispose: () => {
-          own.destroy();
-          measuring?.release();
-        },
-      };
-    },
-
-    stepFlat(plan, buffers, gradients) {
-      checkLost();
-      const placed = placeFlat(plan, buffers);
-      if (gradients !== undefined) {
-        if (gradients.length !== plan.tensors.length) {
-          throw new InvalidArgumentError(
-            `gradients must be ${plan.tensors.length} as planned, got ${gradients.length}`,
-          );
-        }
-        if (placed.length > 0) checkBuffer('gradient', 'the flat buffers', buffers.gradient, 0, COPY_DST, 'COPY_DST');
-        plan.tensors.forEach((tensor, index) => {
-          if (tensor === null || tensor.size === 0) return;
-          const gradient = gradients[index] ?? undefined;
-          checkBuffer('gradient', `tensor ${index}`, gradient, tensor.size, COPY_SRC, 'COPY_SRC');
-        });
-      }
+    checkLost,
+    commandsOf,
+    submit,
+    stepFlat(plan, placed, { gradient: target }, gradients) {
       if (placed.length === 0) return;
       const encoder = device.createCommandEncoder();
       gradients?.forEach((gradient, index) => {
         const tensor = plan.tensors[index];
         if (gradient === null || tensor === null || tensor === undefined || tensor.size === 0) return;
-        encoder.copyBufferToBuffer(gradient, 0, buffers.gradient, 4 * tensor.base, 4 * tensor.size);
+        encoder.copyBufferToBuffer(gradient, 0, target, 4 * tensor.base, 4 * tensor.size);
       });
       submit(plan, placed, true, encoder);
     },
-
     dispose() {
       uniforms?.destroy();
       uniforms = undefined;

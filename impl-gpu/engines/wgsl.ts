@@ -1,7 +1,4 @@
-/**
- * The fused step as WGSL: one template for all kernels. A thread serves one block of the mask stream, eight elements, as two
- * 16-byte loads and stores of each buffer (`quads`), or element by element where a tensor's size is no multiple of four.
- */
+/** The fused step as WGSL: one template for all kernels and ways of access. A thread serves one block of the mask stream, eight elements. */
 import { PHILOX } from '../../spec/stream.ts';
 import type { Key } from '../philox.ts';
 import type { Access, Kernel, Mode, Scalars, Stretch } from './engine.ts';
@@ -91,7 +88,7 @@ struct Uniforms {
  */
 export function stepShader(kernel: Kernel, access: Access, mode: Mode, scales?: boolean): string {
   const names = kernelState(kernel);
-  const quads = access !== 'elements';
+  const quads = access.unit === 4;
   const float = quads ? 'vec4<f32>' : 'f32';
   const bits = quads ? 'vec4<u32>' : 'u32';
   const bool = quads ? 'vec4<bool>' : 'bool';
@@ -137,15 +134,11 @@ fn advance(i: u32, kept: ${bool}) {
   ${writes}
 }
 
-${mainFunction(access, masked)}`;
+${access.main(masked)}`;
 }
 
-/** Which thread updates what, and where its mask comes from. */
-function mainFunction(access: Access, masked: boolean): string {
-  const halves = (word: string): string => `${word} & 0xffffu, ${word} >> 16u`;
-  const quadMask = (x: string, y: string): string =>
-    masked ? `vec4<u32>(${halves(x)}, ${halves(y)}) < vec4<u32>(u.threshold)` : 'vec4<bool>(true)';
-  const head = `
+/** How `main` begins: `thread` is the block of eight elements that is the thread's own, `start` that of its group's first. */
+export const MAIN = `
 @compute @workgroup_size(${WORKGROUP})
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
@@ -154,41 +147,28 @@ fn main(
 ) {
   let start = (group.y * groups.x + group.x) * ${WORKGROUP}u;
   let thread = start + local;`;
-  const own = `
+
+/** What follows where a thread serves its own block. */
+export const ownBlock = (masked: boolean): string => `
   if (8u * thread >= u.count) { return; }
   ${masked ? 'let words = draw(u.block + thread);' : ''}`;
-  switch (access) {
-    case 'quads':
-      return `${head}${own}
-  advance(u.first + 2u * thread, ${quadMask('words.x', 'words.y')});
-  if (8u * thread + 4u < u.count) { advance(u.first + 2u * thread + 1u, ${quadMask('words.z', 'words.w')}); }
+
+/** The mask of four elements, from two words. */
+export function quadMask(masked: boolean, x: string, y: string): string {
+  const halves = (word: string): string => `${word} & 0xffffu, ${word} >> 16u`;
+  return masked ? `vec4<u32>(${halves(x)}, ${halves(y)}) < vec4<u32>(u.threshold)` : 'vec4<bool>(true)';
 }
-`;
-    case 'elements':
-      return `${head}${own}
-  for (var j = 0u; j < 8u; j++) {
-    if (8u * thread + j < u.count) {
-      advance(u.first + 8u * thread + j, ${masked ? '((words[j >> 1u] >> (16u * (j & 1u))) & 0xffffu) < u.threshold' : 'true'});
-    }
-  }
+
+/** A thread takes the two neighbouring quads of its block. */
+export const QUADS: Access = {
+  name: 'quads',
+  unit: 4,
+  main: (masked) => `${MAIN}${ownBlock(masked)}
+  advance(u.first + 2u * thread, ${quadMask(masked, 'words.x', 'words.y')});
+  if (8u * thread + 4u < u.count) { advance(u.first + 2u * thread + 1u, ${quadMask(masked, 'words.z', 'words.w')}); }
 }
-`;
-    case 'spread':
-      return `${masked ? `var<workgroup> drawn: array<vec4<u32>, ${WORKGROUP}>;` : ''}
-${head}
-  ${masked ? 'drawn[local] = draw(u.block + thread);\n  workgroupBarrier();' : ''}
-  for (var j = 0u; j < 2u; j++) {
-    let at = local + j * ${WORKGROUP}u;
-    let quad = 2u * start + at;
-    if (4u * quad < u.count) {
-      ${masked ? 'let block = drawn[at >> 1u];\n      let words = select(block.xy, block.zw, (at & 1u) == 1u);' : ''}
-      advance(u.first + quad, ${quadMask('words.x', 'words.y')});
-    }
-  }
-}
-`;
-  }
-}
+`,
+};
 
 const low32 = (value: bigint): number => Number(value & 0xffffffffn);
 

@@ -6,7 +6,7 @@ import { streamMask } from '../../impl-ref/index.ts';
 import type { RuleName } from '../../spec/rules.ts';
 import type { Gpu } from '../device/gpu.ts';
 import { openGpu } from '../device/gpu.ts';
-import { createJsEngine } from '../engines/js.ts';
+import { createJsEngine } from '../engines/checked.ts';
 import { DeviceLostError } from '../engines/webgpu.ts';
 import { planStep } from '../engines/plan.ts';
 import { keyOf, layOut } from '../random.ts';

@@ -18,7 +18,7 @@ import { drawKept, layOut } from '../random.ts';
 import type { HyperValues } from '../validate.ts';
 import { InvalidArgumentError, resolveHyper, stateNames } from '../validate.ts';
 import { KEEP_ALL, KEEP_NONE, planState, stateSize } from '../engines/engine.ts';
-import { createArrayEngine } from '../engines/arrays.ts';
+import { createArrayEngine, createWasmEngine } from '../engines/checked.ts';
 import type { StepPlan, TensorPlan } from '../engines/engine.ts';
 import { planStep, thresholdOf } from '../engines/plan.ts';
 import type { HostTensors, Subject } from '../engines/testing/runners.ts';
@@ -29,7 +29,6 @@ import {
   webGpuFlatSubject,
   webGpuSubject,
 } from '../engines/testing/runners.ts';
-import { createWasmEngine } from '../engines/wasm.ts';
 import { createWasmPool } from '../engines/wasmPool.ts';
 
 /** Every cell of the family and every option, each over a rule whose arithmetic it meets in its own way. */

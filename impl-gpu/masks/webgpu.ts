@@ -41,7 +41,7 @@ export function createMeasurer({ device, stride, pipelineOf, cut }: WgslHost): W
       const { parameter, gradient, state } = buffers;
       const all: Readonly<Record<string, GPUBuffer>> = { ...state, parameter, gradient };
       const first = partials;
-      for (const { stretch, offset, window } of cut({ ...placed, access: 'elements' })) {
+      for (const { stretch, offset, window } of cut(placed, 1)) {
         const groups = Math.min(GROUPS, Math.ceil(stretch.count / (8 * WORKGROUP)));
         const [at, place] = [stride * drafts.length, partials];
         partials += groups;

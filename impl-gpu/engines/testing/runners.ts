@@ -1,10 +1,9 @@
 /** The engines behind one face for tests: tensors in, one step, tensors out. */
-import { createArrayEngine } from '../arrays.ts';
+import { createArrayEngine, createJsEngine, createWasmEngine } from '../checked.ts';
 import type { Engine, StepPlan, TensorBuffers } from '../engine.ts';
 import { stateSize } from '../engine.ts';
-import { createJsEngine } from '../js.ts';
-import { createWasmEngine } from '../wasm.ts';
-import { createWebGpuEngine, flatBufferBytes } from '../webgpu.ts';
+import { createWebGpuEngine } from '../webGpuEngine.ts';
+import { flatBufferBytes } from '../webgpu.ts';
 
 /** Parameter, gradient and state of every tensor, on the host. */
 export type HostTensors = readonly TensorBuffers<Float32Array>[];

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import { createArrayEngine } from '../../engines/arrays.ts';
+import { arrayEngine } from '../../engines/arrays.ts';
 import type { TensorBuffers } from '../../engines/engine.ts';
 import { cpuStorage } from '../bridges/cpu.ts';
 import { bringHome } from '../bridges/residence.ts';
@@ -11,7 +11,7 @@ import type { Stepper } from './stepper.ts';
  * nobody has read since the step before is written where it lies.
  */
 export function cpuStepper(): Stepper {
-  const engine = createArrayEngine();
+  const engine = arrayEngine();
   const storage = cpuStorage();
 
   const fresh = (variable: tf.Variable): Float32Array => {

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import { createArrayEngine } from '../../engines/arrays.ts';
+import { arrayEngine } from '../../engines/arrays.ts';
 import type { Engine, TensorBuffers } from '../../engines/engine.ts';
 import type { AverageRequest } from '../../gpujs/index.ts';
 import type { StepEntry, Stepper } from './stepper.ts';
@@ -17,7 +17,7 @@ interface HostEngine extends Engine<Float32Array> {
  * What a step assigned is kept here too. As long as a variable still holds it, it is not read back: that spares the slowest part, and
  * a dropped coordinate keeps its exact bits where the backend's memory does not (WebGL's textures may flush subnormals).
  */
-export function hostStepper(engine: HostEngine = createArrayEngine()): Stepper {
+export function hostStepper(engine: HostEngine = arrayEngine()): Stepper {
   /** By a tensor's data: the values that were put there. tfjs shares these arrays with whoever reads the tensor: never written. */
   const known = new WeakMap<object, Float32Array>();
   const read = (tensor: tf.Tensor): Float32Array => (known.get(tensor.dataId) ?? tensor.dataSync<'float32'>()).slice();

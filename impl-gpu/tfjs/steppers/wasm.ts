@@ -1,6 +1,6 @@
 import type * as tf from '@tensorflow/tfjs';
 import type { TensorBuffers } from '../../engines/engine.ts';
-import { createWasmEngine } from '../../engines/wasm.ts';
+import { wasmEngine } from '../../engines/wasm.ts';
 import { bringHome } from '../bridges/residence.ts';
 import { wasmHeap } from '../bridges/wasm.ts';
 import type { Stepper } from './stepper.ts';
@@ -8,7 +8,7 @@ import type { Stepper } from './stepper.ts';
 /** The WASM engine in place on tfjs-wasm's own heap: no copy, no allocation. */
 export function wasmStepper(): Stepper {
   const heap = wasmHeap();
-  const engine = createWasmEngine(heap.memory);
+  const engine = wasmEngine(heap.memory);
 
   const own = (variable: tf.Variable): number => {
     bringHome(variable);

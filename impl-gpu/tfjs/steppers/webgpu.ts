@@ -1,5 +1,5 @@
 import type * as tf from '@tensorflow/tfjs';
-import { ALIGNMENT_STRIDE, createWebGpuEngine, flatBufferBytes } from '../../engines/webgpu.ts';
+import { ALIGNMENT_STRIDE, createSteps, flatBufferBytes, placeFlat } from '../../engines/webgpu.ts';
 import { bringHome } from '../bridges/residence.ts';
 import { webGpuStorage } from '../bridges/webgpu.ts';
 import type { TensorPlan } from '../../engines/engine.ts';
@@ -12,7 +12,7 @@ const USAGE = 0x04 | 0x08 | 0x80;
 /** The WebGPU engine over one flat buffer for the parameters, one for each state and one for the gradients: a dispatch a step. */
 export function webGpuStepper(): Stepper {
   const storage = webGpuStorage();
-  const engine = createWebGpuEngine(storage.device);
+  const steps = createSteps(storage.device);
   const buffers = new Map<string, GPUBuffer>();
   /** Who lives in which buffer, to be given a home again when the buffers go. */
   const residents = new Map<tf.Variable, GPUBuffer>();
@@ -44,6 +44,7 @@ export function webGpuStepper(): Stepper {
 
   return {
     step: (plan, entries, extent) => {
+      steps.checkLost();
       if (extent > room) {
         // Variables have joined. Half as much again, so that those who join one by one do not move everybody each time.
         const most = Math.floor(storage.device.limits.maxBufferSize / 4);
@@ -81,11 +82,12 @@ export function webGpuStepper(): Stepper {
         return storage.buffer(entry.gradient);
       });
       storage.flush();
-      engine.stepFlat(plan, { parameter, gradient, state }, gradients);
+      const flatBuffers = { parameter, gradient, state };
+      steps.stepFlat(plan, placeFlat(plan, flatBuffers), flatBuffers, gradients);
     },
     dispose: () => {
       vacate();
-      engine.dispose();
+      steps.dispose();
     },
   };
 }

@@ -4,7 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { useBackend } from '../../../../models/backend.ts';
-import { createArrayEngine } from '../../../engines/arrays.ts';
+import { createArrayEngine } from '../../../engines/checked.ts';
 import type { TensorPlan } from '../../../engines/engine.ts';
 import { planStep } from '../../../engines/plan.ts';
 import { keyOf, layOut } from '../../../random.ts';
