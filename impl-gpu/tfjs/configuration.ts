@@ -14,24 +14,22 @@ import {
   resolveHyper,
   show,
 } from '../validate.ts';
-import type { GradientOptions } from './gradients.ts';
-import { GRADIENT_OPTIONS, checkGradientOptions } from './gradients.ts';
+import type { GradientOptions } from './gradientOptions.ts';
+import { GRADIENT_OPTIONS, checkGradientOptions } from './gradientOptions.ts';
 import type { ParameterGroup } from './groups.ts';
 import { Groups } from './groups.ts';
 import type { Schedule } from './schedules.ts';
-import { checkSchedule, isSchedule } from './schedules.ts';
 import type { StepMemory } from './step.ts';
-import { checkMemory } from './step.ts';
 import type { EngineName } from './steppers/choose.ts';
 import { ENGINES, requireGpuJs } from './steppers/choose.ts';
-import { extension } from './steppers/extensions.ts';
-import { resolveTrained } from './trainedKeepProbability.ts';
+import { extension, needed } from './steppers/extensions.ts';
 import type { ResolvedTrained, TrainedKeepProbability } from './trainedKeepProbability.ts';
 
 /** What every optimizer takes beside its rule's own hyper-parameters. */
 export interface LrdOptions extends GradientOptions {
   /**
    * The probability p that a scalar parameter's update is kept, in [2^-16, 1], or a schedule of it. Default .5; 1 is the base rule itself.
+   * A bundle for browsers calls `useSchedules()` before it gives a schedule.
    */
   readonly keepProbability?: number | Schedule;
   /**
@@ -47,7 +45,10 @@ export interface LrdOptions extends GradientOptions {
    * `useMasks()` first.
    */
   readonly mask?: MaskRequest;
-  /** Trains p beside the parameters, from `keepProbability` on. Experimental; costs one more copy of the parameters. */
+  /**
+   * Trains p beside the parameters, from `keepProbability` on. Experimental; costs one more copy of the parameters. A bundle for browsers
+   * calls `useComparators()` first.
+   */
   readonly trained?: TrainedKeepProbability;
   /** Different settings for some variables; the first group whose pattern matches a variable's name holds. */
   readonly groups?: readonly ParameterGroup[];
@@ -85,6 +86,22 @@ export function optionNames(rule: RuleName): readonly string[] {
   return [...Object.keys(RULES[rule].hyper), ...OPTIONS, ...GRADIENT_OPTIONS];
 }
 
+/** Before the first step, and where there are no comparators that would remember anything. */
+const NO_MEMORY: StepMemory = { sparse: { extent: 0, step: 0 }, trainedValues: [] };
+
+/** What a saved optimizer gives as its memory. Throws `InvalidArgumentError`. */
+export const checkMemory = (value: unknown): StepMemory => extension('comparators')?.checkMemory(value) ?? NO_MEMORY;
+
+/** Whether an option's value is meant as a schedule. */
+export const isSchedule = (value: unknown): value is Schedule => typeof value === 'object' && value !== null;
+
+/** A value of the step that is counted from 1. */
+export const valueAt = (value: number | Schedule, step: number): number =>
+  isSchedule(value) ? needed('schedules', 'a schedule').valueAt(value, step) : value;
+
+const checkSchedule = (name: string, value: Schedule, check: (value: unknown) => void): Schedule =>
+  needed('schedules', 'a schedule').checkSchedule(name, value, check);
+
 const pick = (values: object, names: readonly string[]): object =>
   Object.fromEntries(Object.entries(values).filter(([name]) => names.includes(name)));
 
@@ -118,9 +135,7 @@ function resolveKind(
   { mask: request, trained, engine, keepProbability }: LrdOptions,
 ): Mask | undefined {
   if (request === undefined) return undefined;
-  const masks = extension('masks');
-  if (masks === undefined) throw new UnsupportedError('kinds of mask must be loaded before they are used: useMasks()');
-  const mask = masks.resolveMask(request);
+  const mask = needed('masks', 'a kind of mask').resolveMask(request);
   if (mask.plainLrd) return undefined;
   checkDrawn(mask, keepProbability);
   const { kind } = mask.request;
@@ -165,10 +180,10 @@ export function configure(rule: RuleName, given: unknown): Configuration {
   const groups = new Groups(rule, options.groups ?? [], mask !== undefined);
   for (const group of groups.list) checkDrawn(mask, group.keepProbability);
   const keep = checkKeep(keepProbability);
-  const moved = trained === undefined ? undefined : resolveTrained(trained, keep);
+  const moved = trained === undefined ? undefined : needed('comparators', 'trained').resolveTrained(trained, keep);
   const scopes = moved === undefined ? 0 : moved.scope === 'global' ? 1 : groups.list.length + 1;
   const memory = checkMemory({
-    sparse: sparsePattern ?? { extent: 0, step: 0 },
+    sparse: sparsePattern ?? NO_MEMORY.sparse,
     trainedValues: options.trainedValues ?? Array.from({ length: scopes }, () => keep),
   });
   if (memory.trainedValues.length !== scopes) {

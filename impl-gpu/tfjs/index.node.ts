@@ -1,5 +1,7 @@
-/** The package in Node: the same, TensorFlow's stepper at hand wherever tfjs-node brings the backend, and the kinds of mask. */
+/** The package in Node: the same with everything at hand, TensorFlow's stepper too wherever tfjs-node brings the backend. */
+import { useComparators } from './comparatorsExtension.ts';
 import { useMasks } from './masksExtension.ts';
+import { useSchedules } from './schedulesExtension.ts';
 import { extendByTensorflow } from './tensorflowExtension.ts';
 
 export * from './index.ts';
@@ -7,4 +9,6 @@ export * from './index.ts';
 export { useTensorflow } from './tensorflowBackend.ts';
 
 extendByTensorflow();
+useComparators();
 useMasks();
+useSchedules();

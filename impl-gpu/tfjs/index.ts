@@ -4,15 +4,10 @@
  *     import * as lrd from 'learning-rate-dropout';
  *     model.compile({ optimizer: lrd.adam({ learningRate: 1e-3, keepProbability: 0.5 }), loss: 'meanSquaredError' });
  */
-import type {
-  AdamOptions,
-  AmsgradOptions,
-  RadamOptions,
-  RmspropOptions,
-  SgdmAvgOptions,
-  SgdmOptions,
-} from './rules.ts';
-import { LrdAdam, LrdAdamw, LrdAmsgrad, LrdRadam, LrdRmsprop, LrdSgdm, LrdSgdmAvg } from './rules.ts';
+import type { AdamOptions, AmsgradOptions, RadamOptions, RmspropOptions, SgdmOptions } from './rules.ts';
+import { LrdAdam, LrdAdamw, LrdAmsgrad, LrdRadam, LrdRmsprop, LrdSgdm } from './rules.ts';
+import type { SgdmAvgOptions } from './sgdmAvg.ts';
+import { LrdSgdmAvg } from './sgdmAvg.ts';
 
 export { enableTraining } from '../trainingKernels/index.ts';
 export { batchNormTraining } from '../trainingKernels/batchNorm.ts';
@@ -36,6 +31,8 @@ export type { Schedule } from './schedules.ts';
 export type { NamedTensor } from './savedForm.ts';
 export { loadGpuJs } from './gpuJsExtension.ts';
 export { useMasks } from './masksExtension.ts';
+export { useComparators } from './comparatorsExtension.ts';
+export { useSchedules } from './schedulesExtension.ts';
 export type { MaskRequest } from '../masks/resolve.ts';
 export { mpi } from '../distributed/mpi.ts';
 export type { MpiOptions } from '../distributed/mpi.ts';
@@ -46,7 +43,7 @@ export type { Launch } from '../distributed/launcher.ts';
 export { Replica, distributed, replicaOf } from '../distributed/replica.ts';
 export type { Reduction, ReplicaOptions } from '../distributed/replica.ts';
 export { ringBytes } from './steppers/average.ts';
-export type { GradientOptions } from './gradients.ts';
+export type { GradientOptions } from './gradientOptions.ts';
 export type { TrainedKeepProbability } from './trainedKeepProbability.ts';
 export type { ParameterGroup } from './groups.ts';
 export type { Seed } from '../random.ts';

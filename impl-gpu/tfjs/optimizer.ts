@@ -14,21 +14,20 @@ import {
 } from '../validate.ts';
 import { Binding, UPDATE, sameShape } from './binding.ts';
 import type { Configuration, LrdOptions, Settings } from './configuration.ts';
-import { checkDrawn, checkKeep, checkLearningRate, configure, optionNames } from './configuration.ts';
+import { checkDrawn, checkKeep, checkLearningRate, configure, optionNames, valueAt } from './configuration.ts';
 import { stateSize } from '../engines/engine.ts';
 import type { Exchange } from './exchange.ts';
-import { addPending, checkGradientOptions, clearPending, meansOfPending, withoutDecay } from './gradients.ts';
+import { addPending, clearPending, meansOfPending } from './accumulation.ts';
+import { checkGradientOptions } from './gradientOptions.ts';
 import type { ParameterGroup } from './groups.ts';
 import type { NamedTensor } from './savedForm.ts';
 import { fromWeights, toWeights } from './savedForm.ts';
 import type { Schedule } from './schedules.ts';
-import { isSchedule, valueAt } from './schedules.ts';
 import type { GroupHyper, StepMemory } from './step.ts';
 import { takeStep } from './step.ts';
-import { checkRing } from './steppers/average.ts';
 import { createStepper } from './steppers/choose.ts';
+import { extension, needed } from './steppers/extensions.ts';
 import type { Stepper } from './steppers/stepper.ts';
-import { resolveTrained } from './trainedKeepProbability.ts';
 
 /** What may be set between steps. */
 const SETTINGS = ['learningRate', 'keepProbability', 'weightDecay', 'sparsity'];
@@ -114,7 +113,7 @@ export abstract class LrdOptimizer extends tf.Optimizer {
     const { trained, mask } = this.#configuration;
     checkDrawn(mask, value);
     if (trained !== undefined) {
-      resolveTrained(trained, checked);
+      needed('comparators', 'trained').resolveTrained(trained, checked);
       this.#memory = { ...this.#memory, trainedValues: this.#memory.trainedValues.map(() => checked as number) };
     }
     this.#settings = { ...this.#settings, keepProbability: checked };
@@ -363,7 +362,7 @@ export abstract class LrdOptimizer extends tf.Optimizer {
   }
 
   #at(value: number | Schedule): number {
-    return isSchedule(value) ? valueAt(value, this.iterations + 1) : value;
+    return valueAt(value, this.iterations + 1);
   }
 
   /** What can only be given to the constructor says so when it is assigned to, instead of taking a value that nobody reads. */
@@ -420,7 +419,7 @@ export abstract class LrdOptimizer extends tf.Optimizer {
     if (stateSize(key, 2) === 1) return [];
     if (key !== 'ring') return [...shape];
     const window = this.#configuration.hyper['window'] as number;
-    checkRing(window, sizeOf(shape));
+    extension('average')?.checkRing(window, sizeOf(shape));
     return [window, ...shape];
   }
 
@@ -433,7 +432,7 @@ export abstract class LrdOptimizer extends tf.Optimizer {
         learningRate: group?.learningRate ?? learningRate,
         weightDecay: group?.weightDecay ?? this.weightDecay,
       };
-      hyper = { whole, undecayed: withoutDecay(whole) };
+      hyper = { whole, undecayed: { ...whole, weightDecay: 0 } };
       this.#resolved.set(group, hyper);
     }
     return hyper;

@@ -3,7 +3,7 @@ import type { LrdOptions } from './configuration.ts';
 import { LrdOptimizer } from './optimizer.ts';
 import type { Schedule } from './schedules.ts';
 
-interface CommonOptions extends LrdOptions {
+export interface CommonOptions extends LrdOptions {
   /** At least 0, or a schedule. May be set between steps. */
   readonly learningRate?: number | Schedule;
   /** At least 0. Coupled L2 (added to the gradient, so it enters the moments) for every rule but AdamW. Default 0; AdamW .01. */
@@ -27,12 +27,6 @@ export interface SgdmOptions extends CommonOptions {
   readonly dampening?: number;
   /** Default false. */
   readonly nesterov?: boolean;
-}
-
-/** SGD along the mean of the last gradients, eq. (10). Default learning rate .1. */
-export interface SgdmAvgOptions extends CommonOptions {
-  /** Gradients in the mean, at least 1. Default 10. Each costs the memory of the parameters: see `ringBytes`. */
-  readonly window?: number;
 }
 
 /** RMSprop in PyTorch's form, learning rate outside the momentum buffer. Default learning rate 1e-3. */
@@ -77,14 +71,6 @@ export class LrdSgdm extends LrdOptimizer {
   }
 }
 
-/** LRD over SGD along the mean of the last gradients, eq. (10); the papers' "Avg" of Table VI. Runs in operations of tfjs. */
-export class LrdSgdmAvg extends LrdOptimizer {
-  static readonly className = 'LrdSgdmAvg';
-  constructor(options: SgdmAvgOptions = {}) {
-    super('sgdm-avg', options);
-  }
-}
-
 /** LRD over RMSprop. */
 export class LrdRmsprop extends LrdOptimizer {
   static readonly className = 'LrdRmsprop';
@@ -125,5 +111,4 @@ export class LrdAdamw extends LrdOptimizer {
   }
 }
 
-for (const cls of [LrdSgdm, LrdSgdmAvg, LrdRmsprop, LrdAdam, LrdAmsgrad, LrdRadam, LrdAdamw])
-  tf.serialization.registerClass(cls);
+for (const cls of [LrdSgdm, LrdRmsprop, LrdAdam, LrdAmsgrad, LrdRadam, LrdAdamw]) tf.serialization.registerClass(cls);

@@ -14,7 +14,7 @@ import { InvalidArgumentError } from '../validate.ts';
 import type { Saved, StateForm } from './binding.ts';
 import { sameShape } from './binding.ts';
 import type { StepMemory } from './step.ts';
-import { checkMemory } from './step.ts';
+import { checkMemory } from './configuration.ts';
 
 /** A tensor with its name, as tfjs passes gradients and weights in lists. */
 export interface NamedTensor {

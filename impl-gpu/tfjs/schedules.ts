@@ -78,9 +78,6 @@ const FIELDS: Readonly<Record<Schedule['schedule'], Readonly<Record<string, Chec
   cosine: ramp,
 };
 
-/** Whether an option's value is meant as a schedule. */
-export const isSchedule = (value: unknown): value is Schedule => typeof value === 'object' && value !== null;
-
 /** The value of a step, counted from 1. */
 export function valueAt(schedule: Schedule, step: number): number {
   const { warmup = 0 } = schedule;

@@ -1,7 +1,7 @@
 import { UnsupportedError } from '../../validate.ts';
 import { TFJS_VERSION, isFused, warnOfTfjsVersion } from '../bridges/version.ts';
 import { cpuStepper } from './cpu.ts';
-import { extension } from './extensions.ts';
+import { extension, needed } from './extensions.ts';
 import { hostStepper } from './host.ts';
 import type { Stepper } from './stepper.ts';
 import { wasmStepper } from './wasm.ts';
@@ -13,9 +13,7 @@ export type EngineName = (typeof ENGINES)[number];
 
 /** Throws `UnsupportedError` unless gpu.js has been loaded. */
 export function requireGpuJs(): (backend: string) => Stepper {
-  const gpujs = extension('gpujs');
-  if (gpujs === undefined) throw new UnsupportedError('gpu.js must be loaded before it is used: await loadGpuJs()');
-  return gpujs.stepper;
+  return needed('gpujs', 'gpu.js').stepper;
 }
 
 /**
