@@ -3,7 +3,7 @@
  * has hundreds of variants (rule, flags, mask, kind of memory) of some kilobytes each; assembling those that are asked for
  * takes a few milliseconds and needs no compiler, no build step and no binary in the repository.
  */
-import { PHILOX, STREAMS } from '../../spec/stream.ts';
+import { PHILOX } from '../../spec/stream.ts';
 import type { Kernel, Mode, ScalarName, Sums } from './engine.ts';
 import { SCALARS, kernelState } from './engine.ts';
 import * as OP from './opcodes.ts';
@@ -18,7 +18,6 @@ export const PAGE = 65536;
 export const LANES = 32;
 
 export const I32 = 0x7f;
-export const I64 = 0x7e;
 export const F32 = 0x7d;
 export const F64 = 0x7c;
 export const V128 = 0x7b;
@@ -33,12 +32,12 @@ export function unsigned(value: number): number[] {
   return bytes;
 }
 
-function signed(value: bigint): number[] {
+function signed(value: number): number[] {
   const bytes: number[] = [];
   for (;;) {
-    const byte = Number(value & 0x7fn);
-    value >>= 7n;
-    if ((value === 0n && (byte & 0x40) === 0) || (value === -1n && (byte & 0x40) !== 0)) return [...bytes, byte];
+    const byte = value & 0x7f;
+    value >>= 7;
+    if (value === ((byte & 0x40) === 0 ? 0 : -1)) return [...bytes, byte];
     bytes.push(byte | 0x80);
   }
 }
@@ -78,11 +77,7 @@ export class Assembler {
   }
 
   i32(value: number): number[] {
-    return [0x41, ...signed(BigInt(value | 0))];
-  }
-
-  i64(value: bigint): number[] {
-    return [0x42, ...signed(BigInt.asIntN(64, value))];
+    return [0x41, ...signed(value | 0)];
   }
 
   simd(opcode: number, ...immediates: readonly number[]): number[] {
@@ -226,15 +221,16 @@ function emitMultiply(f: Assembler, a: number, constant: number): { high: number
 }
 
 /**
- * The bits of 32 elements, from the four blocks in the lanes of `blocks`: vectors of eight halves, all ones where kept. Two belong
- * together: elements 0 to 3 of two blocks, and elements 4 to 7 of the same two.
+ * The bits of 32 elements: vectors of eight halves, all ones where kept. Two belong together: elements 0 to 3 of two blocks, and elements 4
+ * to 7 of the same two.
+ */
+export type Kept = readonly (readonly [front: number, back: number])[];
+
+/**
+ * The bits of the four blocks in the lanes of `blocks`.
  * The other counter words are the same in all lanes, so half of the first two rounds is done once, in the prologue.
  */
-export function emitKept(
-  f: Assembler,
-  blocks: number,
-  { key0, key1, m0, m1, limit, low1, round2, low2 }: Prologue,
-): readonly (readonly [front: number, back: number])[] {
+function emitKept(f: Assembler, blocks: number, { key0, key1, m0, m1, limit, low1, round2, low2 }: Prologue): Kept {
   const xor = (a: number, b: number): number => f.v128(SIMD.xor, a, b);
   // Round 1 on (block, 0, step, stream), the stream inside the key: c1 = low1 in all lanes, and c0 is inside round2 and low2.
   const product0 = emitMultiply(f, blocks, m0);
@@ -263,45 +259,13 @@ export function emitKept(
 }
 
 /** The masks of 32 elements as eight vectors of four lanes. */
-function emitMasks(f: Assembler, blocks: number, prologue: Prologue): readonly number[] {
-  return emitKept(f, blocks, prologue).flatMap(([front, back]) => [
+function emitMasks(f: Assembler, kept: Kept): readonly number[] {
+  return kept.flatMap(([front, back]) => [
     f.v128(SIMD.i32x4ExtendLowS, front),
     f.v128(SIMD.i32x4ExtendLowS, back),
     f.v128(SIMD.i32x4ExtendHighS, front),
     f.v128(SIMD.i32x4ExtendHighS, back),
   ]);
-}
-
-const MASK32 = 0xffffffffn;
-
-/** One block on i64 locals: [c0 | c1 << 32, c2 | c3 << 32], for the tail. */
-export function emitScalarBlock(f: Assembler, block: number): readonly [number, number] {
-  const word = (i32: number): number => f.apply(I64, OP.i64ExtendI32U, i32);
-  const op = (opcode: readonly number[], a: number, b: number): number => f.apply(I64, opcode, a, b);
-  const withConstant = (opcode: readonly number[], a: number, constant: bigint): number => {
-    const result = f.local(I64);
-    f.emit(f.get(a), f.i64(constant), opcode);
-    f.set(result);
-    return result;
-  };
-  let c0 = word(block);
-  let c2 = word(indexOf('step'));
-  let c1 = withConstant(OP.i64And, c0, 0n);
-  let c3 = withConstant(OP.i64Or, c1, BigInt(STREAMS.mask));
-  let k0 = word(indexOf('key0'));
-  let k1 = word(indexOf('key1'));
-  for (let round = 0; round < PHILOX.rounds; round++) {
-    const a = withConstant(OP.i64Mul, c0, BigInt(PHILOX.multipliers[0]));
-    const b = withConstant(OP.i64Mul, c2, BigInt(PHILOX.multipliers[1]));
-    c0 = op(OP.i64Xor, op(OP.i64Xor, withConstant(OP.i64ShrU, b, 32n), c1), k0);
-    c2 = op(OP.i64Xor, op(OP.i64Xor, withConstant(OP.i64ShrU, a, 32n), c3), k1);
-    c1 = withConstant(OP.i64And, b, MASK32);
-    c3 = withConstant(OP.i64And, a, MASK32);
-    k0 = withConstant(OP.i64And, withConstant(OP.i64Add, k0, BigInt(PHILOX.weyl[0])), MASK32);
-    k1 = withConstant(OP.i64And, withConstant(OP.i64Add, k1, BigInt(PHILOX.weyl[1])), MASK32);
-  }
-  const join = (low: number, high: number): number => op(OP.i64Or, low, withConstant(OP.i64Shl, high, 32n));
-  return [join(c0, c1), join(c2, c3)];
 }
 
 /** pointer += bytes, for all of the given pointers. */
@@ -318,7 +282,7 @@ export function emitAdd(f: Assembler, local: number, amount: number): void {
 }
 
 /** `stream`: a parameter with the stream's number; undefined: the masks', which is 0. */
-export function emitPrologue(f: Assembler, stream?: number): Prologue {
+function emitPrologue(f: Assembler, stream?: number): Prologue {
   const splat32 = (i32: number): number => f.v128(SIMD.i32x4Splat, i32);
   const i32 = (parts: readonly (readonly number[])[]): number => {
     const result = f.local(I32);
@@ -346,7 +310,7 @@ export function emitPrologue(f: Assembler, stream?: number): Prologue {
 }
 
 /** A local with the blocks of the first turn. */
-export function emitFirstBlocks(f: Assembler): number {
+function emitFirstBlocks(f: Assembler): number {
   const blocks = f.local(V128);
   // v128.const 0, 1, 2, 3 plus the first block.
   f.emit(f.get(indexOf('block')), f.simd(SIMD.i32x4Splat), f.simd(SIMD.constant, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0)); // prettier-ignore
@@ -355,7 +319,7 @@ export function emitFirstBlocks(f: Assembler): number {
   return blocks;
 }
 
-export function emitNextBlocks(f: Assembler, blocks: number, { four }: Prologue): void {
+function emitNextBlocks(f: Assembler, blocks: number, { four }: Prologue): void {
   f.emit(f.get(blocks), f.get(four), f.simd(SIMD.i32x4Add));
   f.set(blocks);
 }
@@ -382,24 +346,25 @@ export const tailAccess = (f: Assembler): Access => ({
   store: f.simd(SIMD.store32Lane, 2, 0, 0),
 });
 
-function assembleStep(kernel: Kernel, mode: Mode): number[] {
-  const f = new Assembler(PARAMETER_TYPES);
-  const count = indexOf('count');
-  const block = indexOf('block');
-  const masked = mode === 'masked';
-  const scalars = emitScalars(f, usedScalars(kernel));
-  const zero = f.splat(0);
-
-  // Main loop: 32 elements a turn.
-  f.emit(f.get(count), f.i32(LANES), OP.i32GeU, OP.ifThen);
+/**
+ * A pass over `count` elements from block `block` on: 32 a turn, then one by one in lane 0, by the same operations. Pointers move along.
+ * @param turn - takes the bits of 32 elements, undefined where nothing is drawn
+ * @param single - takes the mask of one element in lane 0, and a local that tells how many came before it since the last turn
+ */
+export function emitPass(
+  f: Assembler,
+  pointers: readonly number[],
+  masked: boolean,
+  turn: (kept: Kept | undefined) => void,
+  single: (mask: number | undefined, position: number) => void,
+): void {
+  const [count, block] = [indexOf('count'), indexOf('block')];
   const prologue = masked ? emitPrologue(f) : undefined;
+  f.emit(f.get(count), f.i32(LANES), OP.i32GeU, OP.ifThen);
   const blocks = masked ? emitFirstBlocks(f) : 0;
   f.emit(OP.loop);
-  const masks = prologue === undefined ? undefined : emitMasks(f, blocks, prologue);
-  for (let group = 0; group < LANES / 4; group++) {
-    emitUpdate(f, kernel, mode, scalars, zero, masks?.[group], accessAt(f, group));
-  }
-  emitAdvance(f, pointersOf(kernel), 4 * LANES);
+  turn(prologue === undefined ? undefined : emitKept(f, blocks, prologue));
+  emitAdvance(f, pointers, 4 * LANES);
   if (prologue !== undefined) {
     emitNextBlocks(f, blocks, prologue);
     emitAdd(f, block, LANES / 8);
@@ -407,35 +372,47 @@ function assembleStep(kernel: Kernel, mode: Mode): number[] {
   emitAdd(f, count, -LANES);
   f.emit(f.get(count), f.i32(LANES), OP.i32GeU, OP.brIf0, OP.end, OP.end);
 
-  // Tail: one element a turn, in lane 0, by the same operations.
   f.emit(f.get(count), OP.ifThen, OP.loop);
+  const position = f.local(I32);
   let mask: number | undefined;
-  if (masked) {
-    const position = f.local(I32);
-    const [low, high] = [f.local(I64), f.local(I64)];
+  if (prologue !== undefined) {
+    const halves = f.local(V128);
     f.emit(f.get(position), f.i32(7), OP.i32And, OP.i32Eqz, OP.ifThen);
-    const [front, back] = emitScalarBlock(f, block);
-    f.emit(f.get(front));
-    f.set(low);
-    f.emit(f.get(back));
-    f.set(high);
+    // Four blocks as in a turn, of which the first one's elements are taken, in their order.
+    const [[front, back]] = emitKept(f, emitFirstBlocks(f), prologue) as [[number, number]];
+    f.emit(f.get(f.shuffle(front, back, 0, 1, 4, 5)));
+    f.set(halves);
     emitAdd(f, block, 1);
     f.emit(OP.end);
-    mask = f.local(V128);
-    f.emit(f.i32(0), f.get(low), OP.i32WrapI64, f.i32(0xffff), OP.i32And, f.get(indexOf('threshold')), OP.i32LtU);
-    f.emit(OP.i32Sub, f.simd(SIMD.i32x4Splat));
-    f.set(mask);
-    // The 128 bits of the block move down by one half.
-    f.emit(f.get(low), f.i64(16n), OP.i64ShrU, f.get(high), f.i64(48n), OP.i64Shl, OP.i64Or);
-    f.set(low);
-    f.emit(f.get(high), f.i64(16n), OP.i64ShrU);
-    f.set(high);
-    emitAdd(f, position, 1);
+    mask = f.v128(SIMD.i32x4ExtendLowS, halves);
+    // They move down by one.
+    const down = Array.from({ length: 16 }, (_, byte) => byte + 2);
+    f.emit(f.get(halves), f.get(halves), f.simd(SIMD.shuffle, ...down));
+    f.set(halves);
   }
-  emitUpdate(f, kernel, mode, scalars, zero, mask, tailAccess(f));
-  emitAdvance(f, pointersOf(kernel), 4);
+  single(mask, position);
+  emitAdvance(f, pointers, 4);
+  if (masked) emitAdd(f, position, 1);
   emitAdd(f, count, -1);
   f.emit(f.get(count), OP.brIf0, OP.end, OP.end);
+}
+
+function assembleStep(kernel: Kernel, mode: Mode): number[] {
+  const f = new Assembler(PARAMETER_TYPES);
+  const scalars = emitScalars(f, usedScalars(kernel));
+  const zero = f.splat(0);
+  emitPass(
+    f,
+    pointersOf(kernel),
+    mode === 'masked',
+    (kept) => {
+      const masks = kept === undefined ? undefined : emitMasks(f, kept);
+      for (let group = 0; group < LANES / 4; group++) {
+        emitUpdate(f, kernel, mode, scalars, zero, masks?.[group], accessAt(f, group));
+      }
+    },
+    (mask) => emitUpdate(f, kernel, mode, scalars, zero, mask, tailAccess(f)),
+  );
   return f.body();
 }
 

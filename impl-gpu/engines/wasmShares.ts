@@ -12,22 +12,20 @@ import type { ShareEngine } from './shares.ts';
 import { checkShares, shareOf, wordsOf } from './shares.ts';
 import { checkPointers } from './checked.ts';
 import { isShared } from './wasm.ts';
-import type { Place } from './wasmModule.ts';
+import type { Access, Kept, Place } from './wasmModule.ts';
 import {
   Assembler,
   F32,
   I32,
-  I64,
   LANES,
   PLACE,
   V128,
   assemble,
+  accessAt,
+  algebraOf,
   emitAdd,
-  emitFirstBlocks,
-  emitKept,
-  emitNextBlocks,
-  emitPrologue,
-  emitScalarBlock,
+  emitPass,
+  tailAccess,
   unsigned,
 } from './wasmModule.ts';
 
@@ -66,35 +64,18 @@ export function shuffles(): Uint8Array {
   return bytes;
 }
 
-/** What four lanes, or lane 0 alone, are read and written by. */
-interface Access {
-  readonly load: number[];
-  readonly store: number[];
-}
-
 /** The share of the step direction of four elements (or of one, in lane 0); the state is updated on the way. */
 function emitShare(f: Assembler, kernel: Kernel, splat: ReadonlyMap<string, number>, { load, store }: Access): number {
   const zero = splat.get('zero') as number;
   const state = kernelState(kernel).map(() => f.apply(V128, load, packIndex('s0')));
-  const { delta, state: next } = share<number>(
-    kernel,
-    {
-      add: (a, b) => f.v128(SIMD.f32x4Add, a, b),
-      sub: (a, b) => f.v128(SIMD.f32x4Sub, a, b),
-      mul: (a, b) => f.v128(SIMD.f32x4Mul, a, b),
-      div: (a, b) => f.v128(SIMD.f32x4Div, a, b),
-      sqrt: (a) => f.v128(SIMD.f32x4Sqrt, a),
-      max: (a, b) => f.v128(SIMD.f32x4Max, a, b),
-    },
-    {
-      parameter: kernel.coupled ? f.apply(V128, load, packIndex('parameter')) : zero,
-      gradient: f.apply(V128, load, packIndex('gradient')),
-      state,
-      weight: splat.get('weight') as number,
-      scalar: (name) => splat.get(name) as number,
-      zero,
-    },
-  );
+  const { delta, state: next } = share<number>(kernel, algebraOf(f), {
+    parameter: kernel.coupled ? f.apply(V128, load, packIndex('parameter')) : zero,
+    gradient: f.apply(V128, load, packIndex('gradient')),
+    state,
+    weight: splat.get('weight') as number,
+    scalar: (name) => splat.get(name) as number,
+    zero,
+  });
   for (const value of next) f.emit(f.get(packIndex('s0')), f.get(value), store);
   return delta;
 }
@@ -121,17 +102,8 @@ function emitShuffle(f: Assembler, tables: number, nibble: number, offset: numbe
   return result;
 }
 
-const FOUR = (f: Assembler, group: number): Access => ({
-  load: f.simd(SIMD.load, 2, ...unsigned(16 * group)),
-  store: f.simd(SIMD.store, 2, ...unsigned(16 * group)),
-});
-const ONE = (f: Assembler): Access => ({
-  load: f.simd(SIMD.load32Zero, 2, 0),
-  store: f.simd(SIMD.store32Lane, 2, 0, 0),
-});
-
 /** The bits of 32 elements, in their order. */
-function emitWord(f: Assembler, halves: readonly (readonly [number, number])[]): number {
+function emitWord(f: Assembler, halves: Kept): number {
   const word = f.local(I32);
   halves.forEach(([front, back], half) => {
     // As bytes: elements 0 to 3 of the first block, of the second, then 4 to 7 of both.
@@ -145,80 +117,53 @@ function emitWord(f: Assembler, halves: readonly (readonly [number, number])[]):
 
 function assemblePack(kernel: Kernel, masked: boolean): number[] {
   const f = new Assembler(PACK_TYPES);
-  const [count, block, wire, bits] = [packIndex('count'), packIndex('block'), packIndex('wire'), packIndex('bits')];
+  const [wire, bits] = [packIndex('wire'), packIndex('bits')];
   const sources = [packIndex('parameter'), packIndex('gradient'), packIndex('s0')];
   const splat = new Map<string, number>([
     ...PACK_SCALARS.map((name, i) => [name, f.v128(SIMD.f32x4Splat, PACK.length + i)] as const),
     ['zero', f.splat(0)],
   ]);
 
-  // Main loop: 32 elements a turn.
-  f.emit(f.get(count), f.i32(LANES), OP.i32GeU, OP.ifThen);
-  const prologue = masked ? emitPrologue(f) : undefined;
-  const blocks = masked ? emitFirstBlocks(f) : 0;
-  f.emit(OP.loop);
-  const word = prologue === undefined ? undefined : emitWord(f, emitKept(f, blocks, prologue));
-  if (word !== undefined) {
-    f.emit(f.get(bits), f.get(word), OP.i32Store);
-    emitAdd(f, bits, 4);
-  }
-  for (let group = 0; group < LANES / 4; group++) {
-    const delta = emitShare(f, kernel, splat, FOUR(f, group));
-    if (word === undefined) {
-      f.emit(f.get(wire), f.get(delta), f.simd(SIMD.store, 2, 0));
-      emitAdd(f, wire, 16);
-      continue;
-    }
-    const nibble = emitNibble(f, word, group);
-    const packed = f.v128(SIMD.swizzle, delta, emitShuffle(f, packIndex('tables'), nibble, 0));
-    f.emit(f.get(wire), f.get(packed), f.simd(SIMD.store, 2, 0));
-    emitMove(f, wire, [f.get(nibble), OP.i32Popcnt]);
-  }
-  for (const source of sources) emitAdd(f, source, 4 * LANES);
-  if (prologue !== undefined) {
-    emitNextBlocks(f, blocks, prologue);
-    emitAdd(f, block, LANES / 8);
-  }
-  emitAdd(f, count, -LANES);
-  f.emit(f.get(count), f.i32(LANES), OP.i32GeU, OP.brIf0, OP.end, OP.end);
-
-  // Tail: one element a turn, in lane 0, by the same operations.
-  f.emit(f.get(count), OP.ifThen);
-  const [position, tailWord] = [f.local(I32), f.local(I32)];
-  const [low, high] = [f.local(I64), f.local(I64)];
-  f.emit(OP.loop);
-  const kept = f.local(I32);
-  if (masked) {
-    f.emit(f.get(position), f.i32(7), OP.i32And, OP.i32Eqz, OP.ifThen);
-    const [front, back] = emitScalarBlock(f, block);
-    f.emit(f.get(front));
-    f.set(low);
-    f.emit(f.get(back));
-    f.set(high);
-    emitAdd(f, block, 1);
-    f.emit(OP.end);
-    f.emit(f.get(low), OP.i32WrapI64, f.i32(0xffff), OP.i32And, f.get(packIndex('threshold')), OP.i32LtU);
-    f.set(kept);
-    f.emit(f.get(tailWord), f.get(kept), f.get(position), OP.i32Shl, OP.i32Or);
-    f.set(tailWord);
-    // The 128 bits of the block move down by one half.
-    f.emit(f.get(low), f.i64(16n), OP.i64ShrU, f.get(high), f.i64(48n), OP.i64Shl, OP.i64Or);
-    f.set(low);
-    f.emit(f.get(high), f.i64(16n), OP.i64ShrU);
-    f.set(high);
-    emitAdd(f, position, 1);
-  } else {
-    f.emit(f.i32(1));
-    f.set(kept);
-  }
-  const delta = emitShare(f, kernel, splat, ONE(f));
-  f.emit(f.get(wire), f.get(delta), f.simd(SIMD.store32Lane, 2, 0, 0));
-  emitMove(f, wire, [f.get(kept)]);
-  for (const source of sources) emitAdd(f, source, 4);
-  emitAdd(f, count, -1);
-  f.emit(f.get(count), OP.brIf0, OP.end);
-  if (masked) f.emit(f.get(bits), f.get(tailWord), OP.i32Store);
-  f.emit(OP.end);
+  const tailWord = f.local(I32);
+  emitPass(
+    f,
+    sources,
+    masked,
+    (halves) => {
+      const word = halves === undefined ? undefined : emitWord(f, halves);
+      if (word !== undefined) {
+        f.emit(f.get(bits), f.get(word), OP.i32Store);
+        emitAdd(f, bits, 4);
+      }
+      for (let group = 0; group < LANES / 4; group++) {
+        const delta = emitShare(f, kernel, splat, accessAt(f, group));
+        if (word === undefined) {
+          f.emit(f.get(wire), f.get(delta), f.simd(SIMD.store, 2, 0));
+          emitAdd(f, wire, 16);
+          continue;
+        }
+        const nibble = emitNibble(f, word, group);
+        const packed = f.v128(SIMD.swizzle, delta, emitShuffle(f, packIndex('tables'), nibble, 0));
+        f.emit(f.get(wire), f.get(packed), f.simd(SIMD.store, 2, 0));
+        emitMove(f, wire, [f.get(nibble), OP.i32Popcnt]);
+      }
+    },
+    (mask, position) => {
+      const { store } = tailAccess(f);
+      f.emit(f.get(wire), f.get(emitShare(f, kernel, splat, tailAccess(f))), store);
+      if (mask === undefined) {
+        emitAdd(f, wire, 4);
+        return;
+      }
+      const kept = f.local(I32);
+      f.emit(f.get(mask), f.simd(SIMD.i32x4ExtractLane, 0), f.i32(1), OP.i32And);
+      f.set(kept);
+      emitMove(f, wire, [f.get(kept)]);
+      f.emit(f.get(tailWord), f.get(kept), f.get(position), OP.i32Shl, OP.i32Or);
+      f.set(tailWord);
+      f.emit(f.get(bits), f.get(tailWord), OP.i32Store);
+    },
+  );
   f.emit(f.get(wire));
   return f.body();
 }
@@ -237,7 +182,7 @@ function assembleApply(masked: boolean): number[] {
     emitAdd(f, bits, 4);
   }
   for (let group = 0; group < LANES / 4; group++) {
-    const { load, store } = FOUR(f, group);
+    const { load, store } = accessAt(f, group);
     const old = f.apply(V128, load, parameter);
     const packed = f.apply(V128, f.simd(SIMD.load, 2, 0), wire);
     let next: number;
@@ -268,7 +213,7 @@ function assembleApply(masked: boolean): number[] {
   }
   f.emit(OP.loop);
   if (masked) f.emit(f.get(word), f.i32(1), OP.i32And, OP.ifThen);
-  const { load, store } = ONE(f);
+  const { load, store } = tailAccess(f);
   const old = f.apply(V128, load, parameter);
   f.emit(f.get(parameter), f.get(stepped(old, f.apply(V128, load, wire))), store);
   emitAdd(f, wire, 4);

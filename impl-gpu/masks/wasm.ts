@@ -11,9 +11,8 @@ import {
   V128,
   accessAt,
   algebraOf,
-  emitAdd,
-  emitAdvance,
   emitAgree,
+  emitPass,
   emitScalars,
   indexOf,
   tailAccess,
@@ -21,19 +20,17 @@ import {
 import type { AlignmentMeasure } from './formulas.ts';
 import { alignmentVectors, signState, signs } from './formulas.ts';
 
-/** A pass over a stretch that accumulates: four elements a group, 32 a turn, then one by one in lane 0, the others of which are 0. */
-function emitPass(f: Assembler, pointers: readonly number[], group: (access: Access, index: number) => void): void {
-  const count = indexOf('count');
-  f.emit(f.get(count), f.i32(LANES), OP.i32GeU, OP.ifThen, OP.loop);
-  for (let index = 0; index < LANES / 4; index++) group(accessAt(f, index), index);
-  emitAdvance(f, pointers, 4 * LANES);
-  emitAdd(f, count, -LANES);
-  f.emit(f.get(count), f.i32(LANES), OP.i32GeU, OP.brIf0, OP.end, OP.end);
-  f.emit(f.get(count), OP.ifThen, OP.loop);
-  group(tailAccess(f), 0);
-  emitAdvance(f, pointers, 4);
-  emitAdd(f, count, -1);
-  f.emit(f.get(count), OP.brIf0, OP.end, OP.end);
+/** A pass that accumulates: four elements a group, or one in lane 0 where the others are 0. Nothing is drawn. */
+function emitSums(f: Assembler, pointers: readonly number[], group: (access: Access, index: number) => void): void {
+  emitPass(
+    f,
+    pointers,
+    false,
+    () => {
+      for (let index = 0; index < LANES / 4; index++) group(accessAt(f, index), index);
+    },
+    () => group(tailAccess(f), 0),
+  );
 }
 
 /** accumulator = accumulator `opcode` value. */
@@ -54,7 +51,7 @@ export function assembleAlignment(kernel: Kernel, measure: Pick<AlignmentMeasure
   // Two of each, so that an addition need not wait for the one before.
   const sums = Array.from({ length: 3 }, () => [f.local(V128), f.local(V128)] as const);
   const pointers = [gradient, moment, ...(kernel.coupled ? [parameter] : [])];
-  emitPass(f, pointers, (access, index) => {
+  emitSums(f, pointers, (access, index) => {
     const vectors = alignmentVectors<number>(kernel, measure, algebraOf(f), {
       parameter: kernel.coupled ? f.apply(V128, access.load, parameter) : zero,
       gradient: f.apply(V128, access.load, gradient),
@@ -95,7 +92,7 @@ export function assembleAgreement(kernel: Kernel): number[] {
   const [parameter, gradient] = [indexOf('parameter'), indexOf('gradient')];
   const state = signState(kernel).map((_, i) => indexOf(`s${i}`));
   const counts = f.local(V128);
-  emitPass(f, [gradient, ...state, ...(kernel.coupled ? [parameter] : [])], (access) => {
+  emitSums(f, [gradient, ...state, ...(kernel.coupled ? [parameter] : [])], (access) => {
     const pair = signs<number>(kernel, algebraOf(f), {
       parameter: kernel.coupled ? f.apply(V128, access.load, parameter) : zero,
       gradient: f.apply(V128, access.load, gradient),
