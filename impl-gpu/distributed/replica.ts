@@ -7,7 +7,7 @@ import { keptTensor } from '../tfjs/steppers/keptTensor.ts';
 import type { LrdOptimizer } from '../tfjs/optimizer.ts';
 import type { NamedTensor } from '../tfjs/savedForm.ts';
 import { averageDirection, checkAverages } from '../tfjs/steppers/average.ts';
-import type { AverageEntry } from '../tfjs/steppers/average.ts';
+import type { AverageEntry } from '../tfjs/steppers/stepper.ts';
 import type { StepEntry } from '../tfjs/steppers/stepper.ts';
 import { InvalidArgumentError, UnsupportedError } from '../validate.ts';
 import type { Group } from './group.ts';

@@ -4,12 +4,10 @@
  * arithmetic costs in JavaScript.
  */
 import { UnsupportedError } from '../validate.ts';
-import type { Engine, Kernel, StepPlan, Sums, TensorBuffers, TensorPlan } from './engine.ts';
-import { SCALARS, kernelState, modeOf } from './engine.ts';
+import type { Engine, Stage, StepPlan, TensorBuffers, TensorPlan } from './engine.ts';
+import { MEASURED, SCALARS, kernelState, modeOf } from './engine.ts';
 import { jsEngine } from './js.ts';
-import type { Work } from './wasm.ts';
-import { MEASURED, applyMeasured, createInstances } from './wasm.ts';
-import type { StepFunction } from './wasmModule.ts';
+import { createInstances } from './wasm.ts';
 import { LANES, PAGE } from './wasmModule.ts';
 
 /** Elements that are stepped at once, a multiple of the kernels' lanes: five arrays of 32 KiB stay in a second-level cache. */
@@ -20,14 +18,6 @@ const STRIDE = 4 * CHUNK + 192;
 /** Slots for parameter, gradient, and the most state that a kernel has. */
 const POINTERS = [0, STRIDE, 2 * STRIDE, 3 * STRIDE, 4 * STRIDE] as const;
 const GRADIENT = 1;
-/** The slot of the first state. */
-const MOMENT = 2;
-
-/** Where arrays are stepped. */
-interface Stage {
-  readonly slots: readonly Float32Array[];
-  instanceOf(this: void, kernel: Kernel, work: Work): StepFunction;
-}
 
 let shared: Stage | undefined;
 
@@ -38,31 +28,11 @@ function openStage(): Stage {
     const memory = new WebAssembly.Memory({ initial: Math.ceil((POINTERS.length * STRIDE) / PAGE) });
     shared = {
       slots: POINTERS.map((pointer) => new Float32Array(memory.buffer, pointer, CHUNK)),
+      pointers: POINTERS,
       instanceOf: createInstances(memory),
     };
   }
   return shared;
-}
-
-/** Measures one tensor, stretch by stretch. An own moment, the only state of its work, goes on. */
-function measureTensor(
-  { slots, instanceOf }: Stage,
-  tensor: TensorPlan,
-  { parameter, gradient, state }: TensorBuffers<Float32Array>,
-): TensorPlan {
-  const work = tensor.measure?.wasm(tensor);
-  if (work === undefined) return tensor;
-  const run = instanceOf(tensor.kernel, work);
-  const arrays = [parameter, gradient, ...work.reads.map((name) => state[name] as Float32Array)];
-  const values = SCALARS.map((name) => work.scalars[name]);
-  const results: (Sums | undefined)[] = [];
-  for (let first = 0; first < tensor.size; first += CHUNK) {
-    const count = Math.min(CHUNK, tensor.size - first);
-    arrays.forEach((array, i) => slots[i]?.set(array.subarray(first, first + count)));
-    results.push(run(count, 0, 0, 0, 0, 0, ...POINTERS, ...values));
-    if (work.writes) arrays[MOMENT]?.set((slots[MOMENT] as Float32Array).subarray(0, count), first);
-  }
-  return applyMeasured(tensor, results, state['alignment']);
 }
 
 /** Steps one tensor, stretch by stretch. */
@@ -75,7 +45,7 @@ function stepTensor(
   const { slots, instanceOf } = stage;
   const { kernel, base, size, threshold } = tensor;
   const { parameter, gradient, state } = buffers;
-  const { scalars } = measureTensor(stage, tensor, buffers);
+  const { scalars } = tensor.measure?.onStage(stage, tensor, buffers) ?? tensor;
   const arrays = [parameter, gradient, ...kernelState(kernel).map((name) => state[name] as Float32Array)];
   const run = instanceOf(kernel, modeOf(tensor));
   const values = SCALARS.map((name) => scalars[name]);

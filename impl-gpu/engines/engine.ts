@@ -215,6 +215,52 @@ export interface Command {
 /** Sums over a stretch, as a measuring function returns them. */
 export type Sums = number | Iterable<number>;
 
+/** What all assembled functions take first: how many elements, from which block of the streams on, and what is drawn. */
+export type Place = readonly [
+  count: number,
+  block: number,
+  step: number,
+  key0: number,
+  key1: number,
+  threshold: number,
+];
+
+/** An assembled module's function: its place, pointers, then the ten `SCALARS`. A step returns nothing, a measure its sums. */
+export type StepFunction = (
+  ...values: readonly [
+    ...Place,
+    parameter: number,
+    gradient: number,
+    s0: number,
+    s1: number,
+    s2: number,
+    ...scalars: readonly number[],
+  ]
+) => Sums | undefined;
+
+/** What a module does to a stretch: step it, with a mask from somewhere or none, or measure it. */
+export type Work = Mode | WasmMeasure;
+
+/** One call of an assembled function, and its arguments. */
+export interface Call {
+  readonly kernel: Kernel;
+  readonly work: Work;
+  readonly values: Parameters<StepFunction>;
+}
+
+/** Where the engine for arrays steps them: slots for parameter, gradient and state, with their byte pointers, of `MEASURED` elements each. */
+export interface Stage {
+  readonly slots: readonly Float32Array[];
+  readonly pointers: readonly [number, number, number, number, number];
+  instanceOf(this: void, kernel: Kernel, work: Work): StepFunction;
+}
+
+/**
+ * Elements that are measured at once. Each stretch's sums are added on the host in the order of the stretches, so that they have the same bits
+ * whoever measured which. Small enough for the stage of `arrays.ts`.
+ */
+export const MEASURED = 8192;
+
 /** How a tensor's factor is measured. */
 export interface Measure {
   /** Whether the factor multiplies decoupled decay too. */
@@ -225,6 +271,16 @@ export interface Measure {
   arrays(tensor: TensorPlan, buffers: TensorBuffers<Float32Array>): number;
   /** By functions in WebAssembly. */
   wasm(tensor: TensorPlan): WasmMeasure;
+  /** The tensor with its factor in its scalars, measured in a memory by `run`. */
+  inMemory(
+    memory: WebAssembly.Memory,
+    run: (call: Call) => Sums | undefined,
+    position: Pick<StepPlan, 'key' | 'step'>,
+    tensor: TensorPlan,
+    buffers: TensorBuffers<number>,
+  ): TensorPlan;
+  /** The same on arrays, stretch by stretch on the stage. */
+  onStage(stage: Stage, tensor: TensorPlan, buffers: TensorBuffers<Float32Array>): TensorPlan;
   /** By shaders, for all measures of a step. */
   webgpu(host: WgslHost): WgslMeasurer;
   /** What `webgpu` needs of a tensor of this measure. */

@@ -7,7 +7,6 @@ export const brIf0 = [0x0d, 0x00] as const;
 export const i32Load = [0x28, 0x02, 0x00] as const;
 export const i32Store = [0x36, 0x02, 0x00] as const;
 export const i32Eqz = [0x45] as const;
-export const i32LtU = [0x49] as const;
 export const i32GeU = [0x4f] as const;
 export const i32Add = [0x6a] as const;
 export const i32Sub = [0x6b] as const;

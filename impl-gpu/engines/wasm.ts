@@ -4,22 +4,19 @@
  */
 import { UnsupportedError } from '../validate.ts';
 import type {
+  Call,
   Engine,
   Kernel,
-  Mode,
   Scalars,
+  StepFunction,
   StepPlan,
   Sums,
   TensorBuffers,
   TensorPlan,
-  WasmMeasure,
+  Work,
 } from './engine.ts';
-import { kernelName, kernelState, modeOf, SCALARS, withFactor } from './engine.ts';
-import type { StepFunction } from './wasmModule.ts';
+import { kernelName, kernelState, modeOf, SCALARS } from './engine.ts';
 import { assembleModule } from './wasmModule.ts';
-
-/** What a module does to a stretch: step it, with a mask from somewhere or none, or measure it. */
-export type Work = Mode | WasmMeasure;
 
 const workName = (work: Work): string => (typeof work === 'string' ? work : work.name);
 
@@ -52,24 +49,11 @@ export function moduleOf(kernel: Kernel, work: Work, shared: boolean): WebAssemb
 /** Elements of one call, so that the engine's optimising compiler, which swaps code between calls only, gets its turn. */
 const CALL = 1 << 17;
 
-/**
- * Elements that are measured at once. Each stretch's sums are added on the host in the order of the stretches, so that they have the same bits
- * whoever measured which. Small enough for the stage of `arrays.ts`.
- */
-export const MEASURED = 8192;
-
-/** One call of an assembled function, and its arguments. */
-export interface Call {
-  readonly kernel: Kernel;
-  readonly work: Work;
-  readonly values: Parameters<StepFunction>;
-}
-
 /** The key of a call's module. */
 export const callKey = ({ kernel, work }: Call): string => keyOf(kernel, work);
 
 /** What a function takes for elements `at` to `at + count` - 1, its pointers moved there. */
-function valuesOf(
+export function valuesOf(
   { key, step }: Pick<StepPlan, 'key' | 'step'>,
   { base, threshold }: Pick<TensorPlan, 'base' | 'threshold'>,
   pointers: readonly number[],
@@ -82,7 +66,8 @@ function valuesOf(
   return [...places, parameter, gradient, s0, s1, s2, ...SCALARS.map((name) => scalars[name])];
 }
 
-const pointersOf = (
+/** The pointers of a function that reads this state. */
+export const pointersOf = (
   { parameter, gradient, state }: TensorBuffers<number>,
   names: readonly string[],
 ): readonly number[] => [parameter, gradient, ...names.map((name) => state[name] as number)];
@@ -104,52 +89,6 @@ export function callsOf(
     calls.push({ kernel, work, values: valuesOf(position, tensor, pointers, scalars, at, count) });
   }
   return calls;
-}
-
-/** The calls that measure a tensor, a stretch each, in order. */
-export function measureCalls(
-  position: Pick<StepPlan, 'key' | 'step'>,
-  tensor: TensorPlan,
-  buffers: TensorBuffers<number>,
-): readonly Call[] {
-  const work = tensor.measure?.wasm(tensor);
-  if (work === undefined) return [];
-  const pointers = pointersOf(buffers, work.reads);
-  const calls: Call[] = [];
-  for (let at = 0; at < tensor.size; at += MEASURED) {
-    const count = Math.min(MEASURED, tensor.size - at);
-    calls.push({ kernel: tensor.kernel, work, values: valuesOf(position, tensor, pointers, work.scalars, at, count) });
-  }
-  return calls;
-}
-
-/**
- * A tensor with its measured factor in its scalars.
- * @param results - of its stretches, in order
- * @param alignment - its state of that name
- */
-export function applyMeasured(
-  tensor: TensorPlan,
-  results: readonly (Sums | undefined)[],
-  alignment: Float32Array | undefined,
-): TensorPlan {
-  const { measure, scalars, size } = tensor;
-  if (measure === null) return tensor;
-  return {
-    ...tensor,
-    scalars: withFactor(scalars, measure, measure.wasm(tensor).factor(results as Sums[], size, alignment)),
-  };
-}
-
-/** As `applyMeasured`, with the alignment in a memory. */
-export function applyMeasuredIn(
-  memory: WebAssembly.Memory,
-  tensor: TensorPlan,
-  results: readonly (Sums | undefined)[],
-  { state }: TensorBuffers<number>,
-): TensorPlan {
-  const at = tensor.measure === null ? undefined : state['alignment'];
-  return applyMeasured(tensor, results, at === undefined ? undefined : new Float32Array(memory.buffer, at, 1));
 }
 
 /** Whether workers can share a memory. */
@@ -198,8 +137,7 @@ export function wasmEngine(memory: WebAssembly.Memory): Engine<number> {
       plan.tensors.forEach((tensor, index) => {
         if (tensor === null) return;
         const buffers = tensors[index] as TensorBuffers<number>;
-        const results = measureCalls(plan, tensor, buffers).map(run);
-        const measured = applyMeasuredIn(memory, tensor, results, buffers);
+        const measured = tensor.measure?.inMemory(memory, run, plan, tensor, buffers) ?? tensor;
         callsOf(plan, measured, buffers, 0, tensor.size).forEach(run);
       });
     },

@@ -4,7 +4,7 @@
  * takes a few milliseconds and needs no compiler, no build step and no binary in the repository.
  */
 import { PHILOX } from '../../spec/stream.ts';
-import type { Kernel, Mode, ScalarName, Sums } from './engine.ts';
+import type { Kernel, Mode, Place, ScalarName } from './engine.ts';
 import { SCALARS, kernelState } from './engine.ts';
 import * as OP from './opcodes.ts';
 import * as SIMD from './simdOpcodes.ts';
@@ -119,15 +119,6 @@ export class Assembler {
 
 /** What all exported functions take first: how many elements, from which block of the streams on, and what is drawn. */
 export const PLACE = ['count', 'block', 'step', 'key0', 'key1', 'threshold'];
-export type Place = readonly [
-  count: number,
-  block: number,
-  step: number,
-  key0: number,
-  key1: number,
-  threshold: number,
-];
-
 /** The parameters of a step, in order; its scalars follow. */
 const PARAMETERS = [...PLACE, 'parameter', 'gradient', 's0', 's1', 's2'];
 export const PARAMETER_TYPES = [...PARAMETERS.map(() => I32), ...SCALARS.map(() => F32)];
@@ -493,16 +484,3 @@ export function assembleDraw(): Uint8Array<ArrayBuffer> {
 
 /** Writes `count` bytes (a multiple of 32, not 0) from the byte pointer `out` on: 1 where an element of the stream is kept, from block `block` on. */
 export type DrawFunction = (...values: readonly [...Place, stream: number, out: number]) => void;
-
-/** An assembled module's function: `PARAMETERS`, then the ten `SCALARS`. A step returns nothing, a measure its sums. */
-export type StepFunction = (
-  ...values: readonly [
-    ...Place,
-    parameter: number,
-    gradient: number,
-    s0: number,
-    s1: number,
-    s2: number,
-    ...scalars: readonly number[],
-  ]
-) => Sums | undefined;

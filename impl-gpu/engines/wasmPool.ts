@@ -3,9 +3,9 @@
  * mask is a function of an element's index, so the result has the same bits with any number of threads.
  */
 import { InvalidArgumentError } from '../validate.ts';
-import type { Engine, StepPlan, Sums, TensorBuffers, TensorPlan } from './engine.ts';
-import type { Call } from './wasm.ts';
-import { applyMeasuredIn, callKey, callsOf, createCaller, isShared, measureCalls, moduleOf } from './wasm.ts';
+import type { Call, Engine, StepPlan, Sums, TensorBuffers, TensorPlan } from './engine.ts';
+import { callKey, callsOf, createCaller, isShared, moduleOf } from './wasm.ts';
+import { applyMeasuredIn, measureCalls } from '../masks/measuring.ts';
 import { checkPointers } from './checked.ts';
 
 export interface WasmPool extends Engine<number> {

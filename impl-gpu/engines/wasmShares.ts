@@ -3,7 +3,7 @@
  * state: the kept ones of four elements are moved together by one byte shuffle, whose indices a table gives for each of the 16 masks.
  */
 import { UnsupportedError } from '../validate.ts';
-import type { Kernel, StepPlan, TensorBuffers, TensorPlan } from './engine.ts';
+import type { Kernel, Place, StepPlan, TensorBuffers, TensorPlan } from './engine.ts';
 import { KEEP_ALL, kernelName, kernelState } from './engine.ts';
 import { share } from './formulas.ts';
 import * as OP from './opcodes.ts';
@@ -12,7 +12,7 @@ import type { ShareEngine } from './shares.ts';
 import { checkShares, shareOf, wordsOf } from './shares.ts';
 import { checkPointers } from './checked.ts';
 import { isShared } from './wasm.ts';
-import type { Access, Kept, Place } from './wasmModule.ts';
+import type { Access, Kept } from './wasmModule.ts';
 import {
   Assembler,
   F32,

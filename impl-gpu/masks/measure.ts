@@ -5,6 +5,7 @@ import type { AlignmentMeasure, MeanMeasure } from './formulas.ts';
 import { alignmentOf, alignmentScalars, meanFactor, momentState, signState } from './formulas.ts';
 import { countAgreement, sumAlignment } from './js.ts';
 import { assembleAgreement, assembleAlignment } from './wasm.ts';
+import { inMemory, onStage } from './measuring.ts';
 import { createMeasurer } from './webgpu.ts';
 import { factorShader, measureShader } from './wgsl.ts';
 
@@ -45,6 +46,8 @@ export function alignment(measure: AlignmentMeasure, scalesDecay: boolean): Meas
         return goOn(state as Float32Array, sums);
       },
     }),
+    inMemory,
+    onStage,
     webgpu: createMeasurer,
     wgsl: ({ kernel, scalars, size }: TensorPlan) => ({
       name,
@@ -79,6 +82,8 @@ export function mean(measure: MeanMeasure, scalesDecay: boolean): Measure {
         return meanFactor(measure, kept, size);
       },
     }),
+    inMemory,
+    onStage,
     webgpu: createMeasurer,
     wgsl: ({ kernel, scalars, size }: TensorPlan) => ({
       name: 'measure agreement',

@@ -12,7 +12,7 @@ import type { Slot } from './binding.ts';
 import { UPDATE } from './binding.ts';
 import type { Check, GradientOptions } from './gradientOptions.ts';
 import type { ParameterGroup } from './groups.ts';
-import type { GradientEntry, SparsePattern, StepMemory, StepSettings, Turn } from './step.ts';
+import type { GradientEntry, SparsePattern, StepMemory, StepSettings, Turn } from './stepSettings.ts';
 import { choose, keptTensor } from './steppers/keptTensor.ts';
 import { moveKeepProbability } from './trainedKeepProbability.ts';
 

@@ -14,12 +14,12 @@ import {
   resolveHyper,
   show,
 } from '../validate.ts';
-import type { GradientOptions } from './gradientOptions.ts';
-import { GRADIENT_OPTIONS, checkGradientOptions } from './gradientOptions.ts';
+import type { Check, GradientOptions } from './gradientOptions.ts';
+import { GRADIENT_OPTIONS } from './gradientOptions.ts';
 import type { ParameterGroup } from './groups.ts';
 import { Groups } from './groups.ts';
 import type { Schedule } from './schedules.ts';
-import type { StepMemory } from './step.ts';
+import type { StepMemory } from './stepSettings.ts';
 import type { EngineName } from './steppers/choose.ts';
 import { ENGINES, requireGpuJs } from './steppers/choose.ts';
 import { extension, needed } from './steppers/extensions.ts';
@@ -104,6 +104,30 @@ const checkSchedule = (name: string, value: Schedule, check: (value: unknown) =>
 
 const pick = (values: object, names: readonly string[]): object =>
   Object.fromEntries(Object.entries(values).filter(([name]) => names.includes(name)));
+
+const above0: Check = { text: 'must be above 0', holds: (x) => typeof x === 'number' && x > 0 };
+
+/** Accumulation and clipping; the comparators have the checks of theirs. */
+const GRADIENT_CHECKS: Readonly<Partial<Record<string, Check>>> = {
+  accumulate: { text: 'must be a whole number of at least 1', holds: (x) => Number.isInteger(x) && (x as number) >= 1 },
+  clipValue: above0,
+  clipNorm: above0,
+  clipGlobalNorm: above0,
+};
+
+/**
+ * Checks those that are given. Throws `InvalidArgumentError` naming option, value and rule, and `UnsupportedError` on a comparator that is
+ * not there.
+ */
+export function checkGradientOptions(options: GradientOptions): GradientOptions {
+  const given = GRADIENT_OPTIONS.filter((name) => options[name] !== undefined);
+  for (const name of given) {
+    const value = options[name];
+    const { text, holds } = GRADIENT_CHECKS[name] ?? (needed('comparators', name).checks[name] as Check);
+    if (!holds(value)) throw new InvalidArgumentError(`${name} ${text}, got ${show(value)}`);
+  }
+  return Object.fromEntries(given.map((name) => [name, options[name]]));
+}
 
 /** A learning rate or its schedule. Throws `InvalidArgumentError`. */
 export function checkLearningRate(rule: RuleName, value: unknown): number | Schedule {

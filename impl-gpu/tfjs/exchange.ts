@@ -1,8 +1,7 @@
 import type * as tf from '@tensorflow/tfjs';
 import type { StepPlan } from '../engines/engine.ts';
 import type { Slot } from './binding.ts';
-import type { AverageEntry } from './steppers/average.ts';
-import type { StepEntry } from './steppers/stepper.ts';
+import type { AverageEntry, StepEntry } from './steppers/stepper.ts';
 
 /** The gradients of a step by their variables' names, null where there is none, and the variables. All have been checked. */
 export interface StepInput {

@@ -1,6 +1,3 @@
-import { InvalidArgumentError, show } from '../validate.ts';
-import { needed } from './steppers/extensions.ts';
-
 /**
  * Options of every optimizer that change the gradient first. What is left out does nothing. Those of the comparators, from
  * `gradientKeepProbability` on, a bundle for browsers takes after `useComparators()`.
@@ -37,16 +34,6 @@ export interface Check {
   readonly holds: (value: unknown) => boolean;
 }
 
-const above0: Check = { text: 'must be above 0', holds: (x) => typeof x === 'number' && x > 0 };
-
-/** Accumulation and clipping; the comparators have the checks of theirs. */
-const CHECKS: Readonly<Partial<Record<string, Check>>> = {
-  accumulate: { text: 'must be a whole number of at least 1', holds: (x) => Number.isInteger(x) && (x as number) >= 1 },
-  clipValue: above0,
-  clipNorm: above0,
-  clipGlobalNorm: above0,
-};
-
 /** The names of `GradientOptions`. */
 export const GRADIENT_OPTIONS = [
   'accumulate',
@@ -60,17 +47,3 @@ export const GRADIENT_OPTIONS = [
   'sparseReading',
   'centralize',
 ] as const satisfies readonly (keyof GradientOptions)[];
-
-/**
- * Checks those that are given. Throws `InvalidArgumentError` naming option, value and rule, and `UnsupportedError` on a comparator that is
- * not there.
- */
-export function checkGradientOptions(options: GradientOptions): GradientOptions {
-  const given = GRADIENT_OPTIONS.filter((name) => options[name] !== undefined);
-  for (const name of given) {
-    const value = options[name];
-    const { text, holds } = CHECKS[name] ?? (needed('comparators', name).checks[name] as Check);
-    if (!holds(value)) throw new InvalidArgumentError(`${name} ${text}, got ${show(value)}`);
-  }
-  return Object.fromEntries(given.map((name) => [name, options[name]]));
-}

@@ -14,16 +14,23 @@ import {
 } from '../validate.ts';
 import { Binding, UPDATE, sameShape } from './binding.ts';
 import type { Configuration, LrdOptions, Settings } from './configuration.ts';
-import { checkDrawn, checkKeep, checkLearningRate, configure, optionNames, valueAt } from './configuration.ts';
+import {
+  checkDrawn,
+  checkGradientOptions,
+  checkKeep,
+  checkLearningRate,
+  configure,
+  optionNames,
+  valueAt,
+} from './configuration.ts';
 import { stateSize } from '../engines/engine.ts';
 import type { Exchange } from './exchange.ts';
 import { addPending, clearPending, meansOfPending } from './accumulation.ts';
-import { checkGradientOptions } from './gradientOptions.ts';
 import type { ParameterGroup } from './groups.ts';
 import type { NamedTensor } from './savedForm.ts';
 import { fromWeights, toWeights } from './savedForm.ts';
 import type { Schedule } from './schedules.ts';
-import type { GroupHyper, StepMemory } from './step.ts';
+import type { GroupHyper, StepMemory } from './stepSettings.ts';
 import { takeStep } from './step.ts';
 import { createStepper } from './steppers/choose.ts';
 import { extension, needed } from './steppers/extensions.ts';

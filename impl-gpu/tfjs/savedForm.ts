@@ -13,7 +13,7 @@ import type { RuleName } from '../../spec/rules.ts';
 import { InvalidArgumentError } from '../validate.ts';
 import type { Saved, StateForm } from './binding.ts';
 import { sameShape } from './binding.ts';
-import type { StepMemory } from './step.ts';
+import type { StepMemory } from './stepSettings.ts';
 import { checkMemory } from './configuration.ts';
 
 /** A tensor with its name, as tfjs passes gradients and weights in lists. */

@@ -3,20 +3,7 @@ import { THRESHOLD } from '../../../spec/stream.ts';
 import { thresholdOf } from '../../engines/plan.ts';
 import { choose, keptTensor } from './keptTensor.ts';
 import { InvalidArgumentError, checkKeepProbability, resolveHyper } from '../../validate.ts';
-import type { HyperValues } from '../../validate.ts';
-
-/** One variable's part in a step of `sgdm-avg`. */
-export interface AverageEntry {
-  readonly variable: tf.Variable;
-  readonly gradient: tf.Tensor;
-  /** [window, ...shape]: gradient t lies in row (t - 1) mod window. */
-  readonly ring: tf.Variable;
-  /** Gradients that the variable has had, this one included. */
-  readonly count: number;
-  readonly base: number;
-  readonly hyper: HyperValues;
-  readonly keepProbability: number;
-}
+import type { AverageEntry } from './stepper.ts';
 
 /** Bytes of the rings of `window` gradients for `elements` parameters in float32. */
 export function ringBytes(window: number, elements: number): number {

@@ -11,10 +11,9 @@ import { UnsupportedError } from '../../validate.ts';
 import type { Slot } from '../binding.ts';
 import type { Check } from '../gradientOptions.ts';
 import type { Schedule } from '../schedules.ts';
-import type { StepMemory, StepSettings, Turn } from '../step.ts';
+import type { StepMemory, StepSettings, Turn } from '../stepSettings.ts';
 import type { ResolvedTrained, TrainedKeepProbability } from '../trainedKeepProbability.ts';
-import type { AverageEntry } from './average.ts';
-import type { Stepper } from './stepper.ts';
+import type { AverageEntry, Stepper } from './stepper.ts';
 
 /** What can be registered. */
 export interface Extensions {

@@ -1,6 +1,7 @@
 import type * as tf from '@tensorflow/tfjs';
 import type { StepPlan } from '../../engines/engine.ts';
 import type { AverageRequest } from '../../gpujs/index.ts';
+import type { HyperValues } from '../../validate.ts';
 
 /** What one variable brings to a step. */
 export interface StepEntry {
@@ -8,6 +9,19 @@ export interface StepEntry {
   readonly gradient: tf.Tensor;
   /** By the names of `spec/rules.ts`; variables of the optimizer's own. */
   readonly state: Readonly<Record<string, tf.Variable>>;
+}
+
+/** One variable's part in a step of `sgdm-avg`. */
+export interface AverageEntry {
+  readonly variable: tf.Variable;
+  readonly gradient: tf.Tensor;
+  /** [window, ...shape]: gradient t lies in row (t - 1) mod window. */
+  readonly ring: tf.Variable;
+  /** Gradients that the variable has had, this one included. */
+  readonly count: number;
+  readonly base: number;
+  readonly hyper: HyperValues;
+  readonly keepProbability: number;
 }
 
 /**

@@ -1,0 +1,78 @@
+/** Measuring by assembled functions: their calls, and the factor that their results give. */
+import type { Call, Measure, Stage, StepPlan, Sums, TensorBuffers, TensorPlan } from '../engines/engine.ts';
+import { MEASURED, SCALARS, withFactor } from '../engines/engine.ts';
+import { pointersOf, valuesOf } from '../engines/wasm.ts';
+
+/** The slot of the first state. */
+const MOMENT = 2;
+
+/** The calls that measure a tensor, a stretch each, in order. */
+export function measureCalls(
+  position: Pick<StepPlan, 'key' | 'step'>,
+  tensor: TensorPlan,
+  buffers: TensorBuffers<number>,
+): readonly Call[] {
+  const work = tensor.measure?.wasm(tensor);
+  if (work === undefined) return [];
+  const pointers = pointersOf(buffers, work.reads);
+  const calls: Call[] = [];
+  for (let at = 0; at < tensor.size; at += MEASURED) {
+    const count = Math.min(MEASURED, tensor.size - at);
+    calls.push({ kernel: tensor.kernel, work, values: valuesOf(position, tensor, pointers, work.scalars, at, count) });
+  }
+  return calls;
+}
+
+/**
+ * A tensor with its measured factor in its scalars.
+ * @param results - of its stretches, in order
+ * @param alignment - its state of that name
+ */
+function applyMeasured(
+  tensor: TensorPlan,
+  results: readonly (Sums | undefined)[],
+  alignment: Float32Array | undefined,
+): TensorPlan {
+  const { measure, scalars, size } = tensor;
+  if (measure === null) return tensor;
+  return {
+    ...tensor,
+    scalars: withFactor(scalars, measure, measure.wasm(tensor).factor(results as Sums[], size, alignment)),
+  };
+}
+
+/** As `applyMeasured`, with the alignment in a memory. */
+export function applyMeasuredIn(
+  memory: WebAssembly.Memory,
+  tensor: TensorPlan,
+  results: readonly (Sums | undefined)[],
+  { state }: TensorBuffers<number>,
+): TensorPlan {
+  const at = tensor.measure === null ? undefined : state['alignment'];
+  return applyMeasured(tensor, results, at === undefined ? undefined : new Float32Array(memory.buffer, at, 1));
+}
+
+/** `Measure.inMemory` of all measures. */
+export const inMemory: Measure['inMemory'] = (memory, run, position, tensor, buffers) =>
+  applyMeasuredIn(memory, tensor, measureCalls(position, tensor, buffers).map(run), buffers);
+
+/** `Measure.onStage` of all measures. An own moment, the only state of its work, goes on. */
+export function onStage(
+  { slots, pointers, instanceOf }: Stage,
+  tensor: TensorPlan,
+  { parameter, gradient, state }: TensorBuffers<Float32Array>,
+): TensorPlan {
+  const work = tensor.measure?.wasm(tensor);
+  if (work === undefined) return tensor;
+  const run = instanceOf(tensor.kernel, work);
+  const arrays = [parameter, gradient, ...work.reads.map((name) => state[name] as Float32Array)];
+  const values = SCALARS.map((name) => work.scalars[name]);
+  const results: (Sums | undefined)[] = [];
+  for (let first = 0; first < tensor.size; first += MEASURED) {
+    const count = Math.min(MEASURED, tensor.size - first);
+    arrays.forEach((array, i) => slots[i]?.set(array.subarray(first, first + count)));
+    results.push(run(count, 0, 0, 0, 0, 0, ...pointers, ...values));
+    if (work.writes) arrays[MOMENT]?.set((slots[MOMENT] as Float32Array).subarray(0, count), first);
+  }
+  return applyMeasured(tensor, results, state['alignment']);
+}
