@@ -123,8 +123,8 @@ export function checkGradientOptions(options: GradientOptions): GradientOptions 
   const given = GRADIENT_OPTIONS.filter((name) => options[name] !== undefined);
   for (const name of given) {
     const value = options[name];
-    const { text, holds } = GRADIENT_CHECKS[name] ?? (needed('comparators', name).checks[name] as Check);
-    if (!holds(value)) throw new InvalidArgumentError(`${name} ${text}, got ${show(value)}`);
+    const check = GRADIENT_CHECKS[name] ?? needed('comparators', name).checks[name];
+    if (check?.holds(value) === false) throw new InvalidArgumentError(`${name} ${check.text}, got ${show(value)}`);
   }
   return Object.fromEntries(given.map((name) => [name, options[name]]));
 }
