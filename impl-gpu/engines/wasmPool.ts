@@ -5,7 +5,7 @@
 import { InvalidArgumentError } from '../validate.ts';
 import type { Call, Engine, StepPlan, Sums, TensorBuffers, TensorPlan } from './engine.ts';
 import { callKey, callsOf, createCaller, isShared, moduleOf } from './wasm.ts';
-import { applyMeasuredIn, measureCalls } from '../masks/measuring.ts';
+import { applyMeasuredIn, measureCalls } from './measuring.ts';
 import { checkPointers } from './checked.ts';
 
 export interface WasmPool extends Engine<number> {

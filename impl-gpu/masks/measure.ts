@@ -5,7 +5,7 @@ import type { AlignmentMeasure, MeanMeasure } from './formulas.ts';
 import { alignmentOf, alignmentScalars, meanFactor, momentState, signState } from './formulas.ts';
 import { countAgreement, sumAlignment } from './js.ts';
 import { assembleAgreement, assembleAlignment } from './wasm.ts';
-import { inMemory, onStage } from './measuring.ts';
+import { inMemory, onStage } from '../engines/measuring.ts';
 import { createMeasurer } from './webgpu.ts';
 import { factorShader, measureShader } from './wgsl.ts';
 

@@ -1,5 +1,5 @@
 import { CHECKS, beginTurn, checkMemory } from './comparators.ts';
-import { extend } from './steppers/extensions.ts';
+import { extend } from './extensions.ts';
 import { resolveTrained } from './trainedKeepProbability.ts';
 
 /**

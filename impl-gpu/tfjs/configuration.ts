@@ -22,7 +22,8 @@ import type { Schedule } from './schedules.ts';
 import type { StepMemory } from './stepSettings.ts';
 import type { EngineName } from './steppers/choose.ts';
 import { ENGINES, requireGpuJs } from './steppers/choose.ts';
-import { extension, needed } from './steppers/extensions.ts';
+import { extension, needed } from './extensions.ts';
+import { needed as neededOfSteppers } from './steppers/extensions.ts';
 import type { ResolvedTrained, TrainedKeepProbability } from './trainedKeepProbability.ts';
 
 /** What every optimizer takes beside its rule's own hyper-parameters. */
@@ -159,7 +160,7 @@ function resolveKind(
   { mask: request, trained, engine, keepProbability }: LrdOptions,
 ): Mask | undefined {
   if (request === undefined) return undefined;
-  const mask = needed('masks', 'a kind of mask').resolveMask(request);
+  const mask = neededOfSteppers('masks', 'a kind of mask').resolveMask(request);
   if (mask.plainLrd) return undefined;
   checkDrawn(mask, keepProbability);
   const { kind } = mask.request;

@@ -33,7 +33,8 @@ import type { Schedule } from './schedules.ts';
 import type { GroupHyper, StepMemory } from './stepSettings.ts';
 import { takeStep } from './step.ts';
 import { createStepper } from './steppers/choose.ts';
-import { extension, needed } from './steppers/extensions.ts';
+import { needed } from './extensions.ts';
+import { extension as stepperExtension } from './steppers/extensions.ts';
 import type { Stepper } from './steppers/stepper.ts';
 
 /** What may be set between steps. */
@@ -426,7 +427,7 @@ export abstract class LrdOptimizer extends tf.Optimizer {
     if (stateSize(key, 2) === 1) return [];
     if (key !== 'ring') return [...shape];
     const window = this.#configuration.hyper['window'] as number;
-    extension('average')?.checkRing(window, sizeOf(shape));
+    stepperExtension('average')?.checkRing(window, sizeOf(shape));
     return [window, ...shape];
   }
 

@@ -1,5 +1,5 @@
 import { checkSchedule, valueAt } from './schedules.ts';
-import { extend } from './steppers/extensions.ts';
+import { extend } from './extensions.ts';
 
 /**
  * Lets optimizers take a schedule wherever they take a learning rate or a keep probability. Only bundles for browsers need to call it, which

@@ -10,7 +10,8 @@ import type { GradientEntry, GroupHyper, StepMemory, StepSettings } from './step
 import type { AverageEntry } from './steppers/stepper.ts';
 import { UPDATE } from './binding.ts';
 import { clipGradients } from './clipping.ts';
-import { extension } from './steppers/extensions.ts';
+import { extension } from './extensions.ts';
+import { extension as stepperExtension } from './steppers/extensions.ts';
 
 /** Takes one step on the variables and their state. Returns what the next one needs; counts have moved on. */
 export function takeStep(settings: StepSettings, memory: StepMemory, binding: Binding, input: StepInput): StepMemory {
@@ -71,7 +72,7 @@ export function takeStep(settings: StepSettings, memory: StepMemory, binding: Bi
       const averaged = stepped
         .filter((entry) => entry !== null)
         .map((entry) => ({ ...entry, ring: entry.state['ring'] as tf.Variable }) as AverageEntry);
-      if (exchange?.kept === undefined) extension('average')?.averageStep(seed, step, averaged);
+      if (exchange?.kept === undefined) stepperExtension('average')?.averageStep(seed, step, averaged);
       else exchange.kept.average(seed, step, averaged);
     } else if (exchange?.kept !== undefined) {
       exchange.kept.step(plan, stepped);

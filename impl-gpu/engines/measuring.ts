@@ -1,7 +1,7 @@
 /** Measuring by assembled functions: their calls, and the factor that their results give. */
-import type { Call, Measure, Stage, StepPlan, Sums, TensorBuffers, TensorPlan } from '../engines/engine.ts';
-import { MEASURED, SCALARS, withFactor } from '../engines/engine.ts';
-import { pointersOf, valuesOf } from '../engines/wasm.ts';
+import type { Call, Measure, Stage, StepPlan, Sums, TensorBuffers, TensorPlan } from './engine.ts';
+import { MEASURED, SCALARS, withFactor } from './engine.ts';
+import { pointersOf, valuesOf } from './wasm.ts';
 
 /** The slot of the first state. */
 const MOMENT = 2;
