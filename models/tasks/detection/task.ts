@@ -6,7 +6,8 @@ import type { Examples } from '../exampleBatches.ts';
 import type { ExampleBatch } from '../exampleBatches.ts';
 import { exampleBatches, trainingExamples } from '../exampleBatches.ts';
 import type { Part } from '../part.ts';
-import { WHOLE, shareOf } from '../part.ts';
+import { WHOLE } from '../part.ts';
+import { stepPictures } from '../pictureStep.ts';
 import type { Task, Updater } from '../task.ts';
 import type { LabelledPicture } from '../../data/vocExamples.ts';
 import { augment } from './augment.ts';
@@ -97,7 +98,6 @@ export async function detectIn(
 /** Training and testing SSD300 on pictures with boxes. */
 export function detection(options: DetectionTaskOptions): Task<ExampleBatch<LabelledPicture>> {
   const { net, classes, train, test, optimizer, plain = false, testBatch = 8, part = WHOLE } = options;
-  const variables = net.parameters.map(({ variable }) => variable);
   return {
     examples: train.count,
     batches: (request) =>
@@ -107,36 +107,17 @@ export function detection(options: DetectionTaskOptions): Task<ExampleBatch<Labe
         (example, draws) => (plain ? toSide(example) : augment(example, SSD300_SIDE, draws)),
         part,
       ),
-    step: async ({ examples: batch, rows }, step) => {
-      let share = 1;
-      const figures = tf.tidy(() => {
-        const inputs = batch.length === 0 ? undefined : toInputs(batch.map(({ picture }) => picture));
-        const targets = targetsFor(batch);
-        // The loss is divided by the boxes that are matched.
-        share = shareOf(part, targets.matches, rows);
-        part.weigh(share);
-        if (inputs === undefined) {
-          optimizer.applyGradients({});
-          return tf.zeros([2]);
-        }
-        let logits: tf.Tensor3D | undefined;
-        const { value, grads } = tf.variableGrads(() => {
-          const predictions = net.forward(inputs, { training: true, step, rows });
-          logits = tf.keep(predictions.logits);
-          return lossOf(predictions, targets);
-        }, variables);
-        optimizer.applyGradients(grads);
-        const said = logits as tf.Tensor3D;
-        const accuracy = accuracyOf({ logits: said }, targets);
-        said.dispose();
-        return tf.stack([value, accuracy]);
-      });
-      const [loss, accuracy] = (await figures.data()) as unknown as [number, number];
-      figures.dispose();
-      // So that the sums over the processes are those of the whole batch.
-      const scale = share * rows.all;
-      return { count: batch.length, loss: loss * scale, correct: accuracy * scale };
-    },
+    step: (batch, step) =>
+      stepPictures({ net, optimizer, part }, batch, step, (examples) => {
+        const targets = targetsFor(examples);
+        return {
+          // The loss is divided by the boxes that are matched.
+          amount: targets.matches,
+          loss: (predictions) => lossOf(predictions, targets),
+          said: ({ logits }) => logits,
+          accuracy: (logits) => accuracyOf({ logits }, targets),
+        };
+      }),
     evaluate: async () => {
       // Whole batches of tests go round: the loss is normalised by a batch's matches.
       const mine: number[] = [];

@@ -7,14 +7,15 @@ import type { Examples } from '../exampleBatches.ts';
 import type { ExampleBatch } from '../exampleBatches.ts';
 import { trainingExamples } from '../exampleBatches.ts';
 import type { Part } from '../part.ts';
-import { WHOLE, shareOf } from '../part.ts';
+import { WHOLE } from '../part.ts';
+import { stepPictures } from '../pictureStep.ts';
 import type { Task, Updater } from '../task.ts';
 import type { SegmentedPicture } from '../../data/vocExamples.ts';
 import { augment, fittingSide, middle, padToFit } from './augment.ts';
 import type { LabelBatch } from './loss.ts';
 import type { SegmentationLogits } from '../../nets/pspnet.ts';
 import { labelBatch, pixelCrossEntropy, segmentationLoss } from './loss.ts';
-import { ConfusionMatrix, VOID } from './metrics.ts';
+import { ConfusionMatrix } from './metrics.ts';
 import { predictSliding, predictWhole } from './predict.ts';
 import { resizeAligned } from '../../nets/resample.ts';
 
@@ -67,7 +68,6 @@ export function segmentation(options: SegmentationOptions): Task<ExampleBatch<Se
   const { net, classes, train, test, optimizer, crop = PSPNET_CROP, plain = false, evaluation = 'whole' } = options;
   const { part = WHOLE } = options;
   const context = contextSide(crop, plain);
-  const variables = net.parameters.map(({ variable }) => variable);
 
   /** Share of the pixels that count which the scores classify right. */
   const accuracyOf = (main: tf.Tensor4D, labels: LabelBatch): tf.Scalar => {
@@ -109,35 +109,17 @@ export function segmentation(options: SegmentationOptions): Task<ExampleBatch<Se
         },
         part,
       ),
-    step: async ({ examples: batch, rows }, step) => {
-      // The loss is a mean over the pixels that count.
-      const share = shareOf(part, pixelsOf(batch), rows);
-      part.weigh(share);
-      if (batch.length === 0) {
-        optimizer.applyGradients({});
-        return { count: 0, loss: 0, correct: 0 };
-      }
-      const values = tf.tidy(() => {
-        const inputs = toInputs(batch.map(({ picture }) => picture));
-        const labels = labelsOf(batch);
-        let main: tf.Tensor4D | undefined;
-        const { value, grads } = tf.variableGrads(() => {
-          const logits = net.forward(inputs, { training: true, step, rows });
-          main = tf.keep(logits.main);
-          return segmentationLoss(logits, labels);
-        }, variables);
-        optimizer.applyGradients(grads);
-        const said = main as tf.Tensor4D;
-        const accuracy = accuracyOf(said, labels);
-        said.dispose();
-        return tf.stack([value, accuracy]);
-      });
-      const [loss, accuracy] = (await values.data()) as unknown as [number, number];
-      values.dispose();
-      // So that the sums over the processes are those of the whole batch.
-      const scale = share * rows.all;
-      return { count: batch.length, loss: loss * scale, correct: accuracy * scale };
-    },
+    step: (batch, step) =>
+      stepPictures({ net, optimizer, part }, batch, step, (examples) => {
+        const labels = examples.length === 0 ? undefined : labelsOf(examples);
+        return {
+          // The loss is a mean over the pixels that count.
+          amount: labels?.pixels ?? 0,
+          loss: (logits) => segmentationLoss(logits, labels as LabelBatch),
+          said: ({ main }) => main,
+          accuracy: (main) => accuracyOf(main, labels as LabelBatch),
+        };
+      }),
     evaluate: async () => {
       const matrix = new ConfusionMatrix(classes);
       let total = 0;
@@ -166,11 +148,6 @@ export async function segment(
 ): Promise<Mask> {
   if (evaluation === 'sliding') return (await predictSliding(net, picture, crop)).mask;
   return predictWhole(net, picture, contextSide(crop, plain));
-}
-
-/** Pixels of a batch that are not void. */
-function pixelsOf(batch: readonly SegmentedPicture[]): number {
-  return batch.reduce((sum, { mask }) => sum + mask.data.reduce((n, label) => n + (label === VOID ? 0 : 1), 0), 0);
 }
 
 function labelsOf(batch: readonly SegmentedPicture[]): LabelBatch {
