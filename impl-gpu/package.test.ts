@@ -78,12 +78,12 @@ test(`import { adam } alone takes at most ${BUNDLE} bytes gzipped, with the engi
   const files = Object.keys(inputs).map((file) => file.slice(file.indexOf('dist/') + 5));
   for (const engine of ['js', 'wasm', 'webgpu']) assert.ok(files.includes(`impl-gpu/engines/${engine}.js`), engine);
   const rides = files.filter((file) =>
-    /gpujs|tensorflow|trainingKernels|masks|comparators|average|schedules/i.test(file),
+    /gpujs|tensorflow|trainingKernels|masks|clipping|comparators|average|schedules/i.test(file),
   );
   assert.equal(rides, []);
 });
 
-test('a bundle of adam clips and accumulates; what it leaves out it names, with the call that brings it', async () => {
+test('a bundle of adam accumulates; what it leaves out it names, with the call that brings it', async () => {
   const folder = makeUser('lean');
   const told = await runBundle(
     folder,
@@ -98,7 +98,8 @@ test('a bundle of adam clips and accumulates; what it leaves out it names, with 
       { mask: { kind: 'magma' } },
       { learningRate: { schedule: 'cosine', initial: 0.1, steps: 9 } },
       { engine: 'gpujs' },
-      { clipNorm: 0 },
+      { clipNorm: 1 },
+      { accumulate: 0 },
     ].map((options) => {
       try {
         adam(options);
@@ -107,7 +108,7 @@ test('a bundle of adam clips and accumulates; what it leaves out it names, with 
       }
     });
     const variable = tf.variable(tf.linspace(-1, 1, 100));
-    const optimizer = adam({ learningRate: 0.1, seed: 7, clipNorm: 0.5, accumulate: 2 });
+    const optimizer = adam({ learningRate: 0.1, seed: 7, accumulate: 2 });
     for (let step = 0; step < 4; step++) optimizer.minimize(() => tf.sum(tf.square(variable)), false, [variable]);
     console.log(JSON.stringify([told, [...variable.dataSync()]]));
   `,
@@ -122,16 +123,19 @@ test('a bundle of adam clips and accumulates; what it leaves out it names, with 
       needs('a kind of mask', 'useMasks()'),
       needs('a schedule', 'useSchedules()'),
       needs('gpu.js', 'await loadGpuJs()'),
-      'InvalidArgumentError: clipNorm must be above 0, got 0',
+      needs('clipNorm', 'useClipping()'),
+      'InvalidArgumentError: accumulate must be a whole number of at least 1, got 0',
     ],
-    await trainedHere({ learningRate: 0.1, seed: 7, clipNorm: 0.5, accumulate: 2 }, 4),
+    await trainedHere({ learningRate: 0.1, seed: 7, accumulate: 2 }, 4),
   ]);
 });
 
-test('a bundle that calls for schedules, comparators and the mean of gradients trains as Node does, bit for bit', async () => {
+test('a bundle that calls for schedules, clipping, comparators and the mean of gradients trains as Node does, bit for bit', async () => {
   const everything: lrd.AdamOptions = {
     seed: 7,
     learningRate: { schedule: 'cosine', initial: 0.1, steps: 9, warmup: 2 },
+    clipNorm: 0.5,
+    clipGlobalNorm: 0.4,
     gradientKeepProbability: 0.5,
     noiseEta: 0.1,
     sparsity: 0.25,
@@ -143,8 +147,9 @@ test('a bundle that calls for schedules, comparators and the mean of gradients t
     makeUser('whole'),
     `
     import * as tf from '@tensorflow/tfjs';
-    import { adam, sgdmAvg, useComparators, useSchedules } from 'learning-rate-dropout';
+    import { adam, sgdmAvg, useClipping, useComparators, useSchedules } from 'learning-rate-dropout';
     await tf.setBackend('cpu');
+    useClipping();
     useComparators();
     useSchedules();
     const train = (optimizer) => {

@@ -1,6 +1,15 @@
 import * as tf from '@tensorflow/tfjs';
-import type { GradientOptions } from './gradientOptions.ts';
+import type { Check, GradientOptions } from './gradientOptions.ts';
 import { choose } from './steppers/keptTensor.ts';
+
+const above0: Check = { text: 'must be above 0', holds: (x) => typeof x === 'number' && x > 0 };
+
+/** Of the options of clipping. */
+export const CHECKS: Readonly<Record<string, Check>> = {
+  clipValue: above0,
+  clipNorm: above0,
+  clipGlobalNorm: above0,
+};
 
 /** Elements clipped into [-limit, limit]. Not a number stays so: no comparison holds of it, on any backend. */
 function clipElements(gradient: tf.Tensor, limit: number): tf.Tensor {

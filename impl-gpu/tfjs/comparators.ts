@@ -105,11 +105,7 @@ function transformGradients(
   };
   if (gradientKeepProbability !== undefined && gradientKeepProbability < 1) {
     each((gradient, entry) =>
-      choose(
-        keptMask('gradientDropout', step, seed, gradientKeepProbability, entry),
-        gradient,
-        tf.zerosLike(gradient),
-      ),
+      choose(keptMask('gradientDropout', step, seed, gradientKeepProbability, entry), gradient, tf.zerosLike(gradient)),
     );
   }
   if (noiseEta !== undefined) {

@@ -106,25 +106,26 @@ const checkSchedule = (name: string, value: Schedule, check: (value: unknown) =>
 const pick = (values: object, names: readonly string[]): object =>
   Object.fromEntries(Object.entries(values).filter(([name]) => names.includes(name)));
 
-const above0: Check = { text: 'must be above 0', holds: (x) => typeof x === 'number' && x > 0 };
-
-/** Accumulation and clipping; the comparators have the checks of theirs. */
-const GRADIENT_CHECKS: Readonly<Partial<Record<string, Check>>> = {
-  accumulate: { text: 'must be a whole number of at least 1', holds: (x) => Number.isInteger(x) && (x as number) >= 1 },
-  clipValue: above0,
-  clipNorm: above0,
-  clipGlobalNorm: above0,
+/** The option that is no extension's. */
+const ACCUMULATE: Check = {
+  text: 'must be a whole number of at least 1',
+  holds: (x) => Number.isInteger(x) && (x as number) >= 1,
 };
 
+function gradientCheck(name: keyof GradientOptions): Check | undefined {
+  if (name === 'accumulate') return ACCUMULATE;
+  return needed(name.startsWith('clip') ? 'clipping' : 'comparators', name).checks[name];
+}
+
 /**
- * Checks those that are given. Throws `InvalidArgumentError` naming option, value and rule, and `UnsupportedError` on a comparator that is
- * not there.
+ * Checks those that are given. Throws `InvalidArgumentError` naming option, value and rule, and `UnsupportedError` on one whose
+ * extension is not there.
  */
 export function checkGradientOptions(options: GradientOptions): GradientOptions {
   const given = GRADIENT_OPTIONS.filter((name) => options[name] !== undefined);
   for (const name of given) {
     const value = options[name];
-    const check = GRADIENT_CHECKS[name] ?? needed('comparators', name).checks[name];
+    const check = gradientCheck(name);
     if (check?.holds(value) === false) throw new InvalidArgumentError(`${name} ${check.text}, got ${show(value)}`);
   }
   return Object.fromEntries(given.map((name) => [name, options[name]]));

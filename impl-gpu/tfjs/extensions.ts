@@ -1,10 +1,10 @@
 /**
- * What of the optimizers not every bundle carries: schedules (`useSchedules`) and comparators (`useComparators`). Both come with the package's
- * entry for Node; `import { adam }` for a browser leaves them out.
+ * What of the optimizers not every bundle carries: schedules (`useSchedules`), clipping (`useClipping`) and comparators (`useComparators`). All
+ * come with the package's entry for Node; `import { adam }` for a browser leaves them out.
  */
 import type * as tf from '@tensorflow/tfjs';
 import type { Slot } from './binding.ts';
-import type { Check } from './gradientOptions.ts';
+import type { Check, GradientOptions } from './gradientOptions.ts';
 import type { Schedule } from './schedules.ts';
 import type { StepMemory, StepSettings, Turn } from './stepSettings.ts';
 import { createRegistry } from './steppers/registry.ts';
@@ -15,6 +15,14 @@ interface Extensions {
   readonly schedules: {
     readonly checkSchedule: (name: string, given: object, check: (value: unknown) => void) => Schedule;
     readonly valueAt: (schedule: Schedule, step: number) => number;
+  };
+  readonly clipping: {
+    /** Of its options, by name. */
+    readonly checks: Readonly<Record<string, Check>>;
+    readonly clipGradients: (
+      options: GradientOptions,
+      gradients: readonly (tf.Tensor | null)[],
+    ) => readonly (tf.Tensor | null)[];
   };
   /** The papers' comparators, and a trained keep probability. */
   readonly comparators: {
@@ -33,5 +41,6 @@ interface Extensions {
 
 export const { extend, extension, needed } = createRegistry<Extensions>({
   schedules: 'useSchedules()',
+  clipping: 'useClipping()',
   comparators: 'useComparators()',
 });

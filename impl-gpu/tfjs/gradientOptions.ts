@@ -1,6 +1,6 @@
 /**
- * Options of every optimizer that change the gradient first. What is left out does nothing. Those of the comparators, from
- * `gradientKeepProbability` on, a bundle for browsers takes after `useComparators()`.
+ * Options of every optimizer that change the gradient first. What is left out does nothing. A bundle for browsers takes
+ * clipping after `useClipping()`, and the comparators, from `gradientKeepProbability` on, after `useComparators()`.
  */
 export interface GradientOptions {
   /** Calls of `applyGradients` whose mean makes one optimizer step, with one mask. A whole number of at least 1; default 1. */

@@ -1,4 +1,5 @@
 /** The package in Node: the same with everything at hand, TensorFlow's stepper too wherever tfjs-node brings the backend. */
+import { useClipping } from './clippingExtension.ts';
 import { useComparators } from './comparatorsExtension.ts';
 import { useMasks } from './masksExtension.ts';
 import { useSchedules } from './schedulesExtension.ts';
@@ -9,6 +10,7 @@ export * from './index.ts';
 export { useTensorflow } from './tensorflowBackend.ts';
 
 extendByTensorflow();
+useClipping();
 useComparators();
 useMasks();
 useSchedules();

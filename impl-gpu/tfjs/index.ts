@@ -31,6 +31,7 @@ export type { Schedule } from './schedules.ts';
 export type { NamedTensor } from './savedForm.ts';
 export { loadGpuJs } from './gpuJsExtension.ts';
 export { useMasks } from './masksExtension.ts';
+export { useClipping } from './clippingExtension.ts';
 export { useComparators } from './comparatorsExtension.ts';
 export { useSchedules } from './schedulesExtension.ts';
 export type { MaskRequest } from '../masks/resolve.ts';

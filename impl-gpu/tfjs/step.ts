@@ -9,7 +9,6 @@ import type { StepInput } from './exchange.ts';
 import type { GradientEntry, GroupHyper, StepMemory, StepSettings } from './stepSettings.ts';
 import type { AverageEntry } from './steppers/stepper.ts';
 import { UPDATE } from './binding.ts';
-import { clipGradients } from './clipping.ts';
 import { extension } from './extensions.ts';
 import { extension as stepperExtension } from './steppers/extensions.ts';
 
@@ -50,10 +49,8 @@ export function takeStep(settings: StepSettings, memory: StepMemory, binding: Bi
       const still = gradient instanceof tf.Variable ? gradient.clone() : gradient;
       return { variable: variables.get(name) as tf.Variable, gradient: still, base };
     });
-    const clipped = clipGradients(
-      options,
-      present.map((entry) => entry?.gradient ?? null),
-    );
+    const given = present.map((entry) => entry?.gradient ?? null);
+    const clipped = extension('clipping')?.clipGradients(options, given) ?? given;
     const raw = present.map((entry, index) => entry && { ...entry, gradient: clipped[index] as tf.Tensor });
     const decayOf = (index: number): number => (coupled ? (hypers[index]?.whole['weightDecay'] as number) : 0);
     const gradients = turn?.transform(raw, decayOf) ?? clipped;
