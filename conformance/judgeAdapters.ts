@@ -1,6 +1,6 @@
 import { UnavailableAdapterError } from './adapters/builtIn.ts';
 import { diagnose } from './diagnosis/diagnose.ts';
-import type { Evidence, Judgement, Verdict } from './judge/run.ts';
+import type { DrawnFinding, Judgement, Verdict } from './judge/run.ts';
 import { judge } from './judge/run.ts';
 import { PLANTED_FAULTS } from './planted/faults.ts';
 import { openPlanted } from './planted/implementation.ts';
@@ -78,16 +78,16 @@ async function judgeNamed(
     throw error;
   }
   try {
-    const evidence = new Map<string, readonly Evidence[]>();
+    const drawn = new Map<string, DrawnFinding>();
     const judgement = await judge(adapter, {
       adapter: name,
       seed,
       until,
       ...(options.only === undefined ? {} : { only: options.only }),
       progress: (done, total, verdict) => options.progress?.({ adapter: name, done, total, verdict }),
-      evidence: (property, items) => evidence.set(property, items),
+      drawn: (property, finding) => drawn.set(property, finding),
     });
-    return { ...judgement, diagnoses: await diagnose(judgement, evidence) };
+    return { ...judgement, diagnoses: await diagnose(judgement, drawn) };
   } finally {
     await adapter.close();
   }

@@ -5,14 +5,15 @@
  */
 import { PROPERTIES } from '../judge/properties.ts';
 import type { Property } from '../judge/property.ts';
-import type { Diagnosis, Evidence, Judgement, Verdict } from '../judge/run.ts';
+import type { Diagnosis, DrawnFinding, Judgement, Verdict } from '../judge/run.ts';
 import { RULES } from 'learning-rate-dropout/spec';
 import type { Implementation } from '../protocol/types.ts';
 import { measureMasks } from '../statistics/measure.ts';
-import { kindOf } from './features.ts';
+import { kindOf, likeness } from './features.ts';
 import { MISTAKES } from './mistakes.ts';
 import type { Mistake } from './mistakes.ts';
 import { reproductions } from './replay.ts';
+import type { Reproduced, Reproductions } from './replay.ts';
 import type { Signature } from './signature.ts';
 import { SIGNATURES } from './signatures.ts';
 
@@ -24,10 +25,13 @@ const EXPLAINED = 0.25;
 const USUAL = 0.6;
 /** A second cause must be as sure as this. */
 const SURE_ENOUGH = 0.5;
-/** Weights of the three kinds of evidence, and what any of them may be wrong by. */
+/** Weights of the kinds of evidence, and what any of them may be wrong by. Effects of statistics tell more than a message does. */
 const KIND_WEIGHT = 0.7;
+const EFFECT_WEIGHT = 2;
 const REPLAY_WEIGHT = 3;
 const SLIP = 0.03;
+/** What it is worth to make the numbers that came: all of them, or those of the element that is wrong. */
+const REPRODUCED = { whole: 1 - SLIP, element: 0.6 } as const;
 
 const SAMPLED = measureMasks(0);
 const STATISTICAL = new Set(SAMPLED.map(({ key }) => key));
@@ -53,15 +57,6 @@ function chanceToBreak(signature: Signature, key: string): number {
   return (count + 0.3) / (signature.runs + 0.6);
 }
 
-/** Tests that a message names, the strongest of them twice as heavy: how much two lists have in common, in [0, 1]. */
-function likeness(a: string, b: string): number {
-  if (a === b) return 1;
-  const [left, right] = [a, b].map((text) => text.split(/[;,] (?:also )?/)) as [string[], string[]];
-  const shared = left.filter((name) => right.includes(name)).length;
-  const common = shared / (left.length + right.length - shared);
-  return (common + Number(left[0] === right[0])) / 2;
-}
-
 function chanceOfKind(signature: Signature, key: string, kind: string): number {
   const [count = 0, kinds = {}] = signature.broke[key] ?? [];
   const alike = Object.entries(kinds).reduce((sum, [known, times]) => sum + times * likeness(kind, known), 0);
@@ -77,10 +72,13 @@ function byRequirement(terms: readonly (readonly [requirement: string, value: nu
   return sum;
 }
 
+type Kinds = ReadonlyMap<string, string>;
+
 function logLikelihood(
   signature: Signature,
   verdicts: readonly Verdict[],
   known: ReadonlyMap<string, boolean>,
+  kinds: Kinds,
 ): number {
   return byRequirement(
     verdicts.map((verdict) => {
@@ -89,10 +87,9 @@ function logLikelihood(
       if (known.get(property) !== true) return [group, Math.log(status === 'failed' ? 0.15 : 0.85)];
       const chance = chanceToBreak(signature, property);
       if (status === 'passed') return [group, Math.log(Math.max(SLIP, 1 - chance))];
-      return [
-        group,
-        Math.log(Math.max(SLIP, chance)) + KIND_WEIGHT * Math.log(chanceOfKind(signature, property, kindOf(verdict))),
-      ];
+      const weight = verdict.counterexample?.traits === undefined ? KIND_WEIGHT : EFFECT_WEIGHT;
+      const kind = Math.log(chanceOfKind(signature, property, kinds.get(property) ?? ''));
+      return [group, Math.log(Math.max(SLIP, chance)) + weight * kind];
     }),
   );
 }
@@ -105,23 +102,23 @@ interface Suspect {
   readonly fits: boolean;
 }
 
-type Reproductions = ReadonlyMap<string, ReadonlySet<string>>;
+const chanceToReproduce = (how: Reproduced | undefined): number => (how === undefined ? SLIP : REPRODUCED[how]);
 
-function suspect(mistake: Mistake, verdicts: readonly Verdict[], replayed: Reproductions): Suspect {
+function suspect(mistake: Mistake, verdicts: readonly Verdict[], replayed: Reproductions, kinds: Kinds): Suspect {
   const failed = verdicts.filter(({ status }) => status === 'failed');
-  const reproduces = (property: string): boolean => mistake.faults.some((name) => replayed.get(property)?.has(name));
+  const reproduces = (property: string): boolean => replayed.get(property)?.has(mistake.name) === true;
   const again = byRequirement(
     failed
       .filter(({ property }) => replayed.has(property))
       .map(({ property, requirements }) => [
         requirements[0] ?? property,
-        REPLAY_WEIGHT * Math.log(reproduces(property) ? 1 - SLIP : SLIP),
+        REPLAY_WEIGHT * Math.log(chanceToReproduce(replayed.get(property)?.get(mistake.name))),
       ]),
   );
   let best: Suspect | undefined;
   for (const signature of SIGNATURES.filter(({ fault }) => mistake.faults.includes(fault))) {
     const known = new Map(verdicts.map(({ property }) => [property, judges(signature, property)]));
-    const score = logLikelihood(signature, verdicts, known) + again;
+    const score = logLikelihood(signature, verdicts, known, kinds) + again;
     if (best !== undefined && best.score >= score) continue;
     const chance = (property: string): number =>
       known.get(property) === true ? chanceToBreak(signature, property) : 0;
@@ -149,7 +146,7 @@ function unknowns(failed: readonly Verdict[], besides: boolean): Diagnosis[] {
   const groups = new Map<string, Verdict[]>();
   for (const verdict of failed) {
     const refused = verdict.counterexample?.message === 'a valid case is refused';
-    const kind = refused ? `${kindOf(verdict)}: ${verdict.counterexample?.got}` : '';
+    const kind = refused ? `${verdict.counterexample?.message}: ${verdict.counterexample?.got}` : '';
     groups.set(kind, [...(groups.get(kind) ?? []), verdict]);
   }
   return [...groups].map(([kind, verdicts]) => ({
@@ -162,11 +159,11 @@ function unknowns(failed: readonly Verdict[], besides: boolean): Diagnosis[] {
 /**
  * The causes of a judgement's findings, the one that explains most first.
  *
- * @param evidence by property: the failing cases with what they were answered with (`JudgeRunOptions.evidence`)
+ * @param drawn by property: what was found, as it was drawn (`JudgeRunOptions.drawn`)
  */
 export async function diagnose(
   judgement: Pick<Judgement, 'verdicts' | 'implementation'>,
-  evidence: ReadonlyMap<string, readonly Evidence[]>,
+  drawn: ReadonlyMap<string, DrawnFinding>,
 ): Promise<readonly Diagnosis[]> {
   // A broken conversation says nothing about what was talked of.
   let open = judgement.verdicts.filter(
@@ -175,10 +172,13 @@ export async function diagnose(
   );
   const failed = (): Verdict[] => open.filter(({ status }) => status === 'failed');
   if (failed().length === 0) return [];
-  const replayed = await reproductions(evidence, judgement.implementation);
+  const replayed = await reproductions(drawn, judgement.implementation);
+  const kinds = new Map([...drawn].map(([property, finding]) => [property, kindOf(finding)]));
   const found: Diagnosis[] = [];
   while (failed().length > 0 && found.length < MAXIMUM_CAUSES) {
-    const suspects = MISTAKES.map((mistake) => suspect(mistake, open, replayed)).sort((a, b) => b.score - a.score);
+    const suspects = MISTAKES.map((mistake) => suspect(mistake, open, replayed, kinds)).sort(
+      (a, b) => b.score - a.score,
+    );
     const first = suspects.find(({ fits }) => fits);
     if (first === undefined || first.explains.length === 0) break;
     const total = suspects.reduce((sum, { score }) => sum + Math.exp(score - first.score), 0);

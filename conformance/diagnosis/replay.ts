@@ -1,10 +1,13 @@
 /** Whether a known mistake, made on purpose, answers a failing case with the very numbers that came. */
-import type { Evidence } from '../judge/run.ts';
+import type { Position } from '../judge/finding.ts';
+import type { DrawnFinding, Evidence } from '../judge/run.ts';
 import { PLANTED_FAULTS } from '../planted/faults.ts';
 import { HONEST, openPlanted } from '../planted/implementation.ts';
 import type { Behaviour } from '../planted/implementation.ts';
 import { expandCase } from '../protocol/expand.ts';
 import type { Case, Implementation, StepRecord } from '../protocol/types.ts';
+import { MISTAKES } from './mistakes.ts';
+import { VARIANTS } from './variants.ts';
 
 /** The mistake alone, able to do all that the protocol knows: what a planted fault cannot do besides is no part of the mistake. */
 function ableTo(changes: Partial<Behaviour>): Partial<Behaviour> {
@@ -40,11 +43,20 @@ function near(x: number, y: number, tolerance: number): boolean {
   return Math.abs(x - y) <= tolerance * Math.max(Math.abs(x), Math.abs(y));
 }
 
-/** Whether two answers agree in all that both of them tell. */
-function agree(left: readonly StepRecord[], right: readonly StepRecord[], tolerance: number): boolean {
+/** Whether two answers agree in all that both of them tell; `only`: of this element, up to this step, and in every mask. */
+function agree(
+  left: readonly StepRecord[],
+  right: readonly StepRecord[],
+  tolerance: number,
+  only?: Partial<Position>,
+): boolean {
   const lists = (a: readonly (readonly number[])[], b: readonly (readonly number[])[]): boolean =>
-    a.every((list, k) => list.every((x, i) => near(x, b[k]?.[i] ?? NaN, tolerance)));
-  return left.every((record, t) => {
+    a.every(
+      (list, k) =>
+        (only?.tensor !== undefined && only.tensor !== k) ||
+        list.every((x, i) => (only?.element ?? i) !== i || near(x, b[k]?.[i] ?? NaN, tolerance)),
+    );
+  return left.slice(0, only?.index === undefined ? left.length : only.index + 1).every((record, t) => {
     const other = right[t];
     if (other === undefined) return false;
     if (
@@ -83,28 +95,66 @@ async function answersOf(
   return answers;
 }
 
-/** For each finding that the honest implementation does not reproduce: the planted faults that do. */
+/**
+ * How much of what came a mistake makes: everything, or the element that is wrong. The latter where a mistake is made in a part of
+ * the elements only, or beside another.
+ */
+export type Reproduced = 'whole' | 'element';
+
+/** By property, of the findings that the honest implementation does not reproduce: the mistakes that do, by name. */
+export type Reproductions = ReadonlyMap<string, ReadonlyMap<string, Reproduced>>;
+
+interface Told {
+  readonly cases: readonly Case[];
+  readonly steps: readonly (readonly StepRecord[])[];
+  readonly position: Position | undefined;
+}
+
+/** Which of the two an implementation reproduces. */
+async function reproduces(changes: Partial<Behaviour>, told: Told, tolerance: number): Promise<Reproduced | undefined> {
+  const answers = await answersOf(changes, told.cases);
+  const all = (only: (last: boolean) => Partial<Position> | undefined): boolean =>
+    answers.every(
+      (answer, i) =>
+        answer !== undefined && agree(told.steps[i] ?? [], answer, tolerance, only(i === answers.length - 1)),
+    );
+  if (all(() => undefined)) return 'whole';
+  const { position } = told;
+  if (position === undefined) return undefined;
+  const { tensor, element } = position;
+  return all((last) => (last ? position : { tensor, element })) ? 'element' : undefined;
+}
+
+/** What each known mistake makes of the findings. */
 export async function reproductions(
-  evidence: ReadonlyMap<string, readonly Evidence[]>,
+  drawn: ReadonlyMap<string, DrawnFinding>,
   { precision }: Implementation,
-): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+): Promise<Reproductions> {
   const tolerance = TOLERANCE[precision];
-  const usable = new Map<string, { cases: Case[]; steps: (readonly StepRecord[])[] }>();
-  for (const [property, items] of evidence) {
-    const cases = items.map(replayable);
-    if (cases.some((example) => example === undefined)) continue;
-    const told = { cases: cases as Case[], steps: items.map(({ steps }) => steps) };
-    const honest = await answersOf({}, told.cases);
-    const same = honest.every((steps, i) => steps !== undefined && agree(told.steps[i] ?? [], steps, tolerance));
-    if (!same) usable.set(property, told);
+  const usable = new Map<string, Told>();
+  const found = new Map<string, Map<string, Reproduced>>();
+  for (const [property, { evidence, position }] of drawn) {
+    const cases = evidence.flatMap((one) => replayable(one) ?? []);
+    if (cases.length === 0 || cases.length < evidence.length) continue;
+    const told = { cases, steps: evidence.map(({ steps }) => steps), position };
+    const honest = await reproduces({}, told, tolerance);
+    if (honest === 'whole') continue;
+    // Where the element alone is as it should be, the mistake is elsewhere.
+    usable.set(property, honest === 'element' ? { ...told, position: undefined } : told);
+    found.set(property, new Map());
   }
-  const found = new Map<string, Set<string>>([...usable.keys()].map((property) => [property, new Set()]));
-  for (const { name, changes } of PLANTED_FAULTS) {
-    for (const [property, { cases, steps }] of usable) {
-      const answers = await answersOf(changes(), cases);
-      if (answers.every((answer, i) => answer !== undefined && agree(steps[i] ?? [], answer, tolerance))) {
-        found.get(property)?.add(name);
-      }
+  const hypotheses = [
+    ...PLANTED_FAULTS.flatMap(({ name, changes }) =>
+      MISTAKES.filter(({ faults }) => faults.includes(name)).map((mistake) => ({ name: mistake.name, changes })),
+    ),
+    ...VARIANTS.map(({ mistake, changes }) => ({ name: mistake, changes: () => changes })),
+  ];
+  for (const { name, changes } of hypotheses) {
+    for (const [property, told] of usable) {
+      const known = found.get(property);
+      if (known?.get(name) === 'whole') continue;
+      const how = await reproduces(changes(), told, tolerance);
+      if (how !== undefined) known?.set(name, how);
     }
   }
   return found;

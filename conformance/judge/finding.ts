@@ -22,18 +22,29 @@ export class Finding extends Error {
   readonly cases: readonly Case[];
   /** The element that is wrong, where it is one. */
   readonly position?: Position;
+  /** What tells one mistake from another: only statistics, whose evidence is too large to keep. */
+  readonly traits?: readonly string[];
   /** What came for each of the cases, where it was steps. */
   answers: readonly (readonly StepRecord[] | undefined)[] = [];
+  /** What was found before its case was shrunk: a small case shows a mistake, a large one tells it from others. */
+  drawn: Finding = this;
 
   constructor(
     message: string,
-    details: { expected: string; got: string; cases: readonly Case[]; position?: Position | undefined },
+    details: {
+      expected: string;
+      got: string;
+      cases: readonly Case[];
+      position?: Position | undefined;
+      traits?: readonly string[];
+    },
   ) {
     super(foreignText(message, MESSAGE));
     this.expected = foreignText(details.expected, VALUE);
     this.got = foreignText(details.got, VALUE);
     this.cases = details.cases;
     if (details.position !== undefined) this.position = details.position;
+    if (details.traits !== undefined) this.traits = details.traits;
   }
 }
 

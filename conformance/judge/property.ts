@@ -208,7 +208,7 @@ export function contextOf(adapter: Adapter, options: ContextOptions): RunningCon
     check: async (arbitrary, predicate, runs = options.runs) => {
       const { from, to } = share(runs);
       if (to === from) return;
-      let last: Finding | undefined;
+      let [first, last]: (Finding | undefined)[] = [];
       let end = options.until;
       let drawn = 0;
       const property = fc.asyncProperty(arbitrary, async (value) => {
@@ -221,13 +221,13 @@ export function contextOf(adapter: Adapter, options: ContextOptions): RunningCon
         } catch (error) {
           if (error instanceof Finding) {
             // fast-check keeps shrinking as long as something fails: the last finding is of the smallest case.
-            const first = last === undefined;
-            if (first) end = Math.min(end, performance.now() + SHRINK_LIMIT_MS);
-            last = error;
+            if (first === undefined) end = Math.min(end, performance.now() + SHRINK_LIMIT_MS);
             // A smaller case would keep everybody waiting as long; and after each broken answer a new process must start.
-            if (first && error instanceof ProtocolFinding) {
+            if (first === undefined && error instanceof ProtocolFinding) {
               end = error.silent ? 0 : Math.min(end, performance.now() + RESTART_LIMIT_MS);
             }
+            first ??= error;
+            last = error;
           }
           throw error;
         }
@@ -237,8 +237,11 @@ export function contextOf(adapter: Adapter, options: ContextOptions): RunningCon
         numRuns: to,
         endOnFailure: !options.shrink,
       });
-      if (last !== undefined)
-        throw options.shrink ? await plainer(last, predicate as (value: Case) => Promise<void>, end) : last;
+      if (first !== undefined && last !== undefined) {
+        const smallest = options.shrink ? await plainer(last, predicate as (value: Case) => Promise<void>, end) : last;
+        smallest.drawn = first;
+        throw smallest;
+      }
       if (details.failed)
         throw details.errorInstance instanceof Error ? details.errorInstance : new Error('a property failed');
     },

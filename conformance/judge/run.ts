@@ -23,6 +23,8 @@ export interface Counterexample {
   readonly position?: Position;
   /** Its steps written out with their numbers. */
   readonly formula?: readonly string[];
+  /** Of a statistical finding: what its tests are about, in which direction they are off, and how much. */
+  readonly traits?: readonly string[];
 }
 
 /** What one property found. */
@@ -81,6 +83,12 @@ export interface Evidence {
   readonly steps: readonly StepRecord[];
 }
 
+/** A finding as it was before its case was shrunk, for a diagnosis. */
+export interface DrawnFinding extends Pick<Counterexample, 'message' | 'expected' | 'got' | 'position' | 'traits'> {
+  /** Cases that were answered with steps; empty where one of them was not. */
+  readonly evidence: readonly Evidence[];
+}
+
 export interface JudgeRunOptions {
   /** Name of the adapter, for the report. */
   readonly adapter: string;
@@ -99,8 +107,8 @@ export interface JudgeRunOptions {
   readonly until?: number;
   /** Called after each property in each round. `total` counts properties times rounds. */
   readonly progress?: (done: number, total: number, verdict: Verdict) => void;
-  /** Called with the counterexamples that were answered with steps, for a diagnosis. */
-  readonly evidence?: (property: string, evidence: readonly Evidence[]) => void;
+  /** Called with every finding as it was drawn. */
+  readonly drawn?: (property: string, finding: DrawnFinding) => void;
 }
 
 const DEFAULT_RUNS = 25;
@@ -176,6 +184,21 @@ function explained({ position, cases, answers }: Finding): Pick<Counterexample, 
   return { position, formula: writeOut(example, answers.at(-1), position) };
 }
 
+function drawnOf({ message, expected, got, cases, answers, position, traits }: Finding): DrawnFinding {
+  const evidence = cases.flatMap((example, i): Evidence[] => {
+    const steps = answers[i];
+    return steps === undefined ? [] : [{ example, steps }];
+  });
+  return {
+    message,
+    expected,
+    got,
+    ...(position === undefined ? {} : { position }),
+    ...(traits === undefined ? {} : { traits }),
+    evidence: evidence.length === cases.length ? evidence : [],
+  };
+}
+
 /** One round of one property. */
 async function judgeRound(trial: Trial, options: JudgeRunOptions): Promise<void> {
   const { property, context } = trial;
@@ -186,19 +209,22 @@ async function judgeRound(trial: Trial, options: JudgeRunOptions): Promise<void>
     if (error instanceof OutOfTimeError) trial.late = true;
     else if (error instanceof Skip) trial.settled = { status: 'skipped', reason: error.message };
     else if (error instanceof Finding) {
-      const { message, expected, got, cases, answers } = error;
+      const { message, expected, got, cases, traits } = error;
       trial.settled = {
         status: 'failed',
-        counterexample: { cases, message, expected, got, ...explained(error) },
+        counterexample: {
+          cases,
+          message,
+          expected,
+          got,
+          ...explained(error),
+          ...(traits === undefined ? {} : { traits }),
+        },
         ...(error instanceof ProtocolFinding
           ? { requirements: ['LRD-PROTO-001'], unjudged: property.requirements }
           : {}),
       };
-      const evidence = cases.flatMap((example, i): Evidence[] => {
-        const steps = answers[i];
-        return steps === undefined ? [] : [{ example, steps }];
-      });
-      if (evidence.length > 0) options.evidence?.(property.key, evidence);
+      options.drawn?.(property.key, drawnOf(error.drawn));
     } else throw error;
   } finally {
     trial.seconds += (performance.now() - start) / 1000;

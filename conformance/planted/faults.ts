@@ -125,6 +125,11 @@ const semantics: readonly PlantedFault[] = [
       return base ? theta - rate(hyper) * delta : theta - (rate(hyper) / 3) * (delta * 3);
     },
   }),
+  fault('bits-inverted', 'LRD-MASK-003', 'takes a 1 in a given mask for dropped', {
+    masks: ['given'],
+    effective: (mask) => mask.map((bit) => !bit),
+    reported: (mask) => mask.map((bit) => !bit),
+  }),
   fault('excluded-masked', 'LRD-MASK-007', 'masks parameters that the caller excluded', { excluded: () => false }),
 ];
 
@@ -191,6 +196,22 @@ const arithmetic: readonly PlantedFault[] = [
       return theta - rate(hyper) * (delta - decay * theta) - decay * theta;
     },
   }),
+  fault('decay-coupled', 'LRD-RULE-008', "AdamW's decay enters the gradient, as L2 does (Adam with weight_decay)", {
+    direction: (g, slots, t, place, theta) => {
+      if (place.rule !== 'adamw') return direction(g, slots, t, place);
+      const decay = (place.hyper['weightDecay'] as number) * theta;
+      const result = direction(g + decay, slots, t, place);
+      return { ...result, delta: result.delta - decay };
+    },
+  }),
+  fault('decay-decoupled', 'LRD-RULE-010', 'L2 shrinks the parameter beside the step, as in AdamW', {
+    coupled: () => 0,
+    direction: (g, slots, t, place, theta) => {
+      const result = direction(g, slots, t, place);
+      if (place.rule === 'adamw') return result;
+      return { ...result, delta: result.delta + (place.hyper['weightDecay'] as number) * theta };
+    },
+  }),
   fault('clipped', 'LRD-RULE-009', 'clips gradients at 1 without being asked', {
     gradient: (g) => Math.max(-1, Math.min(1, g)),
   }),
@@ -227,6 +248,12 @@ const arithmetic: readonly PlantedFault[] = [
 const streamFaults: readonly PlantedFault[] = [
   fault('seed-cut', 'LRD-STREAM-001', "ignores the seed's high word", {
     key: (seed) => [Number(seed & 0xffffffffn), 0],
+  }),
+  fault('another-generator', 'LRD-STREAM-001', 'masks are a function of seed, step and index, but not the stream', {
+    key: (seed) => [Number((seed * 0x9e3779b97f4a7c15n) & 0xffffffffn), 0x5bd1e995],
+  }),
+  fault('inverted-stream', 'LRD-STREAM-004', 'drops where the half is below the threshold', {
+    keeps: (half, threshold) => half >= threshold,
   }),
   fault('late-mask', 'LRD-STREAM-001', 'counts steps from 0', { maskStep: (step) => step - 1 }),
   fault('high-half-first', 'LRD-STREAM-002', 'reads the high half of a word first', { half: (index) => index ^ 1 }),
@@ -339,7 +366,7 @@ const randomness: readonly PlantedFault[] = [
     return {
       ...OWN,
       own: ({ p, size, tensor }, random, step) => {
-        const before = step === 1 ? undefined : last.get(tensor);
+        const before = step === 1 || last.get(tensor)?.length !== size ? undefined : last.get(tensor);
         const mask = Array.from({ length: size }, (_, i) => {
           const fresh = random() < p;
           return before !== undefined && random() < 0.1 ? (before[i] as boolean) : fresh;

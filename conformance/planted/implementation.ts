@@ -25,6 +25,8 @@ export interface Place {
   /** How often this element has been kept before. */
   readonly kept: number;
   readonly tensor: number;
+  /** Of that tensor. */
+  readonly shape: readonly number[];
   readonly element: number;
   readonly excluded: boolean;
   /** Without learning rate dropout: the protocol's keepProbability null. */
@@ -263,12 +265,15 @@ interface Tensor {
 
 function streamMask(b: Behaviour, seed: bigint, base: number, size: number, step: number, p: number): boolean[] {
   if (p === 1) return new Array<boolean>(size).fill(true);
-  // From the start of the first element's block to the end of the last one's.
-  const start = base - (base % 8);
+  const indices = Array.from({ length: size }, (_, i) => b.half(base + i));
+  // From the start of the first element's block to the last half that is read.
+  const first = indices.reduce((a, x) => Math.min(a, x), base);
+  const last = indices.reduce((a, x) => Math.max(a, x), first);
+  const start = first - (first % 8);
   const position = { key: b.key(seed), step: step >>> 0, stream: 'mask', base: start } as const;
-  const all = halves(position, base - start + size + 8);
+  const all = halves(position, last - start + 1);
   const threshold = b.threshold(p);
-  return Array.from({ length: size }, (_, i) => b.keeps(all[b.half(base + i) - start] as number, threshold));
+  return indices.map((index) => b.keeps(all[index - start] as number, threshold));
 }
 
 function runCase(b: Behaviour, example: Case, runs: number): StepRecord[] {
@@ -314,7 +319,7 @@ function runCase(b: Behaviour, example: Case, runs: number): StepRecord[] {
       const hyper = b.hyper(asked, { index, first: firstHyper[k] ?? asked, shared });
       let p = excluded ? 1 : b.keepProbability(keepProbability, index, list);
       if (wanted && !excluded && typeof example.keepProbability === 'number') p = example.keepProbability;
-      const place = { rule, hyper, p, step, tensor: k, excluded, base: example.keepProbability === null };
+      const place = { rule, hyper, p, step, tensor: k, shape, excluded, base: example.keepProbability === null };
       if (gradient === null) {
         for (let i = 0; i < size; i++) {
           const rest = b.still(tensor.theta[i] as number, tensor.slots[i] as Slots, {

@@ -13,7 +13,7 @@ import { select } from 'learning-rate-dropout/internal';
 import { BUILT_IN, UnavailableAdapterError, judge, openAdapter } from '../index.ts';
 import { diagnose } from '../diagnosis/diagnose.ts';
 import { MISTAKES } from '../diagnosis/mistakes.ts';
-import type { Evidence } from '../judge/run.ts';
+import type { DrawnFinding } from '../judge/run.ts';
 import { HONEST_VARIANTS, PLANTED_FAULTS } from '../planted/faults.ts';
 import { UNSEEN_MISTAKES } from '../planted/unseen.ts';
 import type { Adapter } from '../protocol/types.ts';
@@ -122,14 +122,14 @@ async function proveDiagnosis(
   let [runs, named] = [0, 0];
   for (const { name, kinds, open } of mistakes) {
     for (let seed = FIRST_SEED; seed < FIRST_SEED + seeds; seed++) {
-      const evidence = new Map<string, readonly Evidence[]>();
+      const drawn = new Map<string, DrawnFinding>();
       const judgement = await judge(open(), {
         adapter: name,
         seed,
         shrink: false,
-        evidence: (property, items) => evidence.set(property, items),
+        drawn: (property, finding) => drawn.set(property, finding),
       });
-      const [first] = await diagnose(judgement, evidence);
+      const [first] = await diagnose(judgement, drawn);
       const right = first?.mistake !== undefined && kinds.includes(first.mistake);
       runs += 1;
       named += Number(right);

@@ -28,10 +28,18 @@ for (const { name, changes } of PLANTED_FAULTS) {
   const seeds = statistics ? SEEDS : SEEDS.slice(0, 1);
   for (const seed of seeds) {
     const adapter = openPlanted(name, changes());
-    const { verdicts } = await judge(adapter, { adapter: name, seed, runs: RUNS, shrink: false, statistics });
+    const kinds = new Map<string, string>();
+    const { verdicts } = await judge(adapter, {
+      adapter: name,
+      seed,
+      runs: RUNS,
+      shrink: false,
+      statistics,
+      drawn: (property, finding) => kinds.set(property, kindOf(finding)),
+    });
     for (const verdict of verdicts.filter(({ status }) => status === 'failed')) {
       const entry = (counts[verdict.property] ??= [0, {}]);
-      const kind = kindOf(verdict);
+      const kind = kinds.get(verdict.property) ?? '';
       entry[0] += 1;
       entry[1][kind] = (entry[1][kind] ?? 0) + 1;
     }

@@ -134,6 +134,32 @@ const OTHERS_NAMED = 5;
 const deviation = ({ expected, got }: TestResult): number =>
   Math.abs(Number(got) - (Number.isNaN(Number(expected)) ? 0 : Number(expected)));
 
+/** Effects are told apart as coarsely as this: a sample shows nearly none, some, much, or that nothing is left to chance. */
+const CLASSES = [
+  [0.9, 'all'],
+  [0.55, 'most'],
+  [0.4, 'half'],
+  [0.15, 'much'],
+  [0.05, 'some'],
+] as const;
+
+/** What tests found, in words that one mistake shares from seed to seed: what each is about, the direction, and how much. */
+function traitsOf(found: readonly TestResult[], p: number): string[] {
+  const strongest = new Map<string, number>();
+  for (const { about, name, effect } of found) {
+    const key = about ?? name;
+    if (Math.abs(effect) > Math.abs(strongest.get(key) ?? 0)) strongest.set(key, effect);
+  }
+  const classed = [...strongest].map(([name, effect]) => {
+    const complement = name.startsWith('rate of all') && Math.abs(effect - (1 - 2 * p)) < 0.01 && p !== 0.5;
+    const size = CLASSES.find(([least]) => Math.abs(effect) >= least)?.[1];
+    return { name, size, text: `${name}: ${complement ? '1 - p' : `${effect < 0 ? '-' : '+'}${size ?? 'little'}`}` };
+  });
+  // Beside what is large, what is small follows from it, or from the few draws that are left.
+  const large = classed.filter(({ size }) => size !== undefined);
+  return (large.length > 0 ? large : classed).map(({ text }) => text).sort();
+}
+
 type Tests = (sample: Sample, p: number) => TestResult[];
 
 /** The statistical properties of one judgement. `seed` is the judgement's: its sample does not depend on what else runs. */
@@ -167,9 +193,8 @@ export function measureMasks(seed: number): readonly Property[] {
         let sample = samples.get(p);
         if (sample === undefined) samples.set(p, (sample = draw(context, p, index)));
         const exact = sourceOf(context.implementation) === 'stream' ? effectiveKeepProbability(p) : p;
-        const [worst, ...others] = tests(await sample, exact)
-          .filter(({ pValue }) => !(pValue >= TEST_LEVEL))
-          .sort((a, b) => a.pValue - b.pValue || deviation(b) - deviation(a));
+        const found = tests(await sample, exact).filter(({ pValue }) => !(pValue >= TEST_LEVEL));
+        const [worst, ...others] = [...found].sort((a, b) => a.pValue - b.pValue || deviation(b) - deviation(a));
         if (worst === undefined) continue;
         const { name, pValue, expected, got } = worst;
         const more = others.slice(0, OTHERS_NAMED).map((other) => other.name);
@@ -178,6 +203,7 @@ export function measureMasks(seed: number): readonly Property[] {
           expected,
           got,
           cases: [sampleCase(context.implementation, chosen, p, caseSeed(seed, index * RUNS))],
+          traits: traitsOf(found, p),
         });
       }
       context.note(
@@ -207,6 +233,20 @@ export function measureMasks(seed: number): readonly Property[] {
 /** Coordinates and steps of the mean-step test: far more than 5.5 times needs. */
 const MEAN_SIZE = 2048;
 const MEAN_STEPS = 30;
+
+/** How the path compares with the one that it should be. */
+function meanTrait(ratio: number, p: number): string {
+  const momentum = (defaultsOf('sgdm') as { momentum: number }).momentum;
+  const known: readonly (readonly [string, number])[] = [
+    ['divided by p', 1 / p],
+    ['times p', p],
+    ['1 - p', (1 - p) / p],
+    ['no momentum', 1 - momentum],
+    ['still', 0],
+  ];
+  const near = known.find(([, value]) => Math.abs(ratio - value) < 0.04 * Math.max(value, 0.1));
+  return `path: ${near?.[0] ?? (ratio < 0 ? 'turned round' : ratio < 0.8 ? 'short' : ratio > 1.25 ? 'long' : 'a little off')}`;
+}
 
 function meanStep(seed: number): Property {
   return {
@@ -243,6 +283,7 @@ function meanStep(seed: number): Property {
           expected: mean.toFixed(5),
           got: (total / MEAN_SIZE).toFixed(5),
           cases: [example],
+          traits: [meanTrait(total / MEAN_SIZE / mean, p)],
         });
       }
     },

@@ -10,14 +10,20 @@ export interface TestResult {
   readonly pValue: number;
   readonly expected: string;
   readonly got: string;
+  /** How far off, in units that do not grow with the sample: a rate less p, a correlation, the logarithm of a ratio. */
+  readonly effect: number;
+  /** What the test is about, where several tests are about the same. Default: its name. */
+  readonly about?: string;
 }
 
 const OFFSETS = SIZES.map((_, k) => SIZES.slice(0, k).reduce((sum, n) => sum + n, 0));
 
 /** Expected and got are rates. */
-function rate(name: string, kept: number, draws: number, p: number): TestResult {
+function rate(name: string, kept: number, draws: number, p: number, about = name): TestResult {
   return {
     name,
+    about,
+    effect: draws === 0 ? 0 : kept / draws - p,
     pValue: binomialPValue(kept, draws, p),
     expected: `${p} of ${draws} draws`,
     got: (kept / draws).toFixed(6),
@@ -65,8 +71,10 @@ export function ratesAndCounts(sample: Sample, p: number): TestResult[] {
     ...SIZES.map((size, k) =>
       rate(`rate of tensor [${SHAPES[k]?.join(', ')}]`, byTensor[k] as number, groups * size, p),
     ),
-    ...Array.from(byStep, (kept, step) => rate(`rate of step ${step + 1}`, kept, RUNS * ELEMENTS, p)),
-    ...Array.from(byPosition, (kept, i) => rate(`rate of position ${i} of 8`, kept, drawsAt[i] as number, p)),
+    ...Array.from(byStep, (kept, step) => rate(`rate of step ${step + 1}`, kept, RUNS * ELEMENTS, p, 'rate of a step')),
+    ...Array.from(byPosition, (kept, i) =>
+      rate(`rate of position ${i} of 8`, kept, drawsAt[i] as number, p, 'rate of a position'),
+    ),
     // The small tensor's counts are too far from normal for a chi-square at these levels.
     ...SIZES.flatMap((size, k): TestResult[] =>
       size < 500
@@ -77,6 +85,8 @@ export function ratesAndCounts(sample: Sample, p: number): TestResult[] {
               pValue: chiSquarePValue(squares[k] as number, groups),
               expected: `sum of squares about ${groups}`,
               got: (squares[k] as number).toFixed(1),
+              about: 'numbers kept per step',
+              effect: Math.log(Math.max(squares[k] as number, 1e-9) / groups) / 10,
             },
           ],
     ),
@@ -107,6 +117,7 @@ class Pairs {
       pValue: normalPValue(correlation * Math.sqrt(this.count)),
       expected: `correlation 0 over ${this.count} pairs`,
       got: correlation.toFixed(5),
+      effect: correlation,
     };
   }
 }
@@ -224,18 +235,21 @@ export function gaps(sample: Sample, p: number): TestResult[] {
       pValue: normalPValue((sum - count / p) / Math.sqrt(count * variance)),
       expected: (1 / p).toFixed(5),
       got: (sum / count).toFixed(5),
+      effect: Math.log((sum / count) * p),
     },
     {
       name: 'Var(lambda) = (1 - p)/p^2',
       pValue: normalPValue((squares - count * variance) / Math.sqrt(count * (fourth - variance * variance))),
       expected: variance.toFixed(5),
       got: (squares / count).toFixed(5),
+      effect: Math.log(Math.max(squares / count / variance, 1e-9)),
     },
     {
       name: 'intervals are geometric',
       pValue: chiSquarePValue(chi, GAP_BINS - 1),
       expected: `chi-square about ${GAP_BINS - 1}`,
       got: chi.toFixed(2),
+      effect: Math.sqrt(chi / count),
     },
   );
   return results;
