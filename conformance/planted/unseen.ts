@@ -1,17 +1,18 @@
 /**
  * Mistakes that were written after the table of signatures was frozen, of the kinds that it knows: what the diagnosis is measured on
- * beside the planted faults. They must not be used to make signatures, nor the diagnosis be fitted to them.
+ * beside the planted faults. They must not be used to make signatures, nor the diagnosis be fitted to them. `UNSEEN_MISTAKES` were
+ * written after the first table and before `diagnosis/variants.ts`, `LATER_UNSEEN_MISTAKES` after that.
  */
 import type { MaskSource } from '../protocol/types.ts';
 import type { Behaviour } from './implementation.ts';
-import { direction } from './implementation.ts';
+import { HONEST, direction } from './implementation.ts';
 
 export interface UnseenMistake {
   readonly name: string;
   readonly what: string;
   /** Names of `diagnosis/mistakes.ts` that are right for it. */
   readonly kinds: readonly string[];
-  readonly changes: Partial<Behaviour>;
+  readonly changes: Partial<Behaviour> | (() => Partial<Behaviour>);
 }
 
 const OWN = { masks: ['own'] as readonly MaskSource[] } as const;
@@ -174,6 +175,211 @@ export const UNSEEN_MISTAKES: readonly UnseenMistake[] = [
     changes: {
       direction: (g, slots, t, place) =>
         direction(g, slots, t, place.rule === 'sgdm' ? { ...place, hyper: { ...place.hyper, nesterov: true } } : place),
+    },
+  },
+];
+
+const among = (rules: string, rule: string): boolean => rules.split(' ').includes(rule);
+
+export const LATER_UNSEEN_MISTAKES: readonly UnseenMistake[] = [
+  {
+    name: 'reset-before-the-next-step',
+    what: 'zeroes the momentum of coordinates that were dropped in the step before',
+    kinds: ['momentum-reset'],
+    changes: {
+      state: (_before, after, keep) => ({ ...after, dropped: Number(!keep) }),
+      direction: (g, slots, t, place) =>
+        direction(g, slots['dropped'] === 1 ? { ...slots, buf: 0, m: 0 } : slots, t, place),
+    },
+  },
+  {
+    name: 'gradient-masked-in-adaptive-rules',
+    what: 'masks the gradient instead of the update in RMSprop and Adam; replays given masks, tells nothing else',
+    kinds: ['masked-gradient'],
+    changes: {
+      masks: ['given'],
+      features: [],
+      gradient: (g, keep, { rule }) => (keep || !among('rmsprop adam', rule) ? g : 0),
+      update: (theta, delta, keep, { hyper, rule }) =>
+        keep || among('rmsprop adam', rule) ? theta - rate(hyper) * delta : theta,
+    },
+  },
+  {
+    name: 'rescaled-where-most-is-dropped',
+    what: 'divides the step by p where p is below a half',
+    kinds: ['rescaled'],
+    changes: {
+      update: (theta, delta, keep, { hyper, p }) => (keep ? theta - (rate(hyper) * delta) / (p < 0.5 ? p : 1) : theta),
+    },
+  },
+  {
+    name: 'adds-a-masked-step',
+    what: 'adds the step times the mask, in rules with a second moment',
+    kinds: ['multiplied-mask'],
+    changes: {
+      update: (theta, delta, keep, { hyper, rule }) =>
+        among('sgdm sgdm-avg', rule) && !keep ? theta : theta + Number(keep) * (-rate(hyper) * delta),
+    },
+  },
+  {
+    name: 'vectors-kept-in-adam',
+    what: 'Adam never drops anything in tensors of one axis',
+    kinds: ['always-kept'],
+    changes: {
+      effective: (mask, { rule, shape }) => mask.map((bit) => bit || (rule === 'adam' && shape.length === 1)),
+    },
+  },
+  {
+    name: 'second-moment-decays-in-rmsprop',
+    what: "RMSprop's second moment decays on dropped steps without the gradient",
+    kinds: ['frozen-second-moment'],
+    changes: {
+      state: (before, after, keep, { rule, hyper }) =>
+        keep || rule !== 'rmsprop' ? after : { ...after, v: (hyper['rho'] as number) * (before['v'] ?? 0) },
+    },
+  },
+  {
+    name: 'epsilon-hat-in-adamw',
+    what: 'AdamW alone puts epsilon beside the uncorrected root',
+    kinds: ['epsilon-hat'],
+    changes: {
+      direction: (g, slots, t, place) =>
+        direction(
+          g,
+          slots,
+          t,
+          place.rule === 'adamw' ? { ...place, hyper: { ...place.hyper, epsilonMode: 'hat' } } : place,
+        ),
+    },
+  },
+  {
+    name: 'decay-lost-in-adam',
+    what: 'Adam and AMSGrad ignore weightDecay',
+    kinds: ['decay-lost'],
+    changes: { coupled: (decay, theta, _keep, { rule }) => (among('adam amsgrad', rule) ? 0 : decay * theta) },
+  },
+  {
+    name: 'seed-of-24-bits',
+    what: 'takes 24 bits of the seed',
+    kinds: ['seed-cut'],
+    changes: { key: (seed) => [Number(seed & 0xffffffn), 0] },
+  },
+  {
+    name: 'first-run-from-zero',
+    what: 'counts steps from 0, and rightly where it is resumed',
+    kinds: ['late-mask', 'mask-restarts'],
+    changes: { maskStep: (step, first) => (first > 1 ? step : step - 1) },
+  },
+  {
+    name: 'aligned-to-24',
+    what: 'starts tensors at multiples of 24',
+    kinds: ['packed-layout'],
+    changes: {
+      bases: (tensors) => {
+        let next = 0;
+        return tensors.map(({ size }) => {
+          const base = next;
+          next += Math.ceil(size / 24) * 24;
+          return base;
+        });
+      },
+    },
+  },
+  {
+    name: 'bytes-of-a-half-swapped',
+    what: 'reads each half with its bytes in the other order',
+    kinds: ['high-half-first', 'another-generator'],
+    changes: { keeps: (half, threshold) => (((half & 0xff) << 8) | (half >> 8)) < threshold },
+  },
+  {
+    name: 'one-draw-a-row',
+    what: 'one draw decides a whole row',
+    kinds: ['one-draw-a-tensor', 'paired-neighbours'],
+    changes: {
+      ...OWN,
+      own: ({ p, size, shape }, random) => {
+        const width = shape.at(-1) ?? 1;
+        const rows = Array.from({ length: Math.ceil(size / Math.max(1, width)) }, () => random() < p);
+        return Array.from({ length: size }, (_, i) => rows[Math.floor(i / width)] as boolean);
+      },
+    },
+  },
+  {
+    name: 'five-steps-a-mask',
+    what: 'holds a mask for five steps, tells nothing',
+    kinds: ['repeated-in-time', 'sticky'],
+    changes: {
+      ...OWN,
+      features: [],
+      reportsMasks: false,
+      effective: (mask, _place, history) => history[history.length - (history.length % 5)] ?? mask,
+    },
+  },
+  {
+    name: 'stuck-after-twenty-steps',
+    what: 'draws no mask after step 20',
+    kinds: ['repeated-in-time', 'sticky'],
+    changes: { ...OWN, effective: (mask, _place, history) => history[20] ?? mask },
+  },
+  {
+    name: 'thirty-two-levels',
+    what: 'compares p with numbers of 32 levels, so that it keeps more',
+    kinds: ['wrong-rate'],
+    changes: {
+      ...OWN,
+      own: ({ p, size }, random) => Array.from({ length: size }, () => Math.floor(random() * 32) / 32 < p),
+    },
+  },
+  {
+    name: 'rolled-by-eight',
+    what: "each step's mask is the last one moved by eight elements",
+    kinds: ['rolled'],
+    changes: {
+      ...OWN,
+      effective: (mask, _place, history) => {
+        const first = history[0];
+        return first === undefined
+          ? mask
+          : mask.map(
+              (_, i) => first[(((i - 8 * history.length) % mask.length) + mask.length) % mask.length] as boolean,
+            );
+      },
+    },
+  },
+  {
+    name: 'second-as-the-first',
+    what: 'the second tensor takes the numbers of the first, the others their own',
+    kinds: ['shared-by-tensors'],
+    changes: () => {
+      let draws: number[] = [];
+      return {
+        ...OWN,
+        own: ({ p, size, tensor }, random) => {
+          const fresh = Array.from({ length: size }, random);
+          if (tensor === 0) draws = fresh;
+          return fresh.map((u, i) => (tensor === 1 ? (draws[i] ?? u) : u) < p);
+        },
+      };
+    },
+  },
+  {
+    name: 'absent-decays-in-adam',
+    what: "Adam's moments decay where a gradient is missing, and the parameter stays",
+    kinds: ['absent-means-zero'],
+    changes: {
+      still: (theta, slots, place) =>
+        place.rule !== 'adam'
+          ? HONEST.still(theta, slots, place)
+          : { theta, slots: direction(0, slots, place.count + 1, place).slots, counts: false },
+    },
+  },
+  {
+    name: 'adam-rounds-its-moments',
+    what: 'Adam keeps its moments in float32 and says float64',
+    kinds: ['single-precision'],
+    changes: {
+      state: (_before, after, _keep, { rule }) =>
+        rule === 'adam' ? Object.fromEntries(Object.entries(after).map(([name, x]) => [name, Math.fround(x)])) : after,
     },
   },
 ];

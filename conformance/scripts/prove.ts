@@ -6,7 +6,8 @@
  * 200 seeds for the reference and the JavaScript engine, 10 for the other built-in adapters, 5 for the Python example over
  * the protocol (with the stream and with its own masks), 20 for each planted fault. `--scale .1` takes a tenth of each.
  * Exit code 1 when a correct implementation fails or a fault escapes. `diagnosis` is another part: whole judgements of each planted
- * fault (2 seeds) and of each mistake that was written after the table was frozen (2 seeds), and which mistake is named first.
+ * fault (2 seeds) and of each mistake that was written after the table, or its variants, were frozen (2 seeds), and which mistake is
+ * named first.
  */
 import { parseArgs } from 'node:util';
 import { select } from 'learning-rate-dropout/internal';
@@ -15,7 +16,7 @@ import { diagnose } from '../diagnosis/diagnose.ts';
 import { MISTAKES } from '../diagnosis/mistakes.ts';
 import type { DrawnFinding } from '../judge/run.ts';
 import { HONEST_VARIANTS, PLANTED_FAULTS } from '../planted/faults.ts';
-import { UNSEEN_MISTAKES } from '../planted/unseen.ts';
+import { LATER_UNSEEN_MISTAKES, UNSEEN_MISTAKES } from '../planted/unseen.ts';
 import type { Adapter } from '../protocol/types.ts';
 import { openPlanted } from '../planted/implementation.ts';
 
@@ -149,12 +150,21 @@ async function proveDiagnosis(
 }
 
 if (chosen.has('diagnosis')) {
-  await proveDiagnosis(
-    'mistakes written afterwards',
-    times(2),
-    UNSEEN_MISTAKES.map(({ name, kinds, changes }) => ({ name, kinds, open: () => openPlanted(name, changes) })),
-    0.8,
-  );
+  for (const [title, unseen] of [
+    ['mistakes written after the signatures', UNSEEN_MISTAKES],
+    ['mistakes written after the variants', LATER_UNSEEN_MISTAKES],
+  ] as const) {
+    await proveDiagnosis(
+      title,
+      times(2),
+      unseen.map(({ name, kinds, changes }) => ({
+        name,
+        kinds,
+        open: () => openPlanted(name, typeof changes === 'function' ? changes() : changes),
+      })),
+      0.8,
+    );
+  }
   await proveDiagnosis(
     'planted faults',
     times(2),
