@@ -27,11 +27,15 @@ const USUAL = 0.6;
 const SURE_ENOUGH = 0.5;
 /** Weights of the kinds of evidence, and what any of them may be wrong by. Effects of statistics tell more than a message does. */
 const KIND_WEIGHT = 0.7;
-const EFFECT_WEIGHT = 2;
+const EFFECT_WEIGHT = 1.5;
 const REPLAY_WEIGHT = 3;
 const SLIP = 0.03;
 /** What it is worth to make the numbers that came: all of them, or those of the element that is wrong. */
-const REPRODUCED = { whole: 1 - SLIP, element: 0.6 } as const;
+const REPRODUCED = { whole: 1 - SLIP, element: 0.25 } as const;
+/** A mistake that makes everything that came is made in a part of the program only: what passes says little against it. */
+const FORGIVEN = 0.3;
+/** What a property breaks that it never broke when the mistake was planted: hardly ever, for what is right does not fail. */
+const UNSEEN = 0.05;
 
 const SAMPLED = measureMasks(0);
 const STATISTICAL = new Set(SAMPLED.map(({ key }) => key));
@@ -52,9 +56,18 @@ function judges(signature: Signature, key: string): boolean {
   return propertyOf.get(key)?.skip(able) === undefined;
 }
 
-function chanceToBreak(signature: Signature, key: string): number {
+/**
+ * The chance that a property fails which the signature knows nothing of. Masks that are drawn rightly pass every test of them, whatever is
+ * wrong besides: only what a mistake is known by is likely.
+ */
+function chanceUnknown({ requirements }: Mistake, verdict: Verdict): number {
+  if (verdict.requirements.some((id) => requirements.includes(id))) return 0.5;
+  return STATISTICAL.has(verdict.property) ? 0.02 : 0.15;
+}
+
+function chanceToBreak(signature: Signature, key: string, unseen = 0.3): number {
   const [count = 0] = signature.broke[key] ?? [];
-  return (count + 0.3) / (signature.runs + 0.6);
+  return (count + unseen) / (signature.runs + 2 * unseen);
 }
 
 function chanceOfKind(signature: Signature, key: string, kind: string): number {
@@ -74,19 +87,44 @@ function byRequirement(terms: readonly (readonly [requirement: string, value: nu
 
 type Kinds = ReadonlyMap<string, string>;
 
+/** How a mistake reproduces each finding that can be replayed; undefined where it does not. */
+type Replayed = ReadonlyMap<string, Reproduced | undefined>;
+
+/** The share of the requirements whose findings can be replayed that a mistake makes whole. */
+function shareMade(replayed: Replayed, failed: readonly Verdict[]): number {
+  const groups = new Map<string, boolean>();
+  for (const { property, requirements } of failed) {
+    if (!replayed.has(property)) continue;
+    const group = requirements[0] ?? property;
+    groups.set(group, (groups.get(group) ?? true) && replayed.get(property) === 'whole');
+  }
+  return groups.size === 0 ? 0 : [...groups.values()].filter(Boolean).length / groups.size;
+}
+
 function logLikelihood(
+  mistake: Mistake,
   signature: Signature,
   verdicts: readonly Verdict[],
   known: ReadonlyMap<string, boolean>,
   kinds: Kinds,
+  replayed: Replayed,
 ): number {
+  const share = shareMade(
+    replayed,
+    verdicts.filter(({ status }) => status === 'failed'),
+  );
+  const slip = SLIP + share * (FORGIVEN - SLIP);
   return byRequirement(
     verdicts.map((verdict) => {
       const { property, requirements, status } = verdict;
       const group = requirements[0] ?? property;
-      if (known.get(property) !== true) return [group, Math.log(status === 'failed' ? 0.15 : 0.85)];
-      const chance = chanceToBreak(signature, property);
-      if (status === 'passed') return [group, Math.log(Math.max(SLIP, 1 - chance))];
+      if (known.get(property) !== true) {
+        const chance = chanceUnknown(mistake, verdict);
+        return [group, Math.log(status === 'failed' ? chance : 1 - chance)];
+      }
+      if (status === 'passed') return [group, Math.log(Math.max(slip, 1 - chanceToBreak(signature, property)))];
+      const chance = chanceToBreak(signature, property, UNSEEN);
+      if (replayed.get(property) === 'whole') return [group, Math.log(Math.max(0.5, chance))];
       const weight = verdict.counterexample?.traits === undefined ? KIND_WEIGHT : EFFECT_WEIGHT;
       const kind = Math.log(chanceOfKind(signature, property, kinds.get(property) ?? ''));
       return [group, Math.log(Math.max(SLIP, chance)) + weight * kind];
@@ -102,36 +140,42 @@ interface Suspect {
   readonly fits: boolean;
 }
 
-const chanceToReproduce = (how: Reproduced | undefined): number => (how === undefined ? SLIP : REPRODUCED[how]);
+/** Where a mistake's numbers cannot be foretold, that they are not made again says nothing. */
+const chanceToReproduce = ({ random }: Mistake, how: Reproduced | undefined): number =>
+  how !== undefined ? REPRODUCED[how] : random === true ? REPRODUCED.element : SLIP;
 
 function suspect(mistake: Mistake, verdicts: readonly Verdict[], replayed: Reproductions, kinds: Kinds): Suspect {
   const failed = verdicts.filter(({ status }) => status === 'failed');
-  const reproduces = (property: string): boolean => replayed.get(property)?.has(mistake.name) === true;
+  const own = new Map([...replayed].map(([property, by]) => [property, by.get(mistake.name)]));
+  const reproduces = (property: string): boolean => own.get(property) !== undefined;
   const again = byRequirement(
     failed
       .filter(({ property }) => replayed.has(property))
       .map(({ property, requirements }) => [
         requirements[0] ?? property,
-        REPLAY_WEIGHT * Math.log(chanceToReproduce(replayed.get(property)?.get(mistake.name))),
+        REPLAY_WEIGHT * Math.log(chanceToReproduce(mistake, own.get(property))),
       ]),
   );
   let best: Suspect | undefined;
   for (const signature of SIGNATURES.filter(({ fault }) => mistake.faults.includes(fault))) {
     const known = new Map(verdicts.map(({ property }) => [property, judges(signature, property)]));
-    const score = logLikelihood(signature, verdicts, known, kinds) + again;
+    const score = logLikelihood(mistake, signature, verdicts, known, kinds, own) + again;
     if (best !== undefined && best.score >= score) continue;
-    const chance = (property: string): number =>
-      known.get(property) === true ? chanceToBreak(signature, property) : 0;
+    const chance = (verdict: Verdict): number =>
+      known.get(verdict.property) === true
+        ? chanceToBreak(signature, verdict.property, UNSEEN)
+        : chanceUnknown(mistake, verdict);
     const explains = failed
-      .map(({ property }) => property)
       .filter(
-        (property) =>
-          reproduces(property) ||
-          chance(property) >= USUAL ||
-          (!replayed.has(property) && (chance(property) >= EXPLAINED || known.get(property) !== true)),
-      );
+        (verdict) =>
+          reproduces(verdict.property) ||
+          chance(verdict) >= USUAL ||
+          (!replayed.has(verdict.property) &&
+            chance(verdict) >= (known.get(verdict.property) === true ? EXPLAINED : 0.1)),
+      )
+      .map(({ property }) => property);
     const reproduced = failed.filter(({ property }) => reproduces(property)).length;
-    const always = verdicts.filter(({ property }) => chance(property) > 0.85);
+    const always = verdicts.filter((verdict) => chance(verdict) > 0.85);
     const kept = always.filter(({ status }) => status === 'passed').length;
     // Either it makes the very numbers, or what it breaks is broken, and little else.
     const fits =
@@ -181,7 +225,9 @@ export async function diagnose(
     );
     const first = suspects.find(({ fits }) => fits);
     if (first === undefined || first.explains.length === 0) break;
-    const total = suspects.reduce((sum, { score }) => sum + Math.exp(score - first.score), 0);
+    // Among those that explain anything.
+    const rivals = suspects.filter(({ explains }) => explains.length > 0);
+    const total = rivals.reduce((sum, { score }) => sum + Math.exp(score - first.score), 0);
     if (found.length > 0 && 1 / total < SURE_ENOUGH) break;
     found.push({
       mistake: first.mistake.name,

@@ -11,14 +11,24 @@ export interface Mistake {
   readonly requirements: readonly string[];
   /** Planted faults that behave so. */
   readonly faults: readonly string[];
+  /** True: its numbers are anything, so that they cannot be made again. */
+  readonly random?: true;
 }
 
-const mistake = (name: string, requirements: string, faults: string, words: string, mend: string): Mistake => ({
+const mistake = (
+  name: string,
+  requirements: string,
+  faults: string,
+  words: string,
+  mend: string,
+  random?: true,
+): Mistake => ({
   name,
   words,
   mend,
   requirements: requirements.split(' '),
   faults: faults.split(' '),
+  ...(random === undefined ? {} : { random }),
 });
 
 export const MISTAKES: readonly Mistake[] = [
@@ -260,6 +270,7 @@ export const MISTAKES: readonly Mistake[] = [
     'another-generator',
     'the masks are not those of the stream: another generator, or other inputs to it',
     'Philox4x32-10, key the two words of the seed, counter (block low, block high, step, 0), kept where a half is below T: compare with the known answers in spec/vectors',
+    true,
   ),
   mistake(
     'high-half-first',
@@ -302,6 +313,7 @@ export const MISTAKES: readonly Mistake[] = [
     'own-counter',
     'the mask depends on how often the program has been asked',
     'make it a function of seed, step and index alone',
+    true,
   ),
   mistake(
     'window-of-halves',

@@ -1,7 +1,8 @@
 /**
  * Mistakes that were written after the table of signatures was frozen, of the kinds that it knows: what the diagnosis is measured on
  * beside the planted faults. They must not be used to make signatures, nor the diagnosis be fitted to them. `UNSEEN_MISTAKES` were
- * written after the first table and before `diagnosis/variants.ts`, `LATER_UNSEEN_MISTAKES` after that.
+ * written after the first table and before `diagnosis/variants.ts`, `LATER_UNSEEN_MISTAKES` after that and before the last change to how
+ * causes are weighed, `LAST_UNSEEN_MISTAKES` after it.
  */
 import type { MaskSource } from '../protocol/types.ts';
 import type { Behaviour } from './implementation.ts';
@@ -381,5 +382,113 @@ export const LATER_UNSEEN_MISTAKES: readonly UnseenMistake[] = [
       state: (_before, after, _keep, { rule }) =>
         rule === 'adam' ? Object.fromEntries(Object.entries(after).map(([name, x]) => [name, Math.fround(x)])) : after,
     },
+  },
+];
+
+export const LAST_UNSEEN_MISTAKES: readonly UnseenMistake[] = [
+  {
+    name: 'all-reset-in-rmsprop',
+    what: 'RMSprop zeroes all of its state where a coordinate is dropped',
+    kinds: ['momentum-reset', 'frozen-second-moment'],
+    changes: { state: resetIn(['rmsprop'], ['buf', 'v', 'gavg']) },
+  },
+  {
+    name: 'gradient-and-decay-masked-with-own-masks',
+    what: 'masks gradient, decay and update by masks of its own',
+    kinds: ['masked-gradient'],
+    changes: {
+      ...OWN,
+      features: ['state'],
+      gradient: (g, keep) => (keep ? g : 0),
+      coupled: (decay, theta, keep) => (keep ? decay * theta : 0),
+    },
+  },
+  {
+    name: 'rescaled-by-own-masks',
+    what: 'divides the step by p, with masks of its own that it does not tell',
+    kinds: ['rescaled'],
+    changes: {
+      ...OWN,
+      features: [],
+      reportsMasks: false,
+      update: (theta, delta, keep, { hyper, p }) => (keep ? theta - (rate(hyper) * delta) / p : theta),
+    },
+  },
+  {
+    name: 'rate-times-mask',
+    what: 'multiplies the learning rate by the mask',
+    kinds: ['multiplied-mask'],
+    changes: {
+      masks: ['given', 'own'],
+      features: [],
+      update: (theta, delta, keep, { hyper }) => theta - rate(hyper) * Number(keep) * delta,
+    },
+  },
+  {
+    name: 'single-columns-kept',
+    what: 'never drops in tensors whose last axis has one element',
+    kinds: ['always-kept'],
+    changes: { effective: (mask, { shape }) => mask.map((bit) => bit || shape.at(-1) === 1) },
+  },
+  {
+    name: 'first-moment-frozen-in-adam',
+    what: "Adam's first moment stands still on dropped steps",
+    kinds: ['frozen-first-moment'],
+    changes: {
+      state: (before, after, keep, { rule }) => (keep || rule !== 'adam' ? after : { ...after, m: before['m'] ?? 0 }),
+    },
+  },
+  {
+    name: 'default-of-1e-2',
+    what: 'an epsilon of 1e-2 where none is given',
+    kinds: ['another-default'],
+    changes: { hyper: (hyper) => (hyper['epsilon'] === 1e-8 ? { ...hyper, epsilon: 1e-2 } : hyper) },
+  },
+  {
+    name: 'three-steps-early',
+    what: 'counts steps from 4',
+    kinds: ['late-mask'],
+    changes: { maskStep: (step) => step + 3 },
+  },
+  {
+    name: 'aligned-to-40',
+    what: 'starts tensors at multiples of 40',
+    kinds: ['packed-layout'],
+    changes: {
+      bases: (tensors) => {
+        let next = 0;
+        return tensors.map(({ size }) => {
+          const base = next;
+          next += Math.ceil(size / 40) * 40;
+          return base;
+        });
+      },
+    },
+  },
+  {
+    name: 'dropped-decay-twice',
+    what: 'dropped coordinates of AdamW decay twice as much as kept ones',
+    kinds: ['dropped-decay'],
+    changes: {
+      update: (theta, delta, keep, { hyper, rule }) => {
+        if (keep) return theta - rate(hyper) * delta;
+        return rule === 'adamw' ? theta * (1 - 2 * rate(hyper) * (hyper['weightDecay'] as number)) : theta;
+      },
+    },
+  },
+  {
+    name: 'inverted-where-small',
+    what: 'takes a p below a half for the probability of dropping',
+    kinds: ['inverted'],
+    changes: {
+      ...OWN,
+      own: ({ p, size }, random) => Array.from({ length: size }, () => random() < Math.max(p, 1 - p)),
+    },
+  },
+  {
+    name: 'two-masks-in-turn',
+    what: 'draws two masks and takes them in turn',
+    kinds: ['repeated-in-time'],
+    changes: { ...OWN, effective: (mask, _place, history) => history[history.length % 2] ?? mask },
   },
 ];

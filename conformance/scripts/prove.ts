@@ -5,7 +5,7 @@
  *
  * 200 seeds for the reference and the JavaScript engine, 10 for the other built-in adapters, 5 for the Python example over
  * the protocol (with the stream and with its own masks), 20 for each planted fault. `--scale .1` takes a tenth of each.
- * Exit code 1 when a correct implementation fails or a fault escapes. `diagnosis` is another part: whole judgements of each planted
+ * Exit code 1 when a correct implementation fails or a fault escapes. `diagnosis` is another part: judgements of each planted
  * fault (2 seeds) and of each mistake that was written after the table, or its variants, were frozen (2 seeds), and which mistake is
  * named first.
  */
@@ -16,7 +16,7 @@ import { diagnose } from '../diagnosis/diagnose.ts';
 import { MISTAKES } from '../diagnosis/mistakes.ts';
 import type { DrawnFinding } from '../judge/run.ts';
 import { HONEST_VARIANTS, PLANTED_FAULTS } from '../planted/faults.ts';
-import { LATER_UNSEEN_MISTAKES, UNSEEN_MISTAKES } from '../planted/unseen.ts';
+import { LAST_UNSEEN_MISTAKES, LATER_UNSEEN_MISTAKES, UNSEEN_MISTAKES } from '../planted/unseen.ts';
 import type { Adapter } from '../protocol/types.ts';
 import { openPlanted } from '../planted/implementation.ts';
 
@@ -112,7 +112,7 @@ async function proveCaught(seeds: number): Promise<void> {
   );
 }
 
-/** Whole judgements with their diagnosis; `kinds` are the names that are right. */
+/** Judgements with their diagnosis; `kinds` are the names that are right. */
 async function proveDiagnosis(
   title: string,
   seeds: number,
@@ -124,10 +124,14 @@ async function proveDiagnosis(
   for (const { name, kinds, open } of mistakes) {
     for (let seed = FIRST_SEED; seed < FIRST_SEED + seeds; seed++) {
       const drawn = new Map<string, DrawnFinding>();
-      const judgement = await judge(open(), {
+      const adapter = open();
+      // The sample of masks tells something where nothing else shows what they are.
+      const statistics = adapter.implementation.masks.every((source) => source === 'own');
+      const judgement = await judge(adapter, {
         adapter: name,
         seed,
         shrink: false,
+        statistics,
         drawn: (property, finding) => drawn.set(property, finding),
       });
       const [first] = await diagnose(judgement, drawn);
@@ -153,6 +157,7 @@ if (chosen.has('diagnosis')) {
   for (const [title, unseen] of [
     ['mistakes written after the signatures', UNSEEN_MISTAKES],
     ['mistakes written after the variants', LATER_UNSEEN_MISTAKES],
+    ['mistakes written after the weights', LAST_UNSEEN_MISTAKES],
   ] as const) {
     await proveDiagnosis(
       title,
