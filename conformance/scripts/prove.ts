@@ -5,7 +5,7 @@
  *
  * 200 seeds for the reference and the JavaScript engine, 10 for the other built-in adapters, 5 for the Python example over
  * the protocol (with the stream and with its own masks), 20 for each planted fault. `--scale .1` takes a tenth of each.
- * Exit code 1 when a correct implementation fails or a fault escapes. `diagnosis` is another part: judgements of each planted
+ * Exit code 1 when a correct implementation fails or a fault escapes. `diagnosis/...` are other parts: judgements of each planted
  * fault (2 seeds) and of each mistake that was written after the table, or its variants, were frozen (2 seeds), and which mistake is
  * named first.
  */
@@ -17,6 +17,7 @@ import { MISTAKES } from '../diagnosis/mistakes.ts';
 import type { DrawnFinding } from '../judge/run.ts';
 import { HONEST_VARIANTS, PLANTED_FAULTS } from '../planted/faults.ts';
 import { LAST_UNSEEN_MISTAKES, LATER_UNSEEN_MISTAKES, UNSEEN_MISTAKES } from '../planted/unseen.ts';
+import type { UnseenMistake } from '../planted/unseen.ts';
 import type { Adapter } from '../protocol/types.ts';
 import { openPlanted } from '../planted/implementation.ts';
 
@@ -25,6 +26,58 @@ const { values } = parseArgs({
 });
 const scale = Number(values.scale);
 if (!(scale > 0 && scale <= 1)) throw new RangeError(`--scale must be in (0, 1], got ${values.scale}`);
+
+/** A mistake with the names that are right for it. */
+interface Diagnosed {
+  readonly name: string;
+  readonly kinds: readonly string[];
+  readonly open: () => Adapter;
+}
+
+const unseen = (mistakes: readonly UnseenMistake[]): Diagnosed[] =>
+  mistakes.map(({ name, kinds, changes }) => ({
+    name,
+    kinds,
+    open: () => openPlanted(name, typeof changes === 'function' ? changes() : changes),
+  }));
+
+/** What is diagnosed, and the share that must be named first. */
+const DIAGNOSED: readonly {
+  readonly key: string;
+  readonly title: string;
+  readonly share: number;
+  readonly mistakes: readonly Diagnosed[];
+}[] = [
+  {
+    key: 'diagnosis/planted',
+    title: 'planted faults',
+    share: 0.95,
+    mistakes: PLANTED_FAULTS.map(({ name, changes }) => ({
+      name,
+      kinds: MISTAKES.filter(({ faults }) => faults.includes(name)).map((mistake) => mistake.name),
+      open: () => openPlanted(name, changes()),
+    })),
+  },
+  {
+    key: 'diagnosis/after-weights',
+    title: 'mistakes written after the weights',
+    share: 0.8,
+    mistakes: unseen(LAST_UNSEEN_MISTAKES),
+  },
+  {
+    key: 'diagnosis/after-variants',
+    title: 'mistakes written after the variants',
+    share: 0.8,
+    mistakes: unseen(LATER_UNSEEN_MISTAKES),
+  },
+  {
+    key: 'diagnosis/after-signatures',
+    title: 'mistakes written after the signatures',
+    share: 0.8,
+    mistakes: unseen(UNSEEN_MISTAKES),
+  },
+];
+
 const example = 'cmd:python3 conformance/examples/python/lrd_adapter.py';
 /** Whatever is proved, by its name: planted faults, their correct variants, adapters. */
 const chosen = new Set(
@@ -38,7 +91,7 @@ const chosen = new Set(
       ...BUILT_IN,
       example,
       `${example} --own-masks`,
-      'diagnosis',
+      ...DIAGNOSED.map(({ key }) => key),
     ],
     (name) => name,
   ),
@@ -116,7 +169,7 @@ async function proveCaught(seeds: number): Promise<void> {
 async function proveDiagnosis(
   title: string,
   seeds: number,
-  mistakes: readonly { readonly name: string; readonly kinds: readonly string[]; readonly open: () => Adapter }[],
+  mistakes: readonly Diagnosed[],
   share: number,
 ): Promise<void> {
   const start = performance.now();
@@ -153,33 +206,8 @@ async function proveDiagnosis(
   );
 }
 
-if (chosen.has('diagnosis')) {
-  for (const [title, unseen] of [
-    ['mistakes written after the signatures', UNSEEN_MISTAKES],
-    ['mistakes written after the variants', LATER_UNSEEN_MISTAKES],
-    ['mistakes written after the weights', LAST_UNSEEN_MISTAKES],
-  ] as const) {
-    await proveDiagnosis(
-      title,
-      times(2),
-      unseen.map(({ name, kinds, changes }) => ({
-        name,
-        kinds,
-        open: () => openPlanted(name, typeof changes === 'function' ? changes() : changes),
-      })),
-      0.8,
-    );
-  }
-  await proveDiagnosis(
-    'planted faults',
-    times(2),
-    PLANTED_FAULTS.map(({ name, changes }) => ({
-      name,
-      kinds: MISTAKES.filter(({ faults }) => faults.includes(name)).map((mistake) => mistake.name),
-      open: () => openPlanted(name, changes()),
-    })),
-    0.95,
-  );
+for (const { key, title, share, mistakes } of DIAGNOSED) {
+  if (chosen.has(key)) await proveDiagnosis(title, times(2), mistakes, share);
 }
 await proveCaught(times(20));
 for (const { name, changes } of HONEST_VARIANTS) {
