@@ -36,7 +36,7 @@ for (const [start, module, only] of [
     `lrd conformance init ${start}: what is written passes as it is, and is not written twice`,
     async () => {
       const { path, judge } = initAdapter(start, folder);
-      assert.match(judge, /^lrd conformance --adapter 'cmd:/);
+      assert.match(judge, /^npx lrd conformance --adapter 'cmd:/);
       const report = await runConformance({
         adapters: [`cmd:${python === 'node' ? process.execPath : python} ${path}`],
         only,

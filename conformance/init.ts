@@ -34,5 +34,5 @@ export function initAdapter(start: Start, folder = '.'): { readonly path: string
       `--out must be a folder that can be written to, got ${JSON.stringify(folder)} (${foreignText((error as NodeJS.ErrnoException).code)})`,
     );
   }
-  return { path, judge: `lrd conformance --adapter 'cmd:${command}'` };
+  return { path, judge: `npx lrd conformance --adapter 'cmd:${command}'` };
 }
