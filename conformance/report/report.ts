@@ -81,7 +81,9 @@ export function verdictLine({ passed, judgements, requirements, kills }: Conform
 /** The command that runs one property again, with the same cases. */
 export function replayCommand(adapter: string, seed: number, property: string): string {
   const quoted = /^[\w:.-]+$/.test(adapter) ? adapter : `'${adapter.replaceAll("'", `'\\''`)}'`;
-  return `npx lrd conformance --adapter ${quoted} --seed ${seed} --only ${property}$`;
+  // An answer to `start` is none of the properties that can be chosen.
+  const only = property === 'LRD-PROTO-001' ? '' : ` --only ${property}$`;
+  return `npx lrd conformance --adapter ${quoted} --seed ${seed}${only}`;
 }
 
 /** The report as JSON; NaN, the infinities and -0 in cases are strings, as in the protocol. */
