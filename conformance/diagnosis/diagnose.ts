@@ -34,7 +34,7 @@ const SLIP = 0.03;
 const REPRODUCED = { whole: 1 - SLIP, element: 0.25 } as const;
 /** A mistake that makes everything that came is made in a part of the program only: what passes says little against it. */
 const FORGIVEN = 0.3;
-/** What a property breaks that it never broke when the mistake was planted: hardly ever, for what is right does not fail. */
+/** For how often a mistake breaks a property that it never broke when it was planted: hardly ever, for what is right does not fail. */
 const UNSEEN = 0.05;
 
 const SAMPLED = measureMasks(0);
@@ -122,7 +122,10 @@ function logLikelihood(
         const chance = chanceUnknown(mistake, verdict);
         return [group, Math.log(status === 'failed' ? chance : 1 - chance)];
       }
-      if (status === 'passed') return [group, Math.log(Math.max(slip, 1 - chanceToBreak(signature, property)))];
+      if (status === 'passed') {
+        const unseen = signature.broke[property] === undefined ? UNSEEN : undefined;
+        return [group, Math.log(Math.max(slip, 1 - chanceToBreak(signature, property, unseen)))];
+      }
       const chance = chanceToBreak(signature, property, UNSEEN);
       if (replayed.get(property) === 'whole') return [group, Math.log(Math.max(0.5, chance))];
       const weight = verdict.counterexample?.traits === undefined ? KIND_WEIGHT : EFFECT_WEIGHT;
