@@ -168,7 +168,7 @@ test('arguments are checked ahead of the data, and the data ahead of the backend
   refuses(train('--backend', 'cuda', ...missing), /--backend must be one of auto.*; got "cuda"/);
   refuses(
     train(...missing, '--init', join(scratch, 'w.safetensors')),
-    /^lrd: --init \S+w\.safetensors: no such file\n/,
+    /^lrd: --init \S+w\.safetensors: no such file or folder\n/,
     1,
   );
   const voc = ['--data-dir', scratch, '--out', out];

@@ -49,7 +49,9 @@ export async function parseIdx(packed: Buffer, path: string, expected: IdxExpect
       // More than the set's published size is never unpacked.
       bytes = await inflate(bytes, { maxOutputLength: size + 1 });
     } catch (error) {
-      throw new JobError(`${path}: the gzip stream is broken (${(error as Error).message}); ${wanted}`);
+      const { code, message } = error as NodeJS.ErrnoException;
+      const what = code === 'ERR_BUFFER_TOO_LARGE' ? 'unpacks to more' : `the gzip stream is broken (${message})`;
+      throw new JobError(`${path}: ${what}; ${wanted}`);
     }
   } else if (/\.gz$/i.test(path) && (bytes[0] !== 0 || bytes[1] !== 0)) {
     throw new JobError(`${path}: not a gzip file; ${wanted}`);

@@ -51,12 +51,17 @@ async function* fromTar(
     },
   });
   parser.on('error', (error: Error) => (failure ??= error));
+  let ended = false;
+  parser.on('eof', () => {
+    ended = true;
+  });
   let read = 0;
   try {
     for await (const chunk of unpacked) {
       read += (chunk as Buffer).length;
       if (read > total) throw new JobError(`it unpacks to more than ${total.toLocaleString('en')} bytes`);
-      parser.write(chunk as Buffer);
+      // What follows the end is padding: the parser takes ever longer for each block of it.
+      if (!ended) parser.write(chunk as Buffer);
       if (failure !== undefined) throw failure;
       yield* done.splice(0);
     }

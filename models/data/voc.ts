@@ -319,7 +319,7 @@ function truthsOf(
 }
 
 /** Of an annotation, in bytes. */
-const LARGEST_ANNOTATION = 2 ** 24;
+const LARGEST_ANNOTATION = 2 ** 22;
 
 async function readAnnotation(sample: Sample, oddities: Oddities): Promise<LabelledSample> {
   const { picture, annotation: path } = sample;

@@ -19,8 +19,12 @@ const STRUCT_CLASS = 2;
 /** Classes of full numeric arrays: double to uint32. */
 const NUMERIC_CLASSES = { first: 6, last: 13 } as const;
 
-/** More than a mask with all that stands beside it takes. */
+/** More than a mask with all that stands beside it takes, unpacked. */
 const MAXIMUM_BYTES = 2 ** 25;
+/** Values of a mask; VOC's have 250,000. */
+const LARGEST = 2 ** 22;
+/** Fields of a structure; an annotation's has three. */
+const MOST_FIELDS = 100;
 
 interface Element {
   readonly type: number;
@@ -81,8 +85,11 @@ function field({ kind, rest, name }: Matrix, wanted: string): Matrix {
   const [lengthElement, names, ...values] = rest;
   if (kind !== STRUCT_CLASS || lengthElement === undefined || names === undefined)
     throw new MatError(`${name} is not a structure`);
-  const length = numbers(lengthElement)[0] as number;
-  const all = Array.from({ length: names.data.length / length }, (_, i) =>
+  const length = numbers(lengthElement)[0] ?? 0;
+  if (!(length > 0) || names.data.length / length > MOST_FIELDS) {
+    throw new MatError(`${name} is said to have ${names.data.length / length} fields`);
+  }
+  const all = Array.from({ length: Math.floor(names.data.length / length) }, (_, i) =>
     names.data.toString('latin1', i * length, (i + 1) * length).replace(/\0.*$/s, ''),
   );
   const value = values[all.indexOf(wanted)];
@@ -95,11 +102,14 @@ function readMask(bytes: Buffer): Mask {
   if (bytes.length < 128 || bytes.toString('latin1', 126, 128) !== 'IM') {
     throw new MatError('not a MAT-file of level 5, little endian');
   }
+  let unpacked = 0;
   for (const element of elements(bytes.subarray(128))) {
-    const whole =
-      element.type === COMPRESSED
-        ? [...elements(inflateSync(element.data, { maxOutputLength: MAXIMUM_BYTES }))][0]
-        : element;
+    let whole: Element | undefined = element;
+    if (element.type === COMPRESSED) {
+      const inner = inflateSync(element.data, { maxOutputLength: MAXIMUM_BYTES - unpacked });
+      unpacked += inner.length;
+      [whole] = elements(inner);
+    }
     if (whole?.type !== MATRIX) continue;
     const variable = matrix(whole);
     if (variable.name !== 'GTcls') continue;
@@ -109,6 +119,7 @@ function readMask(bytes: Buffer): Mask {
     if (kind < NUMERIC_CLASSES.first || kind > NUMERIC_CLASSES.last || data === undefined || extents.length !== 2) {
       throw new MatError('GTcls.Segmentation is not a full matrix of numbers');
     }
+    if (width * height > LARGEST) throw new MatError(`GTcls.Segmentation is said to have ${height} x ${width} values`);
     const values = numbers(data);
     if (values.length !== width * height)
       throw new MatError(`GTcls.Segmentation has ${values.length} values for ${height} x ${width}`);

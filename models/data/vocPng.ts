@@ -4,7 +4,7 @@ import type { Mask } from '../raster/raster.ts';
 
 const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 /** Pixels of a mask, at most; VOC's have 250,000. */
-const LARGEST = 2 ** 26;
+const LARGEST = 2 ** 24;
 
 const GREY = 0;
 const INDEXED = 3;

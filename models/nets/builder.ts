@@ -22,6 +22,37 @@ export interface Pass extends ForwardOptions {
 
 let instances = 0;
 
+/** Elements of the tensors of a network. */
+export interface NetSize {
+  parameters: number;
+  statistics: number;
+}
+
+let measured: NetSize | undefined;
+
+/** Counts the elements of the tensors that networks are built of, without making any: nothing that is built meanwhile can be used. */
+export function measureNets(build: () => void): NetSize {
+  const size: NetSize = { parameters: 0, statistics: 0 };
+  measured = size;
+  try {
+    build();
+  } finally {
+    measured = undefined;
+  }
+  return size;
+}
+
+/** What stands for a tensor that is not made. */
+function unmade<R extends tf.Rank>(shape: tf.ShapeMap[R]): tf.Variable<R> {
+  return {
+    shape,
+    size: sizeOf(shape),
+    rank: shape.length,
+    dtype: 'float32',
+    dispose: () => undefined,
+  } as unknown as tf.Variable<R>;
+}
+
 /**
  * Makes a network's tensors one after the other, from the initialisation stream: element i of the k-th parameter is a function of
  * (seed, base_k + i), bases laid out as in the mask stream. Uniform: bound * (2u - 1); normal: deviation times Box and Muller's.
@@ -46,6 +77,10 @@ export class NetBuilder {
   /** A trainable tensor. */
   parameter<R extends tf.Rank>(name: string, shape: tf.ShapeMap[R], initial: Initial): tf.Variable<R> {
     const size = sizeOf(shape);
+    if (measured !== undefined) {
+      measured.parameters += size;
+      return this.#keep(this.parameters, name, unmade(shape));
+    }
     const base = this.#next;
     this.#next = layOut([base + size, 0])[1] as number;
     return this.#add(this.parameters, name, shape, this.#draw(initial, base, size), true);
@@ -53,6 +88,10 @@ export class NetBuilder {
 
   /** A tensor that training carries along, all elements alike at first. */
   statistic<R extends tf.Rank>(name: string, shape: tf.ShapeMap[R], value: number): tf.Variable<R> {
+    if (measured !== undefined) {
+      measured.statistics += sizeOf(shape);
+      return this.#keep(this.statistics, name, unmade(shape));
+    }
     const values = new Float32Array(sizeOf(shape)).fill(value);
     return this.#add(this.statistics, name, shape, values, false);
   }
@@ -101,6 +140,10 @@ export class NetBuilder {
     trainable: boolean,
   ): tf.Variable<R> {
     const variable = tf.tidy(() => tf.variable(tf.tensor<R>(values, shape), trainable, `${this.#prefix}/${name}`));
+    return this.#keep(list, name, variable);
+  }
+
+  #keep<R extends tf.Rank>(list: Parameter[], name: string, variable: tf.Variable<R>): tf.Variable<R> {
     list.push({ name, variable });
     return variable;
   }

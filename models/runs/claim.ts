@@ -170,15 +170,18 @@ export interface Holder {
   readonly here: boolean;
   /** Changes while it lives. */
   readonly stamp: string;
+  /** The file that says so, and how old it is by this machine's clock: below 0 where the other one's is ahead. */
+  readonly path: string;
+  readonly seconds: number;
   readonly task?: SlurmTask;
 }
 
 /** Opened and closed, never asked by name: what a shared file system remembers of a name may be a minute old. */
-function readStamped(path: string): { readonly text: string; readonly stamp: string } {
+function readStamped(path: string): { readonly text: string; readonly stamp: string; readonly seconds: number } {
   const file = openSync(path, 'r');
   try {
     const { mtimeMs, size } = fstatSync(file);
-    return { text: readFileSync(file, 'utf8'), stamp: `${mtimeMs} ${size}` };
+    return { text: readFileSync(file, 'utf8'), stamp: `${mtimeMs} ${size}`, seconds: (Date.now() - mtimeMs) / 1000 };
   } finally {
     closeSync(file);
   }
@@ -197,18 +200,18 @@ const WATCH = new Watch();
 /** Who holds the folder by that file; undefined when its owner is gone, or gave it up. */
 function holderOf(path: string, { lapseSeconds }: ClaimKind, watch: Watch): Holder | undefined {
   try {
-    const { text, stamp } = readStamped(path);
+    const { text, stamp, seconds } = readStamped(path);
     const owner = parseOwner(text);
     if (owner === undefined) {
       // Where there are no hard links, the content comes a moment after the file.
       const gone = watch.look(path, path, stamp, lapseSeconds);
-      return gone ? undefined : { name: 'a process that has not said its number', here: false, stamp };
+      return gone ? undefined : { name: 'a process that has not said its number', here: false, stamp, path, seconds };
     }
     if (owner.released === true) return undefined;
     const { host, pid, started, task } = owner;
     const mine = slurmTask();
     if (task !== undefined && mine !== undefined && isEarlierLife(task, mine)) return undefined;
-    const optional = task === undefined ? {} : { task };
+    const optional = { path, seconds, ...(task === undefined ? {} : { task }) };
     if (isHere(owner)) {
       return isRunning(owner) ? { name: `process ${pid}`, here: true, stamp, ...optional } : undefined;
     }

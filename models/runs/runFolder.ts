@@ -16,7 +16,7 @@ export { writeWhole };
 export type { RunConfig };
 
 /** Bytes of a file of settings, at most. */
-const LARGEST_CONFIG = 2 ** 24;
+const LARGEST_CONFIG = 2 ** 22;
 
 export interface Run {
   readonly folder: string;

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { JobError } from '../errors.ts';
-import type { Claim, ClaimKind, Holder } from './claim.ts';
+import type { Claim, ClaimKind, Holder, Holding } from './claim.ts';
+import { formatDuration } from '../trainer/progress.ts';
 import { LAPSE_SECONDS, holding, takeClaim } from './claim.ts';
 import type { Watch } from './watch.ts';
 
@@ -15,8 +16,17 @@ const LOOK_MS = 1000;
 /** Another process trains in the run's folder. */
 export class LockedError extends JobError {}
 
-function locked(folder: string, owner: string): LockedError {
-  return new LockedError(`${folder}: ${owner} is training in this folder; wait until it ends, or stop it`);
+/** A lock of another machine cannot be asked about here: its file is named, and what to do where that process is known to be gone. */
+function locked(folder: string, { name, here, path, seconds }: Pick<Holder, 'name' | 'here' | 'path' | 'seconds'>): LockedError {
+  const sign = seconds < 0 ? 'a moment ago, by a clock that is ahead of this one' : `${formatDuration(seconds)} ago`;
+  const elsewhere = here ? '' : ` there (its lock ${path}, last sign of life ${sign}); if it is known to be gone, remove that file`;
+  return new LockedError(`${folder}: ${name} is training in this folder; wait until it ends, or stop it${elsewhere}`);
+}
+
+/** Of a folder that another process has taken meanwhile. */
+function lockedBy(folder: string, held: Holding): LockedError {
+  if (held.state === 'held') return locked(folder, held.holder);
+  return locked(folder, { name: 'another process', here: true, path: folder, seconds: 0 });
 }
 
 /** How a lock is waited for. */
@@ -38,10 +48,10 @@ export async function untilUnlocked(folder: string, { line, signal, watch }: Loc
     const held = holding(folder, RUN, watch);
     if (held.state === 'free') return;
     const { holder } = held;
-    if (holder.here || signal?.aborted === true) throw locked(folder, holder.name);
+    if (holder.here || signal?.aborted === true) throw locked(folder, holder);
     if (first === undefined) {
       line?.(`${folder}: ${holder.name} began to train here; watching for ${RUN.lapseSeconds} s whether it lives`);
-    } else if (holder.stamp !== first.stamp || holder.name !== first.name) throw locked(folder, holder.name);
+    } else if (holder.stamp !== first.stamp || holder.name !== first.name) throw locked(folder, holder);
     first = holder;
     await pause(LOOK_MS, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
   }
@@ -58,8 +68,7 @@ export interface RunLock {
 const lockOf = (folder: string, claim: Claim): RunLock => ({
   checkHeld: () => {
     if (claim.stillHeld()) return;
-    const held = holding(folder, RUN);
-    throw locked(folder, held.state === 'held' ? held.holder.name : 'another process');
+    throw lockedBy(folder, holding(folder, RUN));
   },
   release: () => claim.release(),
 });
@@ -72,6 +81,5 @@ export async function lockRun(folder: string, options: LockOptions = {}): Promis
   await untilUnlocked(folder, options);
   const claim = takeClaim(folder, RUN, options.watch);
   if (claim !== undefined) return lockOf(folder, claim);
-  const held = holding(folder, RUN, options.watch);
-  throw locked(folder, held.state === 'held' ? held.holder.name : 'another process');
+  throw lockedBy(folder, holding(folder, RUN, options.watch));
 }

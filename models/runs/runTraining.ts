@@ -3,13 +3,16 @@ import { basename, join, resolve } from 'node:path';
 import { checkBackendName, useBackend, whyBackend } from '../backend.ts';
 import { describeEnvironment } from './environment.ts';
 import { JobError, UsageError } from '../errors.ts';
+import { checkMemory } from './memory.ts';
 import { countParameters } from '../nets/net.ts';
 import { createOptimizer, restoreOptimizer } from '../recipes/optimizers.ts';
 import { UnsupportedError, loadGpuJs } from 'learning-rate-dropout';
 import { tensorflowMissing } from 'learning-rate-dropout/tensorflow';
 import type { LrdOptimizer } from 'learning-rate-dropout';
+import type { RuleName } from 'learning-rate-dropout/spec';
 import type { Checkpoint } from './checkpoint.ts';
 import { hasCheckpoint, readCheckpoint, saveCheckpoint } from './checkpoint.ts';
+import { checkInput, inWords } from '../storage/inputs.ts';
 import { isModulePath } from '../storage/modules.ts';
 import type { EpochMetrics, TrainingPosition } from '../trainer/train.ts';
 import type { Progress } from '../trainer/progress.ts';
@@ -213,10 +216,36 @@ async function carryOut(work: Work, controls: RunControls): Promise<Run> {
     // How to go on is the first process's to say.
     throw writes ? withWayOn(failure, folder, kept) : failure;
   } finally {
-    log?.close();
+    closeQuietly(log);
     optimizer.dispose();
     net.dispose();
   }
+}
+
+/** What is shown of a run that ended; what it ended with is told, whatever comes of this. */
+function closeQuietly(log: TensorBoardLogger | undefined): void {
+  try {
+    log?.close();
+  } catch {
+    // The folder is gone, or cannot be written any more.
+  }
+}
+
+/** Works under a lock and gives it up in the end. What went wrong first is told; what giving up meets, only where nothing else went wrong. */
+async function underLock<T>(folder: string, lock: RunLock | undefined, work: () => Promise<T>): Promise<T> {
+  let result: T;
+  try {
+    result = await work();
+  } catch (error) {
+    await lock?.release().catch(() => undefined);
+    throw error;
+  }
+  try {
+    await lock?.release();
+  } catch (error) {
+    throw new JobError(`${folder}: its lock cannot be removed (${inWords(error)})`);
+  }
+  return result;
 }
 
 /** Does something on every process together with the others, or just does it. */
@@ -311,7 +340,7 @@ const waitingOf = ({ progress, signal }: RunControls): LockOptions => ({ line: (
 
 /** Looks whether the file is there, so that a wrong name is found before a backend starts. */
 function checkInit(path: string): void {
-  if (!existsSync(path)) throw new JobError(`--init ${path}: no such file`);
+  checkInput(path, 'file', `--init ${path}`);
 }
 
 /** A run that is ready to begin. */
@@ -348,7 +377,10 @@ async function prepareRun(asked: TrainingRequest, controls: RunControls): Promis
   const selection = { data, dataDir, limit, augment, crop, evaluation, width, noisyLabels };
   const loaded = await loadWorkload(request.recipe, selection);
   const backend = await useBackend(backendName);
-  const workload = loaded.build(buildOptions(seed, regularizers));
+  const build = (): Workload => loaded.build(buildOptions(seed, regularizers));
+  // A network of the user's own may make its tensors in ways that cannot be counted beforehand.
+  if (!isModulePath(request.recipe)) checkMemory(build, { rule: request.optimizer as RuleName, backend, window: Number(optimizer.getConfig()['window'] ?? 1) }); // prettier-ignore
+  const workload = build();
   const { net } = workload;
   const { examples } = loaded;
   const remarks = [request.dataRemark, loaded.remark].filter((said) => said !== undefined);
@@ -401,13 +433,11 @@ export async function runTraining(asked: TrainingRequest, controls: RunControls 
     makeFolder(folder);
     return lockRun(folder, waitingOf(controls));
   });
-  try {
+  return underLock(folder, lock, async () => {
     await byWriter(processes, () => beginRun(folder, config, describeEnvironment(config.backend)));
     announce({ folder, config, why: whyBackend(asked.backend ?? 'auto', config.backend), epoch: 1 }, controls);
-    return await carryOut({ ...prepared, lock }, controls);
-  } finally {
-    await lock?.release();
-  }
+    return carryOut({ ...prepared, lock }, controls);
+  });
 }
 
 /**
@@ -420,11 +450,7 @@ export async function resumeTraining(request: ResumeRequest, controls: RunContro
   // A folder that is not a run is left as it is.
   await jointly(processes, async () => readRun(folder));
   const lock = await byWriter(processes, () => lockRun(folder, waitingOf(controls)));
-  try {
-    return await resumeLocked(request, lock, controls);
-  } finally {
-    await lock?.release();
-  }
+  return underLock(folder, lock, () => resumeLocked(request, lock, controls));
 }
 
 async function resumeLocked(request: ResumeRequest, lock: RunLock | undefined, controls: RunControls): Promise<Run> {

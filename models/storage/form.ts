@@ -99,13 +99,13 @@ export function parseAs<T>(text: string, of: Form<T>, place: string): T {
   return of.read(value, place);
 }
 
-/** A file of a run or of a result may be as large as this, in bytes. */
-export const LARGEST_JSON = 2 ** 28;
+/** A file of a run or of a result may be as large as this, in bytes: what is made of it may need twenty times as much memory. */
+export const LARGEST_JSON = 2 ** 25;
 
 /**
  * Reads a file of JSON. Throws a `JobError` of one line that names the file, the place in it and the rule.
  *
- * @param limit bytes that it may have, at most; default 2^28
+ * @param limit bytes that it may have, at most; default 2^25
  * @param name what messages call it; default: the path
  */
 export function readAs<T>(path: string, of: Form<T>, limit: number = LARGEST_JSON, name: string = path): T {

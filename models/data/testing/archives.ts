@@ -48,7 +48,7 @@ export function zip(entries: readonly ZipEntry[]): Buffer {
   const central: Buffer[] = [];
   let offset = 0;
   for (const { name, body = new Uint8Array(), mode = 0o100644, crc = crc32(body), size = body.length } of entries) {
-    const packed = deflateRawSync(body);
+    const packed = deflateRawSync(body, { level: 1 });
     const title = Buffer.from(name);
     const local = Buffer.alloc(30);
     local.writeUInt32LE(0x04034b50, 0);
