@@ -1,6 +1,4 @@
 /** Keeps what a native library writes while it is loaded from a user's stderr. Node on Linux only; elsewhere nothing is kept back. */
-import type { Koffi } from '../distributed/koffi.ts';
-
 // Through `process`, not by import statements: a bundler for browsers must not find Node's modules here.
 const { closeSync, openSync, fstatSync, readFileSync, constants } = process.getBuiltinModule('node:fs');
 const { createRequire } = process.getBuiltinModule('node:module');
@@ -26,6 +24,11 @@ function again(number: number): number | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** As much of koffi as is used here. */
+interface Koffi {
+  load(path: null): { func(declaration: string): (...values: readonly number[]) => number };
 }
 
 /** A way to put something else in stderr's place for a while. */

@@ -126,7 +126,7 @@ test(
   async () => {
     // idx
     add('idx', 'zeros.gz', zeros(3_000_000_000), /expected 47040016 bytes of 60000 x 28 x 28 once unpacked/);
-    add('idx', 'long.gz', zeros(1_000_000_000, idxHead(60_000, 28, 28)), /expected 47040016 bytes/);
+    add('idx', 'long.gz', zeros(200_000_000, idxHead(60_000, 28, 28)), /expected 47040016 bytes/);
     add('idx', 'more', idxHead(0xffffffff, 0xffffffff, 0xffffffff), /its header says 4294967295 x/);
     stretch(add('idx', 'stretched', idxHead(60_000, 28, 28), /has 5\.00 GB, such a file has at most 47\.2 MB/), 5e9);
     // MAT
@@ -173,14 +173,14 @@ test(
       ['Z', 'nothing known'],
     ] as const) {
       // prettier-ignore
-      for (const size of [0, 1, 4000, 8_000_000_000]) {
+      for (const size of [0, 4000, 8_000_000_000]) {
       const bytes = tarSaying(BATCH, type, size);
       add('tar', `${name}.tar`, bytes, /: (the archive|device|data_batch)|^read$/);
       add('cifar10', 'cifar10/cifar-10-binary.tar.gz', bytes, /the archive is broken|no data_batch_1\.bin|in it has|[01] bytes; expected/, 'whole');
     }
     }
-    add('tar', 'zeros.tar.gz', zeros(1_000_000_000), /unpacks to more than|broken/);
-    add('cifar10', 'cifar10/cifar-10-binary.tar.gz', zeros(1_000_000_000), /unpacks to more than|broken/, 'whole');
+    add('tar', 'zeros.tar.gz', zeros(300_000_000), /unpacks to more than|broken/);
+    add('cifar10', 'cifar10/cifar-10-binary.tar.gz', zeros(300_000_000), /unpacks to more than|broken/, 'whole');
     const small = Buffer.alloc(60_000_000);
     const bomb = Buffer.alloc(160_000_000);
     add(
@@ -198,7 +198,7 @@ test(
       /in it has 160000000 bytes; at most 153/,
       'whole',
     );
-    add('mnist', 'mnist/m.zip', zip([{ name: 'train-images-idx3-ubyte.gz', body: zeros(1_000_000_000) }]), /expected 47040016 bytes|no train-labels/, 'whole'); // prettier-ignore
+    add('mnist', 'mnist/m.zip', zip([{ name: 'train-images-idx3-ubyte.gz', body: zeros(300_000_000) }]), /expected 47040016 bytes|no train-labels/, 'whole'); // prettier-ignore
     add('zip', 'bomb.zip', zip([{ name: 'a', body: small }]), /unpacks to more than/);
     add('zip', 'lying.zip', zip([{ name: 'a', body: small, size: 10 }]), /too many bytes/);
     // Text
@@ -241,7 +241,7 @@ test(
     assert.equal(wrong, []);
     if (process.env['LRD_SHOW'] !== undefined) outcomes.forEach((outcome, k) => console.log(at(k), outcome));
   },
-  { timeout: 300 },
+  { timeout: 900 },
 );
 
 test.run();
