@@ -5,6 +5,9 @@
  * `Error`, a suite that was never run, a skip whose reason is lost, a promise that never settles. Each of these exits
  * with code 0. The guard turns every one of them into a failing test, and writes what happened to the file named by
  * `LRD_TEST_REPORT` so that `run.ts` can count across processes.
+ *
+ * `LRD_TEST_TITLES`, a regular expression, chooses tests by their titles; the others are skipped. Without a report, a test that fails says so
+ * at once: of a proof that takes half an hour uvu says nothing before its end.
  */
 import { writeFileSync } from 'node:fs';
 import { suite as uvuSuite } from 'uvu';
@@ -47,6 +50,10 @@ interface Registered {
   registered: number;
   started: boolean;
 }
+
+const REPORT = process.env['LRD_TEST_REPORT'];
+const TITLES = process.env['LRD_TEST_TITLES'];
+const chosen = TITLES === undefined ? undefined : new RegExp(TITLES);
 
 const records: TestRecord[] = [];
 const suites: Registered[] = [];
@@ -122,6 +129,7 @@ export function suite(name: string): Suite {
   });
 
   const define = (title: string, body: Body, options: TestOptions = {}): void => {
+    if (chosen?.test(title) === false) return skip(title, 'not chosen by LRD_TEST_TITLES');
     entry.registered += 1;
     inner(title, async () => {
       const start = performance.now();
@@ -136,6 +144,7 @@ export function suite(name: string): Suite {
         record(title, 'passed', start);
       } catch (thrown) {
         record(title, 'failed', start, describe(thrown));
+        if (REPORT === undefined) process.stderr.write(`\nFAILED ${title}: ${describe(thrown)}\n`);
         throw toError(thrown);
       }
     });
@@ -179,6 +188,5 @@ process.on('exit', () => {
     }
   }
   if (records.some((r) => r.outcome === 'failed')) process.exitCode = 1;
-  const path = process.env['LRD_TEST_REPORT'];
-  if (path !== undefined) writeFileSync(path, JSON.stringify(records));
+  if (REPORT !== undefined) writeFileSync(REPORT, JSON.stringify(records));
 });

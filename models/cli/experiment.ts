@@ -167,8 +167,12 @@ function taskCallOf({ call: { options }, request }: Context, name: string, out: 
 
 /** The plan for the machines that will run it: data that is missing here may be there. */
 async function planForOthers(context: Context): Promise<Plan> {
-  const { checkData } = await import('../experiments/checkData.ts');
+  const [{ checkData }, { checkCells }] = await Promise.all([
+    import('../experiments/checkData.ts'),
+    import('../experiments/checkSettings.ts'),
+  ]);
   const wanted = makePlan(context.request);
+  checkCells(wanted.cells);
   const recorded = recordedPlan(context.store, wanted);
   try {
     return await checkData(wanted, { dataDir: context.call.options['data-dir'], recorded, note });
@@ -216,7 +220,7 @@ async function submit(context: Context): Promise<void> {
   console.log('the same call with --list in place of --on slurm shows how they stand');
 }
 
-function printKubernetes(context: Context): void {
+async function printKubernetes(context: Context): Promise<void> {
   const { call, out, name, experiment, request } = context;
   const { image, claim, mount = out, gpus = 0, 'array-limit': limit, only } = { ...call.options };
   if (image === undefined || claim === undefined) throw new UsageError('--on kubernetes needs --image and --claim');
@@ -225,7 +229,9 @@ function printKubernetes(context: Context): void {
   const file = looksLikePath(name, '.json') && !name.startsWith('/');
   if (file)
     throw new UsageError(`NAME must be an absolute path in the pods for --on kubernetes, got ${JSON.stringify(name)}`);
+  const { checkCells } = await import('../experiments/checkSettings.ts');
   const plan = makePlan(request);
+  checkCells(plan.cells);
   const cells = experiment.arms.length * request.seeds;
   const job = kubernetesJob({
     name: planName(plan),
@@ -245,17 +251,22 @@ function printKubernetes(context: Context): void {
 async function cellsToRun(context: Context): Promise<{ readonly plan: Plan; readonly cells: readonly PlannedCell[] }> {
   const { call, store, request } = context;
   const { cell: number, 'data-dir': dataDir } = call.options;
-  const { checkData } = await import('../experiments/checkData.ts');
+  const [{ checkData }, { checkCells }] = await Promise.all([
+    import('../experiments/checkData.ts'),
+    import('../experiments/checkSettings.ts'),
+  ]);
   const wanted = makePlan(request);
   const recorded = recordedPlan(store, wanted);
   const say = (line: string): void => console.error(line);
   if (number === undefined) {
+    checkCells(wanted.cells);
     const plan = await checkData(wanted, { dataDir, recorded, note: say });
     return { plan, cells: plan.cells };
   }
   const { 'cells-per-task': cellsPerTask = 1, 'cell-offset': offset = 0 } = call.options;
   const choice = { ...readTaskIndex(number), offset, cellsPerTask };
   const cells = cellsOfTask(wanted.cells, choice);
+  checkCells(cells);
   try {
     const plan = await checkData(wanted, { cells, dataDir, recorded, note: say });
     return { plan, cells: cellsOfTask(plan.cells, choice) };
@@ -362,6 +373,6 @@ export async function experimentCommand(call: ExperimentCall): Promise<void> {
   if (options.list) listCells(context);
   else if (options.cancel) cancel(context);
   else if (options.on === 'slurm') await submit(context);
-  else if (options.on === 'kubernetes') printKubernetes(context);
+  else if (options.on === 'kubernetes') await printKubernetes(context);
   else await run(context);
 }

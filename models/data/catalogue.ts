@@ -2,7 +2,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { UsageError, unknownName } from '../errors.ts';
 import { loadCifar10, loadCifar100 } from './cifar.ts';
-import type { ImageSet } from './dataSet.ts';
+import type { ImageSet, ImageShape } from './dataSet.ts';
 import { loadDigits } from './digits.ts';
 import { loadImageNet } from './imageNet.ts';
 import { loadFashionMnist, loadMnist } from './mnist.ts';
@@ -12,18 +12,24 @@ import { isModulePath } from '../storage/modules.ts';
 
 type Loader = (folders: readonly string[]) => Promise<ImageSet>;
 
-const LOADERS: Readonly<Record<string, Loader>> = {
-  digits: loadDigits,
-  mnist: loadMnist,
-  'fashion-mnist': loadFashionMnist,
-  cifar10: loadCifar10,
-  cifar100: loadCifar100,
-  'tiny-imagenet': loadTinyImageNet,
-  imagenet: loadImageNet,
+interface KnownSet {
+  readonly load: Loader;
+  /** Of what the network sees. */
+  readonly shape: ImageShape;
+}
+
+const SETS: Readonly<Record<string, KnownSet>> = {
+  digits: { load: loadDigits, shape: [8, 8, 1] },
+  mnist: { load: loadMnist, shape: [28, 28, 1] },
+  'fashion-mnist': { load: loadFashionMnist, shape: [28, 28, 1] },
+  cifar10: { load: loadCifar10, shape: [32, 32, 3] },
+  cifar100: { load: loadCifar100, shape: [32, 32, 3] },
+  'tiny-imagenet': { load: loadTinyImageNet, shape: [64, 64, 3] },
+  imagenet: { load: loadImageNet, shape: [224, 224, 3] },
 };
 
 /** Names that `loadImageSet` takes. */
-export const DATA_SETS: readonly string[] = Object.keys(LOADERS);
+export const DATA_SETS: readonly string[] = Object.keys(SETS);
 
 /**
  * Where data is looked for, in order: `--data-dir` alone when it is given; else `LRD_DATA`, the user's cache, and the
@@ -46,14 +52,22 @@ export function checkDataSetName(name: string): void {
   if (!known.includes(name)) throw unknownName('--data', name, known);
 }
 
-/** Loads a set by name. Throws a `UsageError` for an unknown name and a `JobError` for files that are missing or broken. */
-export function loadImageSet(name: string, dataDir: string | undefined): Promise<ImageSet> {
+/**
+ * The shape of a set's images, without its files; undefined for a module's set, which only the module knows. Throws a `UsageError` for an unknown
+ * name, and for a set of another kind.
+ */
+export function imageShapeOf(name: string): ImageShape | undefined {
   checkDataSetName(name);
-  if (!Object.hasOwn(LOADERS, name) && isModulePath(name)) return loadOwnSet(name);
   if (PICTURE_SETS.includes(name)) {
     throw new UsageError(
       `--data must be a set of images with one label each, got ${name}: it is for pspnet and ssd300`,
     );
   }
-  return (LOADERS[name] as Loader)(dataFolders(dataDir));
+  return Object.hasOwn(SETS, name) ? SETS[name]?.shape : undefined;
+}
+
+/** Loads a set by name. Throws as `imageShapeOf` does, and a `JobError` for files that are missing or broken. */
+export function loadImageSet(name: string, dataDir: string | undefined): Promise<ImageSet> {
+  imageShapeOf(name);
+  return Object.hasOwn(SETS, name) ? (SETS[name] as KnownSet).load(dataFolders(dataDir)) : loadOwnSet(name);
 }

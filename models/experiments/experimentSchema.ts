@@ -12,7 +12,13 @@ type Schema = Readonly<Record<string, unknown>>;
 type Each<T> = { readonly [K in keyof Required<T>]: Schema };
 
 const number = (description: string, limits: Schema = {}): Schema => ({ type: 'number', ...limits, description });
-const whole = (description: string, minimum = 1): Schema => ({ type: 'integer', minimum, description });
+/** As the command line takes them. */
+const whole = (description: string, maximum = 2 ** 31 - 1): Schema => ({
+  type: 'integer',
+  minimum: 1,
+  maximum,
+  description,
+});
 /** Of what is printed on terminals. */
 export const NO_CONTROL = '^[^\\u0000-\\u001f\\u007f-\\u009f]*$';
 const text = (description: string): Schema => ({
@@ -32,9 +38,13 @@ const record = (properties: Schema, required: readonly string[], description: st
   description,
 });
 
-const RATE = { minimum: 0 };
-/** (0, 1]. */
-const SHARE = { exclusiveMinimum: 0, maximum: 1 };
+/** What a float32 holds. */
+const LARGEST = 3.4028234663852886e38;
+const RATE = { minimum: 0, maximum: LARGEST };
+/** Half of the smallest float32 is rounded to 0. */
+const ABOVE_0 = { exclusiveMinimum: 2 ** -150, maximum: LARGEST };
+/** A threshold of 16 bits decides. */
+const PROBABILITY = { minimum: 2 ** -16, maximum: 1 };
 
 const PHASE: Each<Phase> = {
   from: whole('the first epoch, counted from 1, that it holds for'),
@@ -47,11 +57,11 @@ const PHASE: Each<Phase> = {
 };
 
 const REGULARIZERS: Each<Regularizers> = {
-  retain: number('standard dropout, inverted: the probability that a unit is retained', SHARE),
+  retain: number('standard dropout, inverted: the probability that a unit is retained', PROBABILITY),
   labelNoise: number('the probability that a label is replaced by one of the others', { minimum: 0, maximum: 1 }),
   centralize: { type: 'boolean', description: 'gradient centralization' },
   gradientNoise: number('eta of the gradient noise, s^2 = eta / (1 + t)^.55', RATE),
-  gradientKeepProbability: number('dropout on gradients: the probability that an element is kept', SHARE),
+  gradientKeepProbability: number('dropout on gradients: the probability that an element is kept', PROBABILITY),
   frozen: one(['elements', 'tensors'], 'half of the parameters never moves: by elements, or by whole tensors'),
   sparseReading: one(['updates'], 'Sparse Gradients masks updates in place of gradients'),
 };
@@ -60,12 +70,12 @@ const SETTINGS: Each<Settings> = {
   recipe: one(RECIPE_NAMES, 'the network, with the paper’s data, batches and epochs where they are left out'),
   data: one(DATA, 'the data set; default: the recipe’s'),
   optimizer: one(OPTIMIZERS, 'the rule'),
-  keepProbability: number('p, the probability that an update is kept; 1: no learning rate dropout (the default)', {
-    minimum: 2 ** -16,
-    maximum: 1,
-  }),
+  keepProbability: number(
+    'p, the probability that an update is kept; 1: no learning rate dropout; default 1, .5 with a mask that is drawn',
+    PROBABILITY,
+  ),
   mask: text('another kind of mask than learning rate dropout’s, as --mask takes it'),
-  learningRate: number('default: the rule’s', { exclusiveMinimum: 0 }),
+  learningRate: number('default: the rule’s', ABOVE_0),
   batchSize: whole('default: the recipe’s'),
   epochs: whole('default: the recipe’s'),
   momentum: number('of sgdm or rmsprop; default: the rule’s', { minimum: 0, exclusiveMaximum: 1 }),
@@ -74,8 +84,8 @@ const SETTINGS: Each<Settings> = {
   phases: list(record(PHASE, ['from'], 'a change that holds until the next'), 'changes over the epochs, in order'),
   regularizers: record(REGULARIZERS, [], 'what is done beside learning rate dropout'),
   width: whole('of the network; default: the paper’s'),
-  crop: number('of pspnet: the side of the training crops, 8k + 1', { minimum: 25 }),
-  polynomial: number('the learning rate falls to 0 over the run by this power', { exclusiveMinimum: 0 }),
+  crop: number('of pspnet: the side of the training crops, 8k + 1', { minimum: 25, maximum: 4097 }),
+  polynomial: number('the learning rate falls to 0 over the run by this power', ABOVE_0),
   limit: whole('the first so many images of the training set and of the test set'),
 };
 
@@ -87,6 +97,14 @@ const orNull = (schema: Schema): Schema => {
 const SETTINGS_OR_NULL = Object.fromEntries(Object.entries(SETTINGS).map(([key, schema]) => [key, orNull(schema)]));
 const settings = (description: string): Schema =>
   record(SETTINGS_OR_NULL, [], `${description}; null takes a setting away`);
+/** Every run has these; others can be taken away. */
+const ALWAYS = ['recipe', 'data', 'optimizer', 'keepProbability', 'learningRate', 'batchSize', 'epochs'] as const;
+const small = (description: string): Schema =>
+  record(
+    { ...SETTINGS_OR_NULL, ...Object.fromEntries(ALWAYS.map((key) => [key, SETTINGS[key]])) },
+    [],
+    `${description}; null takes one of the others away`,
+  );
 
 const METRIC = one(Object.keys(METRICS), 'a quantity of an epoch');
 const PUBLISHED = record(
@@ -112,7 +130,7 @@ const ARM: Each<FileArm> = {
   baseline: text('the id of the arm of its group that it is compared with'),
   control: { type: 'boolean', description: 'it is run to rule something out, and is marked so' },
   published: PUBLISHED,
-  small: settings('what --scale small has instead, in place of the experiment’s'),
+  small: small('what --scale small has instead, in place of the experiment’s'),
 };
 
 const PANEL = record(
@@ -129,7 +147,7 @@ const FILE: Each<ExperimentFile> = {
   about: text('what the comparison is about'),
   paper: one(Object.keys(PAPERS), 'where it is a paper’s'),
   places: { type: 'string', maxLength: 2000, description: 'its tables and figures there' },
-  seeds: { ...whole('trials of each arm; default 5'), maximum: 10_000 },
+  seeds: whole('trials of each arm; default 5', 10_000),
   metric: { ...METRIC, description: 'what is compared; default testAccuracy' },
   further: list(
     record(
@@ -174,7 +192,7 @@ const FILE: Each<ExperimentFile> = {
   ),
   claims: list(text('a sentence'), 'what is said of the outcome, to be held against ours'),
   notes: list(text('a sentence'), 'what else a reader must know'),
-  small: settings('what --scale small has instead, of every arm'),
+  small: small('what --scale small has instead, of every arm'),
 };
 
 /** The form of an experiment's file (JSON Schema, draft 7, which editors know). */

@@ -40,14 +40,15 @@ export interface PlanRequest {
   readonly only: RegExp | undefined;
 }
 
-/** The settings of an arm at a scale. Changes of the schedule shrink with the number of epochs. */
+/** The settings of an arm at a scale. Changes of the arm's own schedule shrink with the number of epochs. */
 export function settingsOf(
   { settings }: Arm,
   { experiment, scale, overlay }: Omit<PlanRequest, 'seeds' | 'only'>,
 ): Settings {
   const scaled = scale === 'small' ? overlaid(settings, experiment.small(settings)) : settings;
   const given = overlaid(scaled, overlay);
-  if (given.phases === undefined || given.epochs === settings.epochs) return given;
+  // What the scale has in place of the arm's is meant for its epochs.
+  if (given.phases === undefined || given.phases !== settings.phases || given.epochs === settings.epochs) return given;
   const share = given.epochs / settings.epochs;
   const phases = given.phases.map((phase) => ({ ...phase, from: 1 + Math.round((phase.from - 1) * share) }));
   return { ...given, phases };

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Ajv } from 'ajv';
 import fc from 'fast-check';
+import { getLocation } from 'jsonc-parser';
 import * as assert from 'uvu/assert';
 import { FROM_SOURCE } from '../../conformance/harness/fromSource.ts';
 import { suite } from '../../conformance/harness/suite.ts';
@@ -12,8 +13,12 @@ import { UsageError } from '../errors.ts';
 import { EXPERIMENTS } from './catalogue.ts';
 import { fileOf } from './experimentFile.ts';
 import { EXPERIMENT_SCHEMA } from './experimentSchema.ts';
+import { runTraining } from '../runs/runTraining.ts';
+import { DivergedError } from '../trainer/failures.ts';
 import { settingsOf } from './plan.ts';
 import { parseExperiment } from './readExperiment.ts';
+import { toRequest } from './request.ts';
+import type { Settings } from './settings.ts';
 
 const test = suite('models/experiments/readExperiment');
 const scratch = mkdtempSync(join(tmpdir(), 'lrd-own-'));
@@ -96,8 +101,11 @@ test('what is wrong is said in one line with line and column', () => {
   );
   refused(but('"baseline": "p=1" },\n    { "id": "p=0.25"', '"baseline": "p=2" },\n    { "id": "p=0.25"'), /^mine\.json:11:74: arms\[1\]\.baseline must be another arm of the group .*got "p=2"/); // prettier-ignore
   refused(but('"optimizer": "adam", ', ''), /^mine\.json:10:5: arms\[0\] must have optimizer in its settings/);
-  refused(but('"width": 8', '"window": 8'), /^mine\.json:10:5: arms\[0\] \(p=1\): .*window/);
-  refused(but('"width": 8', '"phases": [{ "from": 3, "learningRate": 1 }, { "from": 2, "learningRate": 2 }]'), /phases must be in the order of their epochs/); // prettier-ignore
+  refused(
+    but('"width": 8', '"window": 8'),
+    /^mine\.json:8:98: settings\.window: adam's options must be among .*, got "window" \(arm p=1\)$/,
+  );
+  refused(but('"width": 8', '"phases": [{ "from": 2, "learningRate": 1 }, { "from": 1, "learningRate": 2 }]'), /^mine\.json:8:\d+: settings\.phases.* must be in the order of their epochs/); // prettier-ignore
   refused(but('"name": "mine"', '"name": "mine", "name": "yours"'), /^mine\.json:4:3: name must stand there once/);
   refused(but('Half', 'Half\\u001b[31m'), /^mine\.json:5:12: title must not hold control characters/);
   refused(
@@ -107,6 +115,142 @@ test('what is wrong is said in one line with line and column', () => {
   refused('[]', /^mine\.json:1:1: the experiment must be of type object, got \[\]/);
   refused(but('"small": { "epochs": 1 }', '"figures": [{ "place": "Fig.", "about": "a", "columns": 1, "panels": [{ "title": "t", "metric": "testAccuracy", "arms": ["p=9"] }] }]'), /figures\[0\]\.panels\[0\]\.arms\[0\] must be the id of an arm/); // prettier-ignore
 });
+
+/** Files of every family of recipes, with something at each place that settings can stand. */
+const FAMILIES: readonly Readonly<Record<string, unknown>>[] = [
+  { recipe: 'fcnet', data: 'digits', optimizer: 'sgdm', epochs: 4 },
+  { recipe: 'resnet34', data: 'cifar10', optimizer: 'adam', epochs: 4 },
+  { recipe: 'resnext50', data: 'tiny-imagenet', optimizer: 'rmsprop', epochs: 4 },
+  { recipe: 'densenet121', optimizer: 'sgdm-avg', epochs: 4 },
+  { recipe: 'pspnet', data: 'voc', optimizer: 'amsgrad', epochs: 4 },
+  { recipe: 'ssd300', optimizer: 'radam', epochs: 4 },
+];
+type Place = 'settings' | 'arm' | 'small' | 'arm.small';
+const PLACES: readonly Place[] = ['settings', 'arm', 'small', 'arm.small'];
+
+/** A file of two arms whose second is given `settings` at a place. */
+function fileWith(family: object, place: Place, settings: object): string {
+  const file = {
+    version: 1,
+    name: 'mine',
+    title: 'Mine',
+    settings: place === 'settings' ? { ...family, ...settings } : family,
+    arms: [
+      { id: 'a' },
+      { id: 'b', settings: place === 'arm' ? settings : {}, ...(place === 'arm.small' ? { small: settings } : {}) },
+    ],
+    small: place === 'small' ? settings : {},
+  };
+  return JSON.stringify(file, null, 1);
+}
+
+/** Values of each setting that no run could have, whatever the recipe: of each key, so that none is forgotten. */
+const notWhole = [0, -1, 1.5, 2 ** 31, '1', true];
+const notShare = [0, -0.5, 1.5, 2 ** -17, '0.5'];
+const notRate = [-1, 1e39, 'fast', [0.1]];
+const WRONG: { readonly [K in keyof Required<Settings>]: readonly unknown[] } = {
+  recipe: ['', 'lenet', 'FCNET', 'fcnet ', 7, ['fcnet']],
+  data: ['', 'minst', 'CIFAR10', 3],
+  optimizer: ['', 'Adam', 'sgd', 'lion', 1],
+  keepProbability: notShare,
+  mask: ['', 'magme', 'Magma', 'magma:', 'magma:temprature=2', 'magma:temperature=-1', 'magma:temperature=', 'magma:temperature=hot', 'magma:temperature=2,temperature=2', 'skip-update:temperature=1', 'skip-update:granularity=row', 'lrd:factor=half', 'cautious:granularity=tensors', 3], // prettier-ignore
+  learningRate: [0, 1e-60, ...notRate],
+  batchSize: notWhole,
+  epochs: notWhole,
+  momentum: [-0.1, 1, 'heavy'],
+  weightDecay: notRate,
+  window: notWhole,
+  phases: [{}, [3], [{}], [{ from: 0 }], [{ from: 1.5 }], [{ from: 2, learningrate: 1 }], [{ from: 2, learningRate: -1 }], [{ from: 2, learningRate: 1e39 }], [{ from: 2, weightDecay: -1 }], [{ from: 2, sparsity: 1 }], [{ from: 3 }, { from: 2 }], [{ from: 2 }, { from: 2 }]], // prettier-ignore
+  regularizers: [[], { retian: 0.5 }, ...notShare.flatMap((p) => [{ retain: p }, { gradientKeepProbability: p }]), { labelNoise: 1.1 }, { labelNoise: -0.1 }, { centralize: 1 }, ...notRate.map((eta) => ({ gradientNoise: eta })), { frozen: 'half' }, { sparseReading: 'gradients' }, { sparseReading: 'updates' }], // prettier-ignore
+  width: notWhole,
+  crop: [24, 26, 33.5, 4105, '121'],
+  polynomial: [0, ...notRate],
+  limit: notWhole,
+};
+/** Values that are wrong of a family alone. */
+const WRONG_OF: Readonly<Record<string, readonly object[]>> = {
+  fcnet: [{ data: 'voc' }, { crop: 121 }, { window: 5 }, { optimizer: 'sgdm-avg', mask: 'magma' }, { polynomial: 0.9, phases: [{ from: 2, learningRate: 1 }] }, { keepProbability: 0.5, mask: 'cautious' }, { regularizers: { frozen: 'elements' }, phases: [{ from: 2, sparsity: 0.5 }] }], // prettier-ignore
+  resnet34: [{ data: 'mnist' }, { data: 'voc' }, { momentum: 0.9 }, { crop: 121 }],
+  resnext50: [{ width: 24 }, { data: 'digits' }, { window: 5 }],
+  densenet121: [{ momentum: 0.5 }, { data: 'fashion-mnist' }],
+  pspnet: [{ width: 3 }, { data: 'cifar10' }, { regularizers: { labelNoise: 0.1 } }],
+  ssd300: [{ width: 6 }, { data: 'imagenet' }, { crop: 121 }, { regularizers: { labelNoise: 0.1 } }],
+};
+
+test('each setting that no run could have is found when the file is read, and its place is that of the setting', () => {
+  for (const family of FAMILIES) {
+    for (const place of PLACES) assert.ok(parseExperiment(fileWith(family, place, { limit: 64 }), 'mine.json'));
+    const own = WRONG_OF[String(family['recipe'])] ?? [];
+    const everywhere = Object.entries(WRONG).flatMap(([key, values]) => values.map((value) => ({ [key]: value })));
+    for (const settings of [...own, ...everywhere]) {
+      for (const place of PLACES) {
+        const text = fileWith(family, place, settings);
+        const what = `${place} ${JSON.stringify({ ...family, ...settings })}`;
+        let message = 'it was read';
+        try {
+          parseExperiment(text, 'mine.json');
+        } catch (error) {
+          assert.instance(error, UsageError, `${what}: ${String((error as Error).stack)}`);
+          ({ message } = error as Error);
+        }
+        const found = /^mine\.json:(\d+):(\d+): [^\n]+$/.exec(message);
+        assert.ok(found, `${what}: ${message}`);
+        const [, line, column] = (found ?? []).map(Number) as [number, number, number];
+        const before = text.split('\n').slice(0, line - 1).join('\n').length + column; // prettier-ignore
+        const path = getLocation(text, before + 1).path.map(String);
+        assert.ok(Object.keys(settings).some((key) => path.includes(key)), `${what}: ${message} points at ${path.join('.')}`); // prettier-ignore
+      }
+    }
+  }
+});
+
+test(
+  'settings that are read are settings that train',
+  async () => {
+    const setting = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc.option(arbitrary, { nil: undefined, freq: 2 }); // prettier-ignore
+    const share = fc.constantFrom(2 ** -16, 0.3, 1);
+    const rate = fc.constantFrom(0, 1e-44, 1e-3, 0.5, 1e30);
+    const maskText = fc.constantFrom('lrd', 'lrd:factor=inverse', 'skip-update', 'magma', 'magma:temperature=2,first-alignment=one', 'cautious', 'cautious:mean-floor=0.5', 'skip-update:granularity=element', 'magma:moment=own', 'lrd:granularity=tensor'); // prettier-ignore
+    const given = fc.record({
+      optimizer: fc.constantFrom('sgdm', 'sgdm-avg', 'rmsprop', 'adam', 'amsgrad', 'radam', 'adamw'),
+      epochs: fc.constantFrom(1, 2),
+      keepProbability: setting(share),
+      mask: setting(maskText),
+      learningRate: setting(rate),
+      batchSize: setting(fc.constantFrom(1, 3, 64)),
+      momentum: setting(fc.constantFrom(0, 0.5)),
+      weightDecay: setting(rate),
+      window: setting(fc.constantFrom(1, 3)),
+      phases: setting(fc.array(fc.record({ from: fc.constantFrom(1, 2), learningRate: setting(rate), weightDecay: setting(rate), sparsity: setting(fc.constantFrom(0, 0.5, 1 - 2 ** -16)) }), { maxLength: 2 })), // prettier-ignore
+      regularizers: setting(fc.record({ retain: setting(share), labelNoise: setting(fc.constantFrom(0, 1)), centralize: setting(fc.boolean()), gradientNoise: setting(rate), gradientKeepProbability: setting(share), frozen: setting(fc.constantFrom('elements', 'tensors')), sparseReading: setting(fc.constant('updates')) })), // prettier-ignore
+      polynomial: setting(fc.constantFrom(0.5, 2, 1e30)),
+    });
+    let trained = 0;
+    await fc.assert(
+      fc.asyncProperty(given, async (settings) => {
+        const text = fileWith({ recipe: 'fcnet', data: 'digits', width: 3, limit: 8 }, 'arm', settings).replace('{\n   "id": "a"\n  },', ''); // prettier-ignore
+        let read: Settings | undefined;
+        try {
+          read = parseExperiment(text, 'mine.json').arms[0]?.settings;
+        } catch (error) {
+          assert.instance(error, UsageError);
+          return;
+        }
+        trained += 1;
+        const out = join(scratch, `trained-${trained}`);
+        try {
+          await runTraining({ ...toRequest({ settings: read as Settings, seed: 1 }), backend: 'cpu', out });
+        } catch (error) {
+          // Rates of 10^30 end so.
+          assert.instance(error, DivergedError, `${JSON.stringify(read)}: ${String((error as Error).stack)}`);
+        }
+      }),
+      { numRuns: 150 },
+    );
+    assert.ok(trained > 15, `${trained} were read`);
+  },
+  { timeout: 120 },
+);
 
 test('whatever is done to a file, it is read or refused in one line, never anything else', () => {
   const value = fc.jsonValue({ maxDepth: 2 });

@@ -7,16 +7,16 @@ import type { JSONPath, Node, ParseError } from 'jsonc-parser';
 import { InvalidArgumentError } from 'learning-rate-dropout/internal';
 import { RULES } from 'learning-rate-dropout/spec';
 import type { RuleName } from 'learning-rate-dropout/spec';
-import { JobError, UsageError } from '../errors.ts';
+import { UsageError } from '../errors.ts';
 import { findRecipe } from '../recipes/catalogue.ts';
-import { createOptimizer } from '../recipes/optimizers.ts';
-import { resolveSchedules } from '../trainer/schedules/schedule.ts';
-import type { Experiment, ExperimentFile } from './experiment.ts';
+import { isDrawn, parseMask } from '../trainer/masks.ts';
+import { checkSettings } from './checkSettings.ts';
+import type { Arm, Experiment, ExperimentFile } from './experiment.ts';
 import { experimentOf, settingsOfArm } from './experimentFile.ts';
 import type { SettingDefaults } from './experimentFile.ts';
 import { EXPERIMENT_SCHEMA, NO_CONTROL } from './experimentSchema.ts';
-import { toRequest } from './request.ts';
-import type { Settings } from './settings.ts';
+import type { Scale } from './plan.ts';
+import { settingsOf } from './plan.ts';
 
 /** A fault of a file, with where it is in the document. */
 interface Fault {
@@ -132,40 +132,101 @@ function schemaFaults(value: unknown): Fault[] {
   return said.map((error) => faultOf(error, value));
 }
 
-/** What stands for settings that a file leaves out: the recipe's data, batches and epochs, the rule's learning rate. */
-const defaultsOf: SettingDefaults = ({ recipe, optimizer }) => {
+/** Whether a mask's text asks for one that draws; false for what is none. */
+function draws(mask: string): boolean {
+  try {
+    return isDrawn(parseMask(mask));
+  } catch {
+    return false;
+  }
+}
+
+/** What stands for settings that a file leaves out: the recipe's data, batches and epochs, the rule's learning rate, the mask's probability. */
+const defaultsOf: SettingDefaults = ({ recipe, optimizer, mask }) => {
   if (typeof recipe !== 'string' || typeof optimizer !== 'string') return {};
   const { data, batchSize, epochs } = findRecipe(recipe).defaults;
   const { default: learningRate } = RULES[optimizer as RuleName].hyper['learningRate'] as { default: number };
-  return { data, batchSize, epochs, learningRate, keepProbability: 1 };
+  return { data, batchSize, epochs, learningRate, keepProbability: typeof mask === 'string' && draws(mask) ? 0.5 : 1 };
 };
 
-/** Throws the error that the trainer would throw for these settings. */
-function checkSettings(settings: Settings): void {
-  const { crop } = settings;
-  if (crop !== undefined && crop % 8 !== 1) throw new UsageError(`crop must be a whole number of 8k + 1, got ${crop}`);
-  const {
-    optimizer,
-    learningRate,
-    weightDecay,
-    keepProbability,
-    hyper = {},
-    schedules = {},
-  } = toRequest({ settings, seed: 1 });
-  const made = createOptimizer(optimizer as string, {
-    learningRate,
-    weightDecay,
-    keepProbability,
-    others: hyper,
-    seed: 1n,
-  });
-  made.dispose();
-  resolveSchedules(schedules, settings.epochs);
+/** Where a file gives settings to an arm, from the inside out. */
+function layersOf(file: ExperimentFile, k: number, scale: Scale): readonly JSONPath[] {
+  const small: JSONPath = file.arms[k]?.small === undefined ? ['small'] : ['arms', k, 'small'];
+  return [...(scale === 'small' ? [small] : []), ['arms', k, 'settings'], ['settings']];
+}
+
+type Tree = Record<string | number, unknown>;
+const isTree = (value: unknown): value is Tree => typeof value === 'object' && value !== null;
+const at = (root: unknown, path: JSONPath): unknown =>
+  path.reduce((value: unknown, step) => (isTree(value) ? value[step] : undefined), root);
+
+/** The file without what stands at a path. */
+function without(file: ExperimentFile, path: JSONPath): ExperimentFile {
+  const copy = structuredClone(file);
+  const [outer, last] = [at(copy, path.slice(0, -1)), path.at(-1)];
+  if (Array.isArray(outer)) outer.splice(last as number, 1);
+  else if (isTree(outer)) delete outer[last as string];
+  return copy;
+}
+
+/** What is wrong with an arm's settings at a scale, in the trainer's words. */
+function faultOfArm(experiment: Experiment, k: number, scale: Scale): string | undefined {
+  const arm = experiment.arms[k] as Arm;
+  const { phases = [], epochs } = arm.settings;
+  const beyond = phases.find(({ from }) => from > epochs);
+  if (beyond !== undefined) return `phases must begin in one of the ${epochs} epochs, got from ${beyond.from}`;
+  try {
+    checkSettings(settingsOf(arm, { experiment, scale, overlay: {} }));
+    return undefined;
+  } catch (error) {
+    if (error instanceof UsageError || error instanceof InvalidArgumentError) return error.message;
+    throw error;
+  }
+}
+
+/** The names that a message may have for a setting. */
+const OPTIONS: Readonly<Record<string, string>> = { batchSize: '--batch-size', labelNoise: '--regularizer' };
+const isAbout = (message: string, key: string): boolean =>
+  [key, `regularizers.${key}`, `--${key}`, OPTIONS[key]].some(
+    (name) => name !== undefined && new RegExp(`^${name}\\b`).test(message),
+  );
+
+/** The one setting without which nothing would be wrong: as deep in the file as it can be told. Undefined where there is none. */
+function culprit(file: ExperimentFile, k: number, scale: Scale, message: string): JSONPath | undefined {
+  const heals = (path: JSONPath): boolean =>
+    faultOfArm(experimentOf(completed(without(file, path))), k, scale) === undefined;
+  const below = (path: JSONPath): JSONPath[] => {
+    const value = at(file, path);
+    return isTree(value) ? Object.keys(value).map((key) => [...path, Array.isArray(value) ? Number(key) : key]) : [];
+  };
+  const deepest = (path: JSONPath): JSONPath => {
+    const inner = below(path).find(heals);
+    return inner === undefined ? path : deepest(inner);
+  };
+  const settings = layersOf(file, k, scale).flatMap(below).filter((path) => path.at(-1) !== 'recipe' && path.at(-1) !== 'optimizer'); // prettier-ignore
+  const named = settings.filter((path) => isAbout(message, String(path.at(-1))));
+  const found = [...named, ...settings].find(heals);
+  return found === undefined ? undefined : deepest(found);
+}
+
+/** An arm's settings that no run could have, said of the place that gives them. */
+function settingFault(file: ExperimentFile, experiment: Experiment, k: number, scale: Scale): Fault | undefined {
+  const message = faultOfArm(experiment, k, scale);
+  if (message === undefined) return undefined;
+  const path = culprit(file, k, scale, message) ?? ['arms', k, 'settings'];
+  const arm = `(arm ${file.arms[k]?.id ?? k}${scale === 'small' ? ', --scale small' : ''})`;
+  // What the command line calls by its option has another name here.
+  const rule =
+    /^(?:--[\w-]+|[\w.]+) (must|is|and) /.test(message) && isAbout(message, String(path.at(-1)))
+      ? message.replace(/^\S+/, '')
+      : `: ${message}`;
+  return { path, message: `${inWords(path)}${rule} ${arm}` };
 }
 
 function armFaults(file: ExperimentFile): Fault[] {
   const ids = file.arms.map(({ id }) => id);
   const groupOf = new Map(file.arms.map(({ id, group = file.title }) => [id, group]));
+  const experiment = experimentOf(completed(file));
   return file.arms.flatMap((arm, k): Fault[] => {
     const path: JSONPath = ['arms', k];
     const { id, baseline, group = file.title } = arm;
@@ -180,16 +241,8 @@ function armFaults(file: ExperimentFile): Fault[] {
     for (const key of ['recipe', 'optimizer'] as const) {
       if (settings[key] === undefined) return [{ path, message: `arms[${k}] must have ${key} in its settings, or in those of the experiment` }]; // prettier-ignore
     }
-    const late = settings.phases?.findIndex(({ from }, at, all) => from <= (all[at - 1]?.from ?? 0)) ?? -1;
-    if (late >= 0) return [{ path: [...path, 'settings', 'phases', late], message: `arms[${k}].settings.phases must be in the order of their epochs` }]; // prettier-ignore
-    try {
-      checkSettings(settings);
-    } catch (error) {
-      if (!(error instanceof UsageError || error instanceof InvalidArgumentError || error instanceof JobError))
-        throw error;
-      return [{ path: [...path, 'settings'], message: `arms[${k}] (${id}): ${error.message}` }];
-    }
-    return [];
+    const fault = settingFault(file, experiment, k, 'full') ?? settingFault(file, experiment, k, 'small');
+    return fault === undefined ? [] : [fault];
   });
 }
 

@@ -45,10 +45,16 @@ function refuseOptions({ name, takes }: Recipe, selection: Selection): void {
   }
 }
 
+/** Throws a `UsageError` for what a recipe cannot have whatever the data's files hold. Reads nothing; a module's recipe has been prepared. */
+export function checkSelection(name: string, selection: Selection): void {
+  const recipe = findRecipe(name);
+  refuseOptions(recipe, selection);
+  recipe.check?.(selection);
+}
+
 /** Loads the data of a recipe. Throws a `UsageError` where the two do not fit each other, a `JobError` for data that is missing or broken. */
 export async function loadWorkload(name: string, selection: Selection): Promise<WorkloadData> {
   await prepareRecipe(name);
-  const recipe = findRecipe(name);
-  refuseOptions(recipe, selection);
-  return recipe.load(selection);
+  checkSelection(name, selection);
+  return findRecipe(name).load(selection);
 }

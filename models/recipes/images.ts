@@ -1,6 +1,6 @@
 /** Recipes that classify images with one label each. */
 import { withAugmentation } from '../data/augmentation.ts';
-import { loadImageSet } from '../data/catalogue.ts';
+import { imageShapeOf, loadImageSet } from '../data/catalogue.ts';
 import { limitSet, saidOf } from '../data/dataSet.ts';
 import type { ImageSet } from '../data/dataSet.ts';
 import { UsageError } from '../errors.ts';
@@ -82,6 +82,10 @@ export function imageRecipe({ check = () => undefined, ...parts }: ImageRecipePa
     takes: ['noisyLabels'],
     reads: 'labelled images',
     build,
+    check: ({ data, width }) => {
+      const shape = imageShapeOf(data);
+      if (shape !== undefined) check({ name: data, shape }, width);
+    },
     load,
     findData: async (data, dataDir) => {
       await loadImageSet(data, dataDir);

@@ -88,6 +88,8 @@ export interface Recipe {
   readonly takes: readonly SpecialOption[];
   /** What it reads of a data set, in a word: of recipes that read the same, all find it where one does. */
   readonly reads: string;
+  /** Throws a `UsageError` for what cannot be whatever the files hold: a set of another kind, a width. Reads nothing. Default: all may be. */
+  check?(selection: Selection): void;
   /** Looks whether a set is there and is of the recipe's kind. Throws as `load` does. */
   findData(data: string, dataDir: string | undefined): Promise<void>;
   /** Loads the data. Throws a `UsageError` where data, width and network do not fit each other, a `JobError` for files that are missing or broken. */

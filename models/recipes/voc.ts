@@ -59,6 +59,11 @@ async function drawSome<E>(set: VocSet<E>, built: VocWorkload<E>): Promise<Drawi
 /** Makes a recipe of what a family says of its network. */
 export function vocRecipe<E>(parts: VocRecipeParts<E>): Recipe {
   const { name, title, defaults, takes, reads } = parts;
+  const check = ({ data, augment, width }: Selection): void => {
+    checkVoc(name, data);
+    if (width !== undefined) parts.checkWidth(width);
+    isPlain(name, augment);
+  };
   return {
     name,
     title,
@@ -66,14 +71,14 @@ export function vocRecipe<E>(parts: VocRecipeParts<E>): Recipe {
     defaults,
     takes,
     reads,
+    check,
     findData: async (data, dataDir) => {
       checkVoc(name, data);
       await parts.load(dataFolders(dataDir));
     },
     load: async (selection) => {
-      const { data, dataDir, limit, augment, width } = selection;
-      checkVoc(name, data);
-      if (width !== undefined) parts.checkWidth(width);
+      check(selection);
+      const { dataDir, limit, augment, width } = selection;
       const set = limitVoc(await parts.load(dataFolders(dataDir)), limit);
       const plain = isPlain(name, augment);
       const remark = saidOf(set);

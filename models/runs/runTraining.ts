@@ -5,7 +5,7 @@ import { describeEnvironment } from './environment.ts';
 import { JobError, UsageError } from '../errors.ts';
 import { checkMemory } from './memory.ts';
 import { countParameters } from '../nets/net.ts';
-import { createOptimizer, restoreOptimizer } from '../recipes/optimizers.ts';
+import { restoreOptimizer } from '../recipes/optimizers.ts';
 import { UnsupportedError, loadGpuJs } from 'learning-rate-dropout';
 import { tensorflowMissing } from 'learning-rate-dropout/tensorflow';
 import type { LrdOptimizer } from 'learning-rate-dropout';
@@ -19,9 +19,9 @@ import type { Progress } from '../trainer/progress.ts';
 import { DivergedError } from '../trainer/failures.ts';
 import type { Processes } from './processes.ts';
 import { asShared, fingerprint, unreachable } from './processes.ts';
+import { optimizerOf, selectedBy } from './checkRequest.ts';
 import { followSchedules } from './rates.ts';
 import { asRecorded, buildOptions, selectionOf } from './rebuild.ts';
-import type { Regularizers } from '../trainer/regularizers.ts';
 import type { ResolvedRequest, TrainingRequest } from './request.ts';
 import { resolveRequest } from './request.ts';
 import type { Run, RunConfig } from './runFolder.ts';
@@ -37,7 +37,6 @@ import {
 import type { LockOptions, RunLock } from './runLock.ts';
 import { LockedError, lockRun, untilUnlocked } from './runLock.ts';
 import { resolveSchedules } from '../trainer/schedules/schedule.ts';
-import { isDrawn } from '../trainer/masks.ts';
 import { logToTensorBoard } from './tensorboard.ts';
 import type { TensorBoardLogger } from './tensorboard.ts';
 import { train } from '../trainer/train.ts';
@@ -325,17 +324,6 @@ async function loadEngine(engine: unknown): Promise<void> {
   }
 }
 
-/** The part of the regularizers that the optimizer carries out. */
-function ofOptimizer(regularizers: Regularizers): Record<string, unknown> {
-  const elsewhere = ['noisyLabels', 'standardDropout', 'frozenTensors'];
-  return Object.fromEntries(Object.entries(regularizers).filter(([name]) => !elsewhere.includes(name)));
-}
-
-/** The kind of mask, and who is left out of it. */
-function ofMask({ mask, maskExclude = [] }: ResolvedRequest): Record<string, unknown> {
-  return { mask, ...(maskExclude.length === 0 ? {} : { groups: [{ match: maskExclude, excluded: true }] }) };
-}
-
 const waitingOf = ({ progress, signal }: RunControls): LockOptions => ({ line: (text) => progress?.line(text), signal });
 
 /** Looks whether the file is there, so that a wrong name is found before a backend starts. */
@@ -361,21 +349,13 @@ async function prepareRun(asked: TrainingRequest, controls: RunControls): Promis
   }
   const backendName = backendFor(request.backend, processes);
   await loadEngine(request.engine);
-  const optimizer = createOptimizer(request.optimizer, {
-    learningRate: request.learningRate,
-    weightDecay: request.weightDecay,
-    others: { ...request.hyper, ...ofOptimizer(regularizers), ...ofMask(request), engine: request.engine },
-    keepProbability: request.mask === undefined || isDrawn(request.mask) ? request.keepProbability : undefined,
-    seed,
-  });
+  const optimizer = optimizerOf(request);
   const folder = request.out ?? defaultFolder(request);
   checkFree(folder);
   if (existsSync(folder)) await untilUnlocked(folder, waitingOf(controls));
   if (init !== undefined) checkInit(init);
-  const { data, dataDir, augment, crop, evaluation } = request;
-  const { noisyLabels } = regularizers;
-  const selection = { data, dataDir, limit, augment, crop, evaluation, width, noisyLabels };
-  const loaded = await loadWorkload(request.recipe, selection);
+  const { crop, evaluation } = request;
+  const loaded = await loadWorkload(request.recipe, selectedBy(request));
   const backend = await useBackend(backendName);
   const build = (): Workload => loaded.build(buildOptions(seed, regularizers));
   // A network of the user's own may make its tensors in ways that cannot be counted beforehand.

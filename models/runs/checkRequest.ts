@@ -1,0 +1,68 @@
+/** What a request's settings come to before anything is read or started, and what is wrong with them already then. */
+import type { LrdOptimizer } from 'learning-rate-dropout';
+import { UnsupportedError } from 'learning-rate-dropout';
+import { UsageError } from '../errors.ts';
+import { checkSelection } from '../recipes/catalogue.ts';
+import { createOptimizer } from '../recipes/optimizers.ts';
+import type { Selection } from '../recipes/recipe.ts';
+import { isDrawn } from '../trainer/masks.ts';
+import type { Regularizers } from '../trainer/regularizers.ts';
+import { followSchedules } from './rates.ts';
+import type { ResolvedRequest, TrainingRequest } from './request.ts';
+import { resolveRequest } from './request.ts';
+
+/** The part of the regularizers that the optimizer carries out. */
+function ofOptimizer(regularizers: Regularizers): Record<string, unknown> {
+  const elsewhere = ['noisyLabels', 'standardDropout', 'frozenTensors'];
+  return Object.fromEntries(Object.entries(regularizers).filter(([name]) => !elsewhere.includes(name)));
+}
+
+/** The kind of mask, and who is left out of it. */
+function ofMask({ mask, maskExclude = [] }: ResolvedRequest): Record<string, unknown> {
+  return { mask, ...(maskExclude.length === 0 ? {} : { groups: [{ match: maskExclude, excluded: true }] }) };
+}
+
+/** The optimizer of a run. Throws a `UsageError` or an `InvalidArgumentError` for settings that it cannot have. */
+export function optimizerOf(request: ResolvedRequest): LrdOptimizer {
+  const { optimizer, learningRate, weightDecay, hyper, regularizers, mask, engine, keepProbability, seed } = request;
+  try {
+    return createOptimizer(optimizer, {
+      learningRate,
+      weightDecay,
+      others: { ...hyper, ...ofOptimizer(regularizers), ...ofMask(request), engine },
+      keepProbability: mask === undefined || isDrawn(mask) ? keepProbability : undefined,
+      seed,
+    });
+  } catch (error) {
+    if (error instanceof UnsupportedError) throw new UsageError(error.message);
+    throw error;
+  }
+}
+
+/** The data that a run is about. */
+export function selectedBy(request: ResolvedRequest): Selection {
+  const { data, dataDir, limit, augment, crop, evaluation, width, regularizers } = request;
+  const { noisyLabels } = regularizers;
+  return { data, dataDir, limit, augment, crop, evaluation, width, noisyLabels };
+}
+
+/** Epochs whose scheduled values are looked at: a run may be asked for two billion. */
+const MOST_EPOCHS = 10_000;
+
+/**
+ * Throws what `runTraining` would throw of the settings alone, whatever the data hold: a `UsageError` or an `InvalidArgumentError`. Reads no data
+ * and starts no backend; a recipe that is a module has been prepared.
+ */
+export function checkRequest(asked: TrainingRequest): void {
+  const request = resolveRequest(asked);
+  checkSelection(request.recipe, selectedBy(request));
+  const optimizer = optimizerOf(request);
+  try {
+    const { learningRate, keepProbability } = optimizer;
+    const epochs = Math.min(request.epochs, MOST_EPOCHS);
+    // Within an epoch no schedule turns: two steps show its ends.
+    followSchedules(optimizer, { schedules: request.schedules, hyper: optimizer.getConfig(), learningRate, keepProbability, epochs }, 2);
+  } finally {
+    optimizer.dispose();
+  }
+}
