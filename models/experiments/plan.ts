@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Type } from '@sinclair/typebox';
-import { JobError, UsageError } from '../errors.ts';
+import { UsageError } from '../errors.ts';
 import { form, oneOf, readAs, wholeFrom } from '../storage/form.ts';
-import { writeWhole } from '../storage/files.ts';
+import { makeFolders, writeWhole } from '../storage/files.ts';
 import { DEFINITION } from './definition.ts';
 import type { Arm, Experiment, ExperimentFile } from './experiment.ts';
 import type { Overlay, Settings } from './settings.ts';
@@ -137,10 +137,6 @@ export function recordPlan(store: Store, plan: Plan): void {
   const same = JSON.stringify(before?.definition) === JSON.stringify(plan.definition);
   // Of the hundreds of tasks of a sweep only the first has something to write.
   if (same && plan.cells.every((cell) => known.has(cellLabel(cell)))) return;
-  try {
-    mkdirSync(dirname(path), { recursive: true });
-  } catch (error) {
-    throw new JobError(`--out ${dirname(path)}: cannot be made (${(error as Error).message})`);
-  }
+  makeFolders(dirname(path), `--out ${dirname(path)}`);
   writeWhole(path, text);
 }

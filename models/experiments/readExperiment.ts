@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { Ajv } from 'ajv';
 import type { ErrorObject } from 'ajv';
@@ -8,6 +7,7 @@ import { InvalidArgumentError } from 'learning-rate-dropout/internal';
 import { RULES } from 'learning-rate-dropout/spec';
 import type { RuleName } from 'learning-rate-dropout/spec';
 import { UsageError } from '../errors.ts';
+import { readInput } from '../storage/inputs.ts';
 import { findRecipe } from '../recipes/catalogue.ts';
 import { isDrawn, parseMask } from '../trainer/masks.ts';
 import { checkSettings } from './checkSettings.ts';
@@ -312,11 +312,14 @@ export function parseExperiment(text: string, name: string): Experiment {
   return experimentOf(completed(file));
 }
 
+/** In bytes: a thousand arms have a hundredth of it. */
+const LARGEST = 2 ** 25;
+
 /** Reads an experiment's file. Throws as `parseExperiment` does, and a `UsageError` for a file that cannot be read. */
 export function readExperiment(path: string): Experiment {
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    text = readInput(path, LARGEST).toString('utf8');
   } catch (error) {
     throw new UsageError(
       `NAME must be an experiment or a file that can be read, got ${path} (${(error as Error).message})`,

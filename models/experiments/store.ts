@@ -1,11 +1,11 @@
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { Type } from '@sinclair/typebox';
-import { JobError } from '../errors.ts';
 import type { RunConfig } from '../runs/runFolder.ts';
 import type { EpochMetrics } from '../trainer/train.ts';
 import { readEnvironment, readRun, writeWhole } from '../runs/runFolder.ts';
+import { makeFolders } from '../storage/files.ts';
 import { LARGEST_JSON, form, oneOf, readAs, wholeFrom } from '../storage/form.ts';
 import type { Read } from '../storage/form.ts';
 import { readInput } from '../storage/inputs.ts';
@@ -59,11 +59,7 @@ export class Store {
   /** The cell's folder, made with its `cell.json`. */
   prepare({ settings, seed }: Cell): string {
     const folder = this.folder({ settings, seed });
-    try {
-      mkdirSync(folder, { recursive: true });
-    } catch (error) {
-      throw new JobError(`--out ${this.#root}: cannot be made (${(error as Error).message})`);
-    }
+    makeFolders(folder, `--out ${this.#root}`);
     if (!existsSync(join(folder, 'cell.json'))) {
       writeWhole(join(folder, 'cell.json'), `${JSON.stringify({ settings, seed }, null, 2)}\n`);
     }

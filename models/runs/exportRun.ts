@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type * as tf from '@tensorflow/tfjs';
 import { useBackend } from '../backend.ts';
@@ -7,8 +6,7 @@ import { graphModelOf } from '../nets/graphModel.ts';
 import { toTorch } from '../nets/initialise.ts';
 import type { Net, TrainedNet } from '../nets/net.ts';
 import { loadWorkload } from '../recipes/catalogue.ts';
-import { checkWritable, writeWhole } from '../storage/files.ts';
-import { inWords } from '../storage/inputs.ts';
+import { checkWritable, makeFolders, writeWhole } from '../storage/files.ts';
 import type { HostTensor } from '../storage/safetensors.ts';
 import { writeArchive } from '../storage/safetensors.ts';
 import { hasCheckpoint, readCheckpoint } from './checkpoint.ts';
@@ -44,11 +42,7 @@ const SHARD = 4 * 2 ** 20;
 function writeTfjs(net: Net, shape: readonly number[], classes: readonly string[], folder: string): void {
   const forward = (x: tf.Tensor): tf.Tensor => net.forward(x, { training: false, step: 1 });
   const { topology, weightSpecs, weightData } = graphModelOf(forward, shape);
-  try {
-    mkdirSync(folder, { recursive: true });
-  } catch (error) {
-    throw new JobError(`${folder}: cannot be made (${inWords(error)})`);
-  }
+  makeFolders(folder);
   const count = Math.max(1, Math.ceil(weightData.length / SHARD));
   const paths = Array.from({ length: count }, (_, k) => `group1-shard${k + 1}of${count}.bin`);
   paths.forEach((path, k) => writeWhole(join(folder, path), [weightData.subarray(k * SHARD, (k + 1) * SHARD)]));

@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { JobError, UsageError } from '../errors.ts';
-import { appendLine, writeWhole } from '../storage/files.ts';
+import { appendLine, makeFolders, writeWhole } from '../storage/files.ts';
 import { readAs, readLinesAs } from '../storage/form.ts';
 import { checkInput } from '../storage/inputs.ts';
 import { DRAWINGS } from '../tasks/drawing.ts';
@@ -35,11 +35,7 @@ export function checkFree(folder: string): void {
 
 /** Makes the folder of a run to come. */
 export function makeFolder(folder: string): void {
-  try {
-    mkdirSync(folder, { recursive: true });
-  } catch (error) {
-    throw new JobError(`--out ${folder}: cannot be made (${(error as Error).message})`);
-  }
+  makeFolders(folder, `--out ${folder}`);
 }
 
 /** Writes `environment.json`, an empty `metrics.jsonl` and `config.json` into the folder, which must not hold a run. */

@@ -194,6 +194,28 @@ export function removeDrafts(path: string): void {
   }
 }
 
+/**
+ * Makes a folder, with those above it that are not there. Node's own `recursive` never returns where the system denies a folder that it lists, as
+ * in /proc. Throws a `JobError`: `name` is what it calls the folder, by default its path.
+ */
+export function makeFolders(path: string, name: string = path): void {
+  try {
+    const missing: string[] = [];
+    for (let at = resolve(path); statOf(at, statSync) === undefined; at = dirname(at)) missing.push(at);
+    for (const folder of missing.reverse()) {
+      try {
+        mkdirSync(folder);
+      } catch (error) {
+        // Another process was faster.
+        if (codeOf(error) !== 'EEXIST') throw error;
+      }
+    }
+    if (!statSync(path).isDirectory()) throw new JobError(`${name}: cannot be made (there is a file of that name)`);
+  } catch (error) {
+    throw error instanceof JobError ? error : new JobError(`${name}: cannot be made (${inWords(error)})`);
+  }
+}
+
 /** Makes a folder in one that must be there. Throws a `JobError` where it cannot be made. */
 export function makeFolderIn(folder: string, name: string): void {
   const path = join(folder, name);

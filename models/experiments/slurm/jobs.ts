@@ -1,9 +1,9 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Type } from '@sinclair/typebox';
 import { JobError } from '../../errors.ts';
 import { takeClaim } from '../../runs/claim.ts';
-import { writeWhole } from '../../storage/files.ts';
+import { makeFolders, writeWhole } from '../../storage/files.ts';
 import { form, readAs } from '../../storage/form.ts';
 import type { Read } from '../../storage/form.ts';
 
@@ -69,7 +69,7 @@ export class SlurmFolder {
 
   /** Runs `job` while no other process submits here. Throws a `JobError` where one does. */
   async exclusively<T>(job: () => T | Promise<T>): Promise<T> {
-    mkdirSync(this.root, { recursive: true });
+    makeFolders(this.root);
     const claim = takeClaim(this.root, { name: 'lock', lapseSeconds: 60, kept: false });
     if (claim === undefined)
       throw new JobError(`${this.root}: another process submits there; wait until it has done so`);

@@ -65,12 +65,13 @@ stopping=
 status=1
 trap leave_note EXIT
 rm -f "$note"
-${before}
+
 # USR2, ahead of the time limit: stop behind a checkpoint and take up the queue again. TERM, preempted or cancelled: stop only.
 # What is passed on is HUP: Slurm sends TERM to the program as well, and a second TERM would end it at once.
 child=
 trap 'stopping=requeue; [ -z "$child" ] || kill -HUP "$child" 2>/dev/null' USR2
 trap 'stopping=\${stopping:-stop}; [ -z "$child" ] || kill -HUP "$child" 2>/dev/null' TERM
+${before}
 if [ -z "$stopping" ]; then
   ${command.map(shellWord).join(' ')} --cell env --cell-offset="$offset" &
   child=$!

@@ -1,8 +1,9 @@
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import { createHash } from 'node:crypto';
 import { JobError, UsageError } from '../../errors.ts';
-import { writeWhole } from '../../storage/files.ts';
+import { makeFolders, writeWhole } from '../../storage/files.ts';
+import { readInput } from '../../storage/inputs.ts';
 import type { Experiment } from '../experiment.ts';
 import type { Plan } from '../plan.ts';
 import { cellLabel, cellNumber, checkAgreement, planName, recordPlan } from '../plan.ts';
@@ -64,10 +65,13 @@ function checkSharedFolder(out: string): void {
   }
 }
 
+/** In bytes: Slurm takes scripts of at most 4 MB, as it comes. */
+const LONGEST_PROLOGUE = 2 ** 20;
+
 function readPrologue(path: string | undefined): string | undefined {
   if (path === undefined) return undefined;
   try {
-    return readFileSync(path, 'utf8');
+    return readInput(path, LONGEST_PROLOGUE).toString('utf8');
   } catch (error) {
     throw new UsageError(`--prologue must be a file that can be read, got ${path} (${(error as Error).message})`);
   }
@@ -107,11 +111,7 @@ class Made {
     for (let at = path; !existsSync(at); at = dirname(at)) highest = at;
     if (highest === undefined) return;
     this.#before.push([highest, undefined]);
-    try {
-      mkdirSync(path, { recursive: true });
-    } catch (error) {
-      throw new JobError(`--out ${path}: cannot be made (${(error as Error).message})`);
-    }
+    makeFolders(path, `--out ${path}`);
   }
 
   file(path: string, text: string): void {

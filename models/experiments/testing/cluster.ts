@@ -3,7 +3,7 @@
  * own. Needs root on Linux and Debian's `slurm-wlm` and `munge`.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -95,6 +95,19 @@ export class Cluster {
   /** Starts the controller, anew with what it has saved. */
   startController(): void {
     this.slurm('slurmctld');
+  }
+
+  /** Waits until the controller has written down what it knows now. */
+  async saved(): Promise<void> {
+    const file = join(this.#folder, 'state', 'job_state');
+    const writtenAt = (): number => statSync(file).mtimeMs;
+    const before = writtenAt();
+    // Something new, so that it writes.
+    this.slurm('sbatch', '--hold', '--parsable', '--output=/dev/null', '--wrap=true')
+      .split('\n')
+      .filter((id) => id !== '')
+      .forEach((id) => this.slurm('scancel', id));
+    while (writtenAt() === before) await pause(50);
   }
 
   /** Ends the controller as a crash does. */
