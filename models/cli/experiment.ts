@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { foreignText } from 'learning-rate-dropout/internal';
 import { JobError, UsageError } from '../errors.ts';
 import { EXPERIMENTS, experimentIn, findExperiment } from '../experiments/catalogue.ts';
 import type { Experiment } from '../experiments/experiment.ts';
@@ -87,7 +88,7 @@ interface Context {
   readonly request: PlanRequest;
 }
 
-const note = (line: string): void => void process.stderr.write(`lrd: note: ${line}\n`);
+const note = (line: string): void => void process.stderr.write(`lrd: note: ${foreignText(line, 4000)}\n`);
 
 /** The plan that is asked for, as the folder has it begun. */
 function planOf({ store, request }: Context): Plan {
@@ -121,6 +122,9 @@ function printCells(states: readonly CellStatus[]): void {
 
 function listCells(context: Context): void {
   const plans = plansOf(context);
+  if (plans.every((plan) => recordedPlan(context.store, plan) === undefined)) {
+    note(`${context.out} holds no plan of it yet: these are the cells that it would have`);
+  }
   for (const plan of plans) {
     const experiment = plan.definition === undefined ? context.experiment : experimentIn(plan);
     const folder = new SlurmFolder(context.out, planName(plan));

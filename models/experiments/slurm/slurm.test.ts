@@ -114,7 +114,6 @@ const ONE = '--only=^mnist/adam/p=0.5/';
 function planned(out: string): readonly PlannedCell[] {
   return new Store(out).plans().flatMap((path) => readPlan(path).cells);
 }
-const epochsOf = (out: string, cell: PlannedCell): number => new Store(out).state(cell).epochs;
 
 /** Waits; how long is no part of what is proved. */
 async function until(what: string, holds: () => boolean, seconds = 400): Promise<void> {
@@ -149,9 +148,62 @@ function trainingOn(node: string): number[] {
 
 const other = (node: string): string => (node === 'node1' ? 'node2' : 'node1');
 
-/** Stops a node's training where it is, or lets it go on: then what is done meanwhile may take any time. */
-function freeze(node: string, signal: 'SIGSTOP' | 'SIGCONT' = 'SIGSTOP'): void {
-  for (const pid of trainingOn(node)) signalTo(pid, signal);
+/** What tasks load ahead of the program: it halts them a few epochs into the cell that they own, while there is a file of that name. */
+const halt = join(scratch, 'halt.mjs');
+writeFileSync(
+  halt,
+  `import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { isMainThread } from 'node:worker_threads';
+const { LRD_TEST_HALT: out = '', LRD_TEST_TASK: task, SLURM_ARRAY_TASK_ID: own } = process.env;
+const linesOf = (run) => (existsSync(run + '/metrics.jsonl') ? readFileSync(run + '/metrics.jsonl', 'utf8').split('\\n').length - 1 : 0);
+let first;
+const look = () => {
+  if (!existsSync(out + '.halt')) return;
+  for (const name of existsSync(out + '/cells') ? readdirSync(out + '/cells') : []) {
+    const cell = out + '/cells/' + name;
+    const claim = readdirSync(cell).filter((file) => file.startsWith('claim-')).sort().at(-1);
+    if (claim === undefined || !readFileSync(cell + '/' + claim, 'utf8').includes('"pid":' + process.pid + ',')) continue;
+    const lines = linesOf(cell + '/run');
+    first ??= lines;
+    if (lines < first + 3) continue;
+    clearInterval(timer);
+    process.kill(process.pid, 'SIGSTOP');
+  }
+};
+const timer = isMainThread && out !== '' && (task ?? own) === own ? setInterval(look, 5).unref() : undefined;
+`,
+);
+/** For a submission whose tasks halt, or one of them. */
+function halting(out: string, task?: string): NodeJS.ProcessEnv {
+  writeFileSync(`${out}.halt`, '');
+  return {
+    NODE_OPTIONS: `--import=${halt}`,
+    LRD_TEST_HALT: out,
+    ...(task === undefined ? {} : { LRD_TEST_TASK: task }),
+  };
+}
+/** Lets lives to come run through. */
+const haltNoMore = (out: string): void => rmSync(`${out}.halt`);
+
+/** Waits until the cell's owner has halted: what is done then may take any time. Returns the node that it is on. */
+async function halted(out: string, cell: PlannedCell): Promise<string> {
+  const at = (): string | undefined => nodesOf(out, cell).at(-1);
+  const isHalted = (node: string | undefined): boolean => node !== undefined && trainingOn(node).some((pid) => stateOf(pid) === 'T'); // prettier-ignore
+  await until('it has halted', () => isHalted(at()));
+  return at() as string;
+}
+
+function stateOf(pid: number): string | undefined {
+  try {
+    return /^State:\s*(\S)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  } catch {
+    return undefined;
+  }
+}
+
+/** Lets a node's training go on. */
+function goOn(node: string): void {
+  for (const pid of trainingOn(node)) signalTo(pid, 'SIGCONT');
 }
 
 function signalTo(pid: number, signal: NodeJS.Signals): void {
@@ -172,22 +224,15 @@ function awaits(pid: number, signal: NodeJS.Signals): boolean {
   }
 }
 
-/**
- * Holds a node's training still until it is told to stop, however long that takes; then lets it stop. `told` says that it was, once it has said
- * so: a signal may come just ahead of the halt.
- */
-async function holdUntilTold(node: string, told: () => boolean): Promise<void> {
-  for (let look = 1; !told(); look += 1) {
-    const [pid] = trainingOn(node);
-    if (pid === undefined || awaits(pid, 'SIGHUP')) break;
-    signalTo(pid, 'SIGSTOP');
-    await pause(200);
-    if (look % 10 !== 0) continue;
-    // A breath: what came ahead of the halt is heard.
-    signalTo(pid, 'SIGCONT');
-    await pause(50);
-  }
-  freeze(node, 'SIGCONT');
+/** Lets a training that has halted go on when it has been told to stop, however long that takes. */
+async function goOnWhenTold(node: string, told: () => boolean): Promise<void> {
+  await until('it is told to stop', () => {
+    const pids = trainingOn(node);
+    // Told ahead of the halt, it says so in a moment of going on.
+    if (!told() && !pids.every((pid) => awaits(pid, 'SIGHUP'))) return false;
+    goOn(node);
+    return true;
+  });
 }
 
 /** Of all parts, so that one run beside them is enough. */
@@ -221,12 +266,11 @@ onCluster(
     const slurm = await theCluster();
     const out = join(shared, 'lost');
     // A process of its own, which is over when the tasks begin.
-    assert.match(await lrdSays(call(out, BOTH, '--on=slurm', '--array-limit=2')), /^submitted 2 cells in 2 tasks as job \d+ \(0 done, 0 in the queue\)/); // prettier-ignore
+    assert.match(await lrdSays(call(out, BOTH, '--on=slurm', '--array-limit=2'), halting(out, '6')), /^submitted 2 cells in 2 tasks as job \d+ \(0 done, 0 in the queue\)/); // prettier-ignore
     const cells = planned(out);
     const [cell] = cells as [PlannedCell];
-    await until('the first cell runs', () => epochsOf(out, cell) >= 3);
-    const [node] = nodesOf(out, cell) as [string];
-    freeze(node);
+    const node = await halted(out, cell);
+    haltNoMore(out);
     assert.match(await lrdHere(call(out, BOTH, '--on=slurm')), /^nothing to submit: (0 done, 2|1 done, 1) in the queue/); // prettier-ignore
     assert.match(await lrdHere(call(out, BOTH, '--list')), new RegExp(`6  running +\\d+/60  mnist/adam/p=1/seed=1  ${node}, \\S+ left, job \\d+_6`)); // prettier-ignore
     await slurm.killNode(node);
@@ -250,13 +294,12 @@ onCluster(
   async () => {
     const slurm = await theCluster();
     const out = join(shared, 'again');
-    await lrdHere(call(out, ONE, '--on=slurm'));
+    await lrdHere(call(out, ONE, '--on=slurm'), halting(out));
     const [cell] = planned(out) as [PlannedCell];
-    await until('it runs', () => epochsOf(out, cell) >= 2);
-    const [node] = nodesOf(out, cell) as [string];
-    freeze(node);
+    const node = await halted(out, cell);
+    haltNoMore(out);
     assert.match(await lrdHere(['table1', '--cancel', `--out=${out}`]), /cancelled 0 tasks that wait, 1 that run/);
-    freeze(node, 'SIGCONT');
+    goOn(node);
     await until('the queue is empty', () => queue().trim() === '');
     assert.match(logs(out), /stopped in epoch/);
     assert.match(await lrdHere(['table1', '--list', `--out=${out}`]), /^7  waiting/);
@@ -302,16 +345,19 @@ onLong(
   async () => {
     const slurm = await theCluster();
     const out = join(shared, 'limit');
-    await lrdHere(call(out, BOTH, '--on=slurm', '--array-limit=1', '--', '--time=1', '--signal=B:USR2@10'));
+    await lrdHere(
+      call(out, BOTH, '--on=slurm', '--array-limit=1', '--', '--time=1', '--signal=B:USR2@10'),
+      halting(out, '6'),
+    );
     const cells = planned(out);
     const stops = (): number => logs(out).match(/stopped in epoch/g)?.length ?? 0;
     const [cell] = cells as [PlannedCell];
     for (let life = 1; life <= 3; life += 1) {
-      const done = epochsOf(out, cell);
-      await until(`it trains in life ${life}`, () => stops() >= life || (nodesOf(out, cell).length >= life && epochsOf(out, cell) > done)); // prettier-ignore
-      await holdUntilTold(nodesOf(out, cell).at(-1) as string, () => stops() >= life);
+      const node = await halted(out, cell);
+      await goOnWhenTold(node, () => (logs(out).match(/stopping after this step/g)?.length ?? 0) >= life);
       await until(`it has stopped for the ${life}. time`, () => stops() >= life);
     }
+    haltNoMore(out);
     await until('done', () => allDone(out));
     const [lives, others] = cells.map((each) => nodesOf(out, each)) as [string[], string[]];
     assert.ok(lives.length >= 4, `lives: ${lives.join(' ')}`);
@@ -327,13 +373,11 @@ onLong(
   async () => {
     const slurm = await theCluster();
     const out = join(shared, 'preempted');
-    await lrdHere(call(out, BOTH, '--on=slurm'));
+    await lrdHere(call(out, BOTH, '--on=slurm'), halting(out));
     const cells = planned(out);
-    for (const cell of cells) {
-      await until('it runs', () => epochsOf(out, cell) >= 3);
-      // Whoever preempts wakes it with the signal.
-      freeze(nodesOf(out, cell).at(-1) as string);
-    }
+    // Whoever preempts wakes them with the signal.
+    for (const cell of cells) await halted(out, cell);
+    haltNoMore(out);
     const enough = join(shared, 'enough');
     slurm.slurm('sbatch', '--partition=urgent', '--array=0-1', '--output=/dev/null', `--wrap=until [ -e ${enough} ]; do sleep .2; done`); // prettier-ignore
     await until('both wait again', () => (logs(out).match(/stopped in epoch/g)?.length ?? 0) >= 2 && (queue().match(/PENDING/g)?.length ?? 0) === 2); // prettier-ignore
@@ -357,10 +401,10 @@ onLong(
     const slurm = await theCluster();
     const out = join(shared, 'killed');
     // No lapse could pass within the test.
-    await lrdHere(call(out, ONE, '--on=slurm'), { LRD_LAPSE_SECONDS: '100000' });
+    await lrdHere(call(out, ONE, '--on=slurm'), { ...halting(out), LRD_LAPSE_SECONDS: '100000' });
     const [cell] = planned(out) as [PlannedCell];
-    await until('it runs', () => epochsOf(out, cell) >= 3);
-    const [node] = nodesOf(out, cell) as [string];
+    const node = await halted(out, cell);
+    haltNoMore(out);
     slurm.slurm('scontrol', 'update', `nodename=${node}`, 'state=drain', 'reason=test');
     const task = queue().split(' ')[0] as string;
     // As at the end of KillWait, or by a kernel that is out of memory: nobody gives anything up.
@@ -381,16 +425,15 @@ onLong(
   async () => {
     const slurm = await theCluster();
     const out = join(shared, 'orphan');
-    await lrdHere(call(out, ONE, '--on=slurm'), { LRD_LAPSE_SECONDS: '100000' });
+    await lrdHere(call(out, ONE, '--on=slurm'), { ...halting(out), LRD_LAPSE_SECONDS: '100000' });
     const [cell] = planned(out) as [PlannedCell];
-    await until('it runs', () => epochsOf(out, cell) >= 3);
-    const [node] = nodesOf(out, cell) as [string];
-    freeze(node);
+    const node = await halted(out, cell);
+    haltNoMore(out);
     slurm.orphanNode(node);
     // The controller finds out by itself.
     await until('the cluster has lost the node', () => /down/.test(slurm.slurm('sinfo', '--noheader', '--Node', `--nodes=${node}`, '--format=%t'))); // prettier-ignore
     await until('the next life waits', () => /are run by other processes: waiting for them/.test(logs(out)));
-    freeze(node, 'SIGCONT');
+    goOn(node);
     await until('done', () => allDone(out));
     await until('the queue is empty', () => queue().trim() === '');
     // The orphan ended it; who waited found the result.
@@ -408,11 +451,10 @@ onLong(
   async () => {
     const slurm = await theCluster();
     const out = join(shared, 'silent');
-    await lrdHere(call(out, ONE, '--on=slurm'), { LRD_LAPSE_SECONDS: '20' });
+    await lrdHere(call(out, ONE, '--on=slurm'), { ...halting(out), LRD_LAPSE_SECONDS: '20' });
     const [cell] = planned(out) as [PlannedCell];
-    await until('it runs', () => epochsOf(out, cell) >= 3);
-    const [node] = nodesOf(out, cell) as [string];
-    freeze(node);
+    const node = await halted(out, cell);
+    haltNoMore(out);
     await slurm.killNode(node);
     await until('done', () => allDone(out));
     assert.equal(nodesOf(out, cell), [node, other(node)]);

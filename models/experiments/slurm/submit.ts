@@ -55,6 +55,8 @@ function checkSharedFolder(out: string): void {
       `--out must be an absolute path that every node sees for --on slurm, got ${JSON.stringify(out)}`,
     );
   }
+  if (/["\n]/.test(out))
+    throw new UsageError(`--out must be a path without double quotes and line ends, got ${JSON.stringify(out)}`);
   let nearest = out;
   while (!existsSync(nearest)) nearest = dirname(nearest);
   try {
@@ -177,8 +179,6 @@ export async function submitToSlurm(options: SubmitOptions): Promise<Submitted> 
   const prologue = readPrologue(options.prologue);
   checkAgreement(store, plan);
   const hasSlurm = isOnPath('sbatch');
-  if (/^\/(?:tmp|var\/tmp|dev\/shm)(?:\/|$)/.test(out))
-    note(`${out} is on this machine alone, as a rule: nodes must see it too`);
   const folder = new SlurmFolder(out, planName(plan));
   const made = new Made();
   made.folder(folder.root);
@@ -239,6 +239,8 @@ export async function submitToSlurm(options: SubmitOptions): Promise<Submitted> 
           }
         }
       }
+      if (/^\/(?:tmp|var\/tmp|dev\/shm)(?:\/|$)/.test(out))
+        note(`${out} is on this machine alone, as a rule: nodes must see it too`);
       return { script: folder.script, calls, jobs, cells: open.length, tasks: byTask.size, counts };
     });
   } catch (error) {
