@@ -90,7 +90,41 @@ test('the command prints it; what cannot be is one line', () => {
   refused({ out: 'runs' }, /--out must be an absolute path in \/shared/);
   refused({ out: '/other/t' }, /--out must be an absolute path in \/shared/);
   refused({ claim: 'My Claim' }, /--claim must be the name of a persistent volume claim, got "My Claim"/);
-  refused({ image: '; rm' }, /--image must be the name of an image/);
+  const digest = `sha256:${'0a'.repeat(32)}`;
+  for (const image of [
+    'lrd',
+    'lrd:0.1',
+    'a/b_c/d--e',
+    'registry.example:5000/lab/lrd:v1.0-rc_2',
+    `ghcr.io/x/y@${digest}`,
+    `localhost:5000/y:t@${digest}`,
+    '[2001:db8::1]:5000/lrd',
+  ]) {
+    // prettier-ignore
+    assert.ok(kubernetesJob({ ...options, image }), image);
+  }
+  for (const image of [
+    '',
+    ';rm',
+    '; rm',
+    'Lab/LRD',
+    'lrd:',
+    'lrd:a b',
+    'lrd@sha256:12',
+    'https://registry.example/lrd',
+    'a//b',
+    '/lrd',
+    'lrd\n',
+    `lrd:${'t'.repeat(129)}`,
+    '-lrd',
+    'a/b/',
+  ]) {
+    // prettier-ignore
+    refused({ image }, /^--image must be \[HOST\/\]NAME\[:TAG\]\[@DIGEST\] in small letters, got "[^\n]*"$/);
+  }
+  for (const claim of ['a..b', '.a', 'a-', 'A', '', 'a'.repeat(64)]) refused({ claim }, /--claim must be the name/);
+  assert.ok(kubernetesJob({ ...options, out: '/shared/..odd' }));
+  refused({ out: '/shared/../other' }, /--out must be an absolute path in \/shared/);
   refused({ mount: '/' }, /--mount must be an absolute path other than/);
 });
 

@@ -36,10 +36,22 @@ export function jobName(plan: string): string {
   return `lrd-${plain}`.slice(0, 50).replace(/-+$/, '');
 }
 
+/** The grammar of image references (distribution/reference): HOST[:PORT]/NAME[/NAME...][:TAG][@DIGEST]; names are of small letters. */
+const IMAGE = ((): RegExp => {
+  const label = '[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?';
+  const host = `(?:${label}(?:\\.${label})*|\\[[0-9a-fA-F:]+\\])(?::\\d+)?`;
+  const name = '[a-z0-9]+(?:(?:\\.|__?|-+)[a-z0-9]+)*';
+  const digest = '[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}';
+  return new RegExp(`^(?:${host}/)?${name}(?:/${name})*(?::\\w[\\w.-]{0,127})?(?:@${digest})?$`);
+})();
+const LABEL = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
+const CLAIM = new RegExp(`^(?=.{1,253}$)${LABEL}(?:\\.${LABEL})*$`);
+
 function checkOptions({ image, claim, mount, out, tasks }: JobOptions): void {
-  if (!/^[\w][\w./:@-]*$/.test(image))
-    throw new UsageError(`--image must be the name of an image, got ${JSON.stringify(image)}`);
-  if (!/^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/.test(claim)) {
+  if (image.length > 255 || !IMAGE.test(image)) {
+    throw new UsageError(`--image must be [HOST/]NAME[:TAG][@DIGEST] in small letters, got ${JSON.stringify(image)}`);
+  }
+  if (!CLAIM.test(claim)) {
     throw new UsageError(`--claim must be the name of a persistent volume claim, got ${JSON.stringify(claim)}`);
   }
   if (!isAbsolute(mount) || mount.includes(':') || mount === '/') {
@@ -47,7 +59,7 @@ function checkOptions({ image, claim, mount, out, tasks }: JobOptions): void {
       `--mount must be an absolute path other than / and without a colon, got ${JSON.stringify(mount)}`,
     );
   }
-  if (!isAbsolute(out) || relative(mount, out).startsWith('..')) {
+  if (!isAbsolute(out) || /^\.\.(?:\/|$)/.test(relative(mount, out))) {
     throw new UsageError(
       `--out must be an absolute path in ${mount}, where the claim is mounted in the pods, got ${JSON.stringify(out)}`,
     );

@@ -178,12 +178,13 @@ const WRONG_OF: Readonly<Record<string, readonly object[]>> = {
 };
 
 test('each setting that no run could have is found when the file is read, and its place is that of the setting', () => {
-  for (const family of FAMILIES) {
+  for (const [f, family] of FAMILIES.entries()) {
     for (const place of PLACES) assert.ok(parseExperiment(fileWith(family, place, { limit: 64 }), 'mine.json'));
     const own = WRONG_OF[String(family['recipe'])] ?? [];
     const everywhere = Object.entries(WRONG).flatMap(([key, values]) => values.map((value) => ({ [key]: value })));
-    for (const settings of [...own, ...everywhere]) {
-      for (const place of PLACES) {
+    for (const [k, settings] of [...own, ...everywhere].entries()) {
+      // What is wrong everywhere is tried at two places in each family, at all of them over the families.
+      for (const place of k < own.length ? PLACES : PLACES.filter((_, p) => (p + f + k) % 2 === 0)) {
         const text = fileWith(family, place, settings);
         const what = `${place} ${JSON.stringify({ ...family, ...settings })}`;
         let message = 'it was read';
@@ -245,9 +246,9 @@ test(
           assert.instance(error, DivergedError, `${JSON.stringify(read)}: ${String((error as Error).stack)}`);
         }
       }),
-      { numRuns: 150 },
+      { numRuns: 60 },
     );
-    assert.ok(trained > 15, `${trained} were read`);
+    assert.ok(trained > 6, `${trained} were read`);
   },
   { timeout: 120 },
 );
