@@ -16,7 +16,10 @@ import { asRecorded } from '../experiments/standIn.ts';
 import { Store } from '../experiments/store.ts';
 import { taskArguments } from '../experiments/taskCommand.ts';
 import { cellsOfTask, readTaskIndex, taskCount } from '../experiments/tasks.ts';
+import type { Overview } from '../experiments/overview.ts';
+import { formatOverview, overviewOf } from '../experiments/overview.ts';
 import { kubernetesJob } from '../experiments/kubernetes.ts';
+import { jsonLines } from './jsonLines.ts';
 import { looksLikePath } from './table/row.ts';
 import type { EXPERIMENT } from './table/experiment.ts';
 import type { Call } from './table/row.ts';
@@ -57,7 +60,8 @@ const DOES = ['list', 'cancel', 'on', 'cell', 'json', 'schema', 'workers'];
 
 /** Throws a `UsageError` for options that do not go together. */
 function checkTogether({ options, given, behind }: ExperimentCall): void {
-  const [first, second] = DOES.filter((name) => given.has(name));
+  // A list may be one for programs.
+  const [first, second] = DOES.filter((name) => given.has(name) && !(name === 'json' && given.has('list')));
   if (second !== undefined) throw new UsageError(`--${first} and --${second} exclude each other`);
   if (given.has('cell') && given.has('only')) throw new UsageError('--cell and --only exclude each other');
   const says = new Set([...given, `on ${options.on}`]);
@@ -108,15 +112,32 @@ function plansOf(context: Context): readonly Plan[] {
   return recorded.length === 0 ? [planOf(context)] : recorded;
 }
 
-function printCells(states: readonly CellStatus[]): void {
-  const counts = new Map<string, number>();
+/** A line of JSON a cell, and one of the whole. */
+function printLines(plan: Plan, states: readonly CellStatus[], overview: Overview): void {
+  const lines = jsonLines();
+  for (const { cell, number, state, epochs, note: why } of states) {
+    const { arm, seed, settings } = cell;
+    lines.write('cell', {
+      number,
+      arm,
+      seed,
+      state,
+      epochs,
+      of: settings.epochs,
+      ...(why === '' ? {} : { note: why }),
+    });
+  }
+  const { experiment, scale } = plan;
+  lines.write('overview', { experiment, scale, ...overview });
+}
+
+function printCells(states: readonly CellStatus[], overview: Overview): void {
   const digits = String(Math.max(...states.map(({ number }) => number))).length;
   const lines = states.map(({ cell, number, state, epochs, note: why }) => {
-    counts.set(state, (counts.get(state) ?? 0) + 1);
     const done = `${epochs}/${cell.settings.epochs}`.padStart(9);
     return `${String(number).padStart(digits)}  ${state.padEnd(9)} ${done}  ${cellLabel(cell)}${why === '' ? '' : `  ${why}`}`;
   });
-  lines.push([...counts].map(([state, count]) => `${count} ${state}`).join(', '));
+  lines.push(formatOverview(overview));
   console.log(lines.join('\n'));
 }
 
@@ -135,8 +156,14 @@ function listCells(context: Context): void {
       if (!(error instanceof JobError)) throw error;
       note(`${error.message}; below is what the folder says`);
     }
+    const states = statusOf({ store: context.store, experiment, plan, folder, queue });
+    const overview = overviewOf(context.store, states);
+    if (context.call.options.json) {
+      printLines(plan, states, overview);
+      continue;
+    }
     if (plans.length > 1) console.log(`${planName(plan)}:`);
-    printCells(statusOf({ store: context.store, experiment, plan, folder, queue }));
+    printCells(states, overview);
   }
 }
 
@@ -365,7 +392,7 @@ export async function experimentCommand(call: ExperimentCall): Promise<void> {
     return;
   }
   const experiment = await findOrRead(name);
-  if (options.json) {
+  if (options.json && !options.list) {
     console.log(JSON.stringify({ $schema: './experiment.schema.json', ...fileOf(experiment) }, null, 2));
     return;
   }

@@ -299,7 +299,11 @@ test(
     const list = lrd('experiment', path, '--out', out, '--list').stdout;
     assert.match(list, /^0 {2}finished +2\/2 {2}p=1\/seed=1$/m);
     assert.match(list, /^3 {2}waiting/m);
-    assert.match(list, /3 finished, 5 waiting/);
+    assert.match(list, /^3 of 8 cells done: 3 finished, 5 waiting$/m);
+    assert.match(run.stderr, /^2 of 3 cells done, about .* left$/m);
+    const lines = lrd('experiment', path, '--out', out, '--list', '--json').stdout.trimEnd().split('\n').map((line) => JSON.parse(line) as object); // prettier-ignore
+    assert.equal(lines[4], { event: 'cell', number: 4, arm: 'p=1', seed: 2, state: 'waiting', epochs: 0, of: 2 });
+    assert.equal(lines[8], { event: 'overview', experiment: 'mine', scale: 'full', cells: 8, done: 3, states: { finished: 3, waiting: 5 }, secondsLeft: null }); // prettier-ignore
     const rest = lrd('experiment', path, '--backend', 'cpu', '--out', out);
     assert.match(rest.stdout, /8 of 8 cells done/, rest.stderr);
     // Its file is no longer needed.
@@ -332,7 +336,7 @@ test(
       /^lrd: NAME must be an experiment or a file that can be read, got \.\/missing\.json .*\n$/,
     );
   },
-  { timeout: 240 },
+  { timeout: 500 },
 );
 
 test.run();

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { Type } from '@sinclair/typebox';
@@ -105,6 +105,13 @@ export class Store {
     if (held?.state === 'held') return { state: 'running', epochs, holder: held.holder };
     const note = this.failure(cell);
     return note === undefined ? { state: 'waiting', epochs } : { state: 'failed', epochs, note };
+  }
+
+  /** Seconds from a run's beginning to its last epoch so far, by the files' times; undefined where there is none. */
+  seconds(cell: Cell): number | undefined {
+    const run = join(this.folder(cell), 'run');
+    const [begun, last] = ['config.json', 'metrics.jsonl'].map((name) => statSync(join(run, name), { throwIfNoEntry: false })); // prettier-ignore
+    return begun === undefined || last === undefined ? undefined : Math.max(0, last.mtimeMs - begun.mtimeMs) / 1000;
   }
 
   record(cell: Cell): CellRecord {

@@ -1,4 +1,5 @@
 import { StoppedError } from '../trainer/train.ts';
+import { formatDuration } from '../trainer/progress.ts';
 import type { Progress } from '../trainer/progress.ts';
 import { setTimeout as pause } from 'node:timers/promises';
 import { InvalidArgumentError } from 'learning-rate-dropout/internal';
@@ -41,6 +42,21 @@ export async function work(options: WorkOptions): Promise<WorkSummary> {
   const failed: string[] = [];
   let waiting = false;
   const open = (): PlannedCell[] => cells.filter((cell) => store.result(cell) === undefined);
+  const epochsOf = (some: readonly PlannedCell[]): number =>
+    some.reduce((sum, { settings }) => sum + settings.epochs, 0);
+  const began = performance.now();
+  const epochsAtFirst = epochsOf(open());
+  /** Of a whole sweep: cells done by anyone, and the time left at everybody's pace since this process began. */
+  const sayHowFar = (): void => {
+    if (cells.length === 1) return;
+    const left = open();
+    const isFailed = left.filter((cell) => store.failure(cell) !== undefined);
+    const toDo = epochsOf(left) - epochsOf(isFailed);
+    const seconds = ((performance.now() - began) / 1000) * (toDo / Math.max(1, epochsAtFirst - epochsOf(left)));
+    const time = toDo === 0 || epochsOf(left) === epochsAtFirst ? '' : `, about ${formatDuration(seconds)} left`;
+    const failures = isFailed.length === 0 ? '' : `, ${isFailed.length} failed`;
+    progress.line(`${cells.length - left.length} of ${cells.length} cells done${failures}${time}`);
+  };
   for (;;) {
     let advanced = false;
     for (const cell of open()) {
@@ -78,6 +94,7 @@ export async function work(options: WorkOptions): Promise<WorkSummary> {
         clearInterval(timer);
         await claim.release();
       }
+      sayHowFar();
     }
     if (advanced) continue;
     const left = open().filter((cell) => store.failure(cell) === undefined);

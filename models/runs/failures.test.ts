@@ -125,7 +125,7 @@ test('a folder that cannot be written to is named before anything is trained', a
   const file = join(scratch, 'a-file');
   writeFileSync(file, '');
   const message = await complete(smallRun(join(file, 'run'), 1), 1);
-  assert.match(message, /^lrd: --out \S+run: cannot be made \(ENOTDIR: .*\)\n$/);
+  assert.match(message, /^lrd: --out \S+run: cannot be made \(a part of the path is a file, not a folder\)\n$/);
   assert.throws(() => appendLine(join(scratch, 'none', 'x'), ''), /x: cannot be written \(no such file/);
   assert.throws(() => writeWhole(join(scratch, 'none', 'x'), ''), /x: cannot be written \(no such file/);
   assert.not.ok(existsSync(join(scratch, 'none')));

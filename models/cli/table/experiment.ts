@@ -87,7 +87,9 @@ export const EXPERIMENT = command({
       }),
     }),
     ...group('As a file:', {
-      json: flag({ about: 'Print the experiment as a file, to make one of your own of it.' }),
+      json: flag({
+        about: 'Print the experiment as a file, to make one of your own of it; with --list, a line of JSON a cell.',
+      }),
       schema: flag({ about: 'Print the form of such files (JSON Schema), for editors.' }),
     }),
     ...group("In place of the paper's settings:", {
