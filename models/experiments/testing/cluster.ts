@@ -150,11 +150,14 @@ export class Cluster {
     }
   }
 
-  /** Ends the daemons of a node and leaves its jobs running: the cluster has lost it, and what it ran lives on. */
+  /**
+   * Ends the daemon of a node and leaves its jobs running: the cluster has lost it, and what it ran lives on. A job's own `slurmstepd` stays: when
+   * the parent of a stopped process group ends, the kernel hangs the group up and wakes it.
+   */
   orphanNode(name: string): void {
     for (const pid of this.processesOf(name)) {
       const command = readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
-      if (command === 'slurmd' || command.startsWith('slurmstepd')) kill(pid, 'SIGKILL');
+      if (command === 'slurmd') kill(pid, 'SIGKILL');
     }
   }
 
