@@ -6,6 +6,8 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   conformance: ['spec', 'impl-ref', 'impl-gpu'],
   bench: ['spec', 'impl-ref', 'impl-gpu', 'conformance', 'models'],
   models: ['spec', 'impl-gpu'],
+  // Programs of users: the package by its name, and nothing of this tree.
+  examples: ['impl-gpu'],
 };
 
 /**

@@ -1,57 +1,18 @@
-import { readFileSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import * as assert from 'uvu/assert';
 import { ARROWS, FLOORS } from './floors.ts';
+import { imports, roomOf, root, sources, specifiers } from './imports.ts';
+import type { Import } from './imports.ts';
 import { suite } from './suite.ts';
 
 const test = suite('layout');
-const root = fileURLToPath(new URL('../../', import.meta.url));
 
 /** Folders that stand below another layer: plain engines know nothing of tfjs. */
 const WITHOUT_TFJS = ['spec/', 'impl-ref/', 'impl-gpu/engines/', 'impl-gpu/gpujs/', 'impl-gpu/device/'];
 
-interface Import {
-  readonly from: string;
-  readonly to: string;
-}
-
-const LIBRARY = 'learning-rate-dropout';
-const { exports: subpaths } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
-  readonly exports: Readonly<Record<string, string | Readonly<Record<string, string | { readonly default: string }>>>>;
-};
-
-/** The path in this tree that an import leads to; a package's name where it is none of ours. */
-function placeOf(from: string, specifier: string): string {
-  if (specifier.startsWith('.')) return normalize(join(dirname(from), specifier));
-  if (specifier !== LIBRARY && !specifier.startsWith(`${LIBRARY}/`)) return specifier;
-  const target = subpaths[`.${specifier.slice(LIBRARY.length)}`];
-  if (target === undefined || typeof target === 'string')
-    throw new Error(`${from}: ${specifier} is no subpath of ours`);
-  const source = target[`@${LIBRARY}/source`] as string | { readonly default: string };
-  return normalize(typeof source === 'string' ? source : source.default);
-}
-
-function sources(folder: string): string[] {
-  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-    .map((file) => `${folder}/${file}`)
-    .filter(
-      (file) =>
-        file.endsWith('.ts') &&
-        !/\.(test|d)\.ts$/.test(file) &&
-        !/\/(assembly|planted|testing|dist|node_modules)\//.test(file),
-    );
-}
-
-function specifiers(file: string): string[] {
-  return [...readFileSync(join(root, file), 'utf8').matchAll(/(?:from|import\()\s*'([^']+)'/g)].map(
-    (match) => match[1] as string,
-  );
-}
-
-function imports(folder: string): Import[] {
-  return sources(folder).flatMap((from) => specifiers(from).map((to) => ({ from, to: placeOf(from, to) })));
-}
+/** Folders that commands make. */
+const MADE = ['node_modules', 'dist', 'build', 'runs', 'coverage'];
 
 /** Imports that go against the arrows. */
 function violations(all: readonly Import[]): string[] {
@@ -82,25 +43,18 @@ test('code above the library imports it by its name: a path would make a second 
   assert.equal(byPath, []);
 });
 
+test('the top level is the folders that have arrows', () => {
+  const folders = readdirSync(root, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
+    .map(({ name }) => name)
+    .filter((name) => !MADE.includes(name));
+  assert.equal(folders.sort(), Object.keys(ARROWS).sort());
+});
+
 test('an import against the arrows is seen', () => {
   assert.equal(violations([{ from: 'impl-gpu/a.ts', to: 'impl-ref/b.ts' }]), ['impl-gpu/a.ts -> impl-ref/b.ts']);
   assert.equal(violations([{ from: 'spec/a.ts', to: 'models/b.ts' }]), ['spec/a.ts -> models/b.ts']);
 });
-
-interface Room {
-  readonly name: string;
-  readonly floor: number;
-}
-
-/** The room of a file of one of the folders that have floors; undefined where it lies in none. */
-function roomOf(path: string): Room | undefined {
-  const folder = path.split('/')[0] as string;
-  const rooms = (FLOORS[folder] ?? []).flatMap((names, floor) => names.map((name) => ({ name, floor })));
-  const place = path.slice(folder.length + 1);
-  return rooms
-    .filter(({ name }) => place === `${name}.ts` || place.startsWith(`${name}/`))
-    .sort((a, b) => b.name.length - a.name.length)[0];
-}
 
 /** Imports that do not lead to a lower floor. */
 function upwards(imported: readonly Import[]): string[] {

@@ -17,7 +17,7 @@ import { FROM_SOURCE } from './fromSource.ts';
 /** Seconds that one file may take. */
 const FILE_LIMIT = 600;
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const folders = ['spec', 'impl-ref', 'impl-gpu', 'conformance', 'bench', 'models'];
+const folders = ['spec', 'impl-ref', 'impl-gpu', 'conformance', 'bench', 'models', 'examples'];
 
 function findTests(patterns: readonly string[]): string[] {
   const expressions = patterns.map((pattern) => new RegExp(pattern));
