@@ -153,7 +153,12 @@ inBrowser(
       await reachEpoch(page, 2);
       assert.ok((await numberOf(page, 'train-speed')) > 0);
       assert.ok((await numberOf(page, 'plain-score')) > 5);
-      assert.is(await page.locator('#loss-chart [stroke-linejoin] path').count(), 2);
+      // Two curves, each in a colour of its own.
+      await page.waitForFunction(() => {
+        const paths = [...document.querySelectorAll('#loss-chart [stroke-linejoin] path')];
+        const strokes = new Set(paths.map((path) => getComputedStyle(path).stroke));
+        return paths.length === 2 && strokes.size === 2 && !strokes.has('none');
+      });
 
       await button(page, 'Pause').nth(1).click();
       await button(page, 'Go on').waitFor();
@@ -252,7 +257,16 @@ inBrowser(
       const actions = ['toy-play first', 'toy-step', 'toy-again', 'toy-masks', 'toy-others'].map(
         (id) => id.split(' ')[0],
       );
-      const training = ['train-backend', 'train-keep', 'train-rate', 'train-rule', 'train-width', 'train-start'];
+      const training = [
+        'train-backend',
+        'train-keep',
+        'train-rate',
+        'train-rule',
+        'train-width',
+        'train-mask',
+        'train-against',
+        'train-start',
+      ];
       assert.equal(seen, [...toy, ...actions, ...training, 'train-reset', 'A']);
     });
   },

@@ -46,9 +46,12 @@ export interface PageSources {
   readonly worker: string;
 }
 
-/** Builds a page; returns its HTML. */
-export async function buildPage({ template, script, worker }: PageSources): Promise<string> {
-  const html = readFileSync(`${root}/${template}`, 'utf8');
+/** What a page says of the documents where it does not lie among them. */
+const BUILT_BY = '<code>npm run docs</code> builds the documents.';
+
+/** Builds a page; returns its HTML. `documents` is what it says of the documents, in place of a comment `<!-- documents -->`. */
+export async function buildPage({ template, script, worker }: PageSources, documents = BUILT_BY): Promise<string> {
+  const html = readFileSync(`${root}/${template}`, 'utf8').replace('<!-- documents -->', documents);
   const parts = [
     `<script>${inert(await bundle(script))}</script>`,
     `<script type="text/plain" id="worker">${inert(await bundle(worker))}</script>`,
@@ -74,13 +77,13 @@ export const PAGES: Readonly<Record<string, PageSources>> = {
   },
 };
 
-/** Builds every page into a folder; returns the path of the first, the demo. */
-export async function buildPages(folder: string): Promise<string> {
+/** Builds every page into a folder; returns the path of the first, the demo. `documents` as for `buildPage`. */
+export async function buildPages(folder: string, documents = BUILT_BY): Promise<string> {
   mkdirSync(folder, { recursive: true });
   const paths: string[] = [];
   for (const [name, sources] of Object.entries(PAGES)) {
     const path = join(folder, name);
-    writeFileSync(path, await buildPage(sources));
+    writeFileSync(path, await buildPage(sources, documents));
     paths.push(path);
   }
   return paths[0] as string;

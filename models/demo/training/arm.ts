@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { adam, adamw, amsgrad, radam, rmsprop, sgdm } from 'learning-rate-dropout';
-import type { LrdOptimizer } from 'learning-rate-dropout';
+import type { LrdOptimizer, MaskRequest } from 'learning-rate-dropout';
 import { fcNet } from '../../nets/fcnet.ts';
 import type { Net } from '../../nets/net.ts';
 import type { Digits, Samples } from './data.ts';
@@ -29,19 +29,27 @@ function crossEntropy(logits: tf.Tensor2D, targets: tf.Tensor2D): tf.Scalar {
   return tf.div(tf.neg(tf.sum(tf.mul(targets, tf.logSoftmax(logits)))), logits.shape[0]);
 }
 
-/** One of the two networks that are compared: the same start, the same batches, another keep probability. */
+/** What tells one arm of the comparison from the other. */
+export interface ArmSettings {
+  /** Undefined for a mask that draws nothing. */
+  readonly keepProbability: number | undefined;
+  readonly learningRate: number;
+  readonly mask: MaskRequest;
+}
+
+/** One of the two networks that are compared: the same start, the same batches, another mask. */
 export class Arm {
   readonly #net: Net;
   readonly #optimizer: LrdOptimizer;
   readonly #digits: Digits;
   readonly #settings: TrainingSettings;
 
-  constructor(digits: Digits, settings: TrainingSettings, keepProbability: number, from?: ArmSnapshot) {
+  constructor(digits: Digits, settings: TrainingSettings, own: ArmSettings, from?: ArmSnapshot) {
     this.#digits = digits;
     this.#settings = settings;
-    const { rule, learningRate, width, seed } = settings;
+    const { rule, width, seed } = settings;
     this.#net = fcNet({ inputs: digits.pixels, classes: digits.classes, width, seed: BigInt(seed) });
-    this.#optimizer = FACTORIES[rule](from?.config ?? { learningRate, keepProbability, seed });
+    this.#optimizer = FACTORIES[rule](from?.config ?? { ...own, seed });
   }
 
   /** Puts a snapshot in place. Must be awaited before the first step. */
@@ -74,8 +82,8 @@ export class Arm {
     return this.#net.parameters.reduce((sum, { variable }) => sum + variable.size, 0);
   }
 
-  change(keepProbability: number, learningRate: number): void {
-    this.#optimizer.keepProbability = keepProbability;
+  change({ keepProbability, learningRate }: Omit<ArmSettings, 'mask'>): void {
+    if (keepProbability !== undefined) this.#optimizer.keepProbability = keepProbability;
     this.#optimizer.learningRate = learningRate;
   }
 

@@ -1,15 +1,33 @@
 /** What the page and the worker that trains say to each other. */
+import type { MaskRequest } from 'learning-rate-dropout';
 import type { RuleName } from 'learning-rate-dropout/spec';
 
 export const BACKENDS = ['webgpu', 'wasm', 'webgl', 'cpu'] as const;
 export type Backend = (typeof BACKENDS)[number];
 
-/** A training from its beginning. */
-export interface TrainingSettings {
-  readonly rule: Exclude<RuleName, 'sgdm-avg'>;
-  /** Of the arm with learning rate dropout. */
+/** The kinds of mask that can be tried: learning rate dropout and its relatives. */
+export const MASKS = {
+  lrd: { kind: 'lrd' },
+  'lrd-inverse': { kind: 'lrd', factor: 'inverse' },
+  'skip-update': { kind: 'skip-update' },
+  magma: { kind: 'magma' },
+  cautious: { kind: 'cautious' },
+} as const satisfies Readonly<Record<string, MaskRequest>>;
+export type MaskName = keyof typeof MASKS;
+
+/** What may change between two steps of a training. */
+export interface Rates {
+  /** Of the masked arm; a mask that draws nothing has none. */
   readonly keepProbability: number;
   readonly learningRate: number;
+  /** Whether the arm without a mask has the learning rate times the keep probability: the control for a mask that only slows. */
+  readonly control: boolean;
+}
+
+/** A training from its beginning. */
+export interface TrainingSettings extends Rates {
+  readonly rule: Exclude<RuleName, 'sgdm-avg'>;
+  readonly mask: MaskName;
   /** Units of each hidden layer. */
   readonly width: number;
   readonly seed: number;
@@ -24,9 +42,9 @@ export type Request =
   | { readonly kind: 'run' }
   | { readonly kind: 'pause' }
   /** Between two steps of a training under way. */
-  | { readonly kind: 'change'; readonly keepProbability: number; readonly learningRate: number };
+  | { readonly kind: 'change'; readonly rates: Rates };
 
-/** A value for each arm. */
+/** A value for each arm: the base rule, and the same with the mask. */
 export interface Arms {
   readonly plain: number;
   readonly lrd: number;

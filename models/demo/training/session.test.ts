@@ -2,11 +2,14 @@ import * as tf from '@tensorflow/tfjs';
 import * as assert from 'uvu/assert';
 import { suite } from '../../../conformance/harness/suite.ts';
 import { readDigits } from './data.ts';
+import { MASKS } from './messages.ts';
+import type { MaskName } from './messages.ts';
 import type { Slice } from './session.ts';
 import { Session } from './session.ts';
 
 const test = suite('models/demo/training');
-const settings = { rule: 'adam', keepProbability: 0.5, learningRate: 0.002, width: 16, seed: 3 } as const;
+const rates = { keepProbability: 0.5, learningRate: 0.002, control: false };
+const settings = { rule: 'adam', mask: 'lrd', ...rates, width: 16, seed: 3 } as const;
 await tf.setBackend('cpu');
 const digits = await readDigits();
 
@@ -43,8 +46,9 @@ test('a training that moves goes on as if it had not', async () => {
   const got = await trainUntil(moved, 36);
   assert.equal(got.accuracy, expected.accuracy);
   // The same steps give the same bits; slices of the last epoch may be cut elsewhere, so its test is what can be compared.
-  straight.change(0.25, 0.001);
-  moved.change(0.25, 0.001);
+  const others = { keepProbability: 0.25, learningRate: 0.001, control: true };
+  straight.change(others);
+  moved.change(others);
   assert.equal((await trainUntil(moved, 48)).accuracy, (await trainUntil(straight, 48)).accuracy);
   straight.dispose();
   moved.dispose();
@@ -74,6 +78,27 @@ test('equal keep probabilities give equal networks, and nothing is left behind',
   assert.is(tf.memory().numTensors, during);
   session.dispose();
   assert.is(tf.memory().numTensors, before);
+});
+
+test('the control has the learning rate times p; every kind of mask trains, and moves', async () => {
+  const arm = async (mask: MaskName, control: boolean): Promise<Slice> => {
+    const session = new Session(digits, { ...settings, mask, control });
+    await trainUntil(session, 12);
+    await session.move(() => Promise.resolve());
+    const slice = await trainUntil(session, 24);
+    session.dispose();
+    return slice;
+  };
+  const slower = new Session(digits, { ...settings, learningRate: 0.001 });
+  assert.is((await arm('lrd', true)).accuracy?.plain, (await trainUntil(slower, 24)).accuracy?.plain);
+  slower.dispose();
+  const seen = new Set<number>();
+  for (const mask of Object.keys(MASKS) as MaskName[]) {
+    const { loss } = await arm(mask, false);
+    assert.ok(Number.isFinite(loss.lrd), mask);
+    seen.add(loss.lrd);
+  }
+  assert.is(seen.size, Object.keys(MASKS).length);
 });
 
 test.run();

@@ -1,9 +1,11 @@
 import * as tf from '@tensorflow/tfjs';
 import { permutation } from 'learning-rate-dropout/stream';
-import type { ArmSnapshot } from './arm.ts';
+import { MASK_KINDS } from 'learning-rate-dropout/spec';
+import type { ArmSettings, ArmSnapshot } from './arm.ts';
 import { Arm } from './arm.ts';
 import type { Digits } from './data.ts';
-import type { Arms, TrainingSettings } from './messages.ts';
+import type { Arms, Rates, TrainingSettings } from './messages.ts';
+import { MASKS } from './messages.ts';
 
 const BATCH = 128;
 /** Milliseconds of work between two looks at the page's wishes. */
@@ -25,9 +27,23 @@ interface Snapshot {
   readonly lrd: ArmSnapshot;
 }
 
+/** What both arms are made of. A mask that draws nothing has no keep probability, and so no control of the learning rate. */
+function armsOf({ mask, keepProbability, learningRate, control }: TrainingSettings): Record<keyof Arms, ArmSettings> {
+  const request = MASKS[mask];
+  const draws = MASK_KINDS[request.kind].draw === 'bernoulli';
+  return {
+    plain: {
+      keepProbability: 1,
+      learningRate: control && draws ? learningRate * keepProbability : learningRate,
+      mask: { kind: 'lrd' },
+    },
+    lrd: { keepProbability: draws ? keepProbability : undefined, learningRate, mask: request },
+  };
+}
+
 /** The training of both arms, on whatever backend tfjs has. */
 export class Session {
-  readonly settings: TrainingSettings;
+  #settings: TrainingSettings;
   readonly #digits: Digits;
   #plain: Arm;
   #lrd: Arm;
@@ -40,9 +56,10 @@ export class Session {
 
   constructor(digits: Digits, settings: TrainingSettings) {
     this.#digits = digits;
-    this.settings = settings;
-    this.#plain = new Arm(digits, settings, 1);
-    this.#lrd = new Arm(digits, settings, settings.keepProbability);
+    this.#settings = settings;
+    const { plain, lrd } = armsOf(settings);
+    this.#plain = new Arm(digits, settings, plain);
+    this.#lrd = new Arm(digits, settings, lrd);
     this.#order = this.#shuffle();
   }
 
@@ -58,14 +75,16 @@ export class Session {
   #shuffle(): Uint32Array {
     const epoch = Math.floor(this.#step / this.#stepsPerEpoch) + 1;
     return permutation(
-      { seed: BigInt(this.settings.seed), stream: 'shuffling', step: epoch },
+      { seed: BigInt(this.#settings.seed), stream: 'shuffling', step: epoch },
       this.#digits.train.count,
     );
   }
 
-  change(keepProbability: number, learningRate: number): void {
-    this.#plain.change(1, learningRate);
-    this.#lrd.change(keepProbability, learningRate);
+  change(rates: Rates): void {
+    this.#settings = { ...this.#settings, ...rates };
+    const { plain, lrd } = armsOf(this.#settings);
+    this.#plain.change(plain);
+    this.#lrd.change(lrd);
   }
 
   /** The next batch on the device. */
@@ -131,8 +150,9 @@ export class Session {
     const old = [this.#plain, this.#lrd];
     await change();
     for (const arm of old) arm.dispose();
-    this.#plain = new Arm(this.#digits, this.settings, 1, snapshot.plain);
-    this.#lrd = new Arm(this.#digits, this.settings, this.settings.keepProbability, snapshot.lrd);
+    const { plain, lrd } = armsOf(this.#settings);
+    this.#plain = new Arm(this.#digits, this.#settings, plain, snapshot.plain);
+    this.#lrd = new Arm(this.#digits, this.#settings, lrd, snapshot.lrd);
     this.#pace = 1;
     if (this.#step === 0) return;
     await this.#plain.restore(snapshot.plain);

@@ -1,18 +1,19 @@
 /** The lower half of the page: FCNet on the embedded digits, trained in a worker with and without learning rate dropout. */
-import { RULES } from 'learning-rate-dropout/spec';
+import { MASK_KINDS, RULES } from 'learning-rate-dropout/spec';
 import { element, slider } from '../dom.ts';
 import { drawChart } from '../../report/charts/draw.ts';
 import { extentOf } from '../../report/charts/lines.ts';
 import type { Line } from '../../report/charts/lines.ts';
 import type { Axis, View } from '../../report/charts/model.ts';
-import type { Answer, Arms, Backend, Request, TrainingSettings } from './messages.ts';
-import { BACKENDS } from './messages.ts';
+import type { Answer, Arms, Backend, MaskName, Rates, Request, TrainingSettings } from './messages.ts';
+import { BACKENDS, MASKS } from './messages.ts';
 
 type Rule = TrainingSettings['rule'];
 type Point = readonly [epoch: number, value: number];
 type Curves = Readonly<Record<keyof Arms, Point[]>>;
 
 const isRule = (value: string): value is Rule => Object.hasOwn(RULES, value) && value !== 'sgdm-avg';
+const isMask = (value: string): value is MaskName => Object.hasOwn(MASKS, value);
 const isBackend = (value: string): value is Backend => (BACKENDS as readonly string[]).includes(value);
 
 const NAMES: Readonly<Record<Backend, string>> = {
@@ -26,10 +27,14 @@ const REDRAW = 150;
 /** Points of a curve beyond which every second one is left out. */
 const POINTS = 600;
 
-const ARMS = [
-  { key: 'plain', arm: { label: 'without LRD', style: 0 } },
-  { key: 'lrd', arm: { label: 'with LRD', style: 1 } },
-] as const;
+/** What the masked arm is called. */
+const MASK_NAMES: Readonly<Record<MaskName, string>> = {
+  lrd: 'LRD',
+  'lrd-inverse': 'LRD times 1/p',
+  'skip-update': 'SkipUpdate',
+  magma: 'Magma',
+  cautious: 'Cautious',
+};
 const EPOCHS: Axis = { column: 'epoch', label: 'epoch' };
 const LOSS: Axis = { column: 'loss', label: "training loss, last epoch's mean, nats", logarithmic: true };
 const ACCURACY: Axis = { column: 'accuracy', label: 'test accuracy, %' };
@@ -48,6 +53,9 @@ export function startTraining(): void {
   const reset = element('train-reset', HTMLButtonElement);
   const rule = element('train-rule', HTMLSelectElement);
   const width = element('train-width', HTMLSelectElement);
+  const mask = element('train-mask', HTMLSelectElement);
+  const against = element('train-against', HTMLSelectElement);
+  const keepInput = element('train-keep', HTMLInputElement);
   const backend = element('train-backend', HTMLSelectElement);
   const using = element('train-using', HTMLElement);
   const speed = element('train-speed', HTMLElement);
@@ -58,6 +66,7 @@ export function startTraining(): void {
     plain: element('plain-score', HTMLElement),
     lrd: element('lrd-score', HTMLElement),
   };
+  const labels = { plain: element('plain-label', HTMLElement), lrd: element('lrd-label', HTMLElement) };
   const charts = { loss: element('loss-chart', HTMLElement), accuracy: element('accuracy-chart', HTMLElement) };
 
   let worker: Worker;
@@ -85,26 +94,41 @@ export function startTraining(): void {
   };
   /** The last change noted, so that a slider that is dragged leaves one line. */
   let noted: ReturnType<typeof setTimeout> | undefined;
+  const maskName = (): MaskName => (isMask(mask.value) ? mask.value : 'lrd');
+  /** Whether the mask is drawn, with a keep probability. */
+  const draws = (): boolean => MASK_KINDS[MASKS[maskName()].kind].draw === 'bernoulli';
+  const controlled = (): boolean => draws() && against.value === 'control';
+  const rates = (): Rates => ({ keepProbability: keep.value, learningRate: rate.value, control: controlled() });
+  const names = (): Readonly<Record<keyof Arms, string>> => ({
+    plain: controlled() ? 'no mask, rate p × α' : 'no mask',
+    lrd: MASK_NAMES[maskName()],
+  });
   const change = (): void => {
     if (!begun) return;
-    send({ kind: 'change', keepProbability: keep.value, learningRate: rate.value });
+    send({ kind: 'change', rates: rates() });
     clearTimeout(noted);
     const at = epoch;
     noted = setTimeout(() => {
-      if (begun) note(`From epoch ${at.toFixed(1)}: p = ${keep.value.toFixed(2)}, learning rate ${rate.value}.`);
+      if (!begun) return;
+      const p = draws() ? `p = ${keep.value.toFixed(2)}, ` : '';
+      const other = controlled() ? `, without a mask ${Number((rate.value * keep.value).toPrecision(3))}` : '';
+      note(`From epoch ${at.toFixed(1)}: ${p}learning rate ${rate.value}${other}.`);
     }, 400);
+  };
+  const showArms = (): void => {
+    const { plain, lrd } = names();
+    labels.plain.textContent = `Test accuracy, ${plain}`;
+    labels.lrd.textContent = `Test accuracy, ${lrd}`;
+    keepInput.disabled = against.disabled = !draws();
   };
 
   const draw = (): void => {
     drawn = performance.now();
     const chart = (box: HTMLElement, curves: Curves, y: Axis, cut: boolean): void => {
-      const lines = ARMS.map(({ key, arm }): Line => ({
-        label: arm.label,
-        arm,
-        points: curves[key],
-        faint: false,
-        count: 1,
-      }));
+      const lines = (['plain', 'lrd'] as const).map((key, style): Line => {
+        const label = names()[key];
+        return { label, arm: { label, style }, points: curves[key], faint: false, count: 1 };
+      });
       const logarithmic = y.logarithmic === true;
       const extent = extentOf([lines], { logarithmic, logarithmicX: false, view: { ...VIEW, cut } });
       const width = Math.max(240, box.clientWidth);
@@ -149,8 +173,8 @@ export function startTraining(): void {
   };
   const begin = (): void => {
     if (!isRule(rule.value)) return;
-    const settings = { rule: rule.value, keepProbability: keep.value, learningRate: rate.value, seed };
-    send({ kind: 'begin', settings: { ...settings, width: Number(width.value) } });
+    const settings = { rule: rule.value, mask: maskName(), ...rates(), width: Number(width.value), seed };
+    send({ kind: 'begin', settings });
     begun = true;
     seed += 1;
   };
@@ -202,7 +226,7 @@ export function startTraining(): void {
         live.textContent = running
           ? 'Training.'
           : begun
-            ? `Paused at epoch ${epoch.toFixed(1)}; test accuracy without LRD ${scores.plain.textContent}, with it ${scores.lrd.textContent}.`
+            ? `Paused at epoch ${epoch.toFixed(1)}; test accuracy without a mask ${scores.plain.textContent}, with ${names().lrd} ${scores.lrd.textContent}.`
             : '';
         break;
       case 'failed':
@@ -228,6 +252,15 @@ export function startTraining(): void {
     forget();
   });
   width.addEventListener('change', forget);
+  mask.addEventListener('change', () => {
+    showArms();
+    forget();
+  });
+  against.addEventListener('change', () => {
+    showArms();
+    change();
+    draw();
+  });
   backend.addEventListener('change', () => {
     if (!isBackend(backend.value)) return;
     backend.disabled = true;
@@ -236,6 +269,7 @@ export function startTraining(): void {
   });
   new ResizeObserver(drawSoon).observe(charts.loss);
   if (isRule(rule.value)) rate.set(RULES[rule.value].hyper.learningRate.default);
+  showArms();
   draw();
   showState();
 

@@ -1,4 +1,5 @@
 /** Trains in a worker, so that the page stays responsive; one message of the page after the other. */
+import { useMasks } from 'learning-rate-dropout';
 import { setWasmUrl, useBackend } from './backends.ts';
 import { readDigits } from './data.ts';
 import type { Digits } from './data.ts';
@@ -6,6 +7,8 @@ import type { Answer, Backend, Request } from './messages.ts';
 import { Session } from './session.ts';
 
 const send = (answer: Answer): void => globalThis.postMessage(answer);
+
+useMasks();
 
 let digits: Digits | undefined;
 let session: Session | undefined;
@@ -50,7 +53,7 @@ async function handle(request: Request): Promise<void> {
       setRunning(false);
       break;
     case 'change':
-      session?.change(request.keepProbability, request.learningRate);
+      session?.change(request.rates);
       break;
   }
 }
