@@ -1,4 +1,8 @@
-/** The conformance kit: judges any implementation of learning rate dropout, in this process or behind a pipe. */
+/**
+ * The conformance kit: judges any implementation of learning rate dropout, in this process or behind a pipe.
+ *
+ * @module learning-rate-dropout-cli/conformance
+ */
 export { runConformance, serve } from './run.ts';
 export { START_NAMES, initAdapter } from './init.ts';
 export { judgePlanted } from './judgeAdapters.ts';

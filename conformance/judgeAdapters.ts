@@ -9,6 +9,7 @@ import { ProtocolError } from './protocol/types.ts';
 import type { ConformanceReport, KillRow, Unavailable } from './report/report.ts';
 import { makeReport } from './report/report.ts';
 
+/** What `runConformance` judges, and for how long. */
 export interface ConformanceOptions {
   /** Names as the source takes them. Default: every built-in one that this machine can run, and the planted faults. */
   readonly adapters?: readonly string[];

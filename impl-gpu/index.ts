@@ -1,4 +1,8 @@
-/** The fused engines, free of TensorFlow.js: a step planned on the host, carried out in place on buffers of the caller's. */
+/**
+ * The fused engines, free of TensorFlow.js: a step planned on the host, carried out in place on buffers of the caller's.
+ *
+ * @module learning-rate-dropout/gpu
+ */
 export type { Engine, Kernel, ScalarName, Scalars, StepPlan, TensorBuffers, TensorPlan } from './engines/engine.ts';
 export { KEEP_ALL, SCALARS, kernelName, kernelState } from './engines/engine.ts';
 export type { Mask, StepRequest, TensorRequest } from './engines/plan.ts';

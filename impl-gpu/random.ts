@@ -1,6 +1,8 @@
 /**
  * Everything random in a run but the masks, on the host: a pure function of (seed, stream, step, element). Element n reads
  * word n mod 4 of block floor(n / 4); a tensor's elements start at its base in the layout of `spec/stream.ts`.
+ *
+ * @module learning-rate-dropout/stream
  */
 import type { StreamName } from '../spec/stream.ts';
 import { LAYOUT, STREAMS, THRESHOLD } from '../spec/stream.ts';
@@ -27,6 +29,7 @@ export function parseSeed(seed: Seed): bigint {
   return value;
 }
 
+/** The key of a seed: its low and its high word. */
 export function keyOf(seed: bigint): Key {
   return [Number(seed & 0xffffffffn), Number(seed >> 32n)];
 }
@@ -42,9 +45,13 @@ export function randomSeed(): bigint {
   return BigInt(words[0] as number) | (BigInt((words[1] as number) >>> 11) << 32n);
 }
 
+/** Where draws begin: seed, stream and step. */
 export interface Position {
+  /** In [0, 2^64), from `parseSeed`. */
   readonly seed: bigint;
+  /** Which of the streams, by its name in `spec/stream.ts`. */
   readonly stream: StreamName;
+  /** Counted from 1; 0 is initialisation's. */
   readonly step: number;
 }
 

@@ -8,13 +8,17 @@ import { KEEP_PROBABILITY, RULES } from '../spec/rules.ts';
 
 /** A caller's mistake. The message is one line: argument, value, rule. */
 export class InvalidArgumentError extends RangeError {
+  /** `InvalidArgumentError`. */
   override readonly name = 'InvalidArgumentError';
+  /** The protocol's word for it: `invalid-argument`. */
   readonly code = 'invalid-argument';
 }
 
 /** Something that is well-formed and that this implementation, backend or device does not do. */
 export class UnsupportedError extends Error {
+  /** `UnsupportedError`. */
   override readonly name = 'UnsupportedError';
+  /** The protocol's word for it: `unsupported`. */
   readonly code = 'unsupported';
 }
 

@@ -1,4 +1,8 @@
-/** The float64 reference of Learning Rate Dropout. Reads like the paper; fast it is not. */
+/**
+ * The float64 reference of Learning Rate Dropout. Reads like the paper; fast it is not.
+ *
+ * @module learning-rate-dropout/ref
+ */
 export { agreementMask, cautious, meanFactor } from './family/cautious.ts';
 export type { CautiousInput } from './family/cautious.ts';
 export { cosine, magma, nextAlignment, ownMoment } from './family/magma.ts';

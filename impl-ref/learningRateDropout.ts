@@ -7,6 +7,7 @@ export interface Algorithm1Input {
   readonly values: Float64Array;
   /** Coupled L2 included. */
   readonly gradient: Float64Array;
+  /** The rule's state before the step, M_{t-1} and V_{t-1}. */
   readonly slots: Slots;
   /** alpha. */
   readonly learningRate: number;
@@ -18,8 +19,11 @@ export interface Algorithm1Input {
   readonly mask: Uint8Array;
 }
 
+/** What Algorithm 1, lines 3 to 12, makes of a step. */
 export interface Algorithm1Output {
+  /** W_t. */
   readonly values: Float64Array;
+  /** The rule's state after the step, which no mask has touched. */
   readonly slots: Slots;
   /** What the learning rate multiplies, decoupled decay included. */
   readonly deltaW: Float64Array;

@@ -25,17 +25,22 @@ import type { HyperValue } from './validate.ts';
 /** A value that holds for all steps, or a function of the optimizer's step (counted from 1). */
 export type Scheduled<T> = T | ((step: number) => T);
 
+/** Hyper-parameters by name, each one value or one a step. */
 export type ScheduledHyper = Readonly<Record<string, Scheduled<HyperValue>>>;
 
 /** A tensor to optimize. The last three settings are a parameter group's: they win over the optimizer's own. */
 export interface Parameter {
+  /** Used in errors alone. */
   readonly name: string;
+  /** Its extents; the product is the number of values. */
   readonly shape: readonly number[];
   /** Flat, row-major. */
   readonly values: ArrayLike<number>;
   /** True: never masked, whatever the keep probability. */
   readonly excluded?: boolean;
+  /** Settings of this parameter. */
   readonly hyper?: ScheduledHyper;
+  /** p of this parameter. */
   readonly keepProbability?: Scheduled<number>;
 }
 
@@ -48,7 +53,9 @@ export type Masks =
       readonly mask: (step: number, tensor: number) => ArrayLike<number>;
     };
 
+/** What `createOptimizer` makes an optimizer of. */
 export interface OptimizerOptions {
+  /** The base rule, by its name in `spec/rules.ts`. */
   readonly rule: RuleName;
   /** The rule's hyper-parameters by the names in `spec/rules.ts`; those left out take their defaults. */
   readonly hyper?: ScheduledHyper;
@@ -66,6 +73,7 @@ export interface OptimizerOptions {
 
 /** Values for one call of `step` in place of the optimizer's own. A parameter group's still win. */
 export interface Overrides {
+  /** Hyper-parameters of this step alone. */
   readonly hyper?: Readonly<Record<string, HyperValue>>;
   /** One for all tensors, or one for each. */
   readonly keepProbability?: number | readonly number[];
@@ -73,6 +81,7 @@ export interface Overrides {
 
 /** One tensor between two steps. */
 export interface TensorState {
+  /** The parameter, flat and row-major. */
   readonly values: Float64Array;
   /** Gradients received: the t of the rule's bias correction, which a step without a gradient does not advance. */
   readonly count: number;
@@ -84,6 +93,7 @@ export interface TensorState {
 export interface OptimizerState {
   /** Steps done. The next one draws its mask at `step + 1`. */
   readonly step: number;
+  /** In list order. */
   readonly tensors: readonly TensorState[];
   /** By transformation name. */
   readonly transformations: Readonly<Record<string, TransformationState>>;
@@ -101,6 +111,7 @@ export interface Start {
 
 /** What happened in a step, by tensor; null for a tensor without a gradient. */
 export interface StepReport {
+  /** Counted from 1. */
   readonly step: number;
   /** What the moments saw: after every transformation and coupled L2. */
   readonly gradients: readonly Gradient[];
@@ -110,17 +121,23 @@ export interface StepReport {
   readonly masks: readonly (Uint8Array | null)[];
   /** What each tensor's kept step was multiplied by; null for a tensor without a gradient. 1 under LRD. */
   readonly factors: readonly (number | null)[];
+  /** By tensor. */
   readonly learningRates: readonly number[];
   /** As asked for; `effectiveKeepProbability` tells what holds. 1 for excluded tensors and without learning rate dropout. */
   readonly keepProbabilities: readonly number[];
 }
 
+/** What a step gives. */
 export interface StepResult {
+  /** To go on from. */
   readonly state: OptimizerState;
+  /** What it did: masks, gradients, rates. */
   readonly report: StepReport;
 }
 
+/** Algorithm 1's loop over all parameters, as pure functions of state and gradients. */
 export interface Optimizer {
+  /** The state before the first step, or one to go on from. */
   init(start?: Start): OptimizerState;
   /**
    * @param gradients - by tensor, flat and row-major; null for a tensor without a gradient, which then stands still: its

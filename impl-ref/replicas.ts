@@ -9,6 +9,7 @@ import type { Gradient, GradientTransformation } from './transformation.ts';
  */
 export type Reduction = 'kept' | 'whole';
 
+/** What `createReplicas` makes replicas of. */
 export interface ReplicasOptions extends OptimizerOptions {
   /** How many there are, at least 1. */
   readonly replicas: number;
@@ -30,7 +31,9 @@ export interface ReplicaGradients {
  */
 export type ReplicasState = readonly OptimizerState[];
 
+/** What a step of all replicas gives. */
 export interface ReplicasResult {
+  /** To go on from. */
   readonly state: ReplicasState;
   /** Numbers that each replica gave into the reduction. No mask and no index is among them. */
   readonly sent: number;
@@ -38,8 +41,11 @@ export interface ReplicasResult {
   readonly report: StepReport;
 }
 
+/** One model on several processes, as pure functions. */
 export interface Replicas {
+  /** What is reduced: `kept` coordinates, or the `whole` gradient. */
   readonly reduction: Reduction;
+  /** The state of all replicas before the first step. */
   init(start?: Start): ReplicasState;
   /**
    * @param given - by replica; the weights sum to 1

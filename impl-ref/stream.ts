@@ -9,6 +9,7 @@ export interface StreamPosition {
   readonly key: readonly [low: number, high: number];
   /** The optimizer's step, counted from 1; 0 is initialisation's. */
   readonly step: number;
+  /** Which of the streams, by its name in `spec/stream.ts`. */
   readonly stream: StreamName;
   /** Global index of the tensor's first element, from `layout`. */
   readonly base: number;

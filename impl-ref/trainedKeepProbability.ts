@@ -22,11 +22,13 @@ export function keepProbabilityGradient(next: Float64Array, deltaW: Float64Array
   return -learningRate * product;
 }
 
+/** How p moves. */
 export interface TrainedKeepProbabilityOptions {
   /** p before the first update. Default .5. */
   readonly initial?: number;
   /** p stays in [minimum, maximum]. Default [.05, 1]. */
   readonly minimum?: number;
+  /** See `minimum`. */
   readonly maximum?: number;
   /** p's own learning rate: p moves by rate times the estimate. No default: it has the scale of 1 / loss. */
   readonly rate: number;
@@ -38,6 +40,7 @@ export interface TrainedKeepProbabilityOptions {
 
 /** A plain record: save it with the run. */
 export interface TrainedState {
+  /** Of the parameters. */
   readonly optimizer: OptimizerState;
   /** p of each group, as the next step will use it unless that step's gradient moves it first. */
   readonly keepProbabilities: readonly number[];
@@ -45,8 +48,11 @@ export interface TrainedState {
   readonly last: { readonly deltaW: readonly Gradient[]; readonly learningRates: readonly number[] } | null;
 }
 
+/** An optimizer whose p is trained beside the parameters. */
 export interface TrainedOptimizer {
+  /** The state before the first step, or one to go on from. */
   init(start?: Start): TrainedState;
+  /** Moves p by this gradient, then takes the step with it. */
   step(
     state: TrainedState,
     gradients: readonly (ArrayLike<number> | null)[],

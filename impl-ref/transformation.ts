@@ -24,8 +24,11 @@ export type TransformationState = Readonly<Record<string, number>>;
 export interface GradientTransformation {
   /** Names its state; unique within an optimizer. */
   readonly name: string;
+  /** Where it stands in a step's order. */
   readonly stage: Stage;
+  /** Its state before the first step. */
   init(): TransformationState;
+  /** The gradients and the state after it. Pure: neither argument is written to. */
   apply(
     gradients: readonly Gradient[],
     state: TransformationState,
@@ -37,6 +40,7 @@ export interface GradientTransformation {
 export interface UpdateMask {
   /** Names its state; unique within an optimizer. */
   readonly name: string;
+  /** Its state before the first step. */
   init(): TransformationState;
   /** The result's `mask` gives each tensor's bits, 1 where it lets the update through. */
   draw(

@@ -1,6 +1,7 @@
 import { RULES } from '../spec/rules.ts';
 import type { HyperParameter, NumberRange, RuleName } from '../spec/rules.ts';
 
+/** A hyper-parameter's value. */
 export type HyperValue = number | string | boolean;
 
 function show(value: unknown): string {

@@ -5,6 +5,7 @@ const MESSAGE = 4000;
 
 /** A wrong call: the command line prints the message alone and exits with code 2. What it quotes is made fit for a terminal. */
 export class UsageError extends Error {
+  /** `UsageError`. */
   override readonly name = 'UsageError';
   constructor(message: string) {
     super(foreignText(message, MESSAGE));
@@ -13,6 +14,7 @@ export class UsageError extends Error {
 
 /** A job that could not be done: the command line prints the message alone and exits with code 1. */
 export class JobError extends Error {
+  /** `JobError`. */
   override readonly name = 'JobError';
   constructor(message: string) {
     super(foreignText(message, MESSAGE));

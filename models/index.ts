@@ -1,4 +1,8 @@
-/** Networks, data, training and reports, for programs that want what the `lrd` command does. */
+/**
+ * Networks, data, training and reports, for programs that want what the `lrd` command does.
+ *
+ * @module learning-rate-dropout-cli/models
+ */
 export { useBackend, BACKENDS } from './backend.ts';
 export { DATA_SETS, loadImageSet } from './data/catalogue.ts';
 export type { Augmentation, View } from './data/augmentation.ts';

@@ -18,14 +18,19 @@ export type Draw = 'bernoulli' | 'agreement';
 /** What the step of a kept coordinate is multiplied by. */
 export type Factor = 'one' | 'inverse' | 'alignment' | 'mean';
 
+/** A cell of the family, as a kind has it. */
 export interface MaskKind {
+  /** What one draw decides about. */
   readonly granularity: Granularity;
+  /** Where its mask comes from. */
   readonly draw: Draw;
+  /** What a kept step is multiplied by. */
   readonly factor: Factor;
   /** What becomes of decoupled weight decay unless asked otherwise. */
   readonly decay: 'scaled' | 'masked' | 'plain';
   /** The cells of the table that the kind may be moved to by `granularity` and `factor`. */
   readonly granularities: readonly Granularity[];
+  /** As `granularities`, of the factor. */
   readonly factors: readonly Factor[];
 }
 
@@ -65,6 +70,7 @@ export const MASK_KINDS = {
   },
 } as const satisfies Readonly<Record<string, MaskKind>>;
 
+/** A kind of mask by its name in configurations. */
 export type MaskKindName = keyof typeof MASK_KINDS;
 
 /* @__NO_SIDE_EFFECTS__ */
@@ -91,6 +97,7 @@ function fraction(value: number): NumberRange {
 
 /** An option of a mask, with the factors or the draw that it belongs to. */
 export interface MaskOption {
+  /** What it may be, with its default. */
   readonly parameter: HyperParameter;
   /** Only with these factors; left out: with every one. */
   readonly factors?: readonly Factor[];
@@ -161,6 +168,7 @@ export const MASK_OPTIONS = {
   },
 } as const satisfies Readonly<Record<string, MaskOption>>;
 
+/** An option of a mask by its name. */
 export type MaskOptionName = keyof typeof MASK_OPTIONS;
 
 /** The kind that a keep probability alone asks for. */

@@ -1,4 +1,8 @@
-/** What must hold of any implementation of Learning Rate Dropout, as data. */
+/**
+ * What must hold of any implementation of Learning Rate Dropout, as data.
+ *
+ * @module learning-rate-dropout/spec
+ */
 export { DEFAULT_MASK_KIND, MASK_KINDS, MASK_OPTIONS, MASK_STATE } from './family.ts';
 export type { Draw, Factor, Granularity, MaskKind, MaskKindName, MaskOption, MaskOptionName } from './family.ts';
 export { KIND_SOURCES, OPTION_SOURCES } from './familySources.ts';

@@ -3,10 +3,13 @@
  * Found by reading both versions of the paper against the authors' code and other implementations.
  */
 export interface OpenPoint {
+  /** What is open or wrong, in a sentence. */
   readonly text: string;
+  /** The ids of the requirements that decide it. */
   readonly requirements: readonly string[];
 }
 
+/** All of them, in the order of the papers. */
 export const OPEN_POINTS: readonly OpenPoint[] = [
   {
     text: 'p is called dropout rate and is the probability of keeping; its range and p = 1 are not defined',

@@ -27,15 +27,18 @@ export type Tolerance =
   /** A hypothesis test with a stated error rate. */
   | { readonly class: 'statistical'; readonly derivation: string };
 
+/** Something that must hold, with where it comes from and how nearly. */
 export interface Requirement {
   /** `LRD-AREA-NNN`. */
   readonly id: string;
+  /** Whether it is a finding (`MUST`) or a remark (`SHOULD`) where it does not hold. */
   readonly level: 'MUST' | 'SHOULD';
   /**
    * Whom it binds: `implementation`, any program that claims learning rate dropout; `package`, this package's comparators, schedules
    * and experiments; `analysis`, nobody: a sentence of the papers that is true or false, and is tested as such on the reference.
    */
   readonly binds: 'implementation' | 'package' | 'analysis';
+  /** What must hold, in a sentence. */
   readonly statement: string;
   /** The formula, in LaTeX. */
   readonly latex?: string;
@@ -45,7 +48,9 @@ export interface Requirement {
   readonly equation?: string;
   /** Where it holds. */
   readonly domain: string;
+  /** How near an answer must come. */
   readonly tolerance: Tolerance;
+  /** What an implementation must be able to do for it to be judged. */
   readonly capability: readonly Capability[];
   /** The reference's function, as `file#export`. */
   readonly reference?: string;

@@ -5,35 +5,54 @@
 
 /** A number's admissible range, with the words that an error message uses. */
 export interface NumberRange {
+  /** Tells the kinds of hyper-parameter apart. */
   readonly kind: 'number';
+  /** Where it is left out. */
   readonly default: number;
+  /** The lower end. */
   readonly minimum: number;
+  /** The upper end; Infinity admits every finite number. */
   readonly maximum: number;
   /** Whether the ends themselves are excluded. */
   readonly openMinimum?: boolean;
+  /** As `openMinimum`, of the upper end. */
   readonly openMaximum?: boolean;
+  /** Whether only whole numbers are admitted. */
   readonly integer?: boolean;
   /** The rule in words, as in "must be in [0, 1)". */
   readonly text: string;
 }
 
+/** A hyper-parameter that is one of a few words. */
 export interface Choice {
+  /** Tells the kinds of hyper-parameter apart. */
   readonly kind: 'choice';
+  /** The first of its values. */
   readonly default: string;
+  /** All that it may be. */
   readonly values: readonly string[];
+  /** The rule in words, as in "must be one of outside, inside". */
   readonly text: string;
 }
 
+/** A hyper-parameter that is true or false. */
 export interface Flag {
+  /** Tells the kinds of hyper-parameter apart. */
   readonly kind: 'flag';
+  /** Where it is left out. */
   readonly default: boolean;
+  /** The rule in words. */
   readonly text: string;
 }
 
+/** What a hyper-parameter may be, with its default and the words of an error. */
 export type HyperParameter = NumberRange | Choice | Flag;
 
+/** A base rule as data. */
 export interface Rule {
+  /** What it is called in a heading. */
   readonly title: string;
+  /** Its hyper-parameters by name. */
   readonly hyper: Readonly<Record<string, HyperParameter>>;
   /** Every state tensor that some variant of the rule keeps, in order. Which ones a configuration has: see `text` in `design`. */
   readonly state: readonly string[];
@@ -159,6 +178,7 @@ export const RULES = {
   },
 } as const satisfies Readonly<Record<string, Rule>>;
 
+/** A base rule by its name in configurations and in the protocol. */
 export type RuleName = keyof typeof RULES;
 
 /** The keep probability p, the same for every rule; `default` is the paper's. */

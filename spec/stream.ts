@@ -19,6 +19,7 @@ export const STREAMS = {
   tensorMask: 9,
 } as const;
 
+/** A stream of draws by its name. */
 export type StreamName = keyof typeof STREAMS;
 
 /** Philox4x32-10's constants: round multipliers, and the Weyl increments of the key. */

@@ -18,11 +18,13 @@ type BuiltIn = (typeof BUILT_IN)[number] | (typeof BUILT_IN_BROWSER)[number];
 
 /** A name that is no adapter's. The message names the argument, the value and the rule. */
 export class UnknownAdapterError extends Error {
+  /** `UnknownAdapterError`. */
   override readonly name = 'UnknownAdapterError';
 }
 
 /** An adapter that this machine cannot run, with the reason. */
 export class UnavailableAdapterError extends Error {
+  /** `UnavailableAdapterError`. */
   override readonly name = 'UnavailableAdapterError';
 }
 

@@ -11,13 +11,18 @@ import { PROPERTIES } from './properties.ts';
 import { ProtocolFinding, ROUNDS, Skip, contextOf } from './property.ts';
 import type { Property, RunningContext, Tally } from './property.ts';
 
+/** How a property or requirement came out; `skipped`: it was not judged. */
 export type Status = 'passed' | 'failed' | 'skipped';
 
+/** The smallest case that was found to break a property. */
 export interface Counterexample {
   /** Shrunk; two where runs are compared. */
   readonly cases: readonly Case[];
+  /** What is wrong, in a line. */
   readonly message: string;
+  /** What was allowed, in words or numbers. */
   readonly expected: string;
+  /** What came. */
   readonly got: string;
   /** The element that is wrong, where it is one. */
   readonly position?: Position;
@@ -29,16 +34,23 @@ export interface Counterexample {
 
 /** What one property found. */
 export interface Verdict {
+  /** Its key, which `--only` matches. */
   readonly property: string;
+  /** Ids of the requirements that it stands for. */
   readonly requirements: readonly string[];
+  /** What it says, in a line. */
   readonly title: string;
+  /** How it came out. */
   readonly status: Status;
   /** Cases that the implementation ran. */
   readonly cases: number;
+  /** That it took. */
   readonly seconds: number;
   /** Why it was skipped, or what narrowed it. */
   readonly reason?: string;
+  /** Remarks for the report, a line each. */
   readonly notes?: readonly string[];
+  /** What broke it. */
   readonly counterexample?: Counterexample;
   /** Where time ran out: how many of its cases were asked. */
   readonly unfinished?: Readonly<Tally>;
@@ -48,8 +60,11 @@ export interface Verdict {
 
 /** One implementation against one requirement: the worst of the properties that judge it. */
 export interface RequirementVerdict {
+  /** Its id. */
   readonly requirement: string;
+  /** The worst of its properties. */
   readonly status: Status;
+  /** Why it was not judged. */
   readonly reason?: string;
 }
 
@@ -66,12 +81,19 @@ export interface Diagnosis {
   readonly explains: readonly string[];
 }
 
+/** What was found of one implementation. */
 export interface Judgement {
+  /** As the caller named it. */
   readonly adapter: string;
+  /** What it said of itself. */
   readonly implementation: Implementation;
+  /** That the cases were drawn with. */
   readonly seed: number;
+  /** The outcome of each property. */
   readonly verdicts: readonly Verdict[];
+  /** The outcome of each requirement. */
   readonly requirements: readonly RequirementVerdict[];
+  /** That it took, by the wall's clock. */
   readonly seconds: number;
   /** Causes of the findings, the likeliest first; absent where nobody asked for them. */
   readonly diagnoses?: readonly Diagnosis[];
@@ -89,9 +111,11 @@ export interface DrawnFinding extends Pick<Counterexample, 'message' | 'expected
   readonly evidence: readonly Evidence[];
 }
 
+/** How thoroughly `judge` asks. */
 export interface JudgeRunOptions {
   /** Name of the adapter, for the report. */
   readonly adapter: string;
+  /** A whole number in [0, 2^53) that all cases are drawn with. */
   readonly seed: number;
   /** Only properties whose key one of these regular expressions matches. */
   readonly only?: readonly (string | RegExp)[];

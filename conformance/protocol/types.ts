@@ -31,15 +31,23 @@ export type MaskSource = 'stream' | 'given' | 'own';
 export type Feature =
   'state' | 'resume' | 'base' | 'schedule' | 'groups' | 'null-gradient' | 'relaxed-float32' | 'float32-scalars';
 
+/** What an implementation says of itself: nothing else is asked of it. */
 export interface Implementation {
+  /** As reports call it. */
   readonly name: string;
+  /** Its own. */
   readonly version?: string;
+  /** That it is written in. */
   readonly language: string;
+  /** Where it can be read about. */
   readonly homepage?: string;
+  /** Of its arithmetic: answers must lie in the interval that this allows. */
   readonly precision: 'float64' | 'float32';
   /** Names of the rule table. */
   readonly rules: readonly string[];
+  /** Where it can take its masks from. */
   readonly masks: readonly MaskSource[];
+  /** What it can do beyond running a rule from fresh parameters. */
   readonly features: readonly Feature[];
 }
 
@@ -48,14 +56,19 @@ export type HyperValue = number | string | boolean;
 /** Values by the names of the rule table; an array holds one value a step. */
 export type CaseHyper = Readonly<Record<string, HyperValue | readonly HyperValue[]>>;
 
+/** A tensor to optimize. */
 export interface CaseParameter {
+  /** Of no meaning to the rule. */
   readonly name: string;
+  /** Its extents; the product is the number of values. */
   readonly shape: readonly number[];
   /** Flat, row-major. */
   readonly values: readonly number[] | Fill;
   /** True: never masked. Keeps its place in the stream's layout. */
   readonly excluded?: boolean;
+  /** Its own settings, over the case's. */
   readonly hyper?: CaseHyper;
+  /** Its own p, over the case's. */
   readonly keepProbability?: number | readonly number[];
 }
 
@@ -69,8 +82,11 @@ export type Reported = 'parameters' | 'masks' | 'state';
 /** State by name, then by tensor, flat and row-major. */
 export type State = Readonly<Record<string, readonly (readonly number[])[]>>;
 
+/** One run that an implementation is asked for. */
 export interface Case {
+  /** Name in the rule table. */
   readonly rule: string;
+  /** The rule's hyper-parameters; those left out have the rule's defaults. */
   readonly hyper?: CaseHyper;
   /** In [2^-16, 1]; 1 when left out; null: the base rule without learning rate dropout. */
   readonly keepProbability?: number | readonly number[] | null;
@@ -80,7 +96,9 @@ export interface Case {
   readonly seed?: string;
   /** Default 1. */
   readonly firstStep?: number;
+  /** What to go on from, with `firstStep`. Default: zeros. */
   readonly state?: State;
+  /** In list order, that of the mask stream's layout. */
   readonly parameters: readonly CaseParameter[];
   /** By step, by tensor. */
   readonly gradients: readonly (readonly (readonly number[] | Fill | null)[])[];
@@ -90,9 +108,11 @@ export interface Case {
 
 /** After one step. */
 export interface StepRecord {
+  /** By tensor, flat and row-major. */
   readonly parameters?: readonly (readonly number[])[];
   /** One bit string a tensor; null for a tensor without a gradient, or where the implementation cannot tell. */
   readonly masks?: readonly (string | null)[];
+  /** After the step, by name. */
   readonly state?: State;
 }
 
@@ -106,6 +126,7 @@ export type Outcome =
 
 /** An implementation as the kit sees it, in this process or behind a pipe. */
 export interface Adapter {
+  /** What it said of itself at the start. */
   readonly implementation: Implementation;
   /**
    * Runs one case. Resolves to `errored` for what the implementation refuses.
@@ -115,11 +136,13 @@ export interface Adapter {
    * @throws OutOfTimeError when `until` has come, and nothing is known of the case
    */
   run(example: Case, until?: number): Promise<Outcome>;
+  /** Ends it, and every process that it has started. */
   close(): Promise<void>;
 }
 
 /** An implementation that broke the protocol: no answer can be judged. The message is one line. */
 export class ProtocolError extends Error {
+  /** The class's name. */
   override readonly name: string = 'ProtocolError';
 }
 

@@ -11,29 +11,42 @@ export interface Unavailable {
 
 /** One planted wrong implementation: which requirements it failed. */
 export interface KillRow {
+  /** Its name. */
   readonly fault: string;
+  /** What is wrong with it, in a sentence. */
   readonly what: string;
   /** The requirement that names it. */
   readonly caughtBy: string;
+  /** Ids of all requirements that failed on it. */
   readonly failed: readonly string[];
+  /** Whether the requirement that names it failed. */
   readonly caught: boolean;
 }
 
+/** What `lrd conformance --json` writes. */
 export interface ConformanceReport {
+  /** Of this form. */
   readonly version: 2;
+  /** The version of the conformance protocol. */
   readonly protocol: number;
+  /** When, in ISO 8601. */
   readonly date: string;
+  /** That the cases were drawn with. */
   readonly seed: number;
   /** Something was judged, no implementation breaks a MUST, and every planted fault was caught. */
   readonly passed: boolean;
+  /** What was judged, with its source. */
   readonly requirements: readonly {
     readonly id: string;
     readonly level: 'MUST' | 'SHOULD';
     readonly statement: string;
     readonly locus: string;
   }[];
+  /** One for each implementation. */
   readonly judgements: readonly Judgement[];
+  /** Adapters that cannot run on this machine, with the reason. */
   readonly unavailable: readonly Unavailable[];
+  /** Which planted faults were caught. */
   readonly kills: readonly KillRow[];
 }
 

@@ -7,9 +7,13 @@ import { UnsupportedError } from '../validate.ts';
 
 /** What WebGPU tells of an adapter. */
 export interface AdapterDescription {
+  /** As the adapter names it; may be empty, as the next three. */
   readonly vendor: string;
+  /** The family of the GPU. */
   readonly architecture: string;
+  /** The model. */
   readonly device: string;
+  /** Its name in words. */
   readonly description: string;
   /** Runs on the CPU. */
   readonly software: boolean;
@@ -19,6 +23,7 @@ export interface AdapterDescription {
 export interface GpuAttempt {
   /** `navigator.gpu`, `Dawn on the system's drivers`, or `Dawn on SwiftShader from ...`. */
   readonly source: string;
+  /** What answered; undefined where nothing did. */
   readonly adapter: AdapterDescription | undefined;
   /** What happened, in words. */
   readonly outcome: string;
@@ -26,22 +31,29 @@ export interface GpuAttempt {
 
 /** What was found, what was chosen and why, and how to get what is missing: for `lrd doctor`. */
 export interface GpuDiagnosis {
+  /** Every way to an adapter, in the order in which they were tried. */
   readonly attempts: readonly GpuAttempt[];
   /** The attempt that gave the adapter in use. */
   readonly chosen: GpuAttempt | undefined;
+  /** Why this adapter, or why none: a sentence. */
   readonly why: string;
   /** What to install or change, a sentence each; empty with a hardware adapter. */
   readonly advice: readonly string[];
   /** The adapter's limits that decide which models fit. */
   readonly limits: Readonly<Record<string, number>> | undefined;
+  /** Names of the adapter's optional features; undefined without one. */
   readonly features: readonly string[] | undefined;
 }
 
 /** An open device. */
 export interface Gpu {
+  /** Ready to work; the caller destroys it. */
   readonly device: GPUDevice;
+  /** The adapter that it is of. */
   readonly adapter: GPUAdapter;
+  /** What the adapter says of itself. */
   readonly description: AdapterDescription;
+  /** How it was found, and what else was tried. */
   readonly diagnosis: GpuDiagnosis;
 }
 

@@ -8,6 +8,7 @@ export type Reducible = Float32Array | Float64Array | Int32Array | Uint8Array;
 
 /** What a process has given into reductions and broadcasts so far. */
 export interface Traffic {
+  /** Collective calls. */
   readonly calls: number;
   /** Payload: how often a library copies it over the wire is its own affair. */
   readonly bytes: number;
@@ -20,9 +21,11 @@ export interface Traffic {
 export interface Group {
   /** This process, from 0. */
   readonly rank: number;
+  /** Processes in the group. */
   readonly size: number;
   /** What carries the messages, as in "Open MPI 4.1.4"; of a single process, why it is alone. */
   readonly description: string;
+  /** What this process has sent into collective calls so far. */
   readonly traffic: Traffic;
   /** Replaces the values by their reduction over all processes, in place: the same bits everywhere. */
   allReduce(values: Reducible, operation: ReduceOperation): void;
@@ -38,6 +41,7 @@ export interface Group {
 
 /** The other processes cannot be reached: one has died, the network is broken, or somebody takes too long. */
 export class GroupError extends Error {
+  /** `GroupError`. */
   override readonly name = 'GroupError';
 }
 

@@ -2,6 +2,7 @@
 export interface Launch {
   /** Whose launcher it is by its variables; undefined where they fit both. */
   readonly by: 'Open MPI' | 'MPICH' | undefined;
+  /** This process among them, from 0. */
   readonly rank: number;
   /** Undefined where the launcher does not say. */
   readonly size: number | undefined;

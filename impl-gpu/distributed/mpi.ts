@@ -10,6 +10,7 @@ import type { MpiAbi, MpiName } from './mpiAbi.ts';
 import { ERROR_BYTES, LIBRARIES, VERSION_BYTES, abiOf } from './mpiAbi.ts';
 import { settleTransports } from './settings.ts';
 
+/** Which MPI `mpi` takes. */
 export interface MpiOptions {
   /** Path or name of the library. Default: the environment variable `LRD_MPI`, then those of the launcher's own kind. */
   readonly library?: string;

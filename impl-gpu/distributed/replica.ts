@@ -18,6 +18,7 @@ import { HEADER, createShareStepper } from './shareSteppers.ts';
 /** What travels at a step: every gradient, or only the kept coordinates of the step direction. */
 export type Reduction = 'kept' | 'whole';
 
+/** How the replicas of `distributed` meet. */
 export interface ReplicaOptions {
   /** Default: `kept` where it is exact, else `whole`. */
   readonly reduction?: Reduction;
@@ -71,7 +72,9 @@ function refuseWebGpu(): void {
  * processes take it, each with the gradient of its own share of the batch.
  */
 export class Replica implements Exchange {
+  /** The processes that train together. */
   readonly group: Group;
+  /** What is reduced on every step: `kept` coordinates alone, or the `whole` gradient. */
   readonly reduction: Reduction;
   /** Why the whole gradient is reduced; undefined where only kept coordinates are. */
   readonly reason: string | undefined;

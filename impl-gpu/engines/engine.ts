@@ -26,12 +26,15 @@ export type Family = 'gradient' | 'momentum' | 'rmsprop' | 'adam' | 'amsgrad' | 
 
 /** What a kernel is compiled for. Flags that a family does not have are false. */
 export interface Kernel {
+  /** The recurrence. */
   readonly family: Family;
   /** Coupled decay: g = gradient + decay * parameter. */
   readonly coupled: boolean;
   /** Decoupled decay: the step carries shrink * parameter. */
   readonly decoupled: boolean;
+  /** SGD looks ahead: g + momentum * buf. */
   readonly nesterov: boolean;
+  /** RMSprop divides by the standard deviation. */
   readonly centered: boolean;
   /** Epsilon inside the square root. */
   readonly inside: boolean;
@@ -56,7 +59,9 @@ export const SCALARS = [
   'epsilon',
   'maxScale',
 ] as const;
+/** One of the numbers of a step, by name. */
 export type ScalarName = (typeof SCALARS)[number];
+/** All numbers of a step; those that a kernel does not take are 0. */
 export type Scalars = Readonly<Record<ScalarName, number>>;
 
 /** The state that a kernel reads and writes, in the order in which engines take its buffers. */
@@ -100,7 +105,9 @@ export function modeOf({ kernel, threshold }: Pick<TensorPlan, 'kernel' | 'thres
 
 /** One tensor's part in a step. */
 export interface TensorPlan {
+  /** What it is compiled to. */
   readonly kernel: Kernel;
+  /** Its numbers, in float64. */
   readonly scalars: Scalars;
   /** The global index of its first element in the mask stream: a multiple of 64. */
   readonly base: number;
@@ -135,9 +142,11 @@ export function requireElementwise({ tensors }: StepPlan, who: string): void {
 
 /** One optimizer step. A `null` in `tensors` stands still (no gradient this step). */
 export interface StepPlan {
+  /** The seed as (low, high) words. */
   readonly key: Key;
   /** The mask's step, from 1. */
   readonly step: number;
+  /** By tensor; null stands still. */
   readonly tensors: readonly (TensorPlan | null)[];
 }
 
@@ -146,7 +155,9 @@ export interface StepPlan {
  * All are of the tensor's size but `alignment`, which has one element; the gradient is only read.
  */
 export interface TensorBuffers<Buffer> {
+  /** Stepped in place. */
   readonly parameter: Buffer;
+  /** Of this step; only read. */
   readonly gradient: Buffer;
   /** By the names of `spec/rules.ts`. Names that this step's kernel does not use are left alone. */
   readonly state: Readonly<Record<string, Buffer>>;
@@ -154,6 +165,7 @@ export interface TensorBuffers<Buffer> {
 
 /** A fused step over separate buffers, in place. `tensors[i]` goes with `plan.tensors[i]`; it may be null where that is. */
 export interface Engine<Buffer> {
+  /** Carries out a step in place. Throws `InvalidArgumentError` where buffers and plan do not fit. */
   step(plan: StepPlan, tensors: readonly (TensorBuffers<Buffer> | null)[]): void;
 }
 

@@ -30,6 +30,7 @@ export interface Mask {
 export interface TensorRequest {
   /** Global index of the first element: `layOut(sizes)[i]`. */
   readonly base: number;
+  /** Elements. May be 0. */
   readonly size: number;
   /** The tensor's own step count, from 1: how many gradients it has had, this one included. 0: no gradient, it stands still. */
   readonly count: number;
@@ -41,11 +42,15 @@ export interface TensorRequest {
   readonly mask?: Mask | undefined;
 }
 
+/** What `planStep` makes a step of. */
 export interface StepRequest {
+  /** The base rule, by its name in `spec/rules.ts`. */
   readonly rule: RuleName;
+  /** The seed as (low, high) words. */
   readonly key: Key;
   /** The optimizer's step, from 1: the mask's counter word. */
   readonly step: number;
+  /** In list order, that of the mask stream's layout. */
   readonly tensors: readonly TensorRequest[];
 }
 

@@ -376,6 +376,7 @@ export function packStretch(
 export interface Heap {
   /** A byte pointer to `bytes` bytes, a multiple of 4. */
   allocate(bytes: number): number;
+  /** Gives back what `allocate` gave. */
   free(pointer: number): void;
 }
 

@@ -23,6 +23,7 @@ export interface WebGpuEngine extends Engine<GPUBuffer> {
   dispose(): void;
 }
 
+/** How a WebGPU engine lays its work over threads. */
 export interface WebGpuEngineOptions {
   /**
    * Lets neighbouring threads touch neighbouring 16 bytes, at the price of a barrier: what GPUs like best, and software

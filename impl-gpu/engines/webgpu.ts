@@ -26,7 +26,9 @@ import { QUADS, UNIFORM_BYTES, WORKGROUP, stepShader, writeUniform } from './wgs
  */
 export type FlatBuffers = TensorBuffers<GPUBuffer>;
 
+/** A step whose commands are ready, from `prepareFlat`. */
 export interface PreparedStep {
+  /** Records the step into a pass of the caller's. */
   record(pass: GPUComputePassEncoder): void;
   /** To be called once everything recorded has been submitted. */
   dispose(): void;
@@ -34,7 +36,9 @@ export interface PreparedStep {
 
 /** The device went away: its reason and message, and what to do. */
 export class DeviceLostError extends Error {
+  /** `DeviceLostError`. */
   override readonly name = 'DeviceLostError';
+  /** The protocol's word for it: `internal`. */
   readonly code = 'internal';
 }
 

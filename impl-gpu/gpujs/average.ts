@@ -8,6 +8,7 @@ import { checkKeepProbability, resolveHyper } from '../validate.ts';
 export interface AverageTensorPlan {
   /** The global index of its first element in the mask stream. */
   readonly base: number;
+  /** Elements. */
   readonly size: number;
   /** Element kept iff its 16-bit draw is below; 65536 draws nothing. */
   readonly threshold: number;
@@ -23,15 +24,21 @@ export interface AverageTensorPlan {
 
 /** A step of `sgdm-avg`, eq. (10). A `null` stands still. */
 export interface AveragePlan {
+  /** The seed as (low, high) words. */
   readonly key: Key;
+  /** The mask's step, from 1. */
   readonly step: number;
+  /** By tensor; null stands still. */
   readonly tensors: readonly (AverageTensorPlan | null)[];
 }
 
 /** The arrays of one tensor. `ring` holds `window` rows of the tensor's size; rows of steps before the first are zero. */
 export interface AverageBuffers<Buffer> {
+  /** Stepped in place. */
   readonly parameter: Buffer;
+  /** Of this step; only read. */
   readonly gradient: Buffer;
+  /** The last gradients, `window` rows of as many elements as the parameter has. */
   readonly ring: Buffer;
 }
 

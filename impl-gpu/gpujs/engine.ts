@@ -11,6 +11,7 @@ import type { AverageBuffers, AveragePlan } from './average.ts';
  * takes given masks only: GLSL has no 32-bit integers there, so it cannot draw.
  */
 export const GPUJS_MODES = ['cpu', 'webasm', 'webgpu', 'headlessgl'] as const;
+/** Where gpu.js runs kernels: `webgpu`, `webasm` or `cpu`. */
 export type GpuJsMode = (typeof GPUJS_MODES)[number];
 
 /**
@@ -18,7 +19,9 @@ export type GpuJsMode = (typeof GPUJS_MODES)[number];
  * `GPUBuffer`: ask for `data` anew after each step. Elsewhere the `Float32Array` stays the same.
  */
 export interface GpuJsArray<Data> {
+  /** Elements. */
   readonly size: number;
+  /** Where they lie: a texture or buffer of gpu.js, or an array of the host. */
   data: Data;
 }
 
@@ -26,16 +29,23 @@ export interface GpuJsArray<Data> {
 export type GivenMasks = readonly (Uint8Array | null)[];
 
 export interface GpuJsEngine<Data> extends Engine<GpuJsArray<Data>> {
+  /** Where its kernels run. */
   readonly mode: GpuJsMode;
   /** An array of the engine's own: with these values, or of so many zeros. */
   array(values: Float32Array | number): GpuJsArray<Data>;
   /** The caller's data as an array that a step only reads: a gradient. In the host's modes it may be written too. */
   wrap(data: Data, size: number): GpuJsArray<Data>;
+  /** Copies values into an array. They must be as many as it has. */
   write(array: GpuJsArray<Data>, values: Float32Array): void;
+  /** Copies an array to the host. */
   read(array: GpuJsArray<Data>): Promise<Float32Array>;
   /** Frees an array of `array`. */
   release(array: GpuJsArray<Data>): void;
-  /** @param masks - instead of the stream's, whatever the plan's threshold */
+  /**
+   * Carries out a step in place.
+   *
+   * @param masks - instead of the stream's, whatever the plan's threshold
+   */
   step(plan: StepPlan, tensors: readonly (TensorBuffers<GpuJsArray<Data>> | null)[], masks?: GivenMasks): void;
   /** The step of `sgdm-avg`. */
   stepAverage(

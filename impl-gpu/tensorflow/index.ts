@@ -1,4 +1,8 @@
-/** TensorFlow under tfjs: where `lrd setup tensorflow` leaves what it builds, and how that is loaded. Node only. */
+/**
+ * TensorFlow under tfjs: where `lrd setup tensorflow` leaves what it builds, and how that is loaded. Node only.
+ *
+ * @module learning-rate-dropout/tensorflow
+ */
 export type { Manifest, TensorflowLane } from './installation.ts';
 export { ADDON, MANIFEST, TFJS_SYMBOL, installationFolder, readInstallation, thisPlatform } from './installation.ts';
 export type { LoadedTensorflow } from './load.ts';

@@ -9,10 +9,13 @@ export type TensorflowLane = 'node' | 'node-gpu';
 
 /** What was built, as the folder's `manifest.json` says. */
 export interface Manifest {
+  /** TensorFlow's version. */
   readonly tensorflow: string;
+  /** The version of `@tensorflow/tfjs-node` that the addon belongs to. */
   readonly tfjsNode: string;
   /** The wheel that TensorFlow was taken from. */
   readonly wheel: string;
+  /** Node's platform and architecture, as `linux-x64`. */
   readonly platform: string;
   /** The `nativeVersion` of the fused step that the addon carries; undefined for one that was built before there was one. */
   readonly native?: string;
@@ -20,6 +23,7 @@ export interface Manifest {
   readonly cuda?: string;
 }
 
+/** The file beside the addon that says what was built, and of what. */
 export const MANIFEST = 'manifest.json';
 /** The addon, beside the manifest. */
 export const ADDON = 'tfjs_binding.node';

@@ -6,8 +6,11 @@ import { InvalidArgumentError, checkKeepProbability, checkNames, resolveHyper, s
 export interface ParameterGroup {
   /** Variable names; `*` stands for any run of characters, as in `*bias*`. */
   readonly match: string | readonly string[];
+  /** At least 0. Default: the optimizer's. */
   readonly learningRate?: number;
+  /** At least 0; 0 takes the variables from decay. Default: the optimizer's. */
   readonly weightDecay?: number;
+  /** p of these variables, in [2^-16, 1]. Default: the optimizer's. */
   readonly keepProbability?: number;
   /** True: never masked. The variable keeps its place in the stream. */
   readonly excluded?: boolean;

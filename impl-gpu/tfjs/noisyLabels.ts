@@ -2,7 +2,9 @@ import { drawWords, parseSeed, uniform } from '../random.ts';
 import type { Seed } from '../random.ts';
 import { InvalidArgumentError } from '../validate.ts';
 
+/** What `noisyLabels` draws. */
 export interface NoisyLabelOptions {
+  /** Of the draws: a bigint, a safe integer or "0x...", in [0, 2^64). */
   readonly seed: Seed;
   /** The optimizer's step that the mini-batch is for, from 1: labels are drawn anew each time. */
   readonly step: number;

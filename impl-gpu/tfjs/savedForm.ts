@@ -18,7 +18,9 @@ import { checkMemory } from './configuration.ts';
 
 /** A tensor with its name, as tfjs passes gradients and weights in lists. */
 export interface NamedTensor {
+  /** Whose it is and what it holds, as `dense_Dense1/kernel/m`; `iter` is the step count. */
   readonly name: string;
+  /** Its values. `setWeights` copies them; who made it disposes it. */
   readonly tensor: tf.Tensor;
 }
 

@@ -47,6 +47,7 @@ export class DropoutStream {
   }
 }
 
+/** What a `StandardDropout` layer is made of. */
 export interface StandardDropoutOptions {
   /** Probability of keeping a unit, in [2^-16, 1]. Default .9, the papers'. */
   readonly retain?: number;
@@ -54,8 +55,11 @@ export interface StandardDropoutOptions {
 
 /** Standard dropout (SD; Srivastava et al. 2014) as a layer that draws from the streams. `attachDropout` tells it of the optimizer. */
 export class StandardDropout extends tf.layers.Layer {
+  /** The name under which tfjs saves and finds it. */
   static readonly className = 'StandardDropout';
+  /** The probability that a unit is kept, in [2^-16, 1]. */
   readonly retain: number;
+  /** Where its masks come from, set by `attachDropout`; without one a training call throws. */
   stream: DropoutStream | undefined;
 
   constructor(config: StandardDropoutOptions = {}) {

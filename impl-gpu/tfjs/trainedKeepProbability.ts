@@ -12,6 +12,7 @@ export interface TrainedKeepProbability {
   readonly rate: number;
   /** p stays in [minimum, maximum]. Default [.05, 1]. */
   readonly minimum?: number;
+  /** See `minimum`. */
   readonly maximum?: number;
   /** `descent` lowers the next loss, `ascent` raises it. Default `descent`. */
   readonly sign?: 'descent' | 'ascent';

@@ -6,7 +6,9 @@ import { UnsupportedError } from '../validate.ts';
 
 /** What `useWebGpu` started. */
 export interface WebGpuInUse {
+  /** The device that tfjs and the engines share. */
   readonly device: GPUDevice;
+  /** What the adapter says of itself, and whether it is software. */
   readonly adapter: AdapterDescription;
 }
 

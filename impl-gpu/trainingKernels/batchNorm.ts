@@ -17,6 +17,7 @@ export interface BatchNormAttrs {
   readonly residual: boolean;
 }
 
+/** How `batchNormTraining` normalizes. */
 export interface BatchNormOptions {
   /** Added to the variance below the root. Default 1e-5, PyTorch's. */
   readonly epsilon?: number;

@@ -10,6 +10,7 @@ import { installWebGpuKernels } from './webgpu/index.ts';
 import { installWasmKernels } from './wasm/index.ts';
 import { defaultThreads } from './wasm/team.ts';
 
+/** What `enableTraining` puts in place. */
 export interface TrainingOptions {
   /**
    * Threads that share a large product on the wasm backend, the calling one included. Default: one a core, at most 4; 1 in browsers, whose main

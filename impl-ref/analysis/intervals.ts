@@ -21,6 +21,7 @@ export function completeIntervals(bits: ArrayLike<number>): number[] {
 export interface Hazard {
   /** Index a - 1: steps at which the last update was a steps ago. */
   readonly trials: number[];
+  /** Index a - 1: how many of those steps were kept. */
   readonly kept: number[];
 }
 

@@ -3,8 +3,11 @@ import type { Slots } from '../rules/rule.ts';
 
 /** One step of the authors' optimizers, for one tensor. */
 export interface Authors2019Input {
+  /** The parameter before the step. */
   readonly values: Float64Array;
+  /** Of the loss alone. */
   readonly gradient: Float64Array;
+  /** The rule's state before the step. */
   readonly slots: Slots;
   /** 1 keeps. Multiplied, not selected: a dropped coordinate with an infinite step becomes NaN. */
   readonly mask: Uint8Array;
@@ -12,14 +15,19 @@ export interface Authors2019Input {
   readonly t: number;
 }
 
+/** What a step leaves. */
 export interface Authors2019Output {
+  /** The parameter after it. */
   readonly values: Float64Array;
+  /** The rule's state after it. */
   readonly slots: Slots;
 }
 
 /** What was accepted where: names as in `spec/rules.ts`. Their keep probability defaults to 0, which never updates anything. */
 export interface Authors2019Hyper {
+  /** alpha. */
   readonly learningRate: number;
+  /** Coupled L2. */
   readonly weightDecay: number;
 }
 

@@ -6,11 +6,10 @@ import { words } from '../stream.ts';
 import { checkNumber } from '../validate.ts';
 
 /**
- * Noisy labels (NL): each label of a mini-batch becomes, with probability r, one of the C - 1 other classes, uniformly.
+ * Noisy labels (NL): each label of a mini-batch becomes, with probability r, one of the C - 1 other classes, uniformly. `rate` is r: .1 in TNNLS 2022,
+ * .05 in arXiv v1; `step` the optimizer's, counted from 1: labels are drawn anew for each mini-batch.
  *
  * @param labels - class indices, 0 to classes - 1
- * @param rate - r: .1 in TNNLS 2022, .05 in arXiv v1
- * @param step - the optimizer's step, counted from 1: labels are drawn anew for each mini-batch
  */
 export function noisyLabels(
   labels: readonly number[],

@@ -20,9 +20,11 @@ export function meanFactor(
   return normalization === 'count' ? mask.length / (kept + 1) : 1 / Math.max(kept / mask.length, meanFloor);
 }
 
+/** What `cautious` steps with. */
 export interface CautiousInput extends Omit<MaskedUpdate, 'mask' | 'factor'> {
   /** The gradient that the moments see. */
   readonly gradient: Float64Array;
+  /** How the mean of the mask becomes the factor. */
   readonly options: Pick<Mask, 'meanFloor' | 'normalization'>;
 }
 

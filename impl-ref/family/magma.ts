@@ -39,6 +39,7 @@ export function ownMoment(mu: Float64Array | undefined, g: Float64Array, momentD
   return g.map((x, i) => momentDecay * (mu?.[i] ?? 0) + (1 - momentDecay) * x);
 }
 
+/** What `magma` steps with. */
 export interface MagmaInput extends Omit<MaskedUpdate, 'mask' | 'factor'> {
   /** z: 1 keeps the whole tensor, 0 drops it. */
   readonly kept: 0 | 1;
@@ -48,6 +49,7 @@ export interface MagmaInput extends Omit<MaskedUpdate, 'mask' | 'factor'> {
   readonly gradient: Float64Array;
   /** s_(t-1); undefined at the first gradient. */
   readonly alignment: number | undefined;
+  /** How alignment is measured. */
   readonly options: AlignmentOptions;
 }
 

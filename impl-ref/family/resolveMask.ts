@@ -4,23 +4,37 @@ import { checkHyper } from '../validate.ts';
 
 /** A mask as a caller asks for it: a kind, and any of `spec/family.ts`'s options in place of its defaults. */
 export interface MaskRequest {
+  /** Whose mask: `lrd`, `skip-update`, `magma` or `cautious`. */
   readonly kind: MaskKindName;
+  /** What one draw decides about. Default the kind's. */
   readonly granularity?: Granularity;
+  /** What a kept step is multiplied by. Default the kind's. */
   readonly factor?: Factor;
+  /** tau of sigmoid(cos / tau), above 0. Default 2. */
   readonly temperature?: number;
+  /** How much of the last alignment stays, in [0, 1). Default .9. */
   readonly smoothing?: number;
+  /** What stands for the alignment before the first: 1/2 (the default), 1, or the first measured. */
   readonly firstAlignment?: 'half' | 'one' | 'measured';
+  /** The first moment of the cosine: the rule's, where it has one (the default), or the mask's own. */
   readonly moment?: 'rule' | 'own';
+  /** Decay of the mask's own moment, in [0, 1). Default .9. */
   readonly momentDecay?: number;
+  /** Whether the moment includes this step's gradient. Default `after`: it does. */
   readonly momentTime?: 'after' | 'before';
+  /** The least denominator of the cosine. Default 0. */
   readonly cosineEpsilon?: number;
+  /** The least mean of the mask, in (0, 1]. Default 1e-3. */
   readonly meanFloor?: number;
+  /** 1 / max(mean, meanFloor) (the default), or size / (kept + 1). */
   readonly normalization?: 'mean' | 'count';
+  /** Decoupled decay: masked and scaled with the step, masked only, or neither. Default `scaled`; `cautious`: `plain`. */
   readonly decay?: 'scaled' | 'masked' | 'plain';
 }
 
 /** A mask with its cell and every option's value. Options that the cell has no use for have their defaults. */
 export interface Mask extends Required<MaskRequest> {
+  /** Where the mask comes from, which the kind decides. */
   readonly draw: Draw;
 }
 

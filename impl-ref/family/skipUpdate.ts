@@ -7,9 +7,11 @@ export function inverseFactor(keepProbability: number): number {
   return 1 / effectiveKeepProbability(keepProbability);
 }
 
+/** What `skipUpdate` steps with. */
 export interface SkipUpdateInput extends Omit<MaskedUpdate, 'mask' | 'factor'> {
   /** z: 1 keeps the whole tensor, 0 drops it. */
   readonly kept: 0 | 1;
+  /** p, whose inverse multiplies a kept step. */
   readonly keepProbability: number;
 }
 

@@ -16,6 +16,7 @@ export type Slots = Readonly<Record<string, Float64Array>>;
 export interface Direction {
   /** Delta W_t, what the learning rate multiplies. */
   readonly deltaW: Float64Array;
+  /** The rule's state after this gradient. */
   readonly slots: Slots;
 }
 

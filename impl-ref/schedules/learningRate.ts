@@ -9,7 +9,9 @@ export function perEpoch(schedule: EpochSchedule, stepsPerEpoch: number): (step:
   return (step) => schedule(Math.ceil(step / stepsPerEpoch));
 }
 
+/** When the learning rate falls. */
 export interface MilestoneOptions {
+  /** The first one. */
   readonly learningRate: number;
   /** The last epoch at each rate: 100 means that epochs 1 to 100 run at the first one. */
   readonly milestones: readonly number[];

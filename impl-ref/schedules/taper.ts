@@ -5,6 +5,7 @@ export type TaperScheme = '01' | '02' | '21' | '22' | '23';
 
 /** The regularization of one epoch. */
 export interface Taper {
+  /** Of the step. */
   readonly weightDecay: number;
   /** Share of elements whose gradient is 0. */
   readonly sparsity: number;

@@ -24,6 +24,7 @@ export const TOY_LEARNING_RATES: Readonly<Record<RuleName, number>> = {
   adamw: 1e-2,
 };
 
+/** What `runToy` descends with. */
 export interface ToyOptions {
   /** Default: all but `adamw`, which without decay is Adam. */
   readonly rules?: readonly RuleName[];
@@ -43,36 +44,51 @@ export interface ToyOptions {
 
 /** How one arm of one rule ended, over all starts of the grid. */
 export interface ToyCount {
+  /** Of the descents. */
   readonly rule: RuleName;
+  /** Of the descents. */
   readonly learningRate: number;
   /** 1: the base rule. */
   readonly keepProbability: number;
+  /** That each took. */
   readonly steps: number;
+  /** How many descents ended in each place. */
   readonly ends: Readonly<Record<End, number>>;
 }
 
+/** A descent. */
 export interface ToyPath {
+  /** After each step, the start first. */
   readonly points: readonly Point[];
+  /** Where it ended. */
   readonly end: End;
 }
 
 /** The drawn paths of one rule with and without learning rate dropout, at equal steps. */
 export interface ToyPanel {
+  /** Of its paths. */
   readonly rule: RuleName;
+  /** Of its paths. */
   readonly learningRate: number;
+  /** 1: the base rule. */
   readonly keepProbability: number;
+  /** One from each start. */
   readonly paths: readonly ToyPath[];
 }
 
 /** A point and the function there. */
 export interface ToyPlace extends Point {
+  /** The function there. */
   readonly f: number;
 }
 
 /** Eq. (9) as a picture needs it. */
 export interface ToyPlane {
+  /** The part of the plane that is looked at. */
   readonly box: { readonly x: readonly [number, number]; readonly y: readonly [number, number] };
+  /** The lower minimum. */
   readonly globalMinimum: ToyPlace;
+  /** The other one. */
   readonly localMinimum: ToyPlace;
   /** Where the paper has the optimum, (-0.74, 1.40). */
   readonly paperOptimum: ToyPlace;
@@ -80,13 +96,21 @@ export interface ToyPlane {
   readonly values: readonly (readonly number[])[];
 }
 
+/** What Fig. 3 is drawn from. */
 export interface ToyResult {
+  /** The function's contours and minima. */
   readonly plane: ToyPlane;
+  /** Of the arms with learning rate dropout. */
   readonly keepProbability: number;
+  /** Equal steps of the counted descents. */
   readonly steps: number;
+  /** Starts of the counted descents. */
   readonly starts: number;
+  /** Of the masks, as "0x...". */
   readonly seed: string;
+  /** The paths to draw, by rule and arm. */
   readonly panels: readonly ToyPanel[];
+  /** Where descents from a grid of starts ended, by rule and arm. */
   readonly counts: readonly ToyCount[];
   /** Of as many runs with learning rate dropout from rest at the local minimum, by rule: how many left it. */
   readonly escapes: readonly {

@@ -1,6 +1,8 @@
 /** A point of the toy's plane. */
 export interface Point {
+  /** The first parameter. */
   readonly x: number;
+  /** The second. */
   readonly y: number;
 }
 
@@ -33,8 +35,11 @@ export function surfaceGradient({ x, y }: Point): Point {
 
 /** The second derivatives of eq. (9). */
 export interface Hessian {
+  /** d2f / dx2. */
   readonly xx: number;
+  /** d2f / dx dy. */
   readonly xy: number;
+  /** d2f / dy2. */
   readonly yy: number;
 }
 

@@ -16,9 +16,11 @@ export interface Images {
 
 /** Images and labels of one split. */
 export interface Split {
+  /** Images. */
   readonly count: number;
   /** `count` class numbers. */
   readonly labels: Int32Array;
+  /** Their bytes, as they are asked for. */
   readonly images: Images;
 }
 
@@ -27,9 +29,11 @@ export interface Split {
  * sets of image files (Tiny ImageNet, ImageNet) are decoded as training goes, three batches at a time and never more.
  */
 export interface ImageSet {
+  /** As the command line takes it. */
   readonly name: string;
   /** [height, width, channels] of what the network sees. */
   readonly shape: ImageShape;
+  /** Their names, by class number. */
   readonly classes: readonly string[];
   /** The byte that stands for full intensity. Inputs are `(byte / maximum - mean) / std`, channel by channel. */
   readonly maximum: number;
@@ -41,7 +45,9 @@ export interface ImageSet {
   readonly augmentation: Augmentation;
   /** What it could do to them. */
   readonly augmentations: readonly Augmentation[];
+  /** What is trained on. */
   readonly train: Split;
+  /** What is never trained on. */
   readonly test: Split;
   /** The folder that it came from, for the run's record. */
   readonly source: string;

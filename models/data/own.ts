@@ -11,16 +11,21 @@ export interface OwnSplit {
 
 /** A set of labelled images of one's own, in memory. */
 export interface OwnSet {
+  /** As reports call it. */
   readonly name: string;
   /** [height, width, channels]. */
   readonly shape: ImageShape;
+  /** Their names, by class number. */
   readonly classes: readonly string[];
+  /** What is trained on. */
   readonly train: OwnSplit;
+  /** What is never trained on. */
   readonly test: OwnSplit;
   /** The byte that stands for full intensity. Default 255. Inputs are `(byte / maximum - mean) / std`, channel by channel. */
   readonly maximum?: number;
   /** Of intensities in [0, 1], a value a channel. Default 0 and 1: as they are. */
   readonly mean?: readonly number[];
+  /** See `mean`. */
   readonly std?: readonly number[];
 }
 

@@ -5,6 +5,7 @@ import { batchNorm, classifier, convolution, pytorchInitial } from './layers.ts'
 import type { Net, NetOptions } from './net.ts';
 
 export interface DenseNetOptions extends NetOptions {
+  /** Outputs. */
   readonly classes: number;
   /** Feature maps that a layer adds. Default 32, the paper's. */
   readonly growth?: number;

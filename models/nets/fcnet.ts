@@ -5,6 +5,7 @@ import type { Net, NetOptions } from './net.ts';
 export interface FcNetOptions extends NetOptions {
   /** Pixels times channels of an input. */
   readonly inputs: number;
+  /** Outputs. */
   readonly classes: number;
   /** Units of each hidden layer; the paper's 1000 by default. */
   readonly width?: number;

@@ -4,6 +4,7 @@ import type { HostTensor } from '../storage/safetensors.ts';
 import { readArchive } from '../storage/safetensors.ts';
 import type { Net, Parameter } from './net.ts';
 
+/** How a file's tensors find their places in a network. */
 export interface InitialiseOptions {
   /** The network's name of a tensor of the file; undefined leaves the tensor out. Default `torchvisionName`. */
   readonly rename?: (name: string) => string | undefined;

@@ -2,7 +2,9 @@ import type * as tf from '@tensorflow/tfjs';
 
 /** A tensor of a network with a name that is stable across runs, as in `fc1/weight`. */
 export interface Parameter {
+  /** As PyTorch's files have it. */
   readonly name: string;
+  /** Its values. */
   readonly variable: tf.Variable;
 }
 
@@ -18,6 +20,7 @@ export interface ForwardOptions {
 
 /** A network as the trainer sees it. `Output` is what a forward pass gives: logits [batch, classes] of a classifier. */
 export interface Net<Output = tf.Tensor2D> {
+  /** As reports call it. */
   readonly name: string;
   /** Trainable, in list order: the order of the mask stream's layout. */
   readonly parameters: readonly Parameter[];
@@ -25,6 +28,7 @@ export interface Net<Output = tf.Tensor2D> {
   readonly statistics: readonly Parameter[];
   /** Takes normalised inputs [batch, height, width, channels]. */
   forward(inputs: tf.Tensor, options: ForwardOptions): Output;
+  /** Frees all variables. */
   dispose(): void;
 }
 

@@ -167,6 +167,7 @@ export function resNetBackbone(builder: NetBuilder, options: BackboneOptions): B
 }
 
 export interface ResNetOptions extends NetOptions {
+  /** Outputs. */
   readonly classes: number;
   /** Filters of the first stage. Default 64, the papers'. */
   readonly width?: number;
@@ -181,6 +182,7 @@ const LAYOUTS = {
   resnext50: { block: 'bottleneck', blocks: [3, 4, 6, 3], stem: 'imagenet', groups: 32, initial: heFanOut },
 } as const satisfies Readonly<Record<string, Omit<BackboneOptions, 'width' | 'groupWidth'>>>;
 
+/** The residual networks of the papers, by name. */
 export type ResNetName = keyof typeof LAYOUTS;
 
 /** ResNeXt-50 32x4d has 4 filters in each of 32 groups where ResNet has 64. */

@@ -5,13 +5,17 @@ import { unknownName } from '../errors.ts';
 
 /** Settings that the command line passes on; what is undefined has the rule's default. */
 export interface OptimizerSettings {
+  /** Default: the rule's. */
   readonly learningRate?: number | undefined;
+  /** Default: the rule's. */
   readonly momentum?: number | undefined;
+  /** Default: the rule's. */
   readonly weightDecay?: number | undefined;
   /** Other hyper-parameters of the rule, and what may happen to gradients first. */
   readonly others?: Readonly<Record<string, unknown>>;
   /** Undefined with a mask that is not drawn. */
   readonly keepProbability: number | undefined;
+  /** Of the masks. */
   readonly seed: bigint;
 }
 

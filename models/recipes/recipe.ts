@@ -8,8 +8,11 @@ import type { Schedules } from '../trainer/schedules/schedule.ts';
 
 /** What a paper trains a network with; the optimizer's rule has its own defaults beside these. */
 export interface RecipeDefaults {
+  /** The data set's name. */
   readonly data: string;
+  /** Examples in a batch. */
   readonly batchSize: number;
+  /** Of the whole training. */
   readonly epochs: number;
   /** Default: the rule's. */
   readonly weightDecay?: number;
@@ -19,11 +22,17 @@ export interface RecipeDefaults {
 
 /** The data that a run is about, and what is asked of the task. */
 export interface Selection {
+  /** The data set's name. */
   readonly data: string;
+  /** `--data-dir`: where it lies; undefined for the usual places. */
   readonly dataDir: string | undefined;
+  /** `--limit`: at most so many training examples. */
   readonly limit: number | undefined;
+  /** `--augment`: what training does to a picture; undefined for the data's own way. */
   readonly augment: string | undefined;
+  /** `--crop`: pixels of a training picture's side, for networks that take any. */
   readonly crop: number | undefined;
+  /** `--evaluate`: how pictures are tested. */
   readonly evaluation: Evaluation | undefined;
   /** Of the network, which must fit the data: undefined for the paper's. */
   readonly width: number | undefined;
@@ -80,9 +89,11 @@ export interface WorkloadData {
 export interface Recipe {
   /** As the command line takes it. */
   readonly name: string;
+  /** Network and task in a line. */
   readonly title: string;
   /** What `--width` means for it. */
   readonly width: string;
+  /** The paper's settings. */
   readonly defaults: RecipeDefaults;
   /** What it takes of the options that only some recipes take. */
   readonly takes: readonly SpecialOption[];

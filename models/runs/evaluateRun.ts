@@ -9,7 +9,9 @@ import type { RunConfig } from './runFolder.ts';
 import type { TestMetrics, Updater } from '../tasks/task.ts';
 import { loadWorkload } from '../recipes/catalogue.ts';
 
+/** Which run is tested, and with what. */
 export interface EvaluationRequest {
+  /** The run's. */
   readonly folder: string;
   /** Default: the folder that the run's data came from. */
   readonly dataDir?: string | undefined;
@@ -19,15 +21,19 @@ export interface EvaluationRequest {
 
 /** What a run's network does on its test set. */
 export interface RunEvaluation {
+  /** The run's. */
   readonly folder: string;
+  /** What the run was started with. */
   readonly config: RunConfig;
   /** The backend that computed it. */
   readonly backend: string;
   /** Epochs that the checkpoint has behind it, and batches of the one after. */
   readonly epochs: number;
+  /** See `epochs`. */
   readonly batches: number;
   /** Images that were tested. */
   readonly examples: number;
+  /** On the test set. */
   readonly metrics: TestMetrics;
 }
 

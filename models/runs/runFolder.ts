@@ -18,9 +18,13 @@ export type { RunConfig };
 /** Bytes of a file of settings, at most. */
 const LARGEST_CONFIG = 2 ** 22;
 
+/** A run's folder, read. */
 export interface Run {
+  /** Its path. */
   readonly folder: string;
+  /** What it was started with. */
   readonly config: RunConfig;
+  /** One record an epoch. */
   readonly metrics: readonly EpochMetrics[];
   /** What `environment.json` says, where there is one that can be read. */
   readonly environment?: Environment;

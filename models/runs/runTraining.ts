@@ -76,10 +76,13 @@ export interface RunStart {
 
 /** What may differ when a run goes on. */
 export interface ResumeRequest {
+  /** The run's. */
   readonly folder: string;
   /** Each of these by default as the run was started with. */
   readonly epochs?: number | undefined;
+  /** See `epochs`. */
   readonly dataDir?: string | undefined;
+  /** See `epochs`. */
   readonly backend?: string | undefined;
 }
 

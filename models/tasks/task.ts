@@ -3,12 +3,15 @@ import type { ClassificationSums } from './metrics.ts';
 
 /** What training needs of an optimizer: any `tf.Optimizer` has it. */
 export interface Updater {
+  /** Takes a step with these gradients, by the names of variables. */
   applyGradients(gradients: tf.NamedTensorMap): void;
 }
 
 /** Which batches of which epoch. They are a function of the data, the batch size, the seed and the epoch alone. */
 export interface BatchRequest {
+  /** Examples in a batch; the last of an epoch may have fewer. */
   readonly batchSize: number;
+  /** Of order and augmentation. */
   readonly seed: bigint;
   /** Counted from 1. */
   readonly epoch: number;
@@ -18,6 +21,7 @@ export interface BatchRequest {
 
 /** What a test measured. */
 export interface TestMetrics {
+  /** Mean over the test examples, in nats. */
   readonly testLoss: number;
   /** Percent, as all that follow: of images, of pixels, or of the default boxes that stand for an object. */
   readonly testAccuracy: number;
@@ -25,6 +29,7 @@ export interface TestMetrics {
   readonly top5?: number;
   /** Mean of the classes' intersection over union. */
   readonly meanIoU?: number;
+  /** Percent of the pixels. */
   readonly pixelAccuracy?: number;
   /** Mean average precision at IoU .5, VOC 2007's way with eleven points. */
   readonly mAP?: number;
@@ -36,6 +41,7 @@ export interface TestMetrics {
 export interface Task<B> {
   /** Training examples of an epoch. */
   readonly examples: number;
+  /** The batches of an epoch, in an order that seed and epoch decide. */
   batches(request: BatchRequest): AsyncGenerator<B, void, undefined>;
   /** One optimizer step on a batch, the run's `step`th (from 1), and the sums of what the network said before it. */
   step(batch: B, step: number): Promise<ClassificationSums>;

@@ -13,6 +13,7 @@ export function diverged(what: string, value: number, step: number): DivergedErr
 
 /** Training was asked to stop, and did so behind a checkpoint. */
 export class StoppedError extends Error {
+  /** `StoppedError`. */
   override readonly name = 'StoppedError';
 
   constructor(epoch: number, batch: number) {

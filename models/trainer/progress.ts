@@ -1,14 +1,22 @@
 /** What a progress display is told after each step. */
 export interface ProgressState {
+  /** The run's name. */
   readonly label: string;
+  /** The one under way, from 1. */
   readonly epoch: number;
+  /** That the run has. */
   readonly epochs: number;
+  /** Examples of this epoch so far. */
   readonly samplesDone: number;
+  /** Examples of an epoch. */
   readonly samplesTotal: number;
+  /** Running mean over the epoch, nats. */
   readonly loss: number;
+  /** Running mean over the epoch, percent. */
   readonly accuracy: number;
   /** Of late, evaluations and the writing of checkpoints left out; undefined while unknown. */
   readonly stepsPerSecond?: number;
+  /** As `stepsPerSecond`, of examples. */
   readonly samplesPerSecond?: number;
   /** Of the epoch's time, the part in which the step waited for its batch; undefined where it is not measured. */
   readonly inputShare?: number;
@@ -16,7 +24,9 @@ export interface ProgressState {
   readonly secondsLeft: number | undefined;
 }
 
+/** Where a training says how far it is. */
 export interface Progress {
+  /** After each step. */
   step(state: ProgressState): void;
   /** A line that stays: the end of an epoch, a remark. */
   line(text: string): void;
@@ -115,4 +125,5 @@ export function consoleProgress(
   };
 }
 
+/** Says nothing. */
 export const silentProgress: Progress = { step: () => undefined, line: () => undefined };

@@ -16,8 +16,11 @@ export { StoppedError };
 
 /** An optimizer's settings at a step. */
 export interface StepRates {
+  /** Of the next step. */
   readonly learningRate: number;
+  /** p of the next step. */
   readonly keepProbability: number;
+  /** Of the next step. */
   readonly weightDecay: number;
   /** Where Sparse Gradients has a share. */
   readonly sparsity?: number;
@@ -54,11 +57,17 @@ export interface Team {
   sum(values: Float64Array): void;
 }
 
+/** What `train` does with a task. */
 export interface TrainOptions<B> {
+  /** The run's name, for progress. */
   readonly label: string;
+  /** What is trained. */
   readonly task: Task<B>;
+  /** Examples of a step. */
   readonly batchSize: number;
+  /** Of the whole training, those done before `from` included. */
   readonly epochs: number;
+  /** Of order and augmentation. */
   readonly seed: bigint;
   /** As the next step will use them; written into each epoch's metrics. */
   readonly rates: () => StepRates;
@@ -66,6 +75,7 @@ export interface TrainOptions<B> {
   readonly beforeStep?: (step: number) => void;
   /** Default: silent. */
   readonly progress?: Progress;
+  /** Called at the end of each epoch with its metrics, and the number of steps that are done. */
   readonly onEpoch: (metrics: EpochMetrics, step: number) => void | Promise<void>;
   /** Called after each step, as soon as its result is there. */
   readonly onStep?: (report: StepReport) => void;

@@ -28,8 +28,11 @@ function crossEntropy(logits: tf.Tensor2D, target: tf.Tensor2D): tf.Scalar {
 
 /** A network, what it learns, and what moves it. */
 interface StepOptions {
+  /** The network that is trained. */
   readonly net: Net;
+  /** The data. */
   readonly set: ImageSet;
+  /** What its gradients go to. */
   readonly optimizer: Updater;
 }
 
@@ -102,6 +105,7 @@ export async function evaluate(net: Net, set: ImageSet, part: Part = WHOLE): Pro
   };
 }
 
+/** What a classification task is made of. */
 export interface ClassificationOptions extends StepOptions {
   /** Decides the noisy labels. */
   readonly seed: bigint;

@@ -70,6 +70,7 @@ export type ScheduleTarget = keyof Schedules;
 export interface ScheduleContext {
   /** The value that the run was given. */
   readonly base: number;
+  /** Optimizer steps of an epoch. */
   readonly stepsPerEpoch: number;
   /** Epochs that a schedule without `epochs` of its own stretches over. */
   readonly epochs: number;
