@@ -13,6 +13,7 @@ export interface SgdmAvgOptions extends CommonOptions {
 
 /** LRD over SGD along the mean of the last gradients, eq. (10); the papers' "Avg" of Table VI. Runs in operations of tfjs. */
 export class LrdSgdmAvg extends LrdOptimizer {
+  /** The name under which tfjs saves and finds it. */
   static readonly className = 'LrdSgdmAvg';
   constructor(options: SgdmAvgOptions = {}) {
     super('sgdm-avg', options);

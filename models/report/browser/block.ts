@@ -60,7 +60,7 @@ export class BlockView {
 
   /** Draws every chart now, as for printing. */
   drawAll(): void {
-    this.#renew();
+    this.#compute();
     for (const place of this.#places) this.#draw(place);
   }
 
@@ -69,7 +69,7 @@ export class BlockView {
     this.#view = range === undefined ? rest : { ...rest, range };
     cancelAnimationFrame(this.#pending);
     this.#pending = requestAnimationFrame(() => {
-      this.#renew();
+      this.#compute();
       for (const place of this.#places) delete place.drawn;
       for (const place of this.#visible) this.#draw(place);
     });
@@ -80,50 +80,37 @@ export class BlockView {
     return axes.find(({ column }) => column === this.#view.axis) ?? (axes[0] as Axis);
   }
 
-  /** Forgets what each chart shows; the first row that has something says where the x axis begins and ends. */
-  #renew(): void {
-    this.#extents.clear();
-    const { range } = this.#view;
-    const rows = new Set(this.#places.map(({ chart }) => chart.row));
-    let whole: readonly [number, number] | undefined;
-    for (const row of rows) {
-      whole = this.#settle(row)?.x;
-      if (whole !== undefined) break;
+  /** What each chart shows, and the axes that each row shares. */
+  #compute(): void {
+    for (const place of this.#places) place.lines = linesOf(this.#block, place.chart, this.#view);
+    const rows = new Map<string, Place[]>();
+    for (const place of this.#places) rows.set(place.chart.row, [...(rows.get(place.chart.row) ?? []), place]);
+    for (const [row, places] of rows) {
+      const [first] = places;
+      const options = {
+        logarithmic: first !== undefined && isLogarithmic(first.chart, this.#view),
+        logarithmicX: this.#axis().logarithmic === true,
+        view: this.#view,
+      };
+      this.#extents.set(row, extentOf(places.map(({ lines }) => lines), options)); // prettier-ignore
     }
+    const { range } = this.#view;
+    const whole = [...this.#extents.values()].find((extent) => extent !== undefined)?.x;
     this.#from.value = String(range?.[0] ?? whole?.[0] ?? '');
     this.#to.value = String(range?.[1] ?? whole?.[1] ?? '');
   }
 
-  /** What the charts of a row show, and the axes that they share: found when one of them is to be drawn. */
-  #settle(row: string): Extent | undefined {
-    if (this.#extents.has(row)) return this.#extents.get(row);
-    const places = this.#places.filter(({ chart }) => chart.row === row);
-    for (const place of places) place.lines = linesOf(this.#block, place.chart, this.#view);
-    const [first] = places;
-    const extent = extentOf(
-      places.map(({ lines }) => lines),
-      {
-        logarithmic: first !== undefined && isLogarithmic(first.chart, this.#view),
-        logarithmicX: this.#axis().logarithmic === true,
-        view: this.#view,
-      },
-    );
-    this.#extents.set(row, extent);
-    return extent;
-  }
-
   #draw(place: Place): void {
-    const { chart, holder } = place;
-    const extent = this.#settle(chart.row);
+    const { chart, holder, lines } = place;
     const width = Math.max(240, Math.min(620, Math.round(holder.clientWidth) || 420));
-    const drawn = drawChart(place.lines, {
+    const drawn = drawChart(lines, {
       document,
       width,
       height: Math.round(Math.min(330, 0.5 * width + 70)),
       x: this.#axis(),
       y: chart.y,
       logarithmic: isLogarithmic(chart, this.#view),
-      extent,
+      extent: this.#extents.get(chart.row),
       clip: this.#view.range !== undefined,
     });
     drawn.svg.setAttribute('aria-hidden', 'true');
@@ -148,7 +135,7 @@ export class BlockView {
       },
       { rootMargin: '300px' },
     );
-    this.#renew();
+    this.#compute();
     for (const { holder } of this.#places) near.observe(holder);
     let { innerWidth } = window;
     addEventListener('resize', () => {
@@ -251,7 +238,6 @@ export class BlockView {
   }
 
   #legend(): void {
-    const labels = [...this.#root.querySelectorAll('.legend > li')].map(({ textContent }) => textContent);
     for (const item of this.#root.querySelectorAll<HTMLElement>('.legend > li')) {
       const label = item.textContent;
       const button = make(
@@ -261,7 +247,8 @@ export class BlockView {
       );
       const press = (): void => button.setAttribute('aria-pressed', String(!this.#view.hidden.has(label)));
       press();
-      const alone = (): void => this.#hide(new Set(labels.filter((other) => other !== label)));
+      const others = [...this.#root.querySelectorAll('.legend > li')].map(({ textContent }) => textContent);
+      const alone = (): void => this.#hide(new Set(others.filter((other) => other !== label)));
       button.addEventListener('click', (event) => {
         const hidden = new Set(this.#view.hidden);
         if (event.altKey) {
@@ -352,8 +339,8 @@ export class BlockView {
   }
 
   #key(place: Place, event: KeyboardEvent): void {
-    const extent = this.#settle(place.chart.row);
     const xs = [...new Set(place.lines.flatMap(({ points }) => points.map(([x]) => x)))].sort((a, b) => a - b);
+    const extent = this.#extents.get(place.chart.row);
     if (xs.length === 0 || extent === undefined) return;
     const [from, to] = extent.x;
     const at = place.at ?? to;
