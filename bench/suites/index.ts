@@ -3,6 +3,7 @@ import { dropIn } from './dropIn.ts';
 import { engines } from './engines.ts';
 import { epoch } from './epoch.ts';
 import { mask } from './mask.ts';
+import { parallel } from './parallel.ts';
 import { reference } from './reference.ts';
 import { resnet34 } from './resnet34.ts';
 import { scale } from './scale.ts';
@@ -11,4 +12,16 @@ import type { Suite } from './suite.ts';
 import { train } from './train.ts';
 
 /** All suites, in the order in which `lrd bench` runs them. */
-export const SUITES: readonly Suite[] = [step, cost, mask, scale, epoch, train, resnet34, reference, engines, dropIn];
+export const SUITES: readonly Suite[] = [
+  step,
+  cost,
+  mask,
+  scale,
+  epoch,
+  train,
+  resnet34,
+  reference,
+  engines,
+  dropIn,
+  parallel,
+];
