@@ -1423,6 +1423,31 @@ const distributed: readonly Requirement[] = [
     capability: [],
     reference: 'impl-ref/replicas.ts#createReplicas',
   },
+  {
+    id: 'LRD-DIST-009',
+    level: 'MUST',
+    binds: 'package',
+    statement:
+      "A replica's share of a batch is a function of seed, epoch, position, rank and size: neighbouring rows, as many as the others' or one more, and the shares in the order of ranks are the batch of one process.",
+    latex: '\\{\\lfloor n r / N \\rfloor, \\dots, \\lfloor n (r + 1) / N \\rfloor - 1\\}, \\qquad 0 \\le r < N',
+    locus: 'this specification',
+    domain: 'training and test batches of n >= 0 rows, N >= 1; n < N leaves some replicas without rows',
+    tolerance: exact,
+    capability: [],
+  },
+  {
+    id: 'LRD-DIST-010',
+    level: 'MUST',
+    binds: 'package',
+    statement:
+      "Noisy labels and standard dropout are drawn by a row's place in the whole batch and augmentation by the example, whichever replica has it.",
+    locus: 'this specification',
+    domain: 'LRD-DIST-009',
+    tolerance: exact,
+    capability: [],
+    decision:
+      'A draw by the place in the share would make the training depend on the number of replicas, and give the same draws to rows of different replicas.',
+  },
 ];
 
 /** What an implementation says to the conformance kit, and how far many steps may drift. */

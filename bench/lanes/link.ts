@@ -70,7 +70,9 @@ export function layLink(rate: number): Link {
         ['oob_tcp_if_include', NETWORK],
       ].flatMap(([name, value]) => ['--mca', name as string, value as string]);
       const hosts = ADDRESSES.map((address) => `${address}:1`).join();
-      return ['ip', 'netns', 'exec', names[0], launcher, '-np', '2', '--host', hosts, ...parameters];
+      // Both ends are this machine: each would bind its process to the first core.
+      const unbound = ['--bind-to', 'none'];
+      return ['ip', 'netns', 'exec', names[0], launcher, '-np', '2', '--host', hosts, ...unbound, ...parameters];
     },
   };
 }

@@ -1,6 +1,9 @@
 import * as tf from '@tensorflow/tfjs';
+import type { Factor, MaskKind } from '../../spec/family.ts';
+import { MASK_KINDS } from '../../spec/family.ts';
 import type { StepPlan } from '../engines/engine.ts';
 import { KEEP_ALL } from '../engines/engine.ts';
+import type { MaskRequest } from '../masks/resolve.ts';
 import type { Slot } from '../tfjs/binding.ts';
 import type { Exchange, StepInput } from '../tfjs/exchange.ts';
 import { keptTensor } from '../tfjs/steppers/keptTensor.ts';
@@ -32,6 +35,9 @@ const WEIGHT_TOLERANCE = 1e-4;
 /** Bits of a message about a step: the flags, then one for each variable. */
 const WORD = 31;
 
+/** Factors of a mask that are made of the gradient. */
+const MEASURED: readonly Factor[] = ['alignment', 'mean'];
+
 /** Why only the whole gradient can be reduced; undefined where the kept coordinates of the step direction suffice. */
 function keptObstacle(optimizer: LrdOptimizer): string | undefined {
   const config = optimizer.getConfig();
@@ -41,8 +47,14 @@ function keptObstacle(optimizer: LrdOptimizer): string | undefined {
   const clip = ['clipValue', 'clipNorm', 'clipGlobalNorm'].find((name) => config[name] !== undefined);
   if (clip !== undefined) return `${clip} needs the whole gradient`;
   if (config['trained'] !== undefined) return 'a trained keep probability needs the whole gradient';
-  if (config['mask'] !== undefined)
-    return 'a mask other than of learning rate dropout may depend on the whole gradient';
+  const mask = config['mask'] as MaskRequest | undefined;
+  if (mask !== undefined) {
+    const { draw, factor }: MaskKind = MASK_KINDS[mask.kind];
+    const measured = draw === 'agreement' || MEASURED.includes(mask.factor ?? factor);
+    return measured
+      ? `the mask of ${mask.kind} depends on the whole gradient`
+      : `the engines take a step of ${mask.kind} in one piece`;
+  }
   if (config['engine'] === 'gpujs') return "gpu.js's kernels take a step in one piece";
   return undefined;
 }

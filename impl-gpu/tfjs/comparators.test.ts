@@ -46,6 +46,35 @@ test("standard dropout draws the reference's bits, layer after layer, anew each 
   await check(100, 0, 8);
 });
 
+test('[LRD-DIST-010] rows of several processes drop what they do in the whole batch, layer after layer', () => {
+  for (const [rows, columns] of [
+    [10, 7],
+    [9, 64],
+    [5, 3],
+  ] as const) {
+    const optimizer = { seed: `0x${SEED.toString(16)}`, iterations: 3 };
+    const layers = [tf.ones([rows, columns]), tf.ones([rows, 2, columns])];
+    const stream = new lrd.DropoutStream(optimizer);
+    const whole = layers.map((layer) => [...stream.drop(layer, 0.6).dataSync()]);
+    for (const size of [2, 4]) {
+      const parts = Array.from({ length: size }, (_, rank) => {
+        const own = new lrd.DropoutStream(optimizer);
+        const first = Math.floor((rows * rank) / size);
+        const count = Math.floor((rows * (rank + 1)) / size) - first;
+        return layers.map((layer) => [
+          ...own.drop(tf.slice(layer, first, count), 0.6, { first, all: rows }).dataSync(),
+        ]);
+      });
+      whole.forEach((expected, layer) =>
+        assert.equal(
+          parts.flatMap((part) => part[layer] as number[]),
+          expected,
+        ),
+      );
+    }
+  }
+});
+
 test('a model trains with the dropout layer, evaluates without it, and saves and loads', async () => {
   const model = tf.sequential();
   model.add(tf.layers.dense({ inputShape: [4], units: 64, activation: 'relu' }));

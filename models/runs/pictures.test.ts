@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
@@ -19,53 +19,13 @@ import { silentProgress } from '../trainer/progress.ts';
 import type { EpochMetrics } from '../trainer/train.ts';
 import { readPredictions, readRun } from './runFolder.ts';
 import { resumeTraining, runTraining } from './runTraining.ts';
+import { drawVoc } from './testing/voc.ts';
 import type { TestMetrics } from '../tasks/task.ts';
 import { StoppedError } from '../trainer/train.ts';
 
 const test = suite('models/runs/pictures');
 const scratch = mkdtempSync(join(tmpdir(), 'lrd-workload-'));
 test.after(() => rmSync(scratch, { recursive: true, force: true }));
-
-const [WIDTH, HEIGHT] = [160, 120] as const;
-
-/** A VOC of three pictures: a rectangle of one of three colours, which are a cat, a dog and a person. */
-async function draw(): Promise<string> {
-  const root = join(scratch, 'VOC2012');
-  for (const folder of ['JPEGImages', 'SegmentationClass', 'Annotations'])
-    mkdirSync(join(root, folder), { recursive: true });
-  const shapes = [
-    { name: 'cat', label: 8, colour: [230, 30, 30], box: [20, 30, 90, 100] },
-    { name: 'dog', label: 12, colour: [30, 220, 40], box: [60, 10, 150, 70] },
-    { name: 'person', label: 15, colour: [40, 60, 240], box: [10, 20, 60, 110] },
-  ] as const;
-  for (const [index, { name, label, colour, box }] of shapes.entries()) {
-    const [xmin, ymin, xmax, ymax] = box;
-    const rgb = Buffer.alloc(WIDTH * HEIGHT * 3, 128);
-    const indices = Buffer.alloc(WIDTH * HEIGHT);
-    for (let y = ymin; y < ymax; y++) {
-      for (let x = xmin; x < xmax; x++) {
-        rgb.set(colour, (y * WIDTH + x) * 3);
-        indices[y * WIDTH + x] = label;
-      }
-    }
-    const raw = { width: WIDTH, height: HEIGHT } as const;
-    await sharp(rgb, { raw: { ...raw, channels: 3 } })
-      .jpeg({ quality: 95 })
-      .toFile(join(root, 'JPEGImages', `${index}.jpg`));
-    // A grey PNG of class numbers, as some publish masks.
-    const png = await sharp(indices, { raw: { ...raw, channels: 1 } })
-      .toColourspace('b-w')
-      .png()
-      .toBuffer();
-    writeFileSync(join(root, 'SegmentationClass', `${index}.png`), png);
-    writeFileSync(
-      join(root, 'Annotations', `${index}.xml`),
-      `<annotation><size><width>${WIDTH}</width><height>${HEIGHT}</height></size><object><name>${name}</name><bndbox>` +
-        `<xmin>${xmin + 1}</xmin><ymin>${ymin + 1}</ymin><xmax>${xmax}</xmax><ymax>${ymax}</ymax></bndbox></object></annotation>`,
-    );
-  }
-  return scratch;
-}
 
 const SEGMENTATION = {
   recipe: 'pspnet',
@@ -97,7 +57,7 @@ function measured(folder: string): unknown[] {
 test(
   'PSPNet trains, tests, is stopped and goes on to the same bits, and leaves its predictions',
   async () => {
-    await draw();
+    await drawVoc(scratch);
     const [whole, cut] = [join(scratch, 'whole'), join(scratch, 'cut')];
     const controls = { progress: silentProgress };
     const { metrics, config } = await runTraining({ ...SEGMENTATION, epochs: 4, out: whole }, controls);
@@ -140,7 +100,7 @@ test(
 test(
   'PSPNet is tested by sliding windows where that is asked for, and so when it goes on',
   async () => {
-    await draw();
+    await drawVoc(scratch);
     const folder = join(scratch, 'sliding');
     const controls = { progress: silentProgress };
     const asked = { ...SEGMENTATION, crop: 25, batchSize: 3, evaluation: 'sliding', out: folder } as const;
@@ -219,7 +179,7 @@ test(
 test(
   'SSD300 trains through a run folder, and its average precision is measured again',
   async () => {
-    await draw();
+    await drawVoc(scratch);
     const folder = join(scratch, 'boxes');
     const { crop: _, ...others } = SEGMENTATION;
     await runTraining({ ...others, recipe: 'ssd300', width: 4, epochs: 1, out: folder }, { progress: silentProgress });

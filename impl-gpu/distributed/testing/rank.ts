@@ -29,6 +29,7 @@ const SHARES: Readonly<Record<number, readonly (readonly number[])[]>> = {
 };
 
 const common = { learningRate: 0.05, seed: 7n };
+lrd.useMasks();
 
 const WAYS: Readonly<Record<string, () => LrdOptimizer>> = {
   sgdm: () => lrd.sgdm({ ...common, groups: [{ match: '*b1*', excluded: true }] }),
@@ -48,6 +49,9 @@ const WAYS: Readonly<Record<string, () => LrdOptimizer>> = {
   'sgdm-avg': () => lrd.sgdmAvg({ ...common, window: 3, weightDecay: 0.01 }),
   'sgdm clipped': () => lrd.sgdm({ ...common, clipGlobalNorm: 0.1 }),
   adam: () => lrd.adam({ ...common, learningRate: 1e-3, epsilon: 1e-3 }),
+  'sgdm magma': () => lrd.sgdm({ ...common, mask: { kind: 'magma' } }),
+  'adam cautious': () => lrd.adam({ ...common, learningRate: 1e-3, epsilon: 1e-3, mask: { kind: 'cautious' } }),
+  'sgdm skip-update': () => lrd.sgdm({ ...common, mask: { kind: 'skip-update' } }),
 };
 
 /** What a library may have taken of the process: the signals that are caught, and the kilobytes of libc's code that were written over; nothing where there is no /proc. */

@@ -92,8 +92,8 @@ export const SERVE = command({
 export const BENCH = command({
   summary: 'every engine beside its peers, in turns',
   about:
-    'Measures and prints; without a SUITE it runs step, cost, mask, scale, epoch and reference, and train, resnet34, engines and ' +
-    'drop-in where they are named.',
+    'Measures and prints; without a SUITE it runs step, cost, mask, scale, epoch and reference, and train, resnet34, engines, ' +
+    'drop-in and parallel where they are named.',
   words: {
     suites: {
       about: 'What is measured.',

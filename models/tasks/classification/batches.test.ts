@@ -13,6 +13,7 @@ import { loadImageSet } from '../../data/catalogue.ts';
 import type { ImageSet, Images } from '../../data/dataSet.ts';
 import { limitSet } from '../../data/dataSet.ts';
 import { memorySplit } from '../../data/memoryImages.ts';
+import { WHOLE, rowsOf } from '../part.ts';
 import type { Batch } from './batches.ts';
 import { testBatches, trainingBatches } from './batches.ts';
 import { timed } from '../readAhead.ts';
@@ -287,5 +288,52 @@ test.when(existsSync(tiny), `no ${tiny}`)(
   },
   { timeout: 120 },
 );
+
+test('[LRD-DIST-009] the shares of a batch follow one another, are even to a row, and are the whole batch', () => {
+  for (let all = 0; all <= 40; all++) {
+    for (let size = 1; size <= 9; size++) {
+      const shares = Array.from({ length: size }, (_, rank) => rowsOf({ rank, size }, all));
+      let next = 0;
+      for (const { first, count, all: whole } of shares) {
+        assert.equal([first, whole], [next, all]);
+        assert.ok(
+          count === Math.floor(all / size) || count === Math.ceil(all / size),
+          `${count} of ${all} over ${size}`,
+        );
+        next += count;
+      }
+      assert.is(next, all);
+    }
+  }
+});
+
+test('[LRD-DIST-009] [LRD-DIST-010] the rows of all processes are the batches of one, augmented alike', async () => {
+  const set = small();
+  const read = async (rank: number, size: number): Promise<Batch[]> => {
+    const made: Batch[] = [];
+    for await (const batch of trainingBatches(set, 7, 5n, 2, 1, { ...WHOLE, rank, size })) made.push(batch);
+    return made;
+  };
+  const whole = await read(0, 1);
+  assert.equal(
+    whole.map(({ count }) => count),
+    [7, 7, 7, 2],
+  );
+  for (const size of [2, 3, 8]) {
+    const parts = await Promise.all(Array.from({ length: size }, (_, rank) => read(rank, size)));
+    for (const [index, { count, labels, inputs }] of whole.entries()) {
+      const own = parts.map((batches) => batches[index] as Batch);
+      for (const { rows } of own) assert.is(rows.all, count);
+      assert.equal(
+        own.flatMap((batch) => [...batch.labels]),
+        [...labels],
+      );
+      assert.equal(
+        own.flatMap((batch) => [...batch.inputs]),
+        [...inputs],
+      );
+    }
+  }
+});
 
 test.run();
