@@ -1033,6 +1033,18 @@ const comparators: readonly Requirement[] = [
     decision:
       'The text speaks of "a weight decay of 8e-3 at various stages"; Table 1 peaks at 1.6e-3 and 8e-4. The table holds.',
   },
+  {
+    id: 'LRD-CMP-009',
+    level: 'MUST',
+    binds: 'package',
+    statement:
+      'What happens to a gradient has the same outcome on every backend: a NaN stays one, infinities and NaN make a norm that is none, and norms neither overflow nor underflow where the gradients themselves do not.',
+    locus: 'this specification; the papers have finite gradients only',
+    domain: 'every combination of LRD-CMP-001; NaN, infinities, numbers up to 1e37, subnormals',
+    tolerance: { class: 'interval', derivation: 'float32 beside the reference in float64; subnormals may be flushed' },
+    capability: [],
+    reference: 'impl-ref/comparators/clipping.ts#clipByGlobalNorm',
+  },
 ];
 
 const schedules: readonly Requirement[] = [

@@ -125,7 +125,8 @@ function transformGradients(
     each((gradient, entry) => choose(sparseMask(options, context, entry), gradient, tf.zerosLike(gradient)));
   }
   each((gradient, { variable }, index) => {
-    if (!centralizes(options, variable.shape)) return gradient;
+    // The webgpu backend has no sum of nothing.
+    if (!centralizes(options, variable.shape) || variable.size === 0) return gradient;
     const decay = coupledDecay(index);
     const whole = decay > 0 ? tf.add(gradient, tf.mul(variable, decay)) : gradient;
     const axes = Array.from({ length: whole.rank - 1 }, (_, axis) => axis);
