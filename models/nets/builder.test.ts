@@ -29,4 +29,16 @@ test('networks are measured without a tensor of them, by the sizes that are know
   assert.is(tf.memory().numTensors, before);
 });
 
+test('a network that is measured takes no number from the names of those that are made', () => {
+  const make = (): number => {
+    const net = fcNet({ inputs: 4, classes: 2, width: 3, seed });
+    const number = Number(/_(\d+)\//.exec(net.parameters[0]?.variable.name ?? '')?.[1]);
+    net.dispose();
+    return number;
+  };
+  const first = make();
+  measureNets(() => fcNet({ inputs: 4, classes: 2, width: 3, seed }));
+  assert.is(make(), first + 1);
+});
+
 test.run();

@@ -68,8 +68,9 @@ export class NetBuilder {
 
   constructor(name: string, { seed, standardDropout = 1 }: NetOptions) {
     this.#name = name;
-    // tfjs wants variable names unique in the process; two networks of one kind may live side by side.
-    this.#prefix = `${name}_${instances++}`;
+    // tfjs wants variable names unique in the process; two networks of one kind may live side by side. One that is only measured takes no number:
+    // a run that goes on is not measured again, and its optimizer's state has these names.
+    this.#prefix = measured === undefined ? `${name}_${instances++}` : name;
     this.#seed = seed;
     this.#retain = standardDropout;
   }
