@@ -208,18 +208,25 @@ inBrowser('curves are read off, taken away, smoothed, zoomed and drawn over step
     await page.locator('figure[data-chart="4"] svg[aria-hidden=true]').waitFor();
     assert.ok(!(await textsOf(page, 4)).some((text) => text.includes('cut')));
     await control(page, 'leave a steep start out').check();
+    // The control may have been scrolled to, and a chart is drawn when it is in sight.
+    await page.locator('figure[data-chart="4"]').scrollIntoViewIfNeeded();
     await page.waitForFunction(() => document.querySelector('figure[data-chart="4"] .axis-label')?.textContent.includes('cut: curves go on outside'));
     await control(page, 'leave a steep start out').uncheck();
 
     // A drag zooms every chart, a double click shows all again.
-    await place.scrollIntoViewIfNeeded();
-    const at = await place.boundingBox();
-    assert.ok(at);
-    await page.mouse.move(at.x + at.width * 0.4, at.y + 80);
-    await page.mouse.down();
-    await page.mouse.move(at.x + at.width * 0.7, at.y + 90, { steps: 3 });
-    await page.mouse.up();
-    await page.waitForFunction(() => Number.parseFloat((document.querySelector('.controls input[type=number]') as HTMLInputElement).value) > 2);
+    const first = () => Number.parseFloat((document.querySelector('.controls input[type=number]') as HTMLInputElement).value);
+    // Charts that are still being drawn move the place from under a mouse: then the next drag meets it.
+    for (let drags = 0; drags < 10 && !((await page.evaluate(first)) > 2); drags++) {
+      await place.scrollIntoViewIfNeeded();
+      const at = await place.boundingBox();
+      assert.ok(at);
+      await page.mouse.move(at.x + at.width * 0.4, at.y + 80);
+      await page.mouse.down();
+      await page.mouse.move(at.x + at.width * 0.7, at.y + 90, { steps: 3 });
+      await page.mouse.up();
+      await page.waitForTimeout(500);
+    }
+    assert.ok((await page.evaluate(first)) > 2, 'a drag zooms');
     await place.dblclick();
     await page.waitForFunction(() => (document.querySelector('.controls input[type=number]') as HTMLInputElement).value === '1');
 
@@ -318,6 +325,7 @@ async function opening(name: string, runs: readonly Run[]): Promise<{ readonly s
       const end = await page.evaluate(() => performance.getEntriesByType('navigation')[0]?.toJSON() as { loadEventEnd: number });
       seconds = Math.min(seconds, end.loadEventEnd / 1000);
     });
+    if (seconds < 2) break;
   }
   return { seconds, bytes: statSync(new URL(url)).size, html };
 } // prettier-ignore
