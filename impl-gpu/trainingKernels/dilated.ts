@@ -7,6 +7,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { explicitPadding } from './pixels.ts';
+import { wrapGradient } from './wrapGradient.ts';
 
 type Pair = number | [number, number];
 
@@ -200,17 +201,12 @@ function gradients(
 
 /** Replaces a registered gradient by one that knows dilation; all else goes to the old one. */
 function replaceGradient(kernelName: 'Conv2D' | 'DepthwiseConv2dNative', depthwise: boolean): void {
-  const stock = tf.getGradient(kernelName);
-  tf.unregisterGradient(kernelName);
-  tf.registerGradient({
-    ...stock,
-    gradFunc: (dy, saved, attrs) => {
-      const convolution = attrs as unknown as ConvAttrs;
-      if (!isDilated(convolution)) return stock.gradFunc(dy, saved, attrs);
-      const [x, filter] = saved as [tf.Tensor4D, tf.Tensor4D];
-      const { dx, dFilter } = gradients(dy as tf.Tensor4D, x, filter, convolution, depthwise);
-      return { x: dx, filter: dFilter };
-    },
+  wrapGradient(kernelName, (stock) => (dy, saved, attrs) => {
+    const convolution = attrs as unknown as ConvAttrs;
+    if (!isDilated(convolution)) return stock(dy, saved, attrs);
+    const [x, filter] = saved as [tf.Tensor4D, tf.Tensor4D];
+    const { dx, dFilter } = gradients(dy as tf.Tensor4D, x, filter, convolution, depthwise);
+    return { x: dx, filter: dFilter };
   });
 }
 

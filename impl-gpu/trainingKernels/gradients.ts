@@ -8,6 +8,7 @@ import { aroundAxis } from './composed/axes.ts';
 import { einsumGradient, einsumOfProducts } from './composed/einsum.ts';
 import type { Source } from './loops/resize.ts';
 import { linearSources, nearestSources } from './loops/resize.ts';
+import { wrapGradient } from './wrapGradient.ts';
 
 /** A gradient of an operation with one output: `saved` are the inputs asked for, then the output where `output` asks. */
 type Gradient<Attrs> = (
@@ -70,16 +71,11 @@ function registerDecisions(): void {
   for (const kernel of COMPARISONS) {
     register(kernel, ['a', 'b'], (_, [a, b]) => ({ a: () => zeros(a), b: () => zeros(b) }));
   }
-  const quotient = tf.getGradient('FloorDiv');
-  tf.unregisterGradient('FloorDiv');
-  tf.registerGradient({
-    ...quotient,
-    gradFunc: (dy, saved, attrs) => {
-      const [a, b] = saved as [tf.Tensor, tf.Tensor];
-      // A quotient of integers is this operation too, and keeps tfjs's gradient; else it is constant between its jumps.
-      if (a.dtype !== 'float32' || b.dtype !== 'float32') return quotient.gradFunc(dy, saved, attrs);
-      return { a: () => zeros(a), b: () => zeros(b) };
-    },
+  wrapGradient('FloorDiv', (stock) => (dy, saved, attrs) => {
+    const [a, b] = saved as [tf.Tensor, tf.Tensor];
+    // A quotient of integers is this operation too, and keeps tfjs's gradient; else it is constant between its jumps.
+    if (a.dtype !== 'float32' || b.dtype !== 'float32') return stock(dy, saved, attrs);
+    return { a: () => zeros(a), b: () => zeros(b) };
   });
   register('LogicalNot', ['x'], (_, [x]) => ({ x: () => zeros(x) }));
   register<{ readonly dtype: tf.DataType }>('Cast', ['x'], (dy, saved, { dtype }) => {
@@ -112,18 +108,13 @@ function registerArithmetic(): void {
     const slope = (): tf.Tensor => tf.mul(dy, tf.mul(tf.sub(a, b), 2));
     return { a: () => reduceTo(slope(), a.shape), b: () => reduceTo(tf.neg(slope()), b.shape) };
   });
-  const product = tf.getGradient('BatchMatMul');
-  tf.unregisterGradient('BatchMatMul');
-  tf.registerGradient({
-    ...product,
-    gradFunc: (dy, saved, attrs) => {
-      const [a, b] = saved as [tf.Tensor, tf.Tensor];
-      const stock = product.gradFunc(dy, saved, attrs);
-      // A batch of one matrix is repeated.
-      const sum = (gradient: (() => tf.Tensor) | undefined, like: tf.Tensor): tf.Tensor =>
-        reduceTo((gradient as () => tf.Tensor)(), like.shape);
-      return { a: () => sum(stock['a'], a), b: () => sum(stock['b'], b) };
-    },
+  wrapGradient('BatchMatMul', (stock) => (dy, saved, attrs) => {
+    const [a, b] = saved as [tf.Tensor, tf.Tensor];
+    const whole = stock(dy, saved, attrs);
+    // A batch of one matrix is repeated.
+    const sum = (gradient: (() => tf.Tensor) | undefined, like: tf.Tensor): tf.Tensor =>
+      reduceTo((gradient as () => tf.Tensor)(), like.shape);
+    return { a: () => sum(whole['a'], a), b: () => sum(whole['b'], b) };
   });
   register<{ readonly equation: string }>('Einsum', 'all', (dy, saved, { equation }) =>
     einsumGradient(dy, saved, equation),
@@ -131,16 +122,11 @@ function registerArithmetic(): void {
 }
 
 function registerReductions(): void {
-  const prod = tf.getGradient('Prod');
-  tf.unregisterGradient('Prod');
-  tf.registerGradient({
-    ...prod,
-    gradFunc: (dy, saved, attrs) => {
-      const [x] = saved as [tf.Tensor];
-      // tfjs's does not know axes that are counted from the end, and takes them in any order for one order.
-      const axis = tf.util.parseAxisParam((attrs as { axis?: number | number[] }).axis as number[], x.shape);
-      return prod.gradFunc(dy, saved, { ...attrs, axis: axis.sort((a, b) => a - b) });
-    },
+  wrapGradient('Prod', (stock) => (dy, saved, attrs) => {
+    const [x] = saved as [tf.Tensor];
+    // tfjs's does not know axes that are counted from the end, and takes them in any order for one order.
+    const axis = tf.util.parseAxisParam((attrs as { axis?: number | number[] }).axis as number[], x.shape);
+    return stock(dy, saved, { ...attrs, axis: axis.sort((a, b) => a - b) });
   });
 
   interface Cumulative {
@@ -370,29 +356,23 @@ function registerPictures(): void {
     ['ResizeBilinear', linearSources],
     ['ResizeNearestNeighbor', nearestSources],
   ] as const) {
-    const stock = tf.getGradient(kernelName);
-    tf.unregisterGradient(kernelName);
-    tf.registerGradient({
-      ...stock,
-      gradFunc: (dy, saved, attrs) => {
-        const resize = attrs as unknown as Resize;
-        // The gradient kernels know of no half pixels, but where they are ours.
-        if (!resize.halfPixelCenters || ['cpu', 'wasm'].includes(tf.getBackend()))
-          return stock.gradFunc(dy, saved, attrs);
-        const [images] = saved as [tf.Tensor4D];
-        const [, height, width] = images.shape;
-        const [, rows, columns] = (dy as tf.Tensor4D).shape;
-        return {
-          images: () => {
-            const down = weights(sourcesOf(height, rows, resize), height);
-            const across = weights(sourcesOf(width, columns, resize), width);
-            return einsumOfProducts('niwc,hi->nhwc', [
-              einsumOfProducts('nijc,wj->niwc', [dy as tf.Tensor, across]),
-              down,
-            ]);
-          },
-        };
-      },
+    wrapGradient(kernelName, (stock) => (dy, saved, attrs) => {
+      const resize = attrs as unknown as Resize;
+      // The gradient kernels know of no half pixels, but where they are ours.
+      if (!resize.halfPixelCenters || ['cpu', 'wasm'].includes(tf.getBackend())) return stock(dy, saved, attrs);
+      const [images] = saved as [tf.Tensor4D];
+      const [, height, width] = images.shape;
+      const [, rows, columns] = (dy as tf.Tensor4D).shape;
+      return {
+        images: () => {
+          const down = weights(sourcesOf(height, rows, resize), height);
+          const across = weights(sourcesOf(width, columns, resize), width);
+          return einsumOfProducts('niwc,hi->nhwc', [
+            einsumOfProducts('nijc,wj->niwc', [dy as tf.Tensor, across]),
+            down,
+          ]);
+        },
+      };
     });
   }
   register<{ readonly strides: [number, number, number]; readonly pad: 'valid' | 'same' }>(
