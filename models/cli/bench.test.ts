@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import { suite } from '../../conformance/harness/suite.ts';
 import type { BenchResult } from '../../bench/harness/results.ts';
 import { main } from './main.ts';
+import { outputOf } from './testing/outputOf.ts';
 
 const test = suite('models/cli/bench');
 const scratch = mkdtempSync(join(tmpdir(), 'lrd-bench-'));
@@ -30,25 +31,15 @@ test('wrong calls are found before anything is measured', async () => {
 test('a run leaves its figures, its environment and its command; the next one is compared with it', async () => {
   const json = join(scratch, 'first.json');
   const call = ['mask', '--only', 'js$', '--group-seconds', '0.05'];
-  const log = console.log;
-  const lines: string[] = [];
-  console.log = (line: string) => void lines.push(line);
-  try {
-    await main(['bench', ...call, '--json', json]);
-    await main(['bench', ...call, '--compare', json, '--html', join(scratch, 'page.html')]);
-    await refuses(['mask', '--only', 'no such group'], /--only must match the name of a group, got "no such group"/);
-  } finally {
-    console.log = log;
-  }
+  await outputOf(['bench', ...call, '--json', json]);
+  const compared = await outputOf(['bench', ...call, '--compare', json, '--html', join(scratch, 'page.html')]);
+  await refuses(['mask', '--only', 'no such group'], /--only must match the name of a group, got "no such group"/);
   const result = JSON.parse(readFileSync(json, 'utf8')) as BenchResult;
   assert.is(result.version, 1);
   assert.is(result.command, `lrd bench mask --only 'js$' --group-seconds 0.05 --json ${json}`, 'as a shell takes it');
   for (const key of ['node', 'processor', 'cores', 'load', 'date']) assert.ok(key in result.environment, key);
   assert.is(result.suites[0]?.groups[0]?.lanes.length, 2);
-  assert.ok(
-    lines.some((line) => /against .*first\.json: \d+ of 4 quantities moved/.test(line)),
-    lines.join('\n'),
-  );
+  assert.match(compared, /against .*first\.json: \d+ of 4 quantities moved/);
   assert.match(readFileSync(join(scratch, 'page.html'), 'utf8'), /<h2>The mask<\/h2>/);
 });
 

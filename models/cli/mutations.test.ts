@@ -17,7 +17,7 @@ import { InvalidArgumentError } from 'learning-rate-dropout/internal';
 import { suite } from '../../conformance/harness/suite.ts';
 import { JobError, UsageError } from '../errors.ts';
 import { runTraining } from '../runs/runTraining.ts';
-import { main } from './main.ts';
+import { outputOf } from './testing/outputOf.ts';
 
 const test = suite('models/cli/mutations');
 const scratch = mkdtempSync(join(tmpdir(), 'lrd-mutations-'));
@@ -83,16 +83,11 @@ let refused = 0;
 
 /** Calls the command here; what it refuses must be one line of ours. Returns the message, if there is one. */
 async function call(what: string, args: readonly string[]): Promise<string | undefined> {
-  const { log } = console;
-  const write = process.stderr.write.bind(process.stderr);
-  console.log = () => undefined;
-  process.stderr.write = () => true;
   calls += 1;
   try {
-    await main(args);
+    await outputOf(args);
     return undefined;
   } catch (error) {
-    process.stderr.write = write;
     const ours = error instanceof JobError || error instanceof UsageError || error instanceof InvalidArgumentError;
     assert.ok(ours, `${what}: ${args.join(' ')}: ${(error as Error).stack}`);
     const { message } = error as Error;
@@ -100,9 +95,6 @@ async function call(what: string, args: readonly string[]): Promise<string | und
     assert.not.match(message, /undefined|\[object|is not a function|Cannot read prop/, what);
     refused += 1;
     return message;
-  } finally {
-    console.log = log;
-    process.stderr.write = write;
   }
 }
 

@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import * as assert from 'uvu/assert';
-import { complaintsOf, found, openBrowser } from '../../conformance/harness/testing/chromium.ts';
+import { found, openBrowser, withPage } from '../../conformance/harness/testing/chromium.ts';
 import { suite } from '../../conformance/harness/suite.ts';
 import { PAGES, buildPage } from '../cli/scripts/pages.ts';
 import type { PageSources } from '../cli/scripts/pages.ts';
@@ -35,17 +35,12 @@ async function visit(
   options: BrowserContextOptions = {},
   where = browser as Browser,
 ): Promise<void> {
-  const context = await where.newContext(options);
-  const page = await context.newPage();
-  const complaints = complaintsOf(page);
-  page.setDefaultTimeout(100_000);
-  // tsx names functions by a helper, which those that run in the page lack.
-  await page.addInitScript('globalThis.__name = (f) => f;');
-  await page.goto(url);
-  await page.waitForFunction(() => document.querySelector('#toy-steps')?.textContent !== '');
-  await use(page);
-  assert.equal(complaints, []);
-  await context.close();
+  const open = async (page: Page): Promise<void> => {
+    await page.goto(url);
+    await page.waitForFunction(() => document.querySelector('#toy-steps')?.textContent !== '');
+    await use(page);
+  };
+  assert.equal(await withPage(where, 100, open, options), []);
 }
 
 const textOf = async (page: Page, id: string): Promise<string> => (await page.locator(`#${id}`).textContent()) ?? '';

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import * as assert from 'uvu/assert';
 import { FROM_SOURCE } from '../../conformance/harness/fromSource.ts';
 import { suite } from '../../conformance/harness/suite.ts';
-import { main } from '../cli/main.ts';
+import { outputOf } from '../cli/testing/outputOf.ts';
 import type { CellOutcome } from './results.ts';
 import { collectResults } from './results.ts';
 
@@ -24,21 +24,7 @@ const call = (out: string): string[] =>
   ['table1', '--only', '^mnist/adam/p=(1|0.5)/', '--data', 'digits', '--width', '32', '--epochs', String(EPOCHS)]
     .concat(['--seeds', '1', '--backend', 'cpu', '--checkpoint-seconds', '0', '--out', out]); // prettier-ignore
 
-/** The command in this process, with what it printed. */
-async function inProcess(args: readonly string[]): Promise<string> {
-  const { log } = console;
-  const lines: string[] = [];
-  console.log = (line: string) => void lines.push(line);
-  const write = process.stderr.write.bind(process.stderr);
-  process.stderr.write = () => true;
-  try {
-    await main(['experiment', ...args]);
-  } finally {
-    console.log = log;
-    process.stderr.write = write;
-  }
-  return lines.join('\n');
-}
+const inProcess = (args: readonly string[]): Promise<string> => outputOf(['experiment', ...args]);
 
 /** Processes whose parent is `pid`, from /proc. */
 function childrenOf(pid: number): number[] {

@@ -13,7 +13,7 @@ import type { BenchResult } from '../../bench/harness/results.ts';
 import { runConformance } from '../../conformance/run.ts';
 import { reportToHtml } from '../../conformance/report/html.ts';
 import { suite } from '../../conformance/harness/suite.ts';
-import { complaintsOf, found, openBrowser } from '../../conformance/harness/testing/chromium.ts';
+import { found, openBrowser, withPage } from '../../conformance/harness/testing/chromium.ts';
 import { PAGES, buildPage } from '../cli/scripts/pages.ts';
 import { watchRuns } from '../cli/watchReport.ts';
 import { findExperiment } from '../experiments/catalogue.ts';
@@ -55,15 +55,11 @@ async function visit(
   options: BrowserContextOptions = {},
   where = browser as Browser,
 ): Promise<void> {
-  const context = await where.newContext(options);
-  const page = await context.newPage();
-  const complaints = complaintsOf(page);
-  page.setDefaultTimeout(60_000);
-  await page.addInitScript('globalThis.__name = (f) => f;');
-  await page.goto(url, { waitUntil: 'domcontentloaded' });
-  await use(page);
-  assert.equal(complaints, []);
-  await context.close();
+  const open = async (page: Page): Promise<void> => {
+    await page.goto(url, { waitUntil: 'domcontentloaded' });
+    await use(page);
+  };
+  assert.equal(await withPage(where, 60, open, options), []);
 }
 
 const drawnPaths = (page: Page, chart = 0): Promise<number> =>

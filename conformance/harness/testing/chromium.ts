@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
 import { chromium } from 'playwright-core';
-import type { Browser, ConsoleMessage, Page } from 'playwright-core';
+import type { Browser, BrowserContextOptions, ConsoleMessage, Page } from 'playwright-core';
 
 const INSTALLED = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
@@ -60,6 +60,29 @@ export function complaintsOf(page: Page): readonly string[] {
   page.on('pageerror', (error) => complaints.push(`exception: ${error.message}`));
   page.on('requestfailed', (request) => complaints.push(`failed: ${request.url().slice(0, 200)}`));
   return complaints;
+}
+
+/**
+ * Opens a page in a context of its own, for `use`. Functions that are handed to the page may have names: tsx gives them by a helper that the
+ * page lacks. Returns what it complained of, to the end.
+ * @param seconds - that one wait of `use` may take
+ */
+export async function withPage(
+  browser: Browser,
+  seconds: number,
+  use: (page: Page) => Promise<void>,
+  options: BrowserContextOptions = {},
+): Promise<readonly string[]> {
+  const context = await browser.newContext(options);
+  const page = await context.newPage();
+  const complaints = complaintsOf(page);
+  page.setDefaultTimeout(1000 * seconds);
+  await page.addInitScript('globalThis.__name = (f) => f;');
+  await use(page);
+  // What the closing cuts off is no complaint.
+  const told = [...complaints];
+  await context.close();
+  return told;
 }
 
 const TYPES: Readonly<Record<string, string>> = {

@@ -15,7 +15,7 @@ import { isDeepStrictEqual } from 'node:util';
 import * as assert from 'uvu/assert';
 import { FROM_SOURCE } from '../../../conformance/harness/fromSource.ts';
 import { suite } from '../../../conformance/harness/suite.ts';
-import { main } from '../../cli/main.ts';
+import { outputOf } from '../../cli/testing/outputOf.ts';
 import { outcome } from '../../runs/testing/command.ts';
 import type { PlannedCell } from '../plan.ts';
 import { cellLabel, readPlan } from '../plan.ts';
@@ -80,18 +80,13 @@ async function lrdSays(args: readonly string[], env?: NodeJS.ProcessEnv): Promis
 /** `lrd experiment ARGS` for calls that only ask or submit: in this process, which has the program loaded. Returns what stdout gets. */
 async function lrdHere(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<string> {
   const before = { ...process.env };
-  const { log } = console;
-  const lines: unknown[] = [];
   Object.assign(process.env, cluster?.env, { LRD_LAPSE_SECONDS: '10' }, env);
-  console.log = (line: unknown) => lines.push(line);
   try {
-    await main(['experiment', ...args]);
+    return await outputOf(['experiment', ...args]);
   } finally {
-    console.log = log;
     for (const name of Object.keys(process.env)) if (!(name in before)) delete process.env[name];
     Object.assign(process.env, before);
   }
-  return lines.join('\n');
 }
 
 /** Two arms of Table I on the embedded digits: cells 6 and 7. */

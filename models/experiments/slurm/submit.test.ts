@@ -14,7 +14,7 @@ import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as assert from 'uvu/assert';
 import { suite } from '../../../conformance/harness/suite.ts';
-import { main } from '../../cli/main.ts';
+import { outputOf } from '../../cli/testing/outputOf.ts';
 import { JobError, UsageError } from '../../errors.ts';
 
 const test = suite('models/experiments/slurm/submit');
@@ -65,21 +65,7 @@ function mine(change: object = {}): string {
   return file;
 }
 
-/** `lrd experiment ARGS`. Returns what stdout gets. */
-async function lrd(...args: readonly string[]): Promise<string> {
-  const { log } = console;
-  const write = process.stderr.write.bind(process.stderr);
-  const lines: unknown[] = [];
-  console.log = (line: unknown) => lines.push(line);
-  process.stderr.write = () => true;
-  try {
-    await main(['experiment', ...args]);
-  } finally {
-    console.log = log;
-    process.stderr.write = write;
-  }
-  return lines.join('\n');
-}
+const lrd = (...args: readonly string[]): Promise<string> => outputOf(['experiment', ...args]);
 
 async function refused(args: readonly string[], pattern: RegExp): Promise<void> {
   let thrown: unknown;
