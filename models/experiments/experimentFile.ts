@@ -15,12 +15,29 @@ export function settingsOfArm(file: ExperimentFile, arm: FileArm, defaults: Sett
   return overlaid({ ...defaults(named) } as Settings, toOverlay(named));
 }
 
+/** What stands ahead of the arms, in an experiment and in its file. */
+type Head = Pick<Experiment, 'name' | 'title' | 'about' | 'paper' | 'places' | 'seeds' | 'metric' | 'further'>;
+
+function headOf(from: Head): Head {
+  const { name, title, about, paper, places, seeds, metric, further } = from;
+  return {
+    name,
+    title,
+    ...(about === undefined ? {} : { about }),
+    ...(paper === undefined ? {} : { paper }),
+    places,
+    seeds,
+    metric,
+    ...(further === undefined ? {} : { further }),
+  };
+}
+
 /**
  * What a checked file describes. `complete` is the file with every arm's settings written out, so that a later version of the program with
  * other defaults reads it the same way.
  */
 export function experimentOf(complete: ExperimentFile): Experiment {
-  const { name, title, about, paper, places = '', seeds = 5, metric = 'testAccuracy', further } = complete;
+  const { title, places = '', seeds = 5, metric = 'testAccuracy' } = complete;
   const arms = complete.arms.map((arm): Arm => {
     const { id, group = title, label = id, baseline, control, published } = arm;
     return {
@@ -36,14 +53,7 @@ export function experimentOf(complete: ExperimentFile): Experiment {
   const smallOf = new Map(arms.map(({ settings }, k) => [settings, complete.arms[k]?.small ?? complete.small ?? {}]));
   const { figures = [], targets = [], claims = [], notes = [] } = complete;
   return {
-    name,
-    title,
-    ...(about === undefined ? {} : { about }),
-    ...(paper === undefined ? {} : { paper }),
-    places,
-    seeds,
-    metric,
-    ...(further === undefined ? {} : { further }),
+    ...headOf({ ...complete, places, seeds, metric }),
     arms,
     figures,
     targets,
@@ -57,8 +67,7 @@ export function experimentOf(complete: ExperimentFile): Experiment {
 /** An experiment as a file. `experimentOf` makes the same arms of it. */
 export function fileOf(experiment: Experiment): ExperimentFile {
   if (experiment.file !== undefined) return experiment.file;
-  const { name, title, about, paper, places, seeds, metric, further, arms, figures, targets, claims, notes } =
-    experiment;
+  const { arms, figures, targets, claims, notes } = experiment;
   const smalls = arms.map(({ settings }): FileSettings => {
     const entries = Object.entries(experiment.small(settings)).map(([key, value]) => [key, value ?? null]);
     return Object.fromEntries(entries) as FileSettings;
@@ -67,14 +76,7 @@ export function fileOf(experiment: Experiment): ExperimentFile {
   const oneSmall = smalls.every((small) => JSON.stringify(small) === JSON.stringify(first));
   return {
     version: 1,
-    name,
-    title,
-    ...(about === undefined ? {} : { about }),
-    ...(paper === undefined ? {} : { paper }),
-    places,
-    seeds,
-    metric,
-    ...(further === undefined ? {} : { further }),
+    ...headOf(experiment),
     ...(oneSmall ? { small: first } : {}),
     arms: arms.map((arm, k): FileArm => ({ ...arm, ...(oneSmall ? {} : { small: smalls[k] ?? {} }) })),
     figures,

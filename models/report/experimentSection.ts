@@ -7,6 +7,7 @@ import type { Arm, Experiment, Figure, Metric } from '../experiments/experiment.
 import { METRICS, PAPERS } from '../experiments/experiment.ts';
 import type { CellOutcome, ExperimentOutcome } from '../experiments/results.ts';
 import type { Arm as DrawnArm, Block, Chart, Column, Curve } from './charts/model.ts';
+import { runAxes } from './charts/model.ts';
 import { short } from './charts/thin.ts';
 import { escapeHtml } from './html.ts';
 import type { Section } from './page.ts';
@@ -276,11 +277,7 @@ function figureBlock(figure: Figure, id: string, { experiment, outcome, styles }
   const withSteps = curves.every(({ columns }) => columns['step'] !== undefined);
   return {
     id,
-    axes: [
-      { column: 'epoch', label: 'epoch', whole: true },
-      ...(withSteps ? [{ column: 'step', label: 'step', whole: true }] : []),
-      { column: 'elapsed', label: 'seconds of training' },
-    ],
+    axes: runAxes(withSteps, 'elapsed'),
     arms,
     curves,
     charts,

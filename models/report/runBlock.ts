@@ -1,19 +1,11 @@
 /** Training runs as curves: what is one arm, what an arm is called, and which chart it stands in. */
 import { foreignText } from 'learning-rate-dropout/internal';
+import { RULE_TITLES } from '../recipes/ruleTitles.ts';
 import type { Run, RunConfig } from '../runs/runFolder.ts';
 import type { EpochMetrics } from '../trainer/train.ts';
 import type { Arm, Block, Chart, Column, Curve } from './charts/model.ts';
+import { runAxes } from './charts/model.ts';
 import { keptRows, short } from './charts/thin.ts';
-
-const RULE_TITLES: Readonly<Record<string, string>> = {
-  sgdm: 'SGDM',
-  'sgdm-avg': 'SGDM, mean of k gradients',
-  rmsprop: 'RMSprop',
-  adam: 'Adam',
-  amsgrad: 'AMSGrad',
-  radam: 'RAdam',
-  adamw: 'AdamW',
-};
 
 /** A rule's name as the papers write it; another's as it is. */
 export function ruleTitle(name: unknown): string {
@@ -198,11 +190,7 @@ export function runBlock(runs: readonly Run[], id = 'runs'): Block {
   );
   return {
     id,
-    axes: [
-      { column: 'epoch', label: 'epoch', whole: true },
-      ...(withSteps ? [{ column: 'step', label: 'step', whole: true }] : []),
-      { column: 'seconds', label: 'seconds of training' },
-    ],
+    axes: runAxes(withSteps, 'seconds'),
     arms,
     curves,
     charts,

@@ -4,14 +4,6 @@ import type { Overlay, Settings } from '../settings.ts';
 /** The rules of Table I with the learning rates of section IV-A. */
 export const RATES = { sgdm: 0.1, rmsprop: 0.001, adam: 0.001, amsgrad: 0.001, radam: 0.03 } as const;
 export type TableRule = keyof typeof RATES;
-export const RULE_TITLES: Readonly<Record<string, string>> = {
-  sgdm: 'SGDM',
-  'sgdm-avg': 'SGDM, mean of k gradients',
-  rmsprop: 'RMSprop',
-  adam: 'Adam',
-  amsgrad: 'AMSGrad',
-  radam: 'RAdam',
-};
 
 /** FCNet on MNIST (TNNLS IV-A.1): no decay of any kind is mentioned, so there is none. */
 export function mnist(optimizer: TableRule): Settings {

@@ -1,5 +1,5 @@
 import type { Arm, Figure, Metric } from '../experiment.ts';
-import { RULE_TITLES } from './arms.ts';
+import { RULE_TITLES } from '../../recipes/ruleTitles.ts';
 
 /** Adam above, SGDM below: the rows of TNNLS Figs. 11 and 12 and arXiv v1 Figs. 10 to 12. */
 export const ADAM_AND_SGDM = ['adam', 'sgdm'] as const;

@@ -1,5 +1,6 @@
 import type { Arm, Experiment, Figure, Metric } from '../experiment.ts';
-import { RULE_TITLES, WITHOUT, controlLabel, lrdLabel, mnist, rescaled, small } from './arms.ts';
+import { RULE_TITLES } from '../../recipes/ruleTitles.ts';
+import { WITHOUT, controlLabel, lrdLabel, mnist, rescaled, small } from './arms.ts';
 import type { TableRule } from './arms.ts';
 
 /** The kinds of mask on the network of TNNLS IV-A.1, with the controls that tell a mask from a smaller step. */

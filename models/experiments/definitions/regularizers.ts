@@ -1,7 +1,8 @@
 import type { Arm, Experiment } from '../experiment.ts';
 import type { Regularizers } from '../settings.ts';
 import type { Printed } from './arms.ts';
-import { RULE_TITLES, accuracy, cifar, scaledRate, small } from './arms.ts';
+import { RULE_TITLES } from '../../recipes/ruleTitles.ts';
+import { accuracy, cifar, scaledRate, small } from './arms.ts';
 import { ADAM_AND_SGDM, rowsByRule } from './figures.ts';
 
 /** A line of Table II or of arXiv v1 Table 3: a name, what is done, and the accuracies of Adam and SGDM. */

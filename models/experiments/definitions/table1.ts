@@ -1,7 +1,8 @@
 import type { Arm, Experiment, Figure, Metric } from '../experiment.ts';
 import type { Settings } from '../settings.ts';
 import type { Printed, TableRule } from './arms.ts';
-import { RATES, RULE_TITLES, WITHOUT, cifar, lrdLabel, mnist, pair, small } from './arms.ts';
+import { RULE_TITLES } from '../../recipes/ruleTitles.ts';
+import { RATES, WITHOUT, cifar, lrdLabel, mnist, pair, small } from './arms.ts';
 
 type Row = Readonly<Record<TableRule, readonly [without: Printed, lrd: Printed]>>;
 

@@ -1,7 +1,8 @@
 import type { Arm, Experiment } from '../experiment.ts';
 import type { Settings } from '../settings.ts';
 import type { Printed } from './arms.ts';
-import { RULE_TITLES, WITHOUT, accuracy, cifar, lrdLabel, mnist, scaledRate, small } from './arms.ts';
+import { RULE_TITLES } from '../../recipes/ruleTitles.ts';
+import { WITHOUT, accuracy, cifar, lrdLabel, mnist, scaledRate, small } from './arms.ts';
 import { ADAM_AND_SGDM, rowsByRule } from './figures.ts';
 
 const PLACE = 'TNNLS Table III';

@@ -72,6 +72,15 @@ export interface View {
   readonly hidden: ReadonlySet<string>;
 }
 
+/** The x axes of a block of runs: epochs, steps where every run counts them, and the column that has the seconds. */
+export function runAxes(withSteps: boolean, seconds: string): readonly Axis[] {
+  return [
+    { column: 'epoch', label: 'epoch', whole: true },
+    ...(withSteps ? [{ column: 'step', label: 'step', whole: true }] : []),
+    { column: seconds, label: 'seconds of training' },
+  ];
+}
+
 /** The view that a block is first seen in. */
 export function firstView({ axes }: Block): View {
   return { axis: axes[0]?.column ?? '', scale: 'own', smoothing: 0, seeds: 'mean', cut: false, hidden: new Set() };
