@@ -277,6 +277,7 @@ void step(void*, TF_OpKernelContext* context) {
     std::vector<Tensor> written = takeHeld(ticket, TF_NumOutputs(context));
     std::vector<Tensor> copies(written.size());
     std::vector<Step> steps(count);
+    std::vector<int64_t> sizes(count);
     try {
       size_t at = 0;
       for (size_t i = 0; i < count; i++) {
@@ -286,7 +287,7 @@ void step(void*, TF_OpKernelContext* context) {
                     static_cast<size_t>(record[7]) < gradients.size() && at + 1 + static_cast<size_t>(states) <= written.size(),
                 "a record of the plan is out of range");
         const TF_Tensor* gradient = gradients[static_cast<size_t>(record[7])].get();
-        const int64_t size = TF_TensorElementCount(written[at].get());
+        const int64_t size = sizes[i] = TF_TensorElementCount(written[at].get());
         require(TF_TensorElementCount(gradient) == size, "a gradient must have as many elements as its parameter");
         Step& one = steps[i];
         one.family = static_cast<Family>(record[0]);
@@ -315,9 +316,7 @@ void step(void*, TF_OpKernelContext* context) {
 
     // The portions of all tensors in a row.
     std::vector<std::pair<size_t, int64_t>> portions;
-    std::vector<int64_t> sizes(count);
-    for (size_t i = 0, at = 0; i < count; at += 1 + static_cast<size_t>((word + kHeader + i * kRecord)[6]), i++) {
-      sizes[i] = TF_TensorElementCount(written[at].get());
+    for (size_t i = 0; i < count; i++) {
       for (int64_t first = 0; first < sizes[i]; first += kPortion) portions.emplace_back(i, first);
     }
     Pool::instance().each(portions.size(), [&](size_t p) {
