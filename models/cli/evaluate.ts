@@ -14,6 +14,8 @@ const ROWS: readonly (readonly [keyof TestMetrics, string, (value: number) => st
   ['pixelAccuracy', 'pixel accuracy', percent],
   ['mAP', 'mAP, 11 points', percent],
   ['mAPArea', 'mAP, area', percent],
+  ['validationLoss', 'validation loss', (value) => value.toFixed(4)],
+  ['validationAccuracy', 'validation accuracy', percent],
 ];
 
 /** `lrd evaluate RUN`: tests the network of a run's checkpoint again. */
@@ -35,6 +37,6 @@ export async function evaluateCommand({ words, options }: Call<typeof EVALUATE>)
   );
   for (const [name, label, format] of ROWS) {
     const value = metrics[name];
-    if (value !== undefined) console.log(`${label.padEnd(14)}  ${format(value)}`);
+    if (value !== undefined) console.log(`${label.padEnd(19)}  ${format(value)}`);
   }
 }

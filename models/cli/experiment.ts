@@ -12,6 +12,7 @@ import { SlurmFolder } from '../experiments/slurm/jobs.ts';
 import type { CellStatus } from '../experiments/slurm/status.ts';
 import { Queue, statusOf } from '../experiments/slurm/status.ts';
 import { checkSubmission, submitToSlurm } from '../experiments/slurm/submit.ts';
+import { chosenRates, selectionOf } from '../experiments/selection.ts';
 import { asRecorded } from '../experiments/standIn.ts';
 import { Store } from '../experiments/store.ts';
 import { taskArguments } from '../experiments/taskCommand.ts';
@@ -64,6 +65,10 @@ function checkTogether({ options, given, behind }: ExperimentCall): void {
   const [first, second] = DOES.filter((name) => given.has(name) && !(name === 'json' && given.has('list')));
   if (second !== undefined) throw new UsageError(`--${first} and --${second} exclude each other`);
   if (given.has('cell') && given.has('only')) throw new UsageError('--cell and --only exclude each other');
+  const decided = ['seeds', 'epochs'].find((name) => given.has(name));
+  if (given.has('select') && decided !== undefined) {
+    throw new UsageError(`--select and --${decided} exclude each other: the experiment says how its rates are chosen`);
+  }
   const says = new Set([...given, `on ${options.on}`]);
   for (const [name, others] of Object.entries(NEEDS)) {
     if (given.has(name) && !others.some((other) => says.has(other))) {
@@ -94,9 +99,9 @@ interface Context {
 
 const note = (line: string): void => void process.stderr.write(`lrd: note: ${foreignText(line, 4000)}\n`);
 
-/** The plan that is asked for, as the folder has it begun. */
+/** The plan that is asked for, as the folder has it begun, without arms that wait for their rates. */
 function planOf({ store, request }: Context): Plan {
-  const wanted = makePlan(request);
+  const wanted = makePlan({ ...request, partial: true });
   return asRecorded(wanted, recordedPlan(store, wanted));
 }
 
@@ -143,6 +148,9 @@ function printCells(states: readonly CellStatus[], overview: Overview): void {
 
 function listCells(context: Context): void {
   const plans = plansOf(context);
+  const { rates, experiment: listed } = context.request;
+  const waiting = listed.arms.filter(({ id, rate }) => rate !== undefined && rates?.has(id) !== true).length;
+  if (waiting > 0) note(`${waiting} arms wait for their learning rates, which the runs of --select choose`);
   if (plans.every((plan) => recordedPlan(context.store, plan) === undefined)) {
     note(`${context.out} holds no plan of it yet: these are the cells that it would have`);
   }
@@ -181,7 +189,12 @@ function cancel(context: Context): void {
   );
 }
 
-function taskCallOf({ call: { options }, request }: Context, name: string, out: string): readonly string[] {
+function taskCallOf(
+  { call: { options }, request }: Context,
+  name: string,
+  out: string,
+  select = false,
+): readonly string[] {
   return taskArguments({
     name,
     out,
@@ -193,6 +206,7 @@ function taskCallOf({ call: { options }, request }: Context, name: string, out: 
     backend: options.backend,
     checkpointSeconds: options['checkpoint-seconds'],
     keepCheckpoints: options['keep-checkpoints'],
+    select,
   });
 }
 
@@ -273,7 +287,7 @@ async function printKubernetes(context: Context): Promise<void> {
     gpus,
     tasks: taskCount(cells, call.options['cells-per-task'] ?? 1),
     limit,
-    arguments: taskCallOf(context, name, out),
+    arguments: taskCallOf(context, name, out, call.options.select),
   });
   console.log(JSON.stringify(job, null, 2));
 }
@@ -391,7 +405,11 @@ export async function experimentCommand(call: ExperimentCall): Promise<void> {
     else throw new UsageError(`lrd experiment needs a NAME: ${EXPERIMENTS.map((known) => known.name).join(', ')}`);
     return;
   }
-  const experiment = await findOrRead(name);
+  const named = await findOrRead(name);
+  const experiment = options.select ? selectionOf(named) : named;
+  if (experiment === undefined) {
+    throw new UsageError(`--select must be for an experiment that chooses learning rates, got ${JSON.stringify(name)}`);
+  }
   if (options.json && !options.list) {
     console.log(JSON.stringify({ $schema: './experiment.schema.json', ...fileOf(experiment) }, null, 2));
     return;
@@ -399,8 +417,11 @@ export async function experimentCommand(call: ExperimentCall): Promise<void> {
   const scale = options.scale ?? 'full';
   const seeds = options.seeds ?? (scale === 'small' ? 1 : experiment.seeds);
   const { only, out = join('runs', 'experiments') } = options;
-  const request = { experiment, scale, overlay: overlayOf(call), seeds, only };
-  const context: Context = { call, experiment, name, out, store: new Store(out), request };
+  const store = new Store(out);
+  const overlay = overlayOf(call);
+  const rates = chosenRates(store, experiment, { scale, overlay });
+  const request = { experiment, scale, overlay, seeds, only, rates };
+  const context: Context = { call, experiment, name, out, store, request };
   if (options.list) listCells(context);
   else if (options.cancel) cancel(context);
   else if (options.on === 'slurm') await submit(context);

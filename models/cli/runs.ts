@@ -84,6 +84,8 @@ const CURVES = [
   ['trainAccuracy', 'train accuracy %', 2],
   ['testLoss', 'test loss', 4],
   ['testAccuracy', 'test accuracy %', 2],
+  ['validationLoss', 'validation loss', 4],
+  ['validationAccuracy', 'validation accuracy %', 2],
   ['meanIoU', 'mean IoU %', 2],
   ['mAP', 'mAP %', 2],
 ] as const;

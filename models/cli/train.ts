@@ -95,6 +95,7 @@ export function trainingOf(call: Call<typeof TRAIN>): ResolvedRequest & { checkp
     engine: options.engine,
     width: options.width,
     limit: options.limit,
+    validation: options.validation,
     augment: options.augment,
     crop: options.crop,
     evaluation: options.evaluate,

@@ -47,6 +47,8 @@ export interface ImageSet {
   readonly augmentations: readonly Augmentation[];
   /** What is trained on. */
   readonly train: Split;
+  /** Of the training images, what is held out to choose settings by. Default: none. */
+  readonly validation?: Split;
   /** What is never trained on. */
   readonly test: Split;
   /** The folder that it came from, for the run's record. */

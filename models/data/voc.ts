@@ -6,6 +6,7 @@ import type { Mask, Picture } from '../raster/raster.ts';
 import { readInput } from '../storage/inputs.ts';
 import type { SegmentedPicture } from './vocExamples.ts';
 import { partRemark } from './dataSet.ts';
+import { holdOut } from './holdOut.ts';
 import { decodeAny, imageSize } from './decode.ts';
 import { Oddities, isImageName, listIfThere } from './listing.ts';
 import { findPlace, notFound, places, within } from './locate.ts';
@@ -31,6 +32,8 @@ export interface VocSet<E> {
   /** By number, the background first. */
   readonly classes: readonly string[];
   readonly train: Examples<E>;
+  /** Of the training pictures, what is held out to choose settings by. Default: none. */
+  readonly validation?: Examples<E>;
   readonly test: Examples<E>;
   /** The folder that it came from. */
   readonly source: string;
@@ -269,6 +272,15 @@ export function limitVoc<E>(set: VocSet<E>, limit: number | undefined): VocSet<E
   if (limit === undefined) return set;
   const cut = (split: Examples<E>): Examples<E> => ({ ...split, count: Math.min(split.count, limit) });
   return { ...set, train: cut(set.train), test: cut(set.test) };
+}
+
+/** A set with `validation` of its training pictures held out; as it is where that is undefined. Throws as `heldOut` does. */
+export function holdOutVoc<E>(set: VocSet<E>, validation: number | undefined): VocSet<E> {
+  return holdOut(set, validation, (split: Examples<E>, numbers) => ({
+    count: numbers.length,
+    path: (index) => split.path(numbers[index] as number),
+    read: (index) => split.read(numbers[index] as number),
+  }));
 }
 
 /** A picture with what its annotation says, which was read when the set was loaded. */

@@ -7,6 +7,7 @@ import { arxivDg, arxivTable3, arxivTable4, table2 } from './definitions/regular
 import { masks } from './definitions/masks.ts';
 import { table1 } from './definitions/table1.ts';
 import { table3 } from './definitions/table3.ts';
+import { selectionOf } from './selection.ts';
 import { fig10, fig9 } from './definitions/voc.ts';
 import { tapers } from './definitions/taper.ts';
 import { fig7, fig8 } from './definitions/tiny.ts';
@@ -32,9 +33,12 @@ export const EXPERIMENTS: readonly Experiment[] = [
   masks,
 ];
 
+/** With the runs by which some of them choose their rates. */
+const ALL = EXPERIMENTS.flatMap((experiment) => [experiment, selectionOf(experiment) ?? []].flat());
+
 /** Throws a `UsageError` for an unknown name. */
 export function findExperiment(name: string): Experiment {
-  const found = EXPERIMENTS.find((experiment) => experiment.name === name);
+  const found = ALL.find((experiment) => experiment.name === name);
   if (found === undefined)
     throw unknownName(
       'NAME',

@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox';
-import { oneOf, wholeFrom } from '../storage/form.ts';
+import { FROM_0, oneOf, wholeFrom } from '../storage/form.ts';
 import { METRICS, PAPERS } from './experiment.ts';
 import type { ExperimentFile } from './experiment.ts';
 import { SETTINGS } from './settings.ts';
@@ -38,10 +38,19 @@ export const DEFINITION = Type.Unsafe<ExperimentFile>(
         settings: SETTINGS,
         baseline: Type.Optional(Type.String()),
         control: Type.Optional(Type.Boolean()),
+        rate: Type.Optional(Type.Object({ of: Type.String(), times: FROM_0 })),
         published: Type.Optional(PUBLISHED),
         small: Type.Optional(SMALL),
       }),
       { minItems: 1 },
+    ),
+    selection: Type.Optional(
+      Type.Object({
+        factors: Type.Array(FROM_0, { minItems: 1 }),
+        settings: SMALL,
+        small: Type.Optional(SMALL),
+        metric: oneOf(['validationLoss', 'validationAccuracy']),
+      }),
     ),
     figures: Type.Optional(
       Type.Array(

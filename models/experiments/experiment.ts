@@ -7,6 +7,8 @@ export type Metric =
   | 'testLoss'
   | 'testAccuracy'
   | 'testError'
+  | 'validationLoss'
+  | 'validationAccuracy'
   | 'top5'
   | 'meanIoU'
   | 'pixelAccuracy'
@@ -38,7 +40,29 @@ export interface Arm {
   readonly baseline?: string;
   /** An arm that the paper does not have. */
   readonly control?: boolean;
+  /** Its learning rate is one that was chosen, in place of that of its settings. */
+  readonly rate?: ChosenRate;
   readonly published?: Published;
+}
+
+/** A learning rate that the runs of a `Selection` decide. */
+export interface ChosenRate {
+  /** The id of the arm for which it was chosen: this one, or one that chooses its own. */
+  readonly of: string;
+  /** What the chosen rate is multiplied by. */
+  readonly times: number;
+}
+
+/** How learning rates are chosen: short runs of one seed, on training examples that are held out. */
+export interface Selection {
+  /** Candidates in ascending order: the rate of an arm's settings times each of these. */
+  readonly factors: readonly number[];
+  /** What the runs have instead of an arm's own settings: how many epochs, how many examples are held out. */
+  readonly settings: Overlay;
+  /** What `--scale small` has instead of those. */
+  readonly small: Overlay;
+  /** What decides, at the end of a run. */
+  readonly metric: 'validationLoss' | 'validationAccuracy';
 }
 
 /** One chart of a figure. */
@@ -88,6 +112,8 @@ export interface Experiment {
   /** Compared in tables of their own. Default: none. */
   readonly further?: readonly FurtherMetric[];
   readonly arms: readonly Arm[];
+  /** How the rates of arms that have a `rate` are chosen, ahead of their runs. */
+  readonly selection?: Selection;
   readonly figures: readonly Figure[];
   readonly targets: readonly Target[];
   /** What the paper says about the outcome, to be held against ours. */
@@ -116,8 +142,15 @@ export interface FileArm {
   readonly settings?: FileSettings;
   readonly baseline?: string;
   readonly control?: boolean;
+  readonly rate?: ChosenRate;
   readonly published?: Published;
   /** Instead of those of the file, what `--scale small` has in place of these settings. */
+  readonly small?: FileSettings;
+}
+
+/** A selection as a file gives it. */
+export interface FileSelection extends Omit<Selection, 'settings' | 'small'> {
+  readonly settings: FileSettings;
   readonly small?: FileSettings;
 }
 
@@ -139,6 +172,7 @@ export interface ExperimentFile {
   /** Of every arm. */
   readonly settings?: FileSettings;
   readonly arms: readonly FileArm[];
+  readonly selection?: FileSelection;
   readonly figures?: readonly Figure[];
   readonly targets?: readonly Target[];
   readonly claims?: readonly string[];
@@ -171,6 +205,8 @@ export const METRICS: Readonly<Record<Metric, MetricInfo>> = {
   trainAccuracy: { name: 'training accuracy', unit: '%', logarithmic: false, rising: true, digits: 2 },
   testLoss: { name: 'test loss', unit: 'nats', logarithmic: true, rising: false, digits: 4 },
   testAccuracy: { name: 'test accuracy', unit: '%', logarithmic: false, rising: true, digits: 2 },
+  validationLoss: { name: 'validation loss', unit: 'nats', logarithmic: true, rising: false, digits: 4 },
+  validationAccuracy: { name: 'validation accuracy', unit: '%', logarithmic: false, rising: true, digits: 2 },
   testError: { name: 'test error', unit: '%', logarithmic: false, rising: false, digits: 2 },
   top5: { name: 'top-5 accuracy', unit: '%', logarithmic: false, rising: true, digits: 2 },
   meanIoU: { name: 'mean IoU', unit: '%', logarithmic: false, rising: true, digits: 2 },

@@ -8,6 +8,9 @@ export type SettingDefaults = (given: FileSettings) => Partial<Settings>;
 const toOverlay = (given: FileSettings): Overlay =>
   Object.fromEntries(Object.entries(given).map(([key, value]) => [key, value ?? undefined]));
 
+const toFile = (overlay: Overlay): FileSettings =>
+  Object.fromEntries(Object.entries(overlay).map(([key, value]) => [key, value ?? null])) as FileSettings;
+
 /** An arm's settings: those of the file, over them its own, and `defaults` for what neither gives. */
 export function settingsOfArm(file: ExperimentFile, arm: FileArm, defaults: SettingDefaults): Settings {
   const given = { ...file.settings, ...arm.settings };
@@ -39,7 +42,7 @@ function headOf(from: Head): Head {
 export function experimentOf(complete: ExperimentFile): Experiment {
   const { title, places = '', seeds = 5, metric = 'testAccuracy' } = complete;
   const arms = complete.arms.map((arm): Arm => {
-    const { id, group = title, label = id, baseline, control, published } = arm;
+    const { id, group = title, label = id, baseline, control, rate, published } = arm;
     return {
       id,
       group,
@@ -47,14 +50,20 @@ export function experimentOf(complete: ExperimentFile): Experiment {
       settings: settingsOfArm(complete, arm, () => ({})),
       ...(baseline === undefined ? {} : { baseline }),
       ...(control === undefined ? {} : { control }),
+      ...(rate === undefined ? {} : { rate }),
       ...(published === undefined ? {} : { published }),
     };
   });
   const smallOf = new Map(arms.map(({ settings }, k) => [settings, complete.arms[k]?.small ?? complete.small ?? {}]));
-  const { figures = [], targets = [], claims = [], notes = [] } = complete;
+  const { figures = [], targets = [], claims = [], notes = [], selection } = complete;
   return {
     ...headOf({ ...complete, places, seeds, metric }),
     arms,
+    ...(selection === undefined
+      ? {}
+      : {
+          selection: { ...selection, settings: toOverlay(selection.settings), small: toOverlay(selection.small ?? {}) },
+        }),
     figures,
     targets,
     claims,
@@ -67,11 +76,8 @@ export function experimentOf(complete: ExperimentFile): Experiment {
 /** An experiment as a file. `experimentOf` makes the same arms of it. */
 export function fileOf(experiment: Experiment): ExperimentFile {
   if (experiment.file !== undefined) return experiment.file;
-  const { arms, figures, targets, claims, notes } = experiment;
-  const smalls = arms.map(({ settings }): FileSettings => {
-    const entries = Object.entries(experiment.small(settings)).map(([key, value]) => [key, value ?? null]);
-    return Object.fromEntries(entries) as FileSettings;
-  });
+  const { arms, figures, targets, claims, notes, selection } = experiment;
+  const smalls = arms.map(({ settings }) => toFile(experiment.small(settings)));
   const [first = {}] = smalls;
   const oneSmall = smalls.every((small) => JSON.stringify(small) === JSON.stringify(first));
   return {
@@ -79,6 +85,9 @@ export function fileOf(experiment: Experiment): ExperimentFile {
     ...headOf(experiment),
     ...(oneSmall ? { small: first } : {}),
     arms: arms.map((arm, k): FileArm => ({ ...arm, ...(oneSmall ? {} : { small: smalls[k] ?? {} }) })),
+    ...(selection === undefined
+      ? {}
+      : { selection: { ...selection, settings: toFile(selection.settings), small: toFile(selection.small) } }),
     figures,
     targets,
     claims,

@@ -2,7 +2,7 @@ import { DATA_SETS } from '../data/catalogue.ts';
 import { RECIPE_NAMES, findRecipe } from '../recipes/catalogue.ts';
 import { OPTIMIZERS } from '../recipes/optimizers.ts';
 import { METRICS, PAPERS } from './experiment.ts';
-import type { ExperimentFile, FileArm } from './experiment.ts';
+import type { ChosenRate, ExperimentFile, FileArm, FileSelection } from './experiment.ts';
 import type { Phase, Regularizers, Settings } from './settings.ts';
 
 const DATA = [...new Set([...DATA_SETS, ...RECIPE_NAMES.map((name) => findRecipe(name).defaults.data)])];
@@ -87,6 +87,7 @@ const SETTINGS: Each<Settings> = {
   crop: number('of pspnet: the side of the training crops, 8k + 1', { minimum: 25, maximum: 4097 }),
   polynomial: number('the learning rate falls to 0 over the run by this power', ABOVE_0),
   limit: whole('the first so many images of the training set and of the test set'),
+  validation: whole('training examples that are held out, and tested on by themselves'),
 };
 
 /** null takes away what the settings further out give. */
@@ -119,6 +120,21 @@ const PUBLISHED = record(
   'a figure that somebody has published, shown beside ours',
 );
 
+const RATE_OF: Each<ChosenRate> = {
+  of: text('the id of the arm for which it was chosen: its own, or that of one that chooses its own'),
+  times: number('what the chosen rate is multiplied by', ABOVE_0),
+};
+
+const SELECTION: Each<FileSelection> = {
+  factors: {
+    ...list(number('a factor', ABOVE_0), 'candidates: the rate of an arm times each, in ascending order'),
+    minItems: 1,
+  },
+  settings: settings('what the runs that choose have instead of an arm’s: epochs, validation'),
+  small: small('what --scale small has instead of those'),
+  metric: one(['validationLoss', 'validationAccuracy'], 'what decides, at the end of a run'),
+};
+
 const ARM: Each<FileArm> = {
   id: {
     ...text('unique in the experiment, as in mnist/adam/p=0.5: what --only is matched against'),
@@ -129,6 +145,11 @@ const ARM: Each<FileArm> = {
   settings: settings('over those of the experiment'),
   baseline: text('the id of the arm of its group that it is compared with'),
   control: { type: 'boolean', description: 'it is run to rule something out, and is marked so' },
+  rate: record(
+    RATE_OF,
+    ['of', 'times'],
+    'its learning rate is one that was chosen (selection), in place of its settings’',
+  ),
   published: PUBLISHED,
   small: small('what --scale small has instead, in place of the experiment’s'),
 };
@@ -165,6 +186,11 @@ const FILE: Each<ExperimentFile> = {
     ...list(record(ARM, ['id'], 'a line of the table: settings that are run with several seeds'), 'the arms'),
     minItems: 1,
   },
+  selection: record(
+    SELECTION,
+    ['factors', 'settings', 'metric'],
+    'how the rates of arms with rate are chosen: by short runs of one seed on examples that are held out',
+  ),
   figures: list(
     record(
       {

@@ -17,6 +17,7 @@ import { toRequest } from './request.ts';
 import type { CellOutcome } from './results.ts';
 import { collectResults, formatResults, readResults } from './results.ts';
 import type { Settings } from './settings.ts';
+import { bestOf, chosenRates, selectionOf } from './selection.ts';
 import { cellName } from './settings.ts';
 import { Store } from './store.ts';
 import { work } from './work.ts';
@@ -230,6 +231,61 @@ test('a plan keeps the cells of earlier calls, and its results come back from a 
     /--only must match a cell, got "nothing"; arms: mnist/,
   );
   assert.throws(() => readResults(path as string), /not results of lrd experiment/);
+});
+
+test('rates are chosen by short runs on held-out examples, and the runs that follow have them', async () => {
+  const root = join(scratch, 'rates');
+  const store = new Store(root);
+  const { arms, settings } = { arms: ['a', 'b'], settings: tiny().settings };
+  const experiment: Experiment = {
+    ...findExperiment('masks'),
+    arms: [
+      ...arms.map((id): Arm => ({ id, group: 'g', label: id, settings: { ...settings, width: id === 'a' ? 8 : 9 }, rate: { of: id, times: 1 } })), // prettier-ignore
+      { id: 'half of a', group: 'g', label: 'c', settings, rate: { of: 'a', times: 0.5 } },
+      { id: 'as it is', group: 'g', label: 'd', settings },
+    ],
+    selection: {
+      factors: [1e-6, 1, 1e31],
+      settings: { epochs: 10, batchSize: 16, validation: 28 },
+      small: {},
+      metric: 'validationAccuracy',
+    },
+    figures: [],
+  };
+  const chooses = selectionOf(experiment) as Experiment;
+  assert.equal(
+    chooses.arms.map(({ id }) => id),
+    ['a/lr=1e-7', 'a/lr=0.1', 'a/lr=1e+30', 'b/lr=1e-7', 'b/lr=0.1', 'b/lr=1e+30'],
+  );
+  const request = { scale: 'full', overlay: { epochs: 3 }, seeds: 2, only: undefined } as const;
+  const without = { ...request, overlay: {}, seeds: 1 };
+  await workOn(root, makePlan({ experiment: chooses, ...without, only: /^a/ }).cells);
+  const rates = chosenRates(store, experiment, request);
+  assert.equal([...rates], [['a', 1], ['half of a', 0.5]]); // prettier-ignore
+  assert.throws(
+    () => makePlan({ experiment, ...request, rates }),
+    /^the learning rates of b have not been chosen yet: --select runs what chooses them$/,
+  );
+  assert.equal(
+    makePlan({ experiment, ...request, rates, partial: true, only: /=1$/ }).cells.map((cell) => [cell.arm, cell.settings.learningRate, cell.settings.validation]), // prettier-ignore
+    [
+      ['a', 0.1, undefined],
+      ['half of a', 0.05, undefined],
+      ['as it is', 0.1, undefined],
+    ],
+  );
+  const [cell] = makePlan({ experiment: chooses, ...without }).cells;
+  const [line] = store.record(cell as PlannedCell).metrics;
+  assert.is(typeof line?.validationAccuracy, 'number');
+  assert.is(line?.step, Math.ceil(100 / 16));
+});
+
+test('of candidates the best is taken, of equals the smaller rate, and none that diverged', () => {
+  const tried = (...values: number[]): Parameters<typeof bestOf>[0] =>
+    values.map((value, k) => ({ factor: k, learningRate: k, value }));
+  assert.is(bestOf(tried(1, 3, 3, NaN), 'validationAccuracy')?.factor, 1);
+  assert.is(bestOf(tried(NaN, 3, 1, 1), 'validationLoss')?.factor, 2);
+  assert.is(bestOf(tried(NaN, NaN), 'validationLoss'), undefined);
 });
 
 const outcome = (id: string, seed: number, losses: readonly number[], settings: Settings): CellOutcome => ({

@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Type } from '@sinclair/typebox';
-import { UsageError } from '../errors.ts';
+import { JobError, UsageError } from '../errors.ts';
 import { form, oneOf, readAs, wholeFrom } from '../storage/form.ts';
 import { makeFolders, writeWhole } from '../storage/files.ts';
 import { DEFINITION } from './definition.ts';
+import { rescaled } from './definitions/arms.ts';
 import type { Arm, Experiment, ExperimentFile } from './experiment.ts';
 import type { Overlay, Settings } from './settings.ts';
 import { OVERLAY, SETTINGS, differing, overlaid } from './settings.ts';
@@ -38,10 +39,20 @@ export interface PlanRequest {
   readonly seeds: number;
   /** Matched against `ARM/seed=N`; undefined: every cell. */
   readonly only: RegExp | undefined;
+  /** What the rates of arms are multiplied by that have been chosen, by their ids. Default: none has been. */
+  readonly rates?: ReadonlyMap<string, number>;
+  /** Leave out arms that wait for their rates, which are an error otherwise. Default false. */
+  readonly partial?: boolean;
 }
 
 /** The settings of an arm at a scale. Changes of the arm's own schedule shrink with the number of epochs. */
-export function settingsOf(
+export function settingsOf(arm: Arm, request: Omit<PlanRequest, 'seeds' | 'only'>): Settings {
+  const settings = scaledSettings(arm, request);
+  const factor = request.rates?.get(arm.id);
+  return factor === undefined ? settings : rescaled(settings, factor);
+}
+
+function scaledSettings(
   { settings }: Arm,
   { experiment, scale, overlay }: Omit<PlanRequest, 'seeds' | 'only'>,
 ): Settings {
@@ -65,17 +76,31 @@ export function cellNumber({ arms }: Experiment, { arm, seed }: PlannedCell): nu
 /** `arm/seed=N`, by which cells are chosen and listed. */
 export const cellLabel = ({ arm, seed }: PlannedCell): string => `${arm}/seed=${seed}`;
 
-/** The cells of an experiment: all arms with the first seed, then all with the second, so that what is done is always whole. */
+/**
+ * The cells of an experiment: all arms with the first seed, then all with the second, so that what is done is always whole. Throws a `UsageError`
+ * where `only` matches none, a `JobError` for an arm whose rate has not been chosen.
+ */
 export function makePlan(request: PlanRequest): Plan {
-  const { experiment, scale, overlay, seeds, only } = request;
-  const cells = Array.from({ length: seeds }, (_, index) => index + 1)
+  const { experiment, scale, overlay, seeds, only, rates, partial = false } = request;
+  const waits = ({ id, rate }: Arm): boolean => rate !== undefined && rates?.has(id) !== true;
+  const chosen = Array.from({ length: seeds }, (_, index) => index + 1)
     .flatMap((seed) =>
       experiment.arms.map((arm): PlannedCell => ({ arm: arm.id, seed, settings: settingsOf(arm, request) })),
     )
     .filter((cell) => only === undefined || only.test(cellLabel(cell)));
-  if (cells.length === 0) {
+  if (chosen.length === 0) {
     const known = experiment.arms.map(({ id }) => id).join(', ');
     throw new UsageError(`--only must match a cell, got ${JSON.stringify(only?.source)}; arms: ${known}`);
+  }
+  const waiting = new Set(experiment.arms.filter(waits).map(({ id }) => id));
+  const cells = chosen.filter(({ arm }) => !waiting.has(arm));
+  if (cells.length < chosen.length && !partial) {
+    const ids = experiment.arms
+      .map(({ id }) => id)
+      .filter((id) => waiting.has(id) && chosen.some(({ arm }) => arm === id));
+    throw new JobError(
+      `the learning rates of ${ids.length === 1 ? ids[0] : `${ids.length} arms, ${ids[0]} first,`} have not been chosen yet: --select runs what chooses them`,
+    );
   }
   const definition = experiment.file === undefined ? {} : { definition: experiment.file };
   return { version: 1, experiment: experiment.name, scale, overlay, ...definition, cells };

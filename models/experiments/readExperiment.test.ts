@@ -58,6 +58,7 @@ test('every experiment of the papers, as a file, is the same experiment', () => 
     assert.ok(isValid(JSON.parse(JSON.stringify(file))), experiment.name);
     const back = parseExperiment(JSON.stringify(file, null, 2), `${experiment.name}.json`);
     assert.equal(back.arms, experiment.arms);
+    assert.equal(back.selection, experiment.selection);
     assert.equal([back.seeds, back.metric, back.figures, back.targets], [experiment.seeds, experiment.metric, experiment.figures, experiment.targets]); // prettier-ignore
     for (const [k, arm] of experiment.arms.entries()) {
       const small = { scale: 'small', overlay: {} } as const;
@@ -116,6 +117,28 @@ test('what is wrong is said in one line with line and column', () => {
   refused(but('"small": { "epochs": 1 }', '"figures": [{ "place": "Fig.", "about": "a", "columns": 1, "panels": [{ "title": "t", "metric": "testAccuracy", "arms": ["p=9"] }] }]'), /figures\[0\]\.panels\[0\]\.arms\[0\] must be the id of an arm/); // prettier-ignore
 });
 
+test('a file may choose learning rates; what its runs could not have is said', () => {
+  const CHOOSES = MINE.replace('"baseline": "p=1" },\n    { "id": "p=0.25"', '"baseline": "p=1", "rate": { "of": "p=0.5", "times": 1 } },\n    { "id": "p=0.25"') // prettier-ignore
+    .replace('"small":', '"selection": { "factors": [0.5, 1, 2], "metric": "validationLoss", "settings": { "epochs": 1, "validation": 28 } },\n  "small":'); // prettier-ignore
+  const { selection, arms } = parseExperiment(CHOOSES, 'mine.json');
+  assert.equal([selection?.factors, arms[1]?.rate], [[0.5, 1, 2], { of: 'p=0.5', times: 1 }]);
+  const but = (from: string, to: string): string => {
+    assert.ok(CHOOSES.includes(from), from);
+    return CHOOSES.replace(from, to);
+  };
+  refused(but('"of": "p=0.5"', '"of": "p=1"'), /arms\[1\]\.rate\.of must be the id of an arm that chooses its own rate \(none\), got "p=1"/); // prettier-ignore
+  refused(but('[0.5, 1, 2]', '[0.5, 2, 1]'), /^mine\.json:15:\d+: selection\.factors must ascend, got 1 late/);
+  refused(but('[0.5, 1, 2]', '[]'), /selection\.factors must not be empty/);
+  refused(but(', "validation": 28', ''), /selection\.settings must have validation/);
+  refused(but('"validation": 28', '"validation": 128'), /selection\.settings: --validation must be less than --limit 128, got 128 \(p=0\.5\/lr=0\.0005, scale full\)/); // prettier-ignore
+  refused(but('"validationLoss"', '"testLoss"'), /selection\.metric must be one of validationLoss, validationAccuracy/);
+  refused(but('"times": 1', '"times": 0'), /arms\[1\]\.rate\.times must be more than/);
+  refused(
+    MINE.replace('"id": "p=1"', '"id": "p=1", "rate": { "of": "p=1", "times": 1 }'),
+    /arms\[0\]\.rate must go with a selection/,
+  );
+});
+
 /** Files of every family of recipes, with something at each place that settings can stand. */
 const FAMILIES: readonly Readonly<Record<string, unknown>>[] = [
   { recipe: 'fcnet', data: 'digits', optimizer: 'sgdm', epochs: 4 },
@@ -166,6 +189,7 @@ const WRONG: { readonly [K in keyof Required<Settings>]: readonly unknown[] } = 
   crop: [24, 26, 33.5, 4105, '121'],
   polynomial: [0, ...notRate],
   limit: notWhole,
+  validation: notWhole,
 };
 /** Values that are wrong of a family alone. */
 const WRONG_OF: Readonly<Record<string, readonly object[]>> = {

@@ -17,6 +17,7 @@ import type { SettingDefaults } from './experimentFile.ts';
 import { EXPERIMENT_SCHEMA, NO_CONTROL } from './experimentSchema.ts';
 import type { Scale } from './plan.ts';
 import { settingsOf } from './plan.ts';
+import { selectionOf } from './selection.ts';
 
 /** A fault of a file, with where it is in the document. */
 interface Fault {
@@ -246,6 +247,41 @@ function armFaults(file: ExperimentFile): Fault[] {
   });
 }
 
+/** What the runs that choose learning rates could not have, and rates that nothing chooses. */
+function rateFaults(file: ExperimentFile): Fault[] {
+  const { arms, selection } = file;
+  const chosen = arms.flatMap(({ id, rate }) => (rate?.of === id ? [id] : []));
+  const faults = arms.flatMap(({ rate }, k): Fault[] => {
+    if (rate === undefined) return [];
+    const path: JSONPath = ['arms', k, 'rate'];
+    if (selection === undefined) return [{ path, message: `arms[${k}].rate must go with a selection` }];
+    if (chosen.includes(rate.of)) return [];
+    const known = chosen.length === 0 ? 'none' : chosen.join(', ');
+    return [{ path: [...path, 'of'], message: `arms[${k}].rate.of must be the id of an arm that chooses its own rate (${known}), got ${quoted(rate.of)}` }]; // prettier-ignore
+  });
+  if (selection === undefined || faults.length > 0) return faults;
+  const { factors, settings } = selection;
+  const late = factors.findIndex((factor, k) => k > 0 && factor <= (factors[k - 1] as number));
+  if (late > 0) {
+    return [
+      { path: ['selection', 'factors', late], message: `selection.factors must ascend, got ${factors[late]} late` },
+    ];
+  }
+  if (typeof settings.validation !== 'number') {
+    return [{ path: ['selection', 'settings'], message: 'selection.settings must have validation, the number of examples that are held out' }]; // prettier-ignore
+  }
+  const experiment = selectionOf(experimentOf(completed(file)));
+  if (experiment === undefined) return [];
+  for (const scale of ['full', 'small'] as const) {
+    for (const [k, { id }] of experiment.arms.entries()) {
+      const message = faultOfArm(experiment, k, scale);
+      const path: JSONPath = ['selection', scale === 'small' && selection.small !== undefined ? 'small' : 'settings'];
+      if (message !== undefined) return [{ path, message: `${inWords(path)}: ${message} (${id}, scale ${scale})` }];
+    }
+  }
+  return [];
+}
+
 function figureFaults({ figures = [], arms, targets = [], further = [] }: ExperimentFile): Fault[] {
   const ids = arms.map(({ id }) => id);
   const unknown = (path: JSONPath, id: string): Fault[] =>
@@ -309,6 +345,7 @@ export function parseExperiment(text: string, name: string): Experiment {
   check(schemaFaults(value));
   const file = value as ExperimentFile;
   check([...armFaults(file), ...figureFaults(file)]);
+  check(rateFaults(file));
   return experimentOf(completed(file));
 }
 

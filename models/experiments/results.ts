@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import { form, oneOf, readAs, wholeFrom } from '../storage/form.ts';
 import type { Read } from '../storage/form.ts';
+import { EXAMPLES } from '../runs/runConfig.ts';
 import { METRICS } from '../trainer/epochMetrics.ts';
 import { DEFINITION } from './definition.ts';
 import type { Plan } from './plan.ts';
@@ -17,7 +18,7 @@ const CELL = Type.Object({
   metrics: Type.Array(METRICS),
   backend: Type.Optional(Type.String()),
   parameters: Type.Optional(wholeFrom(0)),
-  examples: Type.Optional(Type.Object({ train: wholeFrom(0), test: wholeFrom(0) })),
+  examples: Type.Optional(EXAMPLES),
   dataRemark: Type.Optional(Type.String()),
   node: Type.Optional(Type.String()),
   processor: Type.Optional(Type.String()),

@@ -52,6 +52,8 @@ export const SETTINGS = Type.Object({
   polynomial: Type.Optional(FROM_0),
   /** The first so many images of the training set and of the test set. */
   limit: Type.Optional(wholeFrom(1)),
+  /** Training examples that are held out, and tested on by themselves. */
+  validation: Type.Optional(wholeFrom(1)),
 });
 
 /** A change that holds from an epoch on (counted from 1) until the next phase; what is left out stays as it was. */

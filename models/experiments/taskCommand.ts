@@ -15,6 +15,8 @@ export interface TaskCall {
   readonly backend: string | undefined;
   readonly checkpointSeconds: number | undefined;
   readonly keepCheckpoints: boolean;
+  /** The runs that choose the experiment's learning rates, where its name does not say so. */
+  readonly select?: boolean;
 }
 
 /** The settings that the command line gives, by their options. */
@@ -34,5 +36,11 @@ export function taskArguments(call: TaskCall): readonly string[] {
     ['checkpoint-seconds', checkpointSeconds],
   ];
   const words = options.flatMap(([option, value]) => (value === undefined ? [] : [`--${option}`, String(value)]));
-  return ['experiment', name, ...words, ...(keepCheckpoints ? ['--keep-checkpoints'] : [])];
+  return [
+    'experiment',
+    name,
+    ...(call.select === true ? ['--select'] : []),
+    ...words,
+    ...(keepCheckpoints ? ['--keep-checkpoints'] : []),
+  ];
 }

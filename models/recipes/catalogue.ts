@@ -49,6 +49,10 @@ function refuseOptions({ name, takes }: Recipe, selection: Selection): void {
 export function checkSelection(name: string, selection: Selection): void {
   const recipe = findRecipe(name);
   refuseOptions(recipe, selection);
+  const { limit, validation } = selection;
+  if (limit !== undefined && validation !== undefined && validation >= limit) {
+    throw new UsageError(`--validation must be less than --limit ${limit}, got ${validation}`);
+  }
   recipe.check?.(selection);
 }
 
@@ -56,5 +60,9 @@ export function checkSelection(name: string, selection: Selection): void {
 export async function loadWorkload(name: string, selection: Selection): Promise<WorkloadData> {
   await prepareRecipe(name);
   checkSelection(name, selection);
-  return findRecipe(name).load(selection);
+  const loaded = await findRecipe(name).load(selection);
+  if (selection.validation !== undefined && loaded.examples.validation === undefined) {
+    throw new UsageError(`--validation must be left out with ${name}, which holds no examples out`);
+  }
+  return loaded;
 }

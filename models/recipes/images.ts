@@ -3,12 +3,13 @@ import { withAugmentation } from '../data/augmentation.ts';
 import { imageShapeOf, loadImageSet } from '../data/catalogue.ts';
 import { limitSet, saidOf } from '../data/dataSet.ts';
 import type { ImageSet } from '../data/dataSet.ts';
+import { holdOutImages } from '../data/holdOut.ts';
 import { UsageError } from '../errors.ts';
 import { initialise } from '../nets/initialise.ts';
 import type { Net, NetOptions } from '../nets/net.ts';
 import { classification } from '../tasks/classification/task.ts';
 import type { Recipe, RecipeDefaults, Selection, WorkloadData } from './recipe.ts';
-import { ofRun } from './recipe.ts';
+import { countsOf, ofRun } from './recipe.ts';
 
 /** What a network must fit. */
 export type Inputs = Pick<ImageSet, 'name' | 'shape'>;
@@ -49,17 +50,18 @@ export function imageRecipe({ check = () => undefined, ...parts }: ImageRecipePa
     check(set, width);
     return parts.build(set, { ...options, ...(width === undefined ? {} : { width }) });
   };
-  const load = async ({ data, dataDir, limit, augment, width, noisyLabels }: Selection): Promise<WorkloadData> => {
+  const load = async (selection: Selection): Promise<WorkloadData> => {
+    const { data, dataDir, limit, validation, augment, width, noisyLabels } = selection;
     const loaded = await loadImageSet(data, dataDir);
     const augmented: ImageSet = augment === undefined ? loaded : withAugmentation(loaded, augment);
-    const set = limit === undefined ? augmented : limitSet(augmented, limit, limit);
+    const set = holdOutImages(limit === undefined ? augmented : limitSet(augmented, limit, limit), validation);
     check(set, width);
     const remark = saidOf(set);
     return {
       source: set.source,
       ...(remark === undefined ? {} : { remark }),
       augmentation: set.augmentation,
-      examples: { train: set.train.count, test: set.test.count },
+      examples: countsOf(set),
       images: { shape: set.shape, classes: set.classes },
       build: ({ frozenTensors, ...options }) => {
         const net = ofRun(build(set, { ...options, width }), frozenTensors);

@@ -20,13 +20,13 @@ export const PSPNET = vocRecipe<SegmentedPicture>({
   checkWidth: checkPspNetWidth,
   load: loadVocSegmentation,
   build: (set, { crop = PSPNET_CROP, evaluation = 'whole', plain }, { frozenTensors, ...options }) => {
-    const { train, test, classes: names } = set;
+    const { train, validation, test, classes: names } = set;
     const classes = names.length;
     const net = ofRun(pspnet({ classes, ...options }), frozenTensors);
     return {
       net,
       task: ({ optimizer, part = WHOLE }) =>
-        segmentation({ net, classes, train, test, optimizer, crop, plain, evaluation, part }),
+        segmentation({ net, classes, train, validation, test, optimizer, crop, plain, evaluation, part }),
       initialise: (path) => initialisePspNet(net, path),
       draw: (example, path) =>
         drawSegmentation(shrink(example, crop), {

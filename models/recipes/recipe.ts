@@ -28,6 +28,8 @@ export interface Selection {
   readonly dataDir: string | undefined;
   /** `--limit`: at most so many training examples. */
   readonly limit: number | undefined;
+  /** `--validation`: so many of these are held out, and tested beside the test set; undefined for none. */
+  readonly validation: number | undefined;
   /** `--augment`: what training does to a picture; undefined for the data's own way. */
   readonly augment: string | undefined;
   /** `--crop`: pixels of a training picture's side, for networks that take any. */
@@ -71,6 +73,13 @@ export interface Workload {
   draw(): Promise<readonly Drawing[]>;
 }
 
+/** Examples that are trained on, held out of those to choose settings by, and tested on. */
+export interface ExampleCounts {
+  readonly train: number;
+  readonly validation?: number;
+  readonly test: number;
+}
+
 /** The data of a run, loaded and found to fit its recipe; no tensor has been made yet, so no backend is needed so far. */
 export interface WorkloadData {
   /** The folder that the data came from. */
@@ -78,7 +87,7 @@ export interface WorkloadData {
   /** What must be known of the data. */
   readonly remark?: string;
   readonly augmentation: string;
-  readonly examples: { readonly train: number; readonly test: number };
+  readonly examples: ExampleCounts;
   /** Of recipes that classify images: what the network sees, and the classes that it tells apart. */
   readonly images?: { readonly shape: readonly number[]; readonly classes: readonly string[] };
   /** Builds the network on the backend that runs. */
@@ -105,6 +114,22 @@ export interface Recipe {
   findData(data: string, dataDir: string | undefined): Promise<void>;
   /** Loads the data. Throws a `UsageError` where data, width and network do not fit each other, a `JobError` for files that are missing or broken. */
   load(selection: Selection): Promise<WorkloadData>;
+}
+
+interface Counted {
+  readonly count: number;
+}
+
+/** How many examples the splits of a set have. */
+export function countsOf(
+  set: Readonly<Record<'train' | 'test', Counted>> & { readonly validation?: Counted },
+): ExampleCounts {
+  const { train, validation, test } = set;
+  return {
+    train: train.count,
+    ...(validation === undefined ? {} : { validation: validation.count }),
+    test: test.count,
+  };
 }
 
 /** The network of a run: with half of its tensors frozen where that is asked for. */

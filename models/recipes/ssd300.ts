@@ -19,12 +19,13 @@ export const SSD300 = vocRecipe<LabelledPicture>({
   checkWidth: checkSsd300Width,
   load: loadVocDetection,
   build: (set, { plain }, { frozenTensors, ...options }) => {
-    const { train, test, classes: names } = set;
+    const { train, validation, test, classes: names } = set;
     const classes = names.length;
     const net = ofRun(ssd300({ classes, ...options }), frozenTensors);
     return {
       net,
-      task: ({ optimizer, part = WHOLE }) => detection({ net, classes, train, test, optimizer, plain, part }),
+      task: ({ optimizer, part = WHOLE }) =>
+        detection({ net, classes, train, validation, test, optimizer, plain, part }),
       initialise: (path) => initialiseSsd300(net, path),
       draw: (example, path) => drawDetections(net, example, { path, classes: names }),
     };

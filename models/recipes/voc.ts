@@ -2,12 +2,13 @@
 import { dataFolders } from '../data/catalogue.ts';
 import { saidOf } from '../data/dataSet.ts';
 import type { VocSet } from '../data/voc.ts';
-import { limitVoc } from '../data/voc.ts';
+import { holdOutVoc, limitVoc } from '../data/voc.ts';
 import { UsageError } from '../errors.ts';
 import type { TrainedNet } from '../nets/net.ts';
 import type { Drawing } from '../tasks/drawing.ts';
 import type { Task } from '../tasks/task.ts';
 import type { BuildOptions, Recipe, Selection, SpecialOption, TaskOptions } from './recipe.ts';
+import { countsOf } from './recipe.ts';
 
 /** Test pictures that are drawn for the report. */
 const DRAWN = 6;
@@ -78,15 +79,15 @@ export function vocRecipe<E>(parts: VocRecipeParts<E>): Recipe {
     },
     load: async (selection) => {
       check(selection);
-      const { dataDir, limit, augment, width } = selection;
-      const set = limitVoc(await parts.load(dataFolders(dataDir)), limit);
+      const { dataDir, limit, validation, augment, width } = selection;
+      const set = holdOutVoc(limitVoc(await parts.load(dataFolders(dataDir)), limit), validation);
       const plain = isPlain(name, augment);
       const remark = saidOf(set);
       return {
         source: set.source,
         ...(remark === undefined ? {} : { remark }),
         augmentation: augment ?? `${name}'s`,
-        examples: { train: set.train.count, test: set.test.count },
+        examples: countsOf(set),
         build: (options) => {
           const built = parts.build(
             set,

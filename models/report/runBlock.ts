@@ -93,7 +93,16 @@ export function armsOf(runs: readonly Run[]): RunArm[] {
 /** A quantity of an epoch that has a row of charts. */
 export interface RowInfo {
   readonly name: string;
-  readonly key: 'trainLoss' | 'trainAccuracy' | 'testLoss' | 'testAccuracy' | 'top5' | 'meanIoU' | 'mAP';
+  readonly key:
+    | 'trainLoss'
+    | 'trainAccuracy'
+    | 'testLoss'
+    | 'testAccuracy'
+    | 'validationLoss'
+    | 'validationAccuracy'
+    | 'top5'
+    | 'meanIoU'
+    | 'mAP';
   readonly unit: string;
   readonly logarithmic: boolean;
 }
@@ -104,6 +113,8 @@ const ROWS: readonly RowInfo[] = [
   { name: 'training accuracy', key: 'trainAccuracy', unit: '%', logarithmic: false },
   { name: 'test accuracy', key: 'testAccuracy', unit: '%', logarithmic: false },
   { name: 'test loss', key: 'testLoss', unit: 'nats', logarithmic: true },
+  { name: 'validation accuracy', key: 'validationAccuracy', unit: '%', logarithmic: false },
+  { name: 'validation loss', key: 'validationLoss', unit: 'nats', logarithmic: true },
   { name: 'mean IoU', key: 'meanIoU', unit: '%', logarithmic: false },
   { name: 'mAP, 11 points', key: 'mAP', unit: '%', logarithmic: false },
 ];

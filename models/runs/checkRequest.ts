@@ -41,9 +41,9 @@ export function optimizerOf(request: ResolvedRequest): LrdOptimizer {
 
 /** The data that a run is about. */
 export function selectedBy(request: ResolvedRequest): Selection {
-  const { data, dataDir, limit, augment, crop, evaluation, width, regularizers } = request;
+  const { data, dataDir, limit, validation, augment, crop, evaluation, width, regularizers } = request;
   const { noisyLabels } = regularizers;
-  return { data, dataDir, limit, augment, crop, evaluation, width, noisyLabels };
+  return { data, dataDir, limit, validation, augment, crop, evaluation, width, noisyLabels };
 }
 
 /** Epochs whose scheduled values are looked at: a run may be asked for two billion. */

@@ -24,6 +24,7 @@ export function selectionOf(config: RunConfig, dataDir: string | undefined): Sel
     data: config.data,
     dataDir: dataDir ?? config.dataSource,
     limit: config.limit,
+    validation: config.validation,
     augment: config.augmentation,
     crop: config.crop,
     evaluation: config.evaluation,

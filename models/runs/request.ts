@@ -51,6 +51,8 @@ export interface TrainingRequest {
   readonly width?: number | undefined;
   /** Images of each split that are used, at most. Default: all. */
   readonly limit?: number | undefined;
+  /** Training examples of these that are held out to choose settings by, and tested beside the test set. Default: none. */
+  readonly validation?: number | undefined;
   /** Side of the training crops of `pspnet`, 8k + 1; below 473 pictures are shrunk in proportion. Default 473. */
   readonly crop?: number | undefined;
   /** How `pspnet` is tested: `whole` pictures, or by `sliding` windows of the crop's size. Default `whole`. */

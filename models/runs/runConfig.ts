@@ -11,6 +11,13 @@ import { SCHEDULES } from '../trainer/schedules/schedule.ts';
 const name = Type.String({ minLength: 1, maxLength: 4096 });
 const share = Type.Number({ minimum: 0, maximum: 1 });
 
+/** How many examples the splits have. */
+export const EXAMPLES = Type.Object({
+  train: wholeFrom(1),
+  validation: Type.Optional(wholeFrom(1)),
+  test: wholeFrom(0),
+});
+
 /** A schema for every field, so that none of the type is forgotten. */
 const REGULARIZERS: { readonly [K in keyof Required<Regularizers>]: TSchema } = {
   noisyLabels: share,
@@ -50,6 +57,8 @@ const SCHEMA = Type.Object({
   parameters: wholeFrom(0),
   width: Type.Optional(wholeFrom(1)),
   limit: Type.Optional(wholeFrom(1)),
+  /** Training examples that are held out. */
+  validation: Type.Optional(wholeFrom(1)),
   /** Of segmentation: side of the training crops, where it is not 473. */
   crop: Type.Optional(wholeFrom(1)),
   /** Of segmentation: how pictures are tested, where it is not `whole`. */
@@ -58,8 +67,8 @@ const SCHEMA = Type.Object({
   augmentation: Type.Optional(name),
   /** What must be known of the data: that it is a part of the published set, or stands in for another. */
   dataRemark: Type.Optional(Type.String({ maxLength: 100_000 })),
-  /** Images that it trains on and is tested on. */
-  examples: Type.Optional(Type.Object({ train: wholeFrom(1), test: wholeFrom(0) })),
+  /** Examples that it trains on, that were held out of those, and that it is tested on. */
+  examples: Type.Optional(EXAMPLES),
   /** The file that the network started with. */
   init: Type.Optional(name),
   regularizers: Type.Optional(

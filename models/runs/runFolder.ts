@@ -80,6 +80,7 @@ export function readRun(folder: string): Run {
     ...line,
     trainLoss: (line.trainLoss as number | null) ?? NaN,
     testLoss: (line.testLoss as number | null) ?? NaN,
+    ...(line.validationLoss === undefined ? {} : { validationLoss: (line.validationLoss as number | null) ?? NaN }),
   }));
   for (const [index, { epoch }] of metrics.entries()) {
     if (epoch !== index + 1) {

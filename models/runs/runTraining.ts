@@ -95,7 +95,9 @@ export function shortName(name: string): string {
 export function startLine({ folder, config, why, epoch }: RunStart): string {
   const { recipe, data, examples, optimizer, keepProbability, learningRate, batchSize, epochs, backend, seed } = config;
   const count = (n: number): string => n.toLocaleString('en');
-  const of = examples === undefined ? '' : ` (${count(examples.train)} training and ${count(examples.test)} test examples)`;
+  const { train: trained = 0, validation, test = 0 } = examples ?? {};
+  const held = validation === undefined ? '' : `, ${count(validation)} validation`;
+  const of = examples === undefined ? '' : ` (${count(trained)} training${held} and ${count(test)} test examples)`;
   return [
     `${shortName(recipe)}, ${count(config.parameters)} parameters, on ${shortName(data)}${of}`,
     ...(config.dataRemark === undefined ? [] : [config.dataRemark]),
@@ -342,7 +344,7 @@ async function prepareRun(asked: TrainingRequest, controls: RunControls): Promis
   const { processes } = controls;
   await prepareRecipe(asked.recipe);
   const request = resolveRequest(asked);
-  const { regularizers, width, limit, seed } = request;
+  const { regularizers, width, limit, validation, seed } = request;
   const init = request.init === undefined ? undefined : resolve(request.init);
   checkBackendName(request.backend);
   if (processes !== undefined && request.batchSize < processes.size) {
@@ -385,6 +387,7 @@ async function prepareRun(asked: TrainingRequest, controls: RunControls): Promis
     parameters: countParameters(net),
     ...(width === undefined ? {} : { width }),
     ...(limit === undefined ? {} : { limit }),
+    ...(validation === undefined ? {} : { validation }),
     ...(crop === undefined ? {} : { crop }),
     ...(evaluation === undefined ? {} : { evaluation }),
     augmentation: loaded.augmentation,

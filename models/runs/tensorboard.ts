@@ -40,6 +40,8 @@ export function logToTensorBoard(folder: string, step: number, stepsPerEpoch: nu
         'train/accuracy': metrics.trainAccuracy,
         'test/loss': metrics.testLoss,
         'test/accuracy': metrics.testAccuracy,
+        ...(metrics.validationLoss === undefined ? {} : { 'validation/loss': metrics.validationLoss }),
+        ...(metrics.validationAccuracy === undefined ? {} : { 'validation/accuracy': metrics.validationAccuracy }),
         ...Object.fromEntries(
           FURTHER.flatMap((name) => {
             const value = metrics[name];

@@ -35,6 +35,25 @@ export interface TestMetrics {
   readonly mAP?: number;
   /** The same as the area below the curve, VOC's way since 2010. */
   readonly mAPArea?: number;
+  /** As `testLoss`, over the training examples that were held out, where some were. */
+  readonly validationLoss?: number;
+  /** As `testAccuracy`, over those. */
+  readonly validationAccuracy?: number;
+}
+
+/** What a test measures on one split. */
+export type SplitMetrics = Omit<TestMetrics, 'validationLoss' | 'validationAccuracy'>;
+
+/** Tests on the test set, and where examples were held out on those. */
+export async function testBoth<S>(
+  test: S,
+  validation: S | undefined,
+  measure: (split: S) => Promise<SplitMetrics>,
+): Promise<TestMetrics> {
+  const tested = await measure(test);
+  if (validation === undefined) return tested;
+  const { testLoss: validationLoss, testAccuracy: validationAccuracy } = await measure(validation);
+  return { ...tested, validationLoss, validationAccuracy };
 }
 
 /** What is learned: where its batches come from, what a step does with one, what a test measures. */

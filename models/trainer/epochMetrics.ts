@@ -9,11 +9,16 @@ const percent = Type.Number({ minimum: 0, maximum: 100 });
 /** An epoch's metrics, as `metrics.jsonl` and results hold them. */
 export const METRICS = Type.Object({
   epoch: wholeFrom(1),
+  /** Optimizer steps of the run by the epoch's end. Absent where they were not kept. */
+  step: Type.Optional(wholeFrom(1)),
   /** Sample-weighted running mean over the epoch, in training mode. */
   trainLoss: loss,
   trainAccuracy: percent,
   testLoss: loss,
   testAccuracy: percent,
+  /** As the two above, on the training examples that were held out, where some were. */
+  validationLoss: Type.Optional(loss),
+  validationAccuracy: Type.Optional(percent),
   /** Percent with the label among the five most probable; for a hundred classes and more. */
   top5: Type.Optional(percent),
   /** Of segmentation: mean of the classes' intersection over union, and the share of pixels classified right, in percent. */

@@ -250,6 +250,7 @@ async function trainEpochs<B>(options: TrainOptions<B>, watch: DeviceWatch): Pro
     if (!Number.isFinite(test.testLoss)) throw diverged('the test loss', test.testLoss, stepsBefore + batches);
     const metrics: EpochMetrics = {
       epoch,
+      step: stepsBefore + batches,
       trainLoss: mean.loss,
       trainAccuracy: mean.accuracy,
       ...test,

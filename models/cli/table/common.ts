@@ -45,4 +45,11 @@ export const limit = whole({
   default: 'all',
 });
 
+export const validation = whole({
+  about:
+    'Hold out so many of the training examples, chosen by one fixed shuffle whatever the seed, and test on them beside the test set: to choose ' +
+    'settings by.',
+  default: 'none',
+});
+
 export const json = flag({ about: 'Write JSON to stdout, for programs.' });

@@ -38,6 +38,11 @@ export const EXPERIMENT = command({
         about: "The paper's sizes, or such as a laptop does in minutes.",
         default: 'full',
       }),
+      select: flag({
+        about:
+          'Run what chooses the learning rates of an experiment that chooses some (masks): short runs of one seed, judged on training examples ' +
+          'that are held out. The experiment itself, with the same --out and --scale, takes the rates from them.',
+      }),
       list: flag({ about: 'Show the cells and how each stands, with what the cluster says, and run nothing.' }),
     }),
     ...group('Where and how:', {

@@ -1,6 +1,17 @@
 import { RULES } from 'learning-rate-dropout/spec';
 import type { HyperParameter } from 'learning-rate-dropout/spec';
-import { backend, batchSize, checkpointSeconds, crop, dataDir, epochs, json, limit, width } from './common.ts';
+import {
+  backend,
+  batchSize,
+  checkpointSeconds,
+  crop,
+  dataDir,
+  epochs,
+  json,
+  limit,
+  validation,
+  width,
+} from './common.ts';
 import {
   ABOVE_0,
   FROM_0,
@@ -107,6 +118,7 @@ export const TRAIN = command({
       ),
       'data-dir': dataDir,
       limit,
+      validation,
       augment: choice(async () => (await import('../../data/augmentation.ts')).AUGMENTATIONS, {
         value: 'HOW',
         about: 'What training does to images.',

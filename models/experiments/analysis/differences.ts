@@ -11,6 +11,7 @@ const WORDS: Readonly<Record<string, string>> = {
   crop: 'side of the crops',
   polynomial: 'power of the polynomial decay',
   limit: 'images of each split, at most',
+  validation: 'training examples held out',
   momentum: 'momentum',
   weightDecay: 'weight decay',
   learningRate: 'learning rate',

@@ -56,7 +56,7 @@ const fingerprint = (batches: readonly Batch[]): string => {
 
 test('inputs are (byte / maximum - mean) / std, channel by channel, rounded once; tests are not augmented', async () => {
   const set = small();
-  const batches = await collect(testBatches(set, 5));
+  const batches = await collect(testBatches(set, set.test, 5));
   assert.equal(
     batches.map(({ count }) => count),
     [5, 2],
@@ -134,7 +134,7 @@ test('two batches are read ahead of the one in use and no more; stopping waits f
   const { images, asked, settle } = gated();
   const set = small({ augmentation: 'none' });
   const streamed = { ...set, test: { ...set.test, count: 7, images } };
-  const batches = testBatches(streamed, 1);
+  const batches = testBatches(streamed, streamed.test, 1);
   const first = batches.next();
   await tick();
   assert.equal(asked, [0, 1, 2]);
@@ -158,7 +158,7 @@ test('two batches are read ahead of the one in use and no more; stopping waits f
 test('an image that cannot be read is told when its batch comes, not before', async () => {
   const { images, settle } = gated();
   const set = small({ augmentation: 'none' });
-  const batches = testBatches({ ...set, test: { ...set.test, count: 7, images } }, 1);
+  const batches = testBatches(set, { ...set.test, count: 7, images }, 1);
   const first = batches.next();
   await tick();
   settle(1, new Error('the second is broken'));
@@ -185,7 +185,7 @@ test('the time that a batch is waited for is told, not that in which it is used'
   const sum = (seconds: readonly number[]): number => seconds.reduce((total, value) => total + value, 0);
   const uses: number[] = [];
   const start = performance.now();
-  for await (const _ of timed(testBatches({ ...set, test: { ...set.test, images: slow } }, 4), (s) => waits.push(s))) {
+  for await (const _ of timed(testBatches(set, { ...set.test, images: slow }, 4), (s) => waits.push(s))) {
     const from = performance.now();
     await new Promise((resolve) => setTimeout(resolve, 60));
     uses.push((performance.now() - from) / 1000);

@@ -95,21 +95,22 @@ export function trainingBatches(
   return batchesOf(set, set.train, order, { batchSize, first, part, viewOf });
 }
 
-/** The test set in order, as it is; of several processes each has every so many batches. */
+/** A split of the set in order, as it is; of several processes each has every so many batches. */
 export function testBatches(
   set: ImageSet,
+  split: Split,
   batchSize: number,
   { rank, size }: Pick<Part, 'rank' | 'size'> = WHOLE,
 ): AsyncGenerator<Batch, void, undefined> {
-  const { count } = set.test;
+  const { count } = split;
   const mine = Array.from({ length: Math.ceil(count / batchSize) }, (_, batch) => batch).filter(
     (batch) => batch % size === rank,
   );
   const tables = inputTables(set);
-  const ahead = set.test.images.streamed ? AHEAD : 0;
+  const ahead = split.images.streamed ? AHEAD : 0;
   return readAhead({ first: 0, end: mine.length, ahead }, (index) => {
     const start = (mine[index] as number) * batchSize;
     const indices = Uint32Array.from({ length: Math.min(batchSize, count - start) }, (_, i) => start + i);
-    return gather(set, set.test, indices, rowsOf(WHOLE, indices.length), tables, () => 'plain');
+    return gather(set, split, indices, rowsOf(WHOLE, indices.length), tables, () => 'plain');
   });
 }

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { noisyLabels as disturb } from 'learning-rate-dropout';
 import { sizeOf } from 'learning-rate-dropout/internal';
-import type { ImageSet } from '../../data/dataSet.ts';
+import type { ImageSet, Split } from '../../data/dataSet.ts';
 import type { Net } from '../../nets/net.ts';
 import type { Batch } from './batches.ts';
 import { testBatches, trainingBatches } from './batches.ts';
@@ -9,7 +9,8 @@ import type { ClassificationSums } from '../metrics.ts';
 import { RunningMean, classificationSums, countTop5 } from '../metrics.ts';
 import type { Part } from '../part.ts';
 import { WHOLE } from '../part.ts';
-import type { Task, Updater } from '../task.ts';
+import type { SplitMetrics, Task, Updater } from '../task.ts';
+import { testBoth } from '../task.ts';
 
 /** Images of a test batch: a thousand small ones, else a hundred, so that activations stay within memory. */
 function testBatchSize(set: ImageSet): number {
@@ -84,12 +85,17 @@ export interface TestResult {
   readonly top5?: number;
 }
 
-/** Loss and accuracy on the test set, in evaluation mode. */
-export async function evaluate(net: Net, set: ImageSet, part: Part = WHOLE): Promise<TestResult> {
+/** Loss and accuracy on the test set, or on another split of the set, in evaluation mode. */
+export async function evaluate(
+  net: Net,
+  set: ImageSet,
+  part: Part = WHOLE,
+  split: Split = set.test,
+): Promise<TestResult> {
   const classes = set.classes.length;
   const own = new RunningMean();
   let hits = 0;
-  for await (const batch of testBatches(set, testBatchSize(set), part)) {
+  for await (const batch of testBatches(set, split, testBatchSize(set), part)) {
     const logits = tf.tidy(() => net.forward(toTensor(batch, set), { training: false, step: 0 }));
     const values = await readLogits(logits);
     own.add(classificationSums(values, batch.labels, classes));
@@ -125,13 +131,14 @@ export function classification(options: ClassificationOptions): Task<Batch> {
           ...batch,
           labels: disturb(batch.labels, { seed, step, first: batch.rows.first, classes: set.classes.length, rate }),
         };
+  const measure = async (split: Split): Promise<SplitMetrics> => {
+    const { loss, accuracy, top5 } = await evaluate(net, set, part, split);
+    return { testLoss: loss, testAccuracy: accuracy, ...(top5 === undefined ? {} : { top5 }) };
+  };
   return {
     examples: set.train.count,
     batches: (request) => trainingBatches(set, request.batchSize, request.seed, request.epoch, request.first, part),
     step: (batch, step) => trainBatch(options, disturbed(batch, step), step),
-    evaluate: async () => {
-      const { loss, accuracy, top5 } = await evaluate(net, set, part);
-      return { testLoss: loss, testAccuracy: accuracy, ...(top5 === undefined ? {} : { top5 }) };
-    },
+    evaluate: () => testBoth(set.test, set.validation, measure),
   };
 }

@@ -8,7 +8,8 @@ import { exampleBatches, trainingExamples } from '../exampleBatches.ts';
 import type { Part } from '../part.ts';
 import { WHOLE } from '../part.ts';
 import { stepPictures } from '../pictureStep.ts';
-import type { Task, Updater } from '../task.ts';
+import type { SplitMetrics, Task, Updater } from '../task.ts';
+import { testBoth } from '../task.ts';
 import type { LabelledPicture } from '../../data/vocExamples.ts';
 import { augment } from './augment.ts';
 import type { JudgedPicture } from './averagePrecision.ts';
@@ -26,6 +27,8 @@ export interface DetectionTaskOptions {
   /** The background counts. */
   readonly classes: number;
   readonly train: Examples<LabelledPicture>;
+  /** Of the training pictures, what is held out. Default: none. */
+  readonly validation?: Examples<LabelledPicture> | undefined;
   readonly test: Examples<LabelledPicture>;
   readonly optimizer: Updater;
   /** Take each picture whole, without augmentation. Default false. */
@@ -97,7 +100,35 @@ export async function detectIn(
 
 /** Training and testing SSD300 on pictures with boxes. */
 export function detection(options: DetectionTaskOptions): Task<ExampleBatch<LabelledPicture>> {
-  const { net, classes, train, test, optimizer, plain = false, testBatch = 8, part = WHOLE } = options;
+  const { net, classes, train, validation, test, optimizer, plain = false, testBatch = 8, part = WHOLE } = options;
+  const measure = async (split: Examples<LabelledPicture>): Promise<SplitMetrics> => {
+    // Whole batches of tests go round: the loss is normalised by a batch's matches.
+    const mine: number[] = [];
+    for (let index = 0; index < split.count; index++) {
+      if (Math.floor(index / testBatch) % part.size === part.rank) mine.push(index);
+    }
+    const own: (readonly [index: number, picture: JudgedPicture])[] = [];
+    const sums = new Float64Array(2);
+    for await (const batch of exampleBatches(mine, { batchSize: testBatch }, (index) => split.read(index))) {
+      const { detections, loss, accuracy } = await look(net, batch);
+      sums[0] = (sums[0] as number) + loss * batch.length;
+      sums[1] = (sums[1] as number) + accuracy * batch.length;
+      detections.forEach((found, i) =>
+        own.push([mine[own.length] as number, { truths: (batch[i] as LabelledPicture).truths, detections: found }]),
+      );
+    }
+    part.sum(sums);
+    const [total, right] = sums as unknown as readonly [number, number];
+    const all =
+      part.size === 1 ? own : part.gather(JSON.stringify(own)).flatMap((text) => JSON.parse(text) as typeof own);
+    const judged = [...all].sort(([a], [b]) => a - b).map(([, picture]) => picture);
+    return {
+      testLoss: total / split.count,
+      testAccuracy: (100 * right) / split.count,
+      mAP: 100 * meanAveragePrecision(judged, classes, '11-point').mean,
+      mAPArea: 100 * meanAveragePrecision(judged, classes, 'area').mean,
+    };
+  };
   return {
     examples: train.count,
     batches: (request) =>
@@ -118,33 +149,6 @@ export function detection(options: DetectionTaskOptions): Task<ExampleBatch<Labe
           accuracy: (logits) => accuracyOf({ logits }, targets),
         };
       }),
-    evaluate: async () => {
-      // Whole batches of tests go round: the loss is normalised by a batch's matches.
-      const mine: number[] = [];
-      for (let index = 0; index < test.count; index++) {
-        if (Math.floor(index / testBatch) % part.size === part.rank) mine.push(index);
-      }
-      const own: (readonly [index: number, picture: JudgedPicture])[] = [];
-      const sums = new Float64Array(2);
-      for await (const batch of exampleBatches(mine, { batchSize: testBatch }, (index) => test.read(index))) {
-        const { detections, loss, accuracy } = await look(net, batch);
-        sums[0] = (sums[0] as number) + loss * batch.length;
-        sums[1] = (sums[1] as number) + accuracy * batch.length;
-        detections.forEach((found, i) =>
-          own.push([mine[own.length] as number, { truths: (batch[i] as LabelledPicture).truths, detections: found }]),
-        );
-      }
-      part.sum(sums);
-      const [total, right] = sums as unknown as readonly [number, number];
-      const all =
-        part.size === 1 ? own : part.gather(JSON.stringify(own)).flatMap((text) => JSON.parse(text) as typeof own);
-      const judged = [...all].sort(([a], [b]) => a - b).map(([, picture]) => picture);
-      return {
-        testLoss: total / test.count,
-        testAccuracy: (100 * right) / test.count,
-        mAP: 100 * meanAveragePrecision(judged, classes, '11-point').mean,
-        mAPArea: 100 * meanAveragePrecision(judged, classes, 'area').mean,
-      };
-    },
+    evaluate: () => testBoth(test, validation, measure),
   };
 }

@@ -9,7 +9,8 @@ import { trainingExamples } from '../exampleBatches.ts';
 import type { Part } from '../part.ts';
 import { WHOLE } from '../part.ts';
 import { stepPictures } from '../pictureStep.ts';
-import type { Task, Updater } from '../task.ts';
+import type { SplitMetrics, Task, Updater } from '../task.ts';
+import { testBoth } from '../task.ts';
 import type { SegmentedPicture } from '../../data/vocExamples.ts';
 import { augment, fittingSide, middle, padToFit } from './augment.ts';
 import type { LabelBatch } from './loss.ts';
@@ -51,6 +52,8 @@ export interface SegmentationOptions {
   readonly net: Net<SegmentationLogits>;
   readonly classes: number;
   readonly train: Examples<SegmentedPicture>;
+  /** Of the training pictures, what is held out. Default: none. */
+  readonly validation?: Examples<SegmentedPicture> | undefined;
   readonly test: Examples<SegmentedPicture>;
   readonly optimizer: Updater;
   /** Side of the training crops, 8k + 1. Default 473. With less, all pictures are shrunk in proportion, those of tests too. */
@@ -65,7 +68,17 @@ export interface SegmentationOptions {
 
 /** Training and testing a network on pictures with masks. */
 export function segmentation(options: SegmentationOptions): Task<ExampleBatch<SegmentedPicture>> {
-  const { net, classes, train, test, optimizer, crop = PSPNET_CROP, plain = false, evaluation = 'whole' } = options;
+  const {
+    net,
+    classes,
+    train,
+    validation,
+    test,
+    optimizer,
+    crop = PSPNET_CROP,
+    plain = false,
+    evaluation = 'whole',
+  } = options;
   const { part = WHOLE } = options;
   const context = contextSide(crop, plain);
 
@@ -97,6 +110,24 @@ export function segmentation(options: SegmentationOptions): Task<ExampleBatch<Se
   };
   const judge = evaluation === 'sliding' ? judgeSliding : judgeWhole;
 
+  const measure = async (split: Examples<SegmentedPicture>): Promise<SplitMetrics> => {
+    const matrix = new ConfusionMatrix(classes);
+    let total = 0;
+    for (let index = part.rank; index < split.count; index += part.size) {
+      total += await judge(shrink(await split.read(index), crop), matrix);
+    }
+    const loss = Float64Array.of(total);
+    part.sum(loss);
+    part.sum(matrix.counts);
+    total = loss[0] as number;
+    return {
+      testLoss: total / split.count,
+      testAccuracy: 100 * matrix.pixelAccuracy,
+      meanIoU: 100 * matrix.meanIou,
+      pixelAccuracy: 100 * matrix.pixelAccuracy,
+    };
+  };
+
   return {
     examples: train.count,
     batches: (request) =>
@@ -120,23 +151,7 @@ export function segmentation(options: SegmentationOptions): Task<ExampleBatch<Se
           accuracy: (main) => accuracyOf(main, labels as LabelBatch),
         };
       }),
-    evaluate: async () => {
-      const matrix = new ConfusionMatrix(classes);
-      let total = 0;
-      for (let index = part.rank; index < test.count; index += part.size) {
-        total += await judge(shrink(await test.read(index), crop), matrix);
-      }
-      const loss = Float64Array.of(total);
-      part.sum(loss);
-      part.sum(matrix.counts);
-      total = loss[0] as number;
-      return {
-        testLoss: total / test.count,
-        testAccuracy: 100 * matrix.pixelAccuracy,
-        meanIoU: 100 * matrix.meanIou,
-        pixelAccuracy: 100 * matrix.pixelAccuracy,
-      };
-    },
+    evaluate: () => testBoth(test, validation, measure),
   };
 }
 
