@@ -34,7 +34,7 @@ export interface Requirement {
   /** Whether it is a finding (`MUST`) or a remark (`SHOULD`) where it does not hold. */
   readonly level: 'MUST' | 'SHOULD';
   /**
-   * Whom it binds: `implementation`, any program that claims learning rate dropout; `package`, this package's comparators, schedules
+   * Whom it binds: `implementation`, any program that claims learning rate dropout, or the kind of mask that it is about; `package`, this package's comparators, schedules
    * and experiments; `analysis`, nobody: a sentence of the papers that is true or false, and is tested as such on the reference.
    */
   readonly binds: 'implementation' | 'package' | 'analysis';
@@ -1508,7 +1508,7 @@ const family: readonly Requirement[] = [
   {
     id: 'LRD-FAM-001',
     level: 'MUST',
-    binds: 'package',
+    binds: 'implementation',
     statement:
       'A masked update is a selection: a kept coordinate moves by alpha s deltaW with one factor s a tensor, a dropped one keeps its bits.',
     latex:
@@ -1522,7 +1522,7 @@ const family: readonly Requirement[] = [
   {
     id: 'LRD-FAM-002',
     level: 'MUST',
-    binds: 'package',
+    binds: 'implementation',
     statement: 'Moments, step count and bias correction see neither mask nor factor: they are those of the base rule.',
     locus: 'arXiv 2602.15322, Algorithm 1: "dense" moments; arXiv 2411.16085, Algorithm 1',
     domain: 'every kind of mask and every rule with state',
@@ -1533,7 +1533,7 @@ const family: readonly Requirement[] = [
   {
     id: 'LRD-FAM-003',
     level: 'MUST',
-    binds: 'package',
+    binds: 'implementation',
     statement:
       "A tensor is kept iff one half is below T: in stream 9, the half at the index of the tensor's first element. One draw a tensor and step, independent of all other draws.",
     latex: 'z^{(b)} = [\\mathrm{half}_9(\\mathrm{base}_b) < T], \\qquad P(z^{(b)} = 1) = T / 2^{16}',
@@ -1548,7 +1548,7 @@ const family: readonly Requirement[] = [
   {
     id: 'LRD-FAM-004',
     level: 'MUST',
-    binds: 'package',
+    binds: 'implementation',
     statement: 'SkipUpdate multiplies a kept update by 1/p: by 65536/T, the inverse of the probability that holds.',
     latex: '\\theta^{(b)} \\leftarrow \\theta^{(b)} - \\tfrac{1}{p}\\, z^{(b)} \\Delta^{(b)}',
     locus: 'arXiv 2602.15322, Algorithm 1 (SkipUpdate)',
@@ -1588,7 +1588,7 @@ const family: readonly Requirement[] = [
   {
     id: 'LRD-FAM-007',
     level: 'MUST',
-    binds: 'package',
+    binds: 'implementation',
     statement:
       "Magma multiplies a kept update by its tensor's alignment: the smoothed sigmoid of the cosine between first moment and gradient over the temperature. There is no 1/p.",
     latex:
@@ -1608,7 +1608,7 @@ const family: readonly Requirement[] = [
   {
     id: 'LRD-FAM-008',
     level: 'MUST',
-    binds: 'package',
+    binds: 'implementation',
     statement:
       'The alignment is smoothed at every step with a gradient, kept or dropped. It is the one number that Magma stores for a tensor.',
     locus: 'arXiv 2602.15322, Algorithm 1: s_t is computed before z_t',
@@ -1621,7 +1621,7 @@ const family: readonly Requirement[] = [
   {
     id: 'LRD-FAM-009',
     level: 'MUST',
-    binds: 'package',
+    binds: 'implementation',
     statement:
       'A base rule without a first moment lends none: Magma then keeps one of its own, mu_t = momentDecay mu_{t-1} + (1 - momentDecay) g_t.',
     latex: '\\mu_t = \\beta \\mu_{t-1} + (1 - \\beta) g_t, \\quad \\mu_0 = 0',
@@ -1634,7 +1634,7 @@ const family: readonly Requirement[] = [
   {
     id: 'LRD-FAM-010',
     level: 'MUST',
-    binds: 'package',
+    binds: 'implementation',
     statement:
       'Cautious keeps a coordinate iff its step direction and its gradient have the same sign, neither of them zero. Nothing is drawn.',
     latex: 'd_i = [\\, u_i g_i > 0 \\,]',
@@ -1653,7 +1653,7 @@ const family: readonly Requirement[] = [
   {
     id: 'LRD-FAM-011',
     level: 'MUST',
-    binds: 'package',
+    binds: 'implementation',
     statement: 'Cautious multiplies the kept updates of a tensor by the inverse of the share that is kept.',
     latex: 's = 1 / \\max(\\mathrm{mean}(d), \\epsilon) \\quad \\text{or} \\quad s = n / (\\textstyle\\sum_i d_i + 1)',
     locus: "arXiv 2411.16085, Algorithm 1 and the authors' C-Optim",
@@ -1665,7 +1665,7 @@ const family: readonly Requirement[] = [
   {
     id: 'LRD-FAM-012',
     level: 'MUST',
-    binds: 'package',
+    binds: 'implementation',
     statement: 'With p = 1 SkipUpdate is the base rule, bit for bit.',
     locus: 'this specification: T = 65536 gives the factor 1',
     domain: 'skip-update, and lrd with factor inverse',
@@ -1676,7 +1676,7 @@ const family: readonly Requirement[] = [
   {
     id: 'LRD-FAM-013',
     level: 'MUST',
-    binds: 'package',
+    binds: 'implementation',
     statement:
       "An excluded tensor takes the base rule's step: no draw, no factor, no state of the mask. It keeps its place in the stream.",
     locus: 'arXiv 2602.15322, appendix: embeddings, heads and normalization are left to the plain rule',
@@ -1688,7 +1688,7 @@ const family: readonly Requirement[] = [
   {
     id: 'LRD-FAM-014',
     level: 'MUST',
-    binds: 'package',
+    binds: 'implementation',
     statement:
       'Decoupled decay under a mask is one of three: part of the step (masked and multiplied by s), masked but not multiplied, or neither.',
     latex:
@@ -1704,7 +1704,7 @@ const family: readonly Requirement[] = [
   {
     id: 'LRD-FAM-015',
     level: 'MUST',
-    binds: 'package',
+    binds: 'implementation',
     statement:
       "A mask's option with a kind that has no use for it, a value outside its range, and a keep probability with Cautious are refused as invalid arguments, by name.",
     locus: 'this specification',

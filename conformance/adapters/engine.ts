@@ -1,10 +1,18 @@
 /** The fused engines as implementations to be judged: buffers in, buffers out, nothing of TensorFlow.js. */
-import { createJsEngine, createWasmEngine, createWebGpuEngine, openGpu, planStep } from 'learning-rate-dropout/gpu';
+import {
+  createJsEngine,
+  createWasmEngine,
+  createWebGpuEngine,
+  openGpu,
+  planStep,
+  resolveMask,
+} from 'learning-rate-dropout/gpu';
 import type { Engine, StepRequest, TensorBuffers } from 'learning-rate-dropout/gpu';
 import { keyOf, layOut, parseSeed } from 'learning-rate-dropout/stream';
-import { RULES } from 'learning-rate-dropout/spec';
+import { MASK_STATE, RULES } from 'learning-rate-dropout/spec';
 import type { RuleName } from 'learning-rate-dropout/spec';
 import { expandCase, sizeFault, stateNames } from '../protocol/expand.ts';
+import { ALL_KINDS, drawnFault } from '../protocol/kinds.ts';
 import type { Adapter, Case, Implementation, Outcome, StepRecord } from '../protocol/types.ts';
 import { outcomeOf, select } from './outcome.ts';
 
@@ -131,8 +139,10 @@ async function runCase<Buffer>(store: Store<Buffer>, example: Case, fallbackSeed
   const key = keyOf(parseSeed(example.seed ?? fallbackSeed));
   const bases = layOut(tensors.map(({ size }) => size));
   const hyper = steps[0]?.tensors[0]?.hyper ?? {};
-  const names = stateNames(rule, hyper);
-  const sizeOfState = (name: string, size: number): number => (name === 'ring' ? Number(hyper['window']) * size : size);
+  const mask = example.mask === undefined ? undefined : resolveMask(example.mask);
+  const names = [...stateNames(rule, hyper), ...(mask?.stateNames(rule, hyper) ?? [])];
+  const sizeOfState = (name: string, size: number): number =>
+    name === 'ring' ? Number(hyper['window']) * size : name === MASK_STATE.alignment ? 1 : size;
   const counts = tensors.map(() => (example.state === undefined ? 0 : (example.firstStep ?? 1) - 1));
   const place = (values: readonly number[]): Buffer => store.place(Float32Array.from(values));
   const buffers = tensors.map(({ values, size }, k) => ({
@@ -151,7 +161,7 @@ async function runCase<Buffer>(store: Store<Buffer>, example: Case, fallbackSeed
       rule,
       key,
       step,
-      tensors: now.map(({ gradient, hyper, keepProbability }, k) => {
+      tensors: now.map(({ gradient, hyper, keepProbability, plain }, k) => {
         if (gradient !== null) store.write(buffers[k]?.gradient as Buffer, Float32Array.from(gradient));
         return {
           base: bases[k] as number,
@@ -159,6 +169,7 @@ async function runCase<Buffer>(store: Store<Buffer>, example: Case, fallbackSeed
           count: gradient === null ? 0 : (counts[k] = (counts[k] as number) + 1),
           hyper,
           keepProbability,
+          ...(plain ? {} : { mask }),
         };
       }),
     };
@@ -189,7 +200,7 @@ async function runCase<Buffer>(store: Store<Buffer>, example: Case, fallbackSeed
   return records;
 }
 
-/** What an engine says of itself: all rules but `sgdm-avg`, its own masks, and IEEE arithmetic, unless it says otherwise. */
+/** What an engine says of itself: all rules but `sgdm-avg`, all kinds of mask, its own masks, and IEEE arithmetic, unless it says otherwise. */
 type Description = Pick<Implementation, 'name' | 'language'> & Partial<Implementation>;
 
 export function adapterOf<Buffer>(description: Description, store: Store<Buffer>): Adapter {
@@ -199,6 +210,7 @@ export function adapterOf<Buffer>(description: Description, store: Store<Buffer>
     implementation: {
       precision: 'float32',
       rules: Object.keys(RULES).filter((rule) => rule !== 'sgdm-avg'),
+      kinds: ALL_KINDS,
       ...rest,
       masks,
       features: ['state', 'resume', 'base', 'schedule', 'groups', 'null-gradient', ...features],
@@ -208,7 +220,7 @@ export function adapterOf<Buffer>(description: Description, store: Store<Buffer>
       if (Array.isArray(example.masks) && !masks.includes('given')) {
         return { kind: 'skipped', reason: 'a fused step makes its own mask' };
       }
-      const fault = sizeFault(example);
+      const fault = sizeFault(example) ?? drawnFault(example);
       if (fault !== undefined) return { kind: 'errored', code: 'invalid-argument', message: fault };
       const outcome = await outcomeOf(() => runCase(store, example, `0x${cases.toString(16)}`));
       store.clear();

@@ -71,6 +71,7 @@ export async function openGpuJs(mode: GpuJsMode): Promise<Adapter> {
     language: 'gpu.js',
     rules: Object.keys(RULES),
     masks: ['stream', 'given'],
+    kinds: {},
     features: mode === 'webgpu' ? (['relaxed-float32'] as const) : [],
   } as const;
   return adapterOf(description, (await openStore(mode)) as Store<unknown>);

@@ -1,8 +1,9 @@
-import { RULES } from 'learning-rate-dropout/spec';
+import { MASK_STATE, RULES } from 'learning-rate-dropout/spec';
 import type { RuleName } from 'learning-rate-dropout/spec';
 import { createOptimizer } from 'learning-rate-dropout/ref';
 import type { Masks, OptimizerState, Parameter, Scheduled, ScheduledHyper } from 'learning-rate-dropout/ref';
 import { expandCase } from '../protocol/expand.ts';
+import { ALL_KINDS, drawnFault, drawsNothing } from '../protocol/kinds.ts';
 import { select } from './outcome.ts';
 import type { Adapter, Case, CaseHyper, HyperValue, Outcome, StepRecord } from '../protocol/types.ts';
 
@@ -34,6 +35,8 @@ function toRecord(state: OptimizerState, names: readonly string[], masks: readon
 function runCase(example: Case, fallbackSeed: string): StepRecord[] {
   const firstStep = example.firstStep ?? 1;
   const expanded = expandCase(example);
+  const fault = drawnFault(example);
+  if (fault !== undefined) throw new RangeError(fault);
   for (const gradients of example.gradients) {
     if (gradients.length !== example.parameters.length) {
       throw new RangeError(`gradients must have ${example.parameters.length} tensors, got ${gradients.length}`);
@@ -65,11 +68,12 @@ function runCase(example: Case, fallbackSeed: string): StepRecord[] {
   const optimizer = createOptimizer(parameters, {
     rule: example.rule as RuleName,
     hyper: scheduleHyper(example.hyper, firstStep),
-    keepProbability: p === null ? null : schedule(p, firstStep),
+    ...(drawsNothing(example) && p !== null ? {} : { keepProbability: p === null ? null : schedule(p, firstStep) }),
+    ...(example.mask === undefined ? {} : { mask: example.mask }),
     masks,
   });
   let state = optimizer.init({ firstStep, ...(example.state === undefined ? {} : { state: example.state }) });
-  const names: readonly string[] = RULES[example.rule as RuleName].state;
+  const names = [...RULES[example.rule as RuleName].state, ...Object.values(MASK_STATE)];
   return expanded.steps.map(({ tensors }) => {
     const done = optimizer.step(
       state,
@@ -91,6 +95,7 @@ export function openReference(): Adapter {
       rules: Object.keys(RULES),
       masks: ['stream', 'given'],
       features: ['state', 'resume', 'base', 'schedule', 'groups', 'null-gradient'],
+      kinds: ALL_KINDS,
     },
     run: (example): Promise<Outcome> => {
       cases += 1;

@@ -2,8 +2,9 @@
 import type * as Tf from '@tensorflow/tfjs';
 import type { LrdOptimizer, ParameterGroup } from 'learning-rate-dropout';
 import type { RuleName } from 'learning-rate-dropout/spec';
-import { RULES } from 'learning-rate-dropout/spec';
+import { MASK_STATE, RULES } from 'learning-rate-dropout/spec';
 import { defaultsOf, expandCase, sizeFault, stateNames } from '../protocol/expand.ts';
+import { ALL_KINDS, drawnFault, drawsNothing, maskStateNames } from '../protocol/kinds.ts';
 import type { Adapter, Case, CaseHyper, Feature, HyperValue, Outcome, StepRecord } from '../protocol/types.ts';
 import { outcomeOf, select } from './outcome.ts';
 
@@ -72,18 +73,21 @@ class TfjsCase {
   ) {
     this.tf = tf;
     this.example = example;
-    const { tensors } = expandCase(example);
+    const { tensors, mask } = expandCase(example);
     const nameOf = (k: number): string => `${prefix}/${k}`;
     const hyper = Object.fromEntries(Object.entries(example.hyper ?? {}).map(([name, value]) => [name, first(value)]));
     const p = example.keepProbability;
+    const masked = example.mask !== undefined && p !== null;
     this.optimizer = make(example.rule as RuleName, {
       ...hyper,
-      keepProbability: p === null || p === undefined ? 1 : first(p),
+      ...(masked ? { mask: example.mask } : {}),
+      ...(masked && drawsNothing(example) ? {} : { keepProbability: p === null || p === undefined ? 1 : first(p) }),
       seed: example.seed ?? fallbackSeed,
       groups: groupsOf(example, nameOf),
     });
     const resolved = { ...defaultsOf(example.rule), ...hyper };
-    this.names = stateNames(example.rule as RuleName, resolved);
+    const rule = example.rule as RuleName;
+    this.names = [...stateNames(rule, resolved), ...(masked ? maskStateNames(mask, rule, resolved) : [])];
     this.window = Number(resolved['window'] ?? 0);
     this.variables = tensors.map(({ values, shape }, k) =>
       tf.tidy(() => tf.variable(tf.tensor(Float32Array.from(values), [...shape]), true, nameOf(k))),
@@ -121,8 +125,9 @@ class TfjsCase {
   }
 
   private stateTensor(variable: Tf.Variable, name: string, values: readonly number[] | undefined): Tf.Tensor {
-    const shape = name === 'ring' ? [this.window, ...variable.shape] : variable.shape;
-    const size = name === 'ring' ? this.window * variable.size : variable.size;
+    const shape =
+      name === 'ring' ? [this.window, ...variable.shape] : name === MASK_STATE.alignment ? [] : variable.shape;
+    const size = shape.reduce((product, n) => product * n, 1);
     return this.tf.tensor(values === undefined ? new Float32Array(size) : Float32Array.from(values), shape);
   }
 
@@ -171,7 +176,7 @@ class TfjsCase {
     record?.tensor.dispose();
     // State is made at a variable's first gradient: until then it is zero.
     const zeros = (name: string, size: number): readonly number[] =>
-      Array<number>(name === 'ring' ? this.window * size : size).fill(0);
+      Array<number>(name === 'ring' ? this.window * size : name === MASK_STATE.alignment ? 1 : size).fill(0);
     return Object.fromEntries(
       this.names.map((name) => [
         name,
@@ -238,13 +243,14 @@ export async function openTfjs(backend: TfjsBackend): Promise<Adapter> {
       precision: 'float32',
       rules: Object.keys(RULES),
       masks: ['stream'],
+      kinds: ALL_KINDS,
       features: ['state', 'resume', 'base', 'schedule', 'groups', 'null-gradient', ...(await arithmeticOf(backend))],
     },
     run: async (example): Promise<Outcome> => {
       cases += 1;
       const reason = cannot(example);
       if (reason !== undefined) return { kind: 'skipped', reason };
-      const fault = sizeFault(example);
+      const fault = sizeFault(example) ?? drawnFault(example);
       if (fault !== undefined) return { kind: 'errored', code: 'invalid-argument', message: fault };
       // Several adapters may take turns in one process.
       if (tf.getBackend() !== tfjsName(backend)) await tf.setBackend(tfjsName(backend));

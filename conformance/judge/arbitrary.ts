@@ -1,10 +1,12 @@
 /** Generators of cases. All numbers are float32 values, so that every implementation holds them exactly. */
 import fc from 'fast-check';
 import type { Arbitrary } from 'fast-check';
-import { RULES } from 'learning-rate-dropout/spec';
+import { MASK_STATE, RULES } from 'learning-rate-dropout/spec';
 import type { RuleName } from 'learning-rate-dropout/spec';
+import type { Mask, MaskRequest } from 'learning-rate-dropout/ref';
 import { defaultsOf, sizeOf, stateNames } from '../protocol/expand.ts';
 import type { Hyper } from '../protocol/expand.ts';
+import { expandMask, maskStateNames } from '../protocol/kinds.ts';
 import type { Case, Implementation } from '../protocol/types.ts';
 
 /** Sign, exponent and mantissa as of gradients and weights: `fc.float` is uniform over bit patterns, most of them absurd. */
@@ -85,6 +87,8 @@ export type Source = 'stream' | 'given' | 'own' | `ones-${'stream' | 'given' | '
 
 export interface CaseOptions {
   readonly rule: RuleName;
+  /** Another kind of mask than learning rate dropout's. */
+  readonly mask?: MaskRequest;
   readonly hyper?: Hyper;
   /** Numbers for parameters and gradients. Default `ordinary`. */
   readonly parameters?: Arbitrary<number>;
@@ -107,17 +111,22 @@ export const seeds: Arbitrary<string> = fc
 
 const nonNegativeState = new Set(['v', 'vmax']);
 
+/** Alignments that have been somewhere between the extremes. */
+const alignmentOf = fc.constantFrom(0.5, 0.53125, 0.4375, 1).map((x): readonly number[] => [x]);
+
 function stateOf(names: readonly string[], sizes: readonly number[]): Arbitrary<NonNullable<Case['state']>> {
   return fc.record(
     Object.fromEntries(
       names.map((name) => [
         name,
         fc.tuple(
-          ...sizes.map((size) =>
-            fc.array(nonNegativeState.has(name) ? ordinary.map(Math.abs) : ordinary, {
-              minLength: size,
-              maxLength: size,
-            }),
+          ...sizes.map((size): Arbitrary<readonly number[]> =>
+            name === MASK_STATE.alignment
+              ? alignmentOf
+              : fc.array(nonNegativeState.has(name) ? ordinary.map(Math.abs) : ordinary, {
+                  minLength: size,
+                  maxLength: size,
+                }),
           ),
         ),
       ]),
@@ -128,7 +137,15 @@ function stateOf(names: readonly string[], sizes: readonly number[]): Arbitrary<
 const fixedLength = (item: Arbitrary<number>, length: number): Arbitrary<number[]> =>
   fc.array(item, { minLength: length, maxLength: length });
 
-function masksOf(source: Source, bits: readonly (readonly (readonly number[])[])[]): NonNullable<Case['masks']> {
+function masksOf(
+  source: Source,
+  bits: readonly (readonly (readonly number[])[])[],
+  mask: Mask | undefined,
+): NonNullable<Case['masks']> {
+  if (source === 'given' && mask?.granularity === 'tensor') {
+    // One draw a tensor: the first.
+    return bits.map((tensors) => tensors.map((tensor) => String(tensor[0] ?? '').repeat(tensor.length)));
+  }
   switch (source) {
     case 'stream':
     case 'ones-stream':
@@ -155,7 +172,10 @@ export function caseOf(options: CaseOptions): Arbitrary<Case> {
     .chain(([steps, shapes, hyper]) => {
       const sizes = shapes.map(sizeOf);
       const resumes = options.resume === true && rule !== 'sgdm-avg';
-      const names = stateNames(rule, { ...defaultsOf(rule), ...hyper });
+      const resolved = { ...defaultsOf(rule), ...hyper };
+      const mask = options.mask === undefined ? undefined : expandMask(options.mask);
+      const names = [...stateNames(rule, resolved), ...maskStateNames(mask, rule, resolved)];
+      const drawn = mask?.draw !== 'agreement';
       return fc
         .record({
           values: fc.tuple(...sizes.map((size) => fixedLength(options.parameters ?? ordinary, size))),
@@ -175,9 +195,10 @@ export function caseOf(options: CaseOptions): Arbitrary<Case> {
         .map(({ values, gradients, bits, seed, keepProbability, firstStep, state }): Case => ({
           rule,
           hyper,
-          keepProbability: masks === 'ones-own' || masks === 'ones-stream' ? 1 : keepProbability,
-          masks: masksOf(masks, bits),
-          ...(masks.endsWith('given') ? {} : { seed }),
+          ...(drawn ? { keepProbability: masks === 'ones-own' || masks === 'ones-stream' ? 1 : keepProbability } : {}),
+          ...(options.mask === undefined ? {} : { mask: options.mask }),
+          ...(drawn ? { masks: masksOf(masks, bits, mask) } : {}),
+          ...(masks.endsWith('given') || !drawn ? {} : { seed }),
           ...(firstStep > 1 ? { firstStep } : {}),
           ...(state === undefined ? {} : { state }),
           parameters: shapes.map((dimensions, k) => ({

@@ -1,13 +1,15 @@
 /** Holds the answer to a case against what each step may give, from the implementation's own numbers of the step before. */
 import type { RuleName } from 'learning-rate-dropout/spec';
-import { RULES } from 'learning-rate-dropout/spec';
-import { BASE_RULES, layout, parseSeed, streamMask } from 'learning-rate-dropout/ref';
+import { MASK_STATE, RULES } from 'learning-rate-dropout/spec';
+import { BASE_RULES, layout, parseSeed, streamMask, tensorMask } from 'learning-rate-dropout/ref';
 import type { HyperOf } from 'learning-rate-dropout/ref';
 import { expandCase, stateNames } from '../protocol/expand.ts';
 import type { ExpandedCase, Hyper } from '../protocol/expand.ts';
+import { maskStateNames } from '../protocol/kinds.ts';
 import type { Case, Implementation, StepRecord } from '../protocol/types.ts';
+import { cellOf } from './cell.ts';
 import { expectedStep, machineOf, scalarsOf } from './expected.ts';
-import type { ElementState } from './expected.ts';
+import type { ElementState, ElementStep, Factored } from './expected.ts';
 import { Finding, show } from './finding.ts';
 import type { Position } from './finding.ts';
 import { contains, hull, point } from './interval.ts';
@@ -17,10 +19,10 @@ import type { Interval } from './interval.ts';
  * What to look at:
  *
  * - `kept`: the values of kept coordinates
- * - `dropped`: the bits of dropped coordinates
- * - `state`: reported state
+ * - `dropped`: the bits of dropped coordinates; with decay that no mask reaches, their values
+ * - `state`: reported state, a mask's own included
  * - `still`: tensors without a gradient
- * - `masks`: reported masks on the stream
+ * - `masks`: reported masks on the stream, of signs, and of one draw a tensor
  * - `reported`: reported masks against what moved
  */
 export type Aspect = 'kept' | 'dropped' | 'state' | 'still' | 'masks' | 'reported';
@@ -44,8 +46,13 @@ export function expectedMasks(example: Case, expanded: ExpandedCase): (string | 
   return expanded.steps.map(({ step, tensors }) =>
     tensors.map(({ gradient, keepProbability }, k) => {
       if (gradient === null) return undefined;
-      const position = { key, step, stream: 'mask', base: bases[k] ?? 0 } as const;
-      return Array.from(streamMask(position, expanded.tensors[k]?.size ?? 0, keepProbability)).join('');
+      const size = expanded.tensors[k]?.size ?? 0;
+      const base = bases[k] ?? 0;
+      if (expanded.mask?.granularity === 'tensor') {
+        return String(tensorMask({ key, step, base }, keepProbability)).repeat(size);
+      }
+      const position = { key, step, stream: 'mask', base } as const;
+      return Array.from(streamMask(position, size, keepProbability)).join('');
     }),
   );
 }
@@ -81,6 +88,18 @@ function referenceValue(
   return `; reference ${show(parameter - learningRate * delta)}`;
 }
 
+/**
+ * The mask of a tensor that one draw decides about, seen from what moved: all kept or all dropped. Where everything may be what a dropped
+ * tensor is, nothing is known.
+ */
+function inferWhole(was: readonly number[], now: readonly number[] | undefined, steps: readonly ElementStep[]): Mask {
+  const stays = steps.every(({ dropped }, i) => {
+    const x = now?.[i];
+    return x === undefined || Object.is(x, was[i]) || contains(dropped, x);
+  });
+  return was.map(() => (stays ? '?' : '1'));
+}
+
 const range = ({ lo, hi }: Interval): string =>
   lo === -Infinity && hi === Infinity ? 'anything' : lo === hi ? show(lo) : `[${show(lo)}, ${show(hi)}]`;
 
@@ -108,11 +127,15 @@ export function judgeSteps(
       history: [],
       slots: Object.fromEntries(
         Object.entries(example.state ?? {})
-          .filter(([name]) => name !== 'ring')
+          .filter(([name]) => name !== 'ring' && name !== MASK_STATE.alignment)
           .map(([name, tensors]) => [name, machine.tensor.exact(tensors[k]?.[i] ?? 0)]),
       ),
     })),
   );
+  let alignments: readonly (Interval | undefined)[] = expanded.tensors.map((_, k) => {
+    const x = example.state?.[MASK_STATE.alignment]?.[k]?.[0];
+    return x === undefined ? undefined : machine.tensor.exact(x);
+  });
   const lastReported: (readonly number[] | undefined)[][] = [];
 
   for (const [index, { step, tensors }] of expanded.steps.entries()) {
@@ -120,7 +143,8 @@ export function judgeSteps(
     const after = record.parameters;
     const next = values.map((tensor) => [...tensor]);
     const nextCarried = carried.map((tensor) => [...tensor]);
-    for (const [k, { gradient, hyper, keepProbability, mask: given }] of tensors.entries()) {
+    const nextAlignments = [...alignments];
+    for (const [k, { gradient, hyper, keepProbability, plain, mask: given }] of tensors.entries()) {
       const name = expanded.tensors[k]?.name ?? '';
       const at = (i: number): string => `step ${step}, ${name}[${i}]`;
       const position = (element: number): Position => ({ index, tensor: k, element });
@@ -135,6 +159,8 @@ export function judgeSteps(
           }
         }
         for (const [slot, reported] of Object.entries(record.state ?? {})) {
+          // Before its first gradient a tensor has no alignment, whatever stands for one.
+          if (slot === MASK_STATE.alignment && counts[k] === 0) continue;
           const old = lastReported[index - 1]?.[k] === undefined ? undefined : records[index - 1]?.state?.[slot]?.[k];
           for (const [i, x] of (reported[k] ?? []).entries()) {
             const was = old?.[i] ?? example.state?.[slot]?.[k]?.[i] ?? 0;
@@ -163,33 +189,111 @@ export function judgeSteps(
           position(i),
         );
       }
+      const cell = plain ? undefined : expanded.mask;
+      const befores = gradient.map((_, i) =>
+        reseed ? machine.tensor.exact(values[k]?.[i] ?? 0) : (carried[k]?.[i] as Interval),
+      );
+      const stepsOf = (factored?: Factored): ElementStep[] =>
+        gradient.map((g, i) =>
+          expectedStep(
+            machine,
+            scalars,
+            befores[i] as Interval,
+            machine.tensor.exact(g),
+            states[k]?.[i] as ElementState,
+            factored,
+          ),
+        );
+      const base = stepsOf();
+      const made =
+        cell === undefined
+          ? undefined
+          : cellOf(machine, {
+              mask: cell,
+              rule,
+              hyper,
+              keepProbability,
+              onStream: stream !== undefined,
+              count,
+              steps: base,
+              before: states[k] ?? [],
+              previous: alignments[k],
+              reportedAlignment: record.state?.[MASK_STATE.alignment]?.[k]?.[0],
+              reported,
+            });
+      const steps =
+        cell === undefined || made === undefined ? base : stepsOf({ factor: made.factor, decay: cell.decay });
+      const maskNames = maskStateNames(cell, rule, hyper);
+      if (made?.alignment !== undefined) {
+        const x = record.state?.[MASK_STATE.alignment]?.[k]?.[0];
+        const judged = look.includes('state') && (options.states ?? maskNames).includes(MASK_STATE.alignment);
+        if (x !== undefined && judged && !contains(made.alignment, x)) {
+          throw wrong(`step ${step}, ${name}: its alignment lies outside its interval`, range(made.alignment), show(x));
+        }
+        nextAlignments[k] = x !== undefined && reseed ? machine.tensor.exact(x) : made.alignment;
+      }
       // p = 1 keeps everything, whatever is reported.
-      const whole = keepProbability === 1 && given === undefined;
+      const whole = keepProbability === 1 && given === undefined && cell?.draw !== 'agreement';
       const bits = whole ? undefined : (reported ?? given ?? expectedBits ?? '?'.repeat(gradient.length));
       if (look.includes('reported') && reported !== undefined) {
         const truth = given ?? (whole ? '1'.repeat(reported.length) : reported);
         if (reported !== truth)
           throw wrong(`step ${step}, ${name}: the reported mask is not the one that holds`, truth, reported);
       }
-      const mask = (bits === undefined ? Array.from(gradient, () => '1') : Array.from(bits)) as Mask;
-      const names = stateNames(rule, hyper).filter((slot) => slot !== 'ring');
+      let mask = (bits === undefined ? Array.from(gradient, () => '1') : Array.from(bits)) as Mask;
+      if (made?.agreement !== undefined) {
+        mask = made.agreement.map((agreed, i) => {
+          if (agreed === undefined) return (reported?.[i] as '0' | '1' | undefined) ?? '?';
+          return agreed ? '1' : '0';
+        });
+        const i = reported === undefined ? -1 : mask.findIndex((bit, j) => bit !== reported[j]);
+        if (look.includes('masks') && i >= 0) {
+          throw wrong(
+            `${at(i)}: the mask is not whether step and gradient agree in sign`,
+            mask.join('').slice(0, 128),
+            (reported ?? '').slice(0, 128),
+            position(i),
+          );
+        }
+      } else if (cell?.granularity === 'tensor') {
+        const i = mask.findIndex((bit) => bit !== mask[0]);
+        if (look.includes('masks') && i >= 0) {
+          throw wrong(
+            `${at(i)}: one draw decides about a tensor, and its mask differs within`,
+            (mask[0] ?? '').repeat(mask.length).slice(0, 128),
+            mask.join('').slice(0, 128),
+            position(i),
+          );
+        }
+        if (mask.includes('?')) mask = inferWhole(values[k] ?? [], moved, steps);
+      }
+      const names = [...stateNames(rule, hyper), ...maskNames].filter(
+        (slot) => slot !== 'ring' && slot !== MASK_STATE.alignment,
+      );
       for (const [i, g] of gradient.entries()) {
-        const before = reseed ? machine.tensor.exact(values[k]?.[i] ?? 0) : (carried[k]?.[i] as Interval);
         const old = states[k]?.[i] as ElementState;
-        const expected = expectedStep(machine, scalars, before, machine.tensor.exact(g), old);
+        const expected = steps[i] as ElementStep;
+        const mu = made?.mu?.[i];
+        const slots = mu === undefined ? expected.state.slots : { ...expected.state.slots, [MASK_STATE.moment]: mu };
+        // Decay that no mask reaches moves dropped coordinates too.
+        const decays = cell?.decay === 'plain' && rule === 'adamw' && (hyper['weightDecay'] as number) > 0;
         const judged = where(position(i));
         const was = values[k]?.[i] ?? 0;
         const now = moved?.[i];
         const bit = mask[i];
         if (now !== undefined && judged) {
           const changed = !Object.is(now, was);
-          if (bit === '0' && look.includes('dropped') && changed) {
+          if (bit === '0' && look.includes('dropped') && decays && !contains(expected.dropped, now)) {
+            throw wrong(`${at(i)} is dropped and must only decay`, range(expected.dropped), show(now), position(i));
+          }
+          if (bit === '0' && look.includes('dropped') && changed && !decays) {
             throw wrong(`${at(i)} is dropped and must keep its bits`, show(was), show(now), position(i));
           }
-          if (bit === '0' && look.includes('reported') && changed) {
+          if (bit === '0' && look.includes('reported') && changed && !decays) {
             throw wrong(`${at(i)} moved, though its reported mask is 0`, show(was), show(now), position(i));
           }
           const fits = contains(expected.parameter, now);
+          const stays = decays ? contains(expected.dropped, now) : !changed;
           if (bit === '1' && look.includes('reported') && !changed && !contains(expected.parameter, was)) {
             throw wrong(
               `${at(i)} did not move, though its reported mask is 1`,
@@ -198,8 +302,8 @@ export function judgeSteps(
               position(i),
             );
           }
-          if (look.includes('kept') && ((bit === '1' && !fits) || (bit === '?' && !fits && changed))) {
-            const reference = referenceValue(rule, hyper, count, was, g, old);
+          if (look.includes('kept') && ((bit === '1' && !fits) || (bit === '?' && !fits && !stays))) {
+            const reference = cell === undefined ? referenceValue(rule, hyper, count, was, g, old) : '';
             throw wrong(
               `${at(i)} is kept and lands outside its interval`,
               `${range(expected.parameter)}${reference}`,
@@ -208,10 +312,10 @@ export function judgeSteps(
             );
           }
         }
-        const nextState: Record<string, Interval> = { ...expected.state.slots };
+        const nextState: Record<string, Interval> = { ...slots };
         for (const slot of names) {
           const x = record.state?.[slot]?.[k]?.[i];
-          const interval = expected.state.slots[slot];
+          const interval = slots[slot];
           if (x === undefined || interval === undefined) continue;
           if (look.includes('state') && judged && (options.states ?? names).includes(slot) && !contains(interval, x)) {
             throw wrong(`${at(i)}: ${slot} lies outside its interval`, range(interval), show(x), position(i));
@@ -220,13 +324,15 @@ export function judgeSteps(
         }
         (states[k] as ElementState[])[i] = { ...expected.state, slots: nextState };
         if (now !== undefined) (next[k] as number[])[i] = now;
-        const reachable = bit === '1' ? expected.parameter : bit === '0' ? before : hull(expected.parameter, before);
+        const { parameter, dropped } = expected;
+        const reachable = bit === '1' ? parameter : bit === '0' ? dropped : hull(parameter, dropped);
         (nextCarried[k] as Interval[])[i] = now !== undefined && reseed ? point(now) : reachable;
       }
     }
     lastReported.push(expanded.tensors.map((_, k) => Object.values(record.state ?? {})[0]?.[k]));
     values = next;
     carried = nextCarried;
+    alignments = nextAlignments;
   }
 }
 
@@ -241,7 +347,10 @@ function checkShape(
     if (expected !== got) throw wrong(`${what} has the wrong length`, String(expected), String(got));
   };
   same('steps', expanded.steps.length, records.length);
-  const known: readonly string[] = RULES[expanded.rule as RuleName].state;
+  const known: readonly string[] = [
+    ...RULES[expanded.rule as RuleName].state,
+    ...(expanded.mask?.factor === 'alignment' ? Object.values(MASK_STATE) : []),
+  ];
   for (const [index, record] of records.entries()) {
     const stranger = Object.keys(record.state ?? {}).find((slot) => !known.includes(slot));
     if (stranger !== undefined) {
@@ -260,7 +369,9 @@ function checkShape(
       if (mask !== undefined && mask !== null && !still) same(`the mask of ${name}`, size, mask.length);
       for (const [slot, tensors] of Object.entries(record.state ?? {})) {
         const length = tensors[k]?.length ?? 0;
-        if (slot !== 'ring' && length !== 0) same(`${slot} of ${name}`, size, length);
+        if (slot !== 'ring' && length !== 0) {
+          same(`${slot} of ${name}`, slot === MASK_STATE.alignment ? 1 : size, length);
+        }
       }
     }
   }

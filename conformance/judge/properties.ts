@@ -2,6 +2,7 @@
 import type { RuleName } from 'learning-rate-dropout/spec';
 import { algorithmProperties, algorithmPropertiesOf } from './areas/algorithm.ts';
 import { RULE_NAMES } from './areas/asking.ts';
+import { familyProperties } from './areas/family.ts';
 import { errorProperties, errorPropertiesOf } from './areas/errors.ts';
 import { maskProperties, maskPropertiesOf } from './areas/mask.ts';
 import { protocolProperties } from './areas/protocol.ts';
@@ -29,4 +30,5 @@ export const PROPERTIES: readonly Property[] = [
   ...errorProperties(),
   ...streamProperties(),
   ...RULE_NAMES.flatMap(propertiesOf),
+  ...familyProperties(),
 ];

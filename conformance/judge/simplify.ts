@@ -1,4 +1,5 @@
 /** Ways in which a failing case may be plainer, tried one after the other on what has remained. */
+import { MASK_STATE } from 'learning-rate-dropout/spec';
 import type { Case } from '../protocol/types.ts';
 import type { Position } from './finding.ts';
 
@@ -37,7 +38,10 @@ const oneElement: Simplification = (example, { tensor, element }) => {
       ? {}
       : {
           state: Object.fromEntries(
-            Object.entries(example.state).map(([name, tensors]) => [name, [pick(tensors[tensor])]]),
+            Object.entries(example.state).map(([name, tensors]) => [
+              name,
+              [name === MASK_STATE.alignment ? (tensors[tensor] ?? []) : pick(tensors[tensor])],
+            ]),
           ),
         }),
   };

@@ -13,7 +13,7 @@ import { revive, stringify } from './numbers.ts';
 import { MARK, killFamily } from './processes.ts';
 import { answerKind, faultOf, greetingOf } from './schemas.ts';
 import { MAXIMUM_LINE_BYTES, NoAnswerError, OutOfTimeError, PROTOCOL_VERSION } from './types.ts';
-import type { Adapter, Case, Implementation, Outcome, Request, Response } from './types.ts';
+import type { Adapter, Case, Implementation, Outcome, ProtocolVersion, Request, Response } from './types.ts';
 
 export interface ChildOptions {
   /** Seconds until the answer to `start` must be there. Default 60. */
@@ -38,12 +38,12 @@ const MAXIMUM_CONTAINERS = 100_000;
 const NUMBER_BYTES = 32;
 const OTHER_BYTES = 2 * 2 ** 20;
 
-/** Bytes that the answer to a case can need: parameters, a mask and every state there is, after each step. */
+/** Bytes that the answer to a case can need: parameters, a mask and every state there is, a mask's own included, after each step. */
 function answerBytes(example: Case): number {
   const elements = example.parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   const window =
     example.rule === 'sgdm-avg' ? Number(example.hyper?.['window'] ?? defaultsOf(example.rule)['window']) : 0;
-  const numbers = elements * example.gradients.length * (6 + window);
+  const numbers = elements * example.gradients.length * (7 + window);
   return Math.min(MAXIMUM_LINE_BYTES, OTHER_BYTES + NUMBER_BYTES * (Number.isFinite(numbers) ? numbers : 0));
 }
 
@@ -130,9 +130,10 @@ class Program {
     this.child.stdin.write(`${line}\n`);
   }
 
-  async start(seconds: number): Promise<Implementation> {
-    this.send({ cmd: 'start', version: PROTOCOL_VERSION });
-    const late = (half: string): Error => this.reader.error(`no answer to start after ${seconds} s${half}`);
+  async start(seconds: number, version: ProtocolVersion): Promise<Implementation> {
+    this.send({ cmd: 'start', version });
+    const late = (half: string): Error =>
+      new NoAnswerError(this.reader.error(`no answer to start after ${seconds} s${half}`).message);
     return greetingOf(parse(await this.reader.next(seconds, late), this.reader), (fault) => this.reader.error(fault));
   }
 
@@ -193,6 +194,8 @@ class Program {
 class ChildAdapter implements Adapter {
   implementation: Implementation = { name: '', language: '', precision: 'float64', rules: [], masks: [], features: [] };
   private seq = 0;
+  /** That the program is greeted with. */
+  private version: ProtocolVersion = PROTOCOL_VERSION;
   private program: Program | undefined;
   /** The end of the last conversation: the next one begins there, whoever asks and whether or not anybody still listens. */
   private queue: Promise<unknown> = Promise.resolve();
@@ -212,9 +215,21 @@ class ChildAdapter implements Adapter {
 
   private async fresh(): Promise<Program> {
     if (this.program?.ended === false) return this.program;
+    try {
+      return await this.greet(this.version);
+    } catch (error) {
+      // A program of before version 2 may refuse what it does not know: what it is called to account for is what it says to version 1.
+      if (this.version === 1 || error instanceof NoAnswerError) throw error;
+      const program = await this.greet(1);
+      this.version = 1;
+      return program;
+    }
+  }
+
+  private async greet(version: ProtocolVersion): Promise<Program> {
     this.program?.kill();
     this.program = new Program(this.command);
-    this.implementation = await this.program.start(this.options.startSeconds);
+    this.implementation = await this.program.start(this.options.startSeconds, version);
     return this.program;
   }
 

@@ -1,6 +1,8 @@
 /** A case with everything that it leaves out or abbreviates written out, as an implementation in TypeScript wants it. */
-import { RULES } from 'learning-rate-dropout/spec';
+import { MASK_STATE, RULES } from 'learning-rate-dropout/spec';
 import type { HyperParameter, RuleName } from 'learning-rate-dropout/spec';
+import type { Mask } from 'learning-rate-dropout/ref';
+import { expandMask, isPlainMask } from './kinds.ts';
 import type { Case, CaseHyper, Fill, HyperValue } from './types.ts';
 
 export type Hyper = Readonly<Record<string, HyperValue>>;
@@ -20,7 +22,9 @@ export interface ExpandedStep {
     readonly gradient: readonly number[] | null;
     /** Every hyper-parameter of the rule, defaults included. Not validated. */
     readonly hyper: Hyper;
-    /** 1 for an excluded tensor and for the base rule. Not validated. */
+    /** Takes the base rule's step: excluded, or nothing is masked. */
+    readonly plain: boolean;
+    /** 1 for an excluded tensor, for the base rule, and where nothing is drawn. Not validated. */
     readonly keepProbability: number;
     /** Given bits; undefined where the case gives none. */
     readonly mask?: string;
@@ -29,6 +33,8 @@ export interface ExpandedStep {
 
 export interface ExpandedCase {
   readonly rule: string;
+  /** Another kind of mask than learning rate dropout's, options and all; of tensors that are not `plain`. */
+  readonly mask?: Mask;
   readonly tensors: readonly ExpandedTensor[];
   readonly steps: readonly ExpandedStep[];
 }
@@ -76,16 +82,20 @@ export function expandCase(example: Case): ExpandedCase {
       const gradient = gradients[k] ?? null;
       const mask = given?.[index]?.[k];
       const p = parameter.keepProbability ?? example.keepProbability;
-      const whole = parameter.excluded === true || example.keepProbability === null || p === null || p === undefined;
+      const plain = parameter.excluded === true || example.keepProbability === null;
+      const whole = plain || p === null || p === undefined;
       return {
         gradient: gradient === null ? null : fillOut(gradient, tensors[k]?.size ?? 0),
+        plain,
         hyper: { ...defaults, ...hyperAt(example.hyper, index), ...hyperAt(parameter.hyper, index) },
         keepProbability: whole ? 1 : at(p, index),
         ...(mask === undefined || whole ? {} : { mask }),
       };
     }),
   }));
-  return { rule: example.rule, tensors, steps };
+  const mask = example.mask === undefined ? undefined : expandMask(example.mask);
+  const other = mask === undefined || isPlainMask(mask) ? {} : { mask };
+  return { rule: example.rule, ...other, tensors, steps };
 }
 
 /** The names of the state that a rule keeps with these hyper-parameters. */
@@ -116,7 +126,11 @@ export function sizeFault(example: Case): string | undefined {
       sizes.map((size, k) => differ(`mask ${k} of step ${t + 1}`, size, step[k]?.length)),
     ),
     ...Object.entries(example.state ?? {}).flatMap(([name, tensors]) =>
-      name === 'ring' ? [] : sizes.map((size, k) => differ(`state ${name} of tensor ${k}`, size, tensors[k]?.length)),
+      name === 'ring'
+        ? []
+        : sizes.map((size, k) =>
+            differ(`state ${name} of tensor ${k}`, name === MASK_STATE.alignment ? 1 : size, tensors[k]?.length),
+          ),
     ),
   ];
   return faults.find((fault) => fault !== undefined);

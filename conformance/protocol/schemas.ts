@@ -5,6 +5,9 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { ErrorObject, ValidateFunction } from 'ajv/dist/2020.js';
 import { foreignText } from 'learning-rate-dropout/internal';
+import { MASK_KINDS, MASK_OPTIONS } from 'learning-rate-dropout/spec';
+import type { HyperParameter, MaskKind, MaskOption } from 'learning-rate-dropout/spec';
+import { PROTOCOL_VERSIONS } from './types.ts';
 import type { Implementation } from './types.ts';
 
 const number = { anyOf: [{ type: 'number' }, { enum: ['NaN', 'Infinity', '-Infinity', '-0'] }] } as const;
@@ -44,6 +47,13 @@ const caseSchema = object(
     rule: { type: 'string' },
     hyper: { $ref: '#/$defs/hyper' },
     keepProbability: { anyOf: [{ $ref: '#/$defs/keepProbability' }, { type: 'null' }] },
+    // Whatever its options are: what is refused must travel too.
+    mask: {
+      type: 'object',
+      properties: { kind: { type: 'string' } },
+      required: ['kind'],
+      additionalProperties: { anyOf: [{ $ref: '#/$defs/number' }, { type: 'string' }] },
+    },
     masks: {
       anyOf: [
         { enum: ['stream', 'own'] },
@@ -82,25 +92,72 @@ const caseSchema = object(
 /** A name is shown in every line: one of a megabyte is none. */
 const word = { type: 'string', minLength: 1, maxLength: 200 } as const;
 
-const implementationSchema = object(
-  {
-    name: word,
-    version: { type: 'string', maxLength: 200 },
-    language: word,
-    homepage: { type: 'string', maxLength: 2000 },
-    precision: { enum: ['float64', 'float32'] },
-    rules: { type: 'array', items: word, minItems: 1, maxItems: 100, uniqueItems: true },
-    masks: { type: 'array', items: { enum: ['stream', 'given', 'own'] }, minItems: 1, uniqueItems: true },
-    features: {
-      type: 'array',
-      items: {
-        enum: ['state', 'resume', 'base', 'schedule', 'groups', 'null-gradient', 'relaxed-float32', 'float32-scalars'],
-      },
-      uniqueItems: true,
+/** One value, or a list of them. */
+const oneOrMore = (value: object): object => ({
+  anyOf: [value, { type: 'array', items: value, minItems: 1, maxItems: 100, uniqueItems: true }],
+});
+
+function optionSchema(parameter: HyperParameter): object {
+  if (parameter.kind === 'choice') return { enum: parameter.values };
+  if (parameter.kind === 'flag') return { type: 'boolean' };
+  const { minimum, maximum, openMinimum, openMaximum } = parameter;
+  return {
+    type: 'number',
+    [openMinimum === true ? 'exclusiveMinimum' : 'minimum']: minimum,
+    ...(Number.isFinite(maximum) ? { [openMaximum === true ? 'exclusiveMaximum' : 'maximum']: maximum } : {}),
+  };
+}
+
+/** What an implementation may say that it does of a kind: cells that the kind has, options that one of its factors has. */
+function abilitySchema({ granularities, factors }: MaskKind): object {
+  const options = Object.entries<MaskOption>(MASK_OPTIONS).filter(
+    ([, { factors: only }]) => only === undefined || only.some((factor) => factors.includes(factor)),
+  );
+  return object(
+    {
+      granularity: oneOrMore({ enum: granularities }),
+      factor: oneOrMore({ enum: factors }),
+      ...Object.fromEntries(options.map(([name, { parameter }]) => [name, oneOrMore(optionSchema(parameter))])),
     },
-  },
-  ['name', 'language', 'precision', 'rules', 'masks'],
+    [],
+  );
+}
+
+const kindsSchema = object(
+  Object.fromEntries(Object.entries<MaskKind>(MASK_KINDS).map(([name, kind]) => [name, abilitySchema(kind)])),
+  [],
 );
+
+const implementationSchema = (more: Readonly<Record<string, unknown>> = {}): Record<string, unknown> =>
+  object(
+    {
+      name: word,
+      version: { type: 'string', maxLength: 200 },
+      language: word,
+      homepage: { type: 'string', maxLength: 2000 },
+      precision: { enum: ['float64', 'float32'] },
+      rules: { type: 'array', items: word, minItems: 1, maxItems: 100, uniqueItems: true },
+      masks: { type: 'array', items: { enum: ['stream', 'given', 'own'] }, minItems: 1, uniqueItems: true },
+      features: {
+        type: 'array',
+        items: {
+          enum: [
+            'state',
+            'resume',
+            'base',
+            'schedule',
+            'groups',
+            'null-gradient',
+            'relaxed-float32',
+            'float32-scalars',
+          ],
+        },
+        uniqueItems: true,
+      },
+      ...more,
+    },
+    ['name', 'language', 'precision', 'rules', 'masks'],
+  );
 
 const seq = { type: 'integer', minimum: 0 } as const;
 const stepSchema = object(
@@ -121,10 +178,17 @@ const schema = (title: string, body: Record<string, unknown>): Record<string, un
 
 /** Every message by its name, as a schema that stands alone. */
 export const MESSAGE_SCHEMAS = {
-  start: schema('start', object({ cmd: { const: 'start' }, version: { const: 1 } })),
+  start: schema('start', object({ cmd: { const: 'start' }, version: { enum: PROTOCOL_VERSIONS } })),
   run: schema('run', object({ cmd: { const: 'run' }, seq, case: caseSchema })),
   stop: schema('stop', object({ cmd: { const: 'stop' } })),
-  started: schema('answer to start', object({ version: { const: 1 }, implementation: implementationSchema })),
+  started: schema(
+    'answer to start, version 1',
+    object({ version: { enum: PROTOCOL_VERSIONS }, implementation: implementationSchema() }),
+  ),
+  started2: schema(
+    'answer to start, version 2',
+    object({ version: { const: 2 }, implementation: implementationSchema({ kinds: kindsSchema }) }),
+  ),
   result: schema(
     'answer to run: a result',
     object({ seq, result: object({ steps: { type: 'array', items: stepSchema } }) }),
@@ -223,7 +287,7 @@ export function faultOf(name: MessageName, message: unknown): string | undefined
 }
 
 /** Which answer a parsed line wants to be. */
-export function answerKind(message: unknown): MessageName | undefined {
+export function answerKind(message: unknown): 'result' | 'skipped' | 'errored' | 'started' | undefined {
   if (typeof message !== 'object' || message === null) return undefined;
   for (const kind of ['result', 'skipped', 'errored'] as const) if (kind in message) return kind;
   return 'implementation' in message ? 'started' : undefined;
@@ -231,7 +295,8 @@ export function answerKind(message: unknown): MessageName | undefined {
 
 /** The implementation in the answer to start, what it left out filled in. Throws `refuse(fault)` when the answer is wrong. */
 export function greetingOf(message: unknown, refuse: (fault: string) => Error): Implementation {
-  const fault = faultOf('started', message);
+  const version = (message as { version?: unknown } | null)?.version;
+  const fault = faultOf(version === 2 ? 'started2' : 'started', message);
   if (fault !== undefined) throw refuse(`the answer to start: ${fault}`);
   const { implementation } = message as { implementation: Omit<Implementation, 'features'> & Partial<Implementation> };
   const texts = Object.entries(implementation).map(([name, value]): [string, unknown] => [

@@ -3,8 +3,7 @@ import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { revive, stringify } from './numbers.ts';
 import { faultOf } from './schemas.ts';
-import { PROTOCOL_VERSION } from './types.ts';
-import type { Adapter, Case, Outcome, Response } from './types.ts';
+import type { Adapter, Case, Outcome, ProtocolVersion, Response } from './types.ts';
 
 function toResponse(seq: number, outcome: Outcome): Response {
   switch (outcome.kind) {
@@ -43,7 +42,11 @@ async function answer(adapter: Adapter, line: string): Promise<Response | undefi
   const fault = faultOf(command, message);
   if (fault !== undefined) return refuse(fault);
   if (command === 'stop') return undefined;
-  if (command === 'start') return { version: PROTOCOL_VERSION, implementation: adapter.implementation };
+  if (command === 'start') {
+    const { version } = message as { version: ProtocolVersion };
+    const { kinds: _, ...first } = adapter.implementation;
+    return { version, implementation: version === 1 ? first : adapter.implementation };
+  }
   const { seq, case: example } = message as { seq: number; case: Case };
   try {
     return toResponse(seq, await adapter.run(revive(example)));

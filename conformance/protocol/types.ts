@@ -1,11 +1,20 @@
 /**
- * Conformance protocol, version 1: what the kit and an implementation say to each other.
+ * Conformance protocol, version 2: what the kit and an implementation say to each other.
  *
  * One JSON object a line over stdin and stdout. In process the same records travel as they are, with NaN, the infinities and
  * -0 as numbers; on the wire these four are strings (`numbers.ts`).
+ *
+ * Version 2 adds kinds of mask: `kinds` of an implementation, `mask` of a case, the state `alignment` and `mu`. The kit greets with 2; a
+ * program that answers 1 is served in version 1, and so is one that refuses to be greeted with 2 and answers a greeting with 1.
  */
+import type { MaskRequest } from 'learning-rate-dropout/ref';
+import type { MaskKindName, MaskOptionName } from 'learning-rate-dropout/spec';
 
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
+
+/** All that the kit serves. */
+export const PROTOCOL_VERSIONS = [1, 2] as const;
+export type ProtocolVersion = (typeof PROTOCOL_VERSIONS)[number];
 
 /** Bytes that a line may have, newline excluded. */
 export const MAXIMUM_LINE_BYTES = 16 * 2 ** 20;
@@ -31,6 +40,20 @@ export type MaskSource = 'stream' | 'given' | 'own';
 export type Feature =
   'state' | 'resume' | 'base' | 'schedule' | 'groups' | 'null-gradient' | 'relaxed-float32' | 'float32-scalars';
 
+/** What an option of a mask may be. */
+export type MaskOptionValue = number | string;
+
+/**
+ * What an implementation does of a kind of mask: the values of an option that it knows, one or several. An option that is left out takes
+ * every value of the specification; `granularity` and `factor` that are left out are the kind's own.
+ */
+export type KindAbility = Readonly<
+  Partial<Record<'granularity' | 'factor' | MaskOptionName, MaskOptionValue | readonly MaskOptionValue[]>>
+>;
+
+/** By kind of mask. */
+export type Kinds = Readonly<Partial<Record<MaskKindName, KindAbility>>>;
+
 /** What an implementation says of itself: nothing else is asked of it. */
 export interface Implementation {
   /** As reports call it. */
@@ -49,6 +72,8 @@ export interface Implementation {
   readonly masks: readonly MaskSource[];
   /** What it can do beyond running a rule from fresh parameters. */
   readonly features: readonly Feature[];
+  /** Version 2: the kinds of mask that it knows beside learning rate dropout's own. Left out: none. */
+  readonly kinds?: Kinds;
 }
 
 export type HyperValue = number | string | boolean;
@@ -79,7 +104,7 @@ export interface Fill {
 
 export type Reported = 'parameters' | 'masks' | 'state';
 
-/** State by name, then by tensor, flat and row-major. */
+/** State by name, then by tensor, flat and row-major. A mask's `alignment` is one number a tensor. */
 export type State = Readonly<Record<string, readonly (readonly number[])[]>>;
 
 /** One run that an implementation is asked for. */
@@ -90,6 +115,11 @@ export interface Case {
   readonly hyper?: CaseHyper;
   /** In [2^-16, 1]; 1 when left out; null: the base rule without learning rate dropout. */
   readonly keepProbability?: number | readonly number[] | null;
+  /**
+   * Version 2: another kind of mask than learning rate dropout's, with options in place of the kind's defaults. A kind that draws nothing
+   * (`cautious`) has neither `keepProbability`, unless it is null, nor `masks` nor `seed`.
+   */
+  readonly mask?: MaskRequest;
   /** `stream` and `own`, or bit strings by step, by tensor ("1" keeps). Default `own`. */
   readonly masks?: 'stream' | 'own' | readonly (readonly string[])[];
   /** "0x" and up to 16 hexadecimal digits. With `own` masks a hint that an implementation may use. */
@@ -160,12 +190,12 @@ export class OutOfTimeError extends Error {
 }
 
 export type Request =
-  | { readonly cmd: 'start'; readonly version: number }
+  | { readonly cmd: 'start'; readonly version: ProtocolVersion }
   | { readonly cmd: 'run'; readonly seq: number; readonly case: Case }
   | { readonly cmd: 'stop' };
 
 export type Response =
-  | { readonly version: number; readonly implementation: Implementation }
+  | { readonly version: ProtocolVersion; readonly implementation: Implementation }
   | { readonly seq: number; readonly result: { readonly steps: readonly StepRecord[] } }
   | { readonly seq: number; readonly skipped: { readonly reason: string; readonly issue?: string } }
   | { readonly seq: number; readonly errored: { readonly code: ErrorCode; readonly message: string } };
