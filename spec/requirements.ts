@@ -1713,6 +1713,21 @@ const family: readonly Requirement[] = [
     capability: [],
     reference: 'impl-ref/family/resolveMask.ts#resolveMask',
   },
+  {
+    id: 'LRD-FAM-016',
+    level: 'MUST',
+    binds: 'implementation',
+    statement:
+      'Whatever a tensor is drawn from, it is kept with probability p, independently of other tensors and of other steps.',
+    latex: 'z_t^{(b)} \\sim \\mathrm{Bernoulli}(p)',
+    locus: 'arXiv 2602.15322, Algorithm 1',
+    domain: `granularity tensor, ${anyP}`,
+    tolerance: falseAlarm(
+      'a keep rate off by .06, or neighbours that are kept together with a correlation of .12, at p = .5',
+    ),
+    capability: ['masks:own', 'kinds:skip-update'],
+    reference: 'impl-ref/family/tensorMask.ts#tensorMask',
+  },
 ];
 
 /** Every requirement, in the order of the specification. */

@@ -1,7 +1,14 @@
 import { MASK_STATE, RULES } from 'learning-rate-dropout/spec';
 import type { RuleName } from 'learning-rate-dropout/spec';
 import { createOptimizer } from 'learning-rate-dropout/ref';
-import type { Masks, OptimizerState, Parameter, Scheduled, ScheduledHyper } from 'learning-rate-dropout/ref';
+import type {
+  Masks,
+  OptimizerState,
+  Parameter,
+  Scheduled,
+  ScheduledHyper,
+  StepResult,
+} from 'learning-rate-dropout/ref';
 import { expandCase } from '../protocol/expand.ts';
 import { ALL_KINDS, drawnFault, drawsNothing } from '../protocol/kinds.ts';
 import { select } from './outcome.ts';
@@ -32,7 +39,12 @@ function toRecord(state: OptimizerState, names: readonly string[], masks: readon
   };
 }
 
-function runCase(example: Case, fallbackSeed: string): StepRecord[] {
+/**
+ * What the reference makes of a case, step by step.
+ *
+ * @throws RangeError on a wrong argument
+ */
+export function referenceSteps(example: Case, fallbackSeed = '0x0'): StepResult[] {
   const firstStep = example.firstStep ?? 1;
   const expanded = expandCase(example);
   const fault = drawnFault(example);
@@ -73,15 +85,21 @@ function runCase(example: Case, fallbackSeed: string): StepRecord[] {
     masks,
   });
   let state = optimizer.init({ firstStep, ...(example.state === undefined ? {} : { state: example.state }) });
-  const names = [...RULES[example.rule as RuleName].state, ...Object.values(MASK_STATE)];
   return expanded.steps.map(({ tensors }) => {
     const done = optimizer.step(
       state,
       tensors.map(({ gradient }) => gradient),
     );
-    state = done.state;
-    return select(toRecord(state, names, done.report.masks), example.report);
+    ({ state } = done);
+    return done;
   });
+}
+
+function runCase(example: Case, fallbackSeed: string): StepRecord[] {
+  const names = [...RULES[example.rule as RuleName].state, ...Object.values(MASK_STATE)];
+  return referenceSteps(example, fallbackSeed).map(({ state, report }) =>
+    select(toRecord(state, names, report.masks), example.report),
+  );
 }
 
 /** The float64 reference as an implementation to be judged: it follows the stream and replays given masks. */

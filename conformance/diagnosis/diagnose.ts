@@ -43,7 +43,7 @@ const propertyOf = new Map<string, Property>([...PROPERTIES, ...SAMPLED].map((on
 
 /** Whether an implementation of the signature's abilities is judged by a property at all. */
 function judges(signature: Signature, key: string): boolean {
-  const { masks, features, statistics } = signature;
+  const { masks, features, kinds, statistics } = signature;
   if (!statistics && STATISTICAL.has(key)) return false;
   const able: Implementation = {
     name: '',
@@ -52,6 +52,7 @@ function judges(signature: Signature, key: string): boolean {
     rules: Object.keys(RULES),
     masks,
     features,
+    ...(kinds === undefined ? {} : { kinds }),
   };
   return propertyOf.get(key)?.skip(able) === undefined;
 }

@@ -5,18 +5,21 @@ import { PLANTED_FAULTS } from '../planted/faults.ts';
 import { HONEST, openPlanted } from '../planted/implementation.ts';
 import type { Behaviour } from '../planted/implementation.ts';
 import { expandCase } from '../protocol/expand.ts';
+import { ALL_KINDS, drawsNothing } from '../protocol/kinds.ts';
 import type { Case, Implementation, StepRecord } from '../protocol/types.ts';
 import { MISTAKES } from './mistakes.ts';
 import { VARIANTS } from './variants.ts';
 
 /** The mistake alone, able to do all that the protocol knows: what a planted fault cannot do besides is no part of the mistake. */
 function ableTo(changes: Partial<Behaviour>): Partial<Behaviour> {
-  return { ...changes, masks: HONEST.masks, features: HONEST.features, reportsMasks: true, refuses: () => undefined };
+  const { masks, features } = HONEST;
+  return { ...changes, masks, features, kinds: ALL_KINDS, reportsMasks: true, refuses: () => undefined };
 }
 
 /** The case with the masks that were drawn as given ones; undefined where they cannot be seen. */
 function replayable({ example, steps }: Evidence): Case | undefined {
   const own = example.masks === undefined || example.masks === 'own';
+  if (drawsNothing(example)) return example;
   if (!own || example.keepProbability === null || example.keepProbability === 1) return example;
   const { seed: _, ...rest } = example;
   let before: readonly (readonly number[])[] = expandCase(example).tensors.map(({ values }) => values);

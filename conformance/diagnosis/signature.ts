@@ -5,6 +5,8 @@ export interface Signature {
   readonly fault: string;
   readonly masks: Implementation['masks'];
   readonly features: Implementation['features'];
+  /** Left out: none. */
+  readonly kinds?: Implementation['kinds'];
   /** Whether the large sample of masks was drawn. */
   readonly statistics: boolean;
   readonly runs: number;

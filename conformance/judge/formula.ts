@@ -1,6 +1,8 @@
 /** The update of one element written out with its numbers, as one would on paper: for the reader of a counterexample. */
+import type { Mask } from 'learning-rate-dropout/ref';
 import { RULES } from 'learning-rate-dropout/spec';
 import type { RuleName } from 'learning-rate-dropout/spec';
+import { referenceSteps } from '../adapters/reference.ts';
 import { expandCase } from '../protocol/expand.ts';
 import type { Hyper } from '../protocol/expand.ts';
 import type { Case, StepRecord } from '../protocol/types.ts';
@@ -132,6 +134,33 @@ function writeDirection(rule: RuleName, hyper: Hyper, t: number, g: number, slot
   return hyper['epsilonMode'] === 'hat' ? hat() : over(mhat, corrected(v, 'vhat'));
 }
 
+/** What the reference multiplies each tensor's steps by, and its masks where signs decide; undefined where that cannot be told. */
+function factorsOf(
+  example: Case,
+  steps: readonly StepRecord[] | undefined,
+): readonly { readonly factors: readonly (number | null)[]; readonly masks: readonly (string | null)[] }[] | undefined {
+  const told = steps?.map(({ masks }) => masks ?? []);
+  const undrawn = example.keepProbability === undefined || example.keepProbability === null;
+  const own = !undrawn && (example.masks === undefined || example.masks === 'own');
+  const { seed: _, ...rest } = example;
+  try {
+    const known: Case = own ? { ...rest, masks: (told ?? []) as readonly (readonly string[])[] } : example;
+    return referenceSteps(known).map(({ report: { factors, masks } }) => ({
+      factors,
+      masks: masks.map((mask) => (mask === null ? null : Array.from(mask).join(''))),
+    }));
+  } catch {
+    // A case that the reference refuses, or masks that nobody told.
+    return undefined;
+  }
+}
+
+/** The factor of a kept step in words: what it is, and its number where it is known. */
+function factorText({ factor }: Mask, s: number | undefined): string {
+  const words = { one: '1', inverse: '1/p', alignment: 'alignment', mean: '1/mean(mask)' } as const;
+  return s === undefined ? `s = ${words[factor]}` : `s = ${words[factor]} = ${digits(s)}`;
+}
+
 /**
  * The steps of one element up to the one that is wrong, from the implementation's own numbers where it reported them: what each of
  * them should have come to.
@@ -144,6 +173,7 @@ export function writeOut(example: Case, steps: readonly StepRecord[] | undefined
   const tensor = expanded.tensors[k];
   if (tensor === undefined || i >= tensor.size) return [];
   const stream = example.masks === 'stream' ? expectedMasks(example, expanded) : undefined;
+  const made = expanded.mask === undefined ? undefined : factorsOf(example, steps);
   const resumed = example.state !== undefined;
   let theta = tensor.values[i] as number;
   let count = resumed ? (example.firstStep ?? 1) - 1 : 0;
@@ -172,15 +202,36 @@ export function writeOut(example: Case, steps: readonly StepRecord[] | undefined
       }
       const { lines: direction, delta } = writeDirection(rule, here.hyper, count, g, slots, ring);
       written.push(...direction);
+      const cell = here.plain ? undefined : expanded.mask;
       const p = here.keepProbability;
-      const bit =
-        p === 1 && here.mask === undefined ? '1' : (here.mask ?? stream?.[at]?.[k] ?? record?.masks?.[k])?.[i];
+      const signs = cell?.draw === 'agreement' ? (made?.[at]?.masks[k] ?? '') : undefined;
+      const everything = p === 1 && here.mask === undefined && signs === undefined;
+      const bit = everything ? '1' : (signs ?? here.mask ?? stream?.[at]?.[k] ?? record?.masks?.[k])?.[i];
       const decoupled = RULES[rule].decay !== 'coupled' && decay > 0;
-      const whole = decoupled ? delta + decay * theta : delta;
-      const text = decoupled ? `(${digits(delta)} + ${digits(decay)} * ${term(theta)})` : term(delta);
+      const s = cell === undefined || cell.factor === 'one' ? 1 : (made?.[at]?.factors[k] ?? undefined);
+      if (cell !== undefined && cell.factor !== 'one') written.push(factorText(cell, s));
+      const times = cell === undefined || cell.factor === 'one' ? '' : 's * ';
+      const scale = s ?? Number.NaN;
+      const inside = cell === undefined || cell.decay === 'scaled';
+      const whole = decoupled
+        ? inside
+          ? scale * (delta + decay * theta)
+          : scale * delta + decay * theta
+        : scale * delta;
+      const shrink = `${digits(decay)} * ${term(theta)}`;
+      const text = decoupled
+        ? inside
+          ? `${times}(${digits(delta)} + ${shrink})`
+          : `(${times}${term(delta)} + ${shrink})`
+        : `${times}${term(delta)}`;
       const moved = theta - alpha * whole;
-      const formula = `${digits(theta)} - ${digits(alpha)} * ${text} = ${digits(moved)}`;
-      if (bit === '0') written.push(`dropped: ${tensor.name} stays ${digits(theta)}`);
+      const result = Number.isNaN(moved) && s === undefined ? '' : ` = ${digits(moved)}`;
+      const formula = `${digits(theta)} - ${digits(alpha)} * ${text}${result}`;
+      if (bit === '0' && decoupled && cell?.decay === 'plain') {
+        const decayed = theta - alpha * decay * theta;
+        written.push(`dropped: ${tensor.name} = ${digits(theta)} - ${digits(alpha)} * ${shrink} = ${digits(decayed)}`);
+        theta = decayed;
+      } else if (bit === '0') written.push(`dropped: ${tensor.name} stays ${digits(theta)}`);
       else if (bit === '1') {
         written.push(`kept: ${tensor.name} = ${formula}`);
         theta = moved;

@@ -6,6 +6,7 @@ import type { MaskSource } from '../protocol/types.ts';
 import type { Behaviour } from './implementation.ts';
 import { HONEST, direction, refuseHyper, refuseKeepProbability } from './implementation.ts';
 import { sizeFault } from '../protocol/expand.ts';
+import { ALL_KINDS } from '../protocol/kinds.ts';
 
 export interface PlantedFault {
   readonly name: string;
@@ -434,12 +435,236 @@ const lifecycle: readonly PlantedFault[] = [
   }),
 ];
 
+/** What a program of protocol version 2 can do. */
+const FAMILY = { kinds: ALL_KINDS } as const;
+/** As most are: SkipUpdate and Magma with masks of its own, nothing told. */
+const OPAQUE_FAMILY = { ...OPAQUE, kinds: { 'skip-update': {}, magma: {} } } as const;
+
+const familyFault = (
+  name: string,
+  caughtBy: string,
+  what: string,
+  changes: Partial<Behaviour> | (() => Partial<Behaviour>),
+): PlantedFault =>
+  fault(name, caughtBy, what, () => ({ ...FAMILY, ...(typeof changes === 'function' ? changes() : changes) }));
+
+const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
+
+const family: readonly PlantedFault[] = [
+  familyFault('inverse-forgotten', 'LRD-FAM-004', 'SkipUpdate without 1/p', { inverse: () => 1 }),
+  familyFault('inverse-of-dropping', 'LRD-FAM-004', 'SkipUpdate multiplies by 1/(1 - p)', {
+    inverse: (p) => 1 / (1 - p),
+  }),
+  familyFault('inverse-squared', 'LRD-FAM-004', 'SkipUpdate multiplies by 1/p twice', { inverse: (p) => 1 / p / p }),
+  familyFault(
+    'masked-moments-of-tensors',
+    'LRD-FAM-002',
+    'the gradient of a dropped tensor is masked before the moments, not the update',
+    {
+      gradient: (g, keep) => (keep ? g : 0),
+    },
+  ),
+  familyFault(
+    'momentum-of-dropped-tensors-reset',
+    'LRD-FAM-002',
+    'the momentum of dropped coordinates is set to zero',
+    {
+      state: resetMomentum,
+    },
+  ),
+  familyFault('moments-skipped', 'LRD-FAM-002', 'a dropped tensor is left out of the step: its moments stand still', {
+    state: (before, after, keep) => (keep ? after : before),
+  }),
+  familyFault('masks-per-element', 'LRD-FAM-003', 'draws for every element where one draw decides about a tensor', {
+    granularity: () => 'element',
+  }),
+  familyFault('masks-per-element-silent', 'LRD-FAM-001', 'the same, with masks of its own, nothing told', {
+    ...OPAQUE_FAMILY,
+    granularity: () => 'element',
+  }),
+  familyFault('tensors-on-the-mask-stream', 'LRD-FAM-003', "takes a tensor's draw from the stream of the elements", {
+    tensorStream: (base) => ({ stream: 'mask', index: base }),
+  }),
+  familyFault('tensors-share-a-draw', 'LRD-FAM-003', 'one draw decides about all tensors of a step', {
+    tensorStream: () => ({ stream: 'tensorMask', index: 0 }),
+  }),
+  familyFault('tensors-by-number', 'LRD-FAM-003', "reads a tensor's half at its number, not at its first element", {
+    tensorStream: (base) => ({ stream: 'tensorMask', index: base / 64 }),
+  }),
+  familyFault(
+    'tensors-shared-by-own-draws',
+    'LRD-FAM-016',
+    'one draw of its own decides about all tensors of a step',
+    () => {
+      const draws = new Map<number, boolean>();
+      return {
+        ...OPAQUE_FAMILY,
+        own: ({ p, tensor }, random, step) => {
+          if (tensor === 0) draws.set(step, random() < p);
+          return [draws.get(step) ?? true];
+        },
+      };
+    },
+  ),
+  familyFault('tensors-drawn-every-other-step', 'LRD-FAM-016', 'a draw of its own holds for two steps', () => {
+    const draws = new Map<number, boolean>();
+    return {
+      ...OPAQUE_FAMILY,
+      own: ({ p, tensor }, random, step) => {
+        if (step % 2 === 1) draws.set(tensor, random() < p);
+        return [draws.get(tensor) ?? true];
+      },
+    };
+  }),
+  familyFault('tensors-dropped-with-p', 'LRD-FAM-016', 'takes p for the probability of dropping a tensor', {
+    ...OPAQUE_FAMILY,
+    own: ({ p }, random) => [random() >= p],
+  }),
+  familyFault('selected-by-product', 'LRD-FAM-001', 'multiplies by the mask instead of selecting: NaN leaks', {
+    update: (theta, delta, keep, { hyper }) => theta - rate(hyper) * Number(keep) * delta,
+  }),
+  familyFault(
+    'cosine-with-the-update',
+    'LRD-FAM-007',
+    'takes the cosine of momentum and update in place of momentum and gradient',
+    { vectors: ({ deltas }, moment) => [moment, deltas] },
+  ),
+  familyFault('cosine-of-update-and-gradient', 'LRD-FAM-007', 'takes the cosine of update and gradient', {
+    vectors: ({ deltas, g }) => [deltas, g],
+  }),
+  familyFault('cosine-by-sign', 'LRD-FAM-007', 'takes the mean agreement in sign in place of the cosine', {
+    cosine: (m, g) => m.reduce((sum, x, i) => sum + Math.sign(x * (g[i] as number)), 0) / Math.max(1, m.length),
+  }),
+  familyFault('cosine-not-normalized', 'LRD-FAM-007', 'takes the inner product in place of the cosine', {
+    cosine: (m, g) => m.reduce((sum, x, i) => sum + x * (g[i] as number), 0),
+  }),
+  familyFault('temperature-multiplied', 'LRD-FAM-007', 'multiplies by the temperature instead of dividing', {
+    measured: (cosine, { temperature }) => sigmoid(cosine * temperature),
+  }),
+  familyFault('temperature-ignored', 'LRD-FAM-007', 'takes the sigmoid of the cosine itself', {
+    measured: (cosine) => sigmoid(cosine),
+  }),
+  familyFault('sigmoid-forgotten', 'LRD-FAM-007', 'takes the cosine itself, brought to [0, 1]', {
+    measured: (cosine) => (1 + cosine) / 2,
+  }),
+  familyFault('alignment-not-smoothed', 'LRD-FAM-007', 'multiplies by the alignment that is measured, unsmoothed', {
+    alignment: (_previous, measured) => ({ factor: measured, stored: measured }),
+  }),
+  familyFault(
+    'smoothing-reversed',
+    'LRD-FAM-007',
+    'weighs the new alignment by the smoothing, the old one by the rest',
+    {
+      alignment: (previous, measured, step) => {
+        const { smoothing } = step.mask;
+        return HONEST.alignment(previous, measured, { ...step, mask: { ...step.mask, smoothing: 1 - smoothing } });
+      },
+    },
+  ),
+  familyFault('alignment-one-late', 'LRD-FAM-007', 'multiplies by the alignment of the step before', {
+    alignment: (previous, measured, step) => {
+      const { stored } = HONEST.alignment(previous, measured, step);
+      return { factor: previous ?? stored, stored };
+    },
+  }),
+  familyFault('alignment-divided-by-p', 'LRD-FAM-007', 'Magma multiplies by 1/p too', {
+    factor: (factor, { mask, p }) => (mask.factor === 'alignment' ? factor / p : factor),
+  }),
+  familyFault('alignment-dropped', 'LRD-FAM-007', 'multiplies nothing by the alignment that it keeps', {
+    factor: (factor, { mask }) => (mask.factor === 'alignment' ? 1 : factor),
+  }),
+  familyFault('alignment-frozen', 'LRD-FAM-008', 'the alignment of a dropped tensor stands still', {
+    alignment: (previous, measured, step) => {
+      const next = HONEST.alignment(previous, measured, step);
+      const kept = step.keep.some(Boolean);
+      return kept || previous === undefined ? next : { ...next, stored: previous };
+    },
+  }),
+  familyFault('alignment-restarts', 'LRD-STATE-001', 'a resumed run begins with a first alignment', {
+    restored: (state) => {
+      const { alignment: _, ...rest } = state ?? {};
+      return state === undefined ? undefined : rest;
+    },
+  }),
+  familyFault('first-alignment-of-one', 'LRD-FAM-007', 'begins with an alignment of 1, whatever is asked for', {
+    alignment: (previous, measured, step) => HONEST.alignment(previous ?? 1, measured, step),
+  }),
+  familyFault('moment-borrowed', 'LRD-FAM-009', "takes RMSprop's buffer of steps for a moment of gradients", {
+    vectors: ({ rule, g, after }, moment) => [
+      rule === 'rmsprop' && after.every((slots) => 'buf' in slots) ? after.map(({ buf = 0 }) => buf) : moment,
+      g,
+    ],
+  }),
+  familyFault('moment-undamped', 'LRD-FAM-009', "the mask's own moment adds the whole gradient", {
+    moment: (mu, g, { momentDecay }) => momentDecay * mu + g,
+  }),
+  familyFault('agreement-inverted', 'LRD-FAM-010', 'keeps where step and gradient disagree', {
+    agrees: (u, g) => (u > 0 && g < 0) || (u < 0 && g > 0),
+  }),
+  familyFault('agreement-with-zero', 'LRD-FAM-010', 'keeps where step or gradient is zero', {
+    agrees: (u, g) => u * g >= 0,
+  }),
+  familyFault('agreement-of-raw-gradients', 'LRD-FAM-010', 'compares with the gradient before L2', {
+    agrees: (u, _g, { raw }, i) => HONEST.agrees(u, raw[i] as number, {} as never, i),
+  }),
+  familyFault('agreement-of-parameters', 'LRD-FAM-010', 'compares the signs of step and parameter', {
+    agrees: (u, _g, { theta }, i) => HONEST.agrees(u, theta[i] as number, {} as never, i),
+  }),
+  familyFault('mean-forgotten', 'LRD-FAM-011', 'Cautious without 1/mean', { mean: () => 1 }),
+  familyFault('mean-multiplied', 'LRD-FAM-011', 'multiplies by the mean of the mask', {
+    mean: (keep, mask) => 1 / HONEST.mean(keep, mask),
+  }),
+  familyFault('mean-of-dropped', 'LRD-FAM-011', 'divides by the share that is dropped', {
+    mean: (keep, mask) =>
+      HONEST.mean(
+        keep.map((bit) => !bit),
+        mask,
+      ),
+  }),
+  familyFault('mean-without-floor', 'LRD-FAM-011', 'divides by the mean however small it is', {
+    mean: (keep, mask) => HONEST.mean(keep, { ...mask, meanFloor: 1e-12 }),
+  }),
+  familyFault('excluded-multiplied', 'LRD-FAM-013', 'masks and multiplies the tensors that the caller excluded', {
+    plain: (plain, excluded) => plain && !excluded,
+    excluded: () => false,
+  }),
+  familyFault('decay-unmasked', 'LRD-FAM-014', 'decoupled decay reaches dropped tensors, whatever is asked for', {
+    decay: () => 'plain',
+  }),
+  familyFault(
+    'decay-always-scaled',
+    'LRD-FAM-014',
+    'decoupled decay is multiplied with the step, whatever is asked for',
+    {
+      decay: () => 'scaled',
+    },
+  ),
+  familyFault('decay-always-masked', 'LRD-FAM-014', 'decoupled decay is masked and never multiplied', {
+    decay: () => 'masked',
+  }),
+  familyFault(
+    'p-one-multiplied',
+    'LRD-FAM-012',
+    'SkipUpdate with p = 1 runs through other roundings than the base rule',
+    {
+      update: (theta, delta, keep, { hyper, base }) => {
+        if (!keep) return theta;
+        return base ? theta - rate(hyper) * delta : theta - (rate(hyper) / 3) * (delta * 3);
+      },
+    },
+  ),
+  familyFault('takes-any-mask', 'LRD-FAM-015', 'takes any option of a mask, and p where signs decide', {
+    refuses: (example) => refuseHyper(example) ?? refuseKeepProbability(example) ?? sizeFault(example),
+  }),
+];
+
 export const PLANTED_FAULTS: readonly PlantedFault[] = [
   ...semantics,
   ...arithmetic,
   ...streamFaults,
   ...randomness,
   ...lifecycle,
+  ...family,
 ];
 
 /** Correct implementations of different abilities: they must pass all that they can be judged on. */
@@ -449,4 +674,10 @@ export const HONEST_VARIANTS: readonly { readonly name: string; readonly changes
   { name: 'honest, own masks, nothing told', changes: { ...OPAQUE } },
   { name: 'honest, given masks only', changes: { masks: ['given'] } },
   { name: 'honest, stream without features', changes: { masks: ['stream'], features: [] } },
+  { name: 'honest, every kind of mask', changes: { ...FAMILY } },
+  { name: 'honest, SkipUpdate and Magma with own masks, nothing told', changes: { ...OPAQUE_FAMILY } },
+  {
+    name: 'honest, Magma as wrappers have it, given masks only',
+    changes: { masks: ['given'], kinds: { magma: { firstAlignment: 'one', moment: 'own', momentDecay: 0.9 } } },
+  },
 ];

@@ -5,11 +5,20 @@
  * It shares no arithmetic with the reference or the kit's intervals: element by element, in plain float64.
  */
 import { halves, layout } from 'learning-rate-dropout/ref';
-import type { HyperParameter, RuleName } from 'learning-rate-dropout/spec';
-import { KEEP_PROBABILITY, RULES } from 'learning-rate-dropout/spec';
+import type { Mask } from 'learning-rate-dropout/ref';
+import type {
+  Granularity,
+  HyperParameter,
+  MaskKind,
+  MaskOption,
+  RuleName,
+  StreamName,
+} from 'learning-rate-dropout/spec';
+import { KEEP_PROBABILITY, MASK_KINDS, MASK_OPTIONS, MASK_STATE, RULES } from 'learning-rate-dropout/spec';
 import { expandCase, sizeFault, stateNames } from '../protocol/expand.ts';
 import type { ExpandedTensor, Hyper } from '../protocol/expand.ts';
-import type { Adapter, Case, Feature, MaskSource, Outcome, StepRecord } from '../protocol/types.ts';
+import { drawnFault, maskStateNames, momentSlot } from '../protocol/kinds.ts';
+import type { Adapter, Case, Feature, Kinds, MaskSource, Outcome, StepRecord } from '../protocol/types.ts';
 
 export type Slots = Readonly<Record<string, number>>;
 
@@ -44,10 +53,41 @@ export interface MaskRequest {
 /** Uniform numbers in [0, 1). */
 export type Random = () => number;
 
+/** One tensor under another kind of mask, before its factor is known. */
+export interface TensorStep {
+  readonly mask: Mask;
+  readonly rule: RuleName;
+  readonly hyper: Hyper;
+  readonly p: number;
+  /** Gradients that the tensor has had, this one included. */
+  readonly count: number;
+  /** The gradients that the moments see, and those that came. */
+  readonly g: readonly number[];
+  readonly raw: readonly number[];
+  /** Directions before decoupled decay, and values. */
+  readonly deltas: readonly number[];
+  readonly theta: readonly number[];
+  /** State before and after the step, by element. */
+  readonly before: readonly Slots[];
+  readonly after: readonly Slots[];
+  /** Its mask. */
+  readonly keep: readonly boolean[];
+}
+
+/** What a tensor remembers of its alignment. */
+export interface Alignment {
+  /** That a kept step is multiplied by. */
+  readonly factor: number;
+  /** That is stored for the next step. */
+  readonly stored: number;
+}
+
 /** Every decision that can be gotten wrong. */
 export interface Behaviour {
   readonly masks: readonly MaskSource[];
   readonly features: readonly Feature[];
+  /** Protocol version 2. */
+  readonly kinds: Kinds;
   /** Whether masks are reported at all. */
   readonly reportsMasks: boolean;
   // What is refused.
@@ -101,6 +141,30 @@ export interface Behaviour {
   restored(state: Case['state']): Case['state'];
   firstStep(example: Case): number;
   initialCount(example: Case): number;
+  // Other kinds of mask.
+  /** What one draw decides about. */
+  granularity(mask: Mask): Granularity;
+  /** The stream that a tensor's draw is from, and its index there. */
+  tensorStream(base: number): { readonly stream: StreamName; readonly index: number };
+  /** Whether an element agrees. */
+  agrees(direction: number, gradient: number, step: Omit<TensorStep, 'keep'>, element: number): boolean;
+  /** The vectors whose cosine is taken. */
+  vectors(step: TensorStep, moment: readonly number[]): readonly [readonly number[], readonly number[]];
+  /** Whether the moment is the mask's own. */
+  ownMoment(step: TensorStep): boolean;
+  moment(mu: number, g: number, mask: Mask): number;
+  cosine(m: readonly number[], g: readonly number[], mask: Mask): number;
+  /** What is measured at one step. */
+  measured(cosine: number, mask: Mask): number;
+  /** From the one that was stored, and the measured one. */
+  alignment(previous: number | undefined, measured: number, step: TensorStep): Alignment;
+  inverse(p: number): number;
+  mean(keep: readonly boolean[], mask: Mask): number;
+  /** The factor that is multiplied in. */
+  factor(factor: number, step: TensorStep): number;
+  decay(mask: Mask): Mask['decay'];
+  /** Whether a tensor takes the base rule's step. */
+  plain(plain: boolean, excluded: boolean): boolean;
   /** What is told of the mask, from the one that took effect. */
   reported(mask: readonly boolean[], step: number): readonly boolean[];
 }
@@ -209,6 +273,32 @@ export function refuseKeepProbability(example: Case): string | undefined {
   return wrong === undefined ? undefined : `keepProbability ${KEEP_PROBABILITY.text}, got ${word(wrong)}`;
 }
 
+export function refuseMask(example: Case): string | undefined {
+  const { mask } = example;
+  if (mask === undefined) return undefined;
+  const { kind, ...options } = mask;
+  if (!Object.hasOwn(MASK_KINDS, kind)) {
+    return `mask.kind must be one of ${Object.keys(MASK_KINDS).join(', ')}, got ${word(kind)}`;
+  }
+  const row: MaskKind = MASK_KINDS[kind];
+  const factor = options.factor ?? row.factor;
+  const cells: Readonly<Record<string, readonly string[]>> = { granularity: row.granularities, factor: row.factors };
+  for (const [name, value] of Object.entries(options)) {
+    const allowed = cells[name];
+    if (allowed !== undefined) {
+      if (!allowed.includes(String(value)))
+        return `mask.${name} must be one of ${allowed.join(', ')}, got ${word(value)}`;
+      continue;
+    }
+    const option = (MASK_OPTIONS as Readonly<Record<string, MaskOption>>)[name];
+    if (option === undefined || option.factors?.includes(factor) === false) {
+      return `mask.${name} must be left out with kind ${kind}, got ${word(value)}`;
+    }
+    if (!inRange(option.parameter, value)) return `mask.${name} ${option.parameter.text}, got ${word(value)}`;
+  }
+  return drawnFault(example);
+}
+
 /** sfc32 (Chris Doty-Humphrey's PractRand): small, fast, and good enough that no test of the kit sees it. */
 export function sfc32(seed: number): Random {
   let [a, b, c, counter] = [seed | 0, (seed / 2 ** 32) | 0, 0x9e3779b9 | 0, 1];
@@ -229,7 +319,9 @@ export const HONEST: Behaviour = {
   masks: ['stream', 'given', 'own'],
   features: ['state', 'resume', 'base', 'schedule', 'groups', 'null-gradient'],
   reportsMasks: true,
-  refuses: (example) => refuseHyper(example) ?? refuseKeepProbability(example) ?? sizeFault(example),
+  kinds: {},
+  refuses: (example) =>
+    refuseHyper(example) ?? refuseKeepProbability(example) ?? refuseMask(example) ?? sizeFault(example),
   message: (text) => text,
   bases: (tensors) => layout(tensors.map(({ size }) => size)),
   key: (seed) => [Number(seed & 0xffffffffn), Number(seed >> 32n)],
@@ -253,14 +345,42 @@ export const HONEST: Behaviour = {
   restored: (state) => state,
   firstStep: (example) => example.firstStep ?? 1,
   initialCount: (example) => (example.state === undefined ? 0 : (example.firstStep ?? 1) - 1),
+  granularity: ({ granularity }) => granularity,
+  tensorStream: (base) => ({ stream: 'tensorMask', index: base }),
+  agrees: (u, g) => (u > 0 && g > 0) || (u < 0 && g < 0),
+  vectors: ({ g }, moment) => [moment, g],
+  ownMoment: ({ mask, rule, hyper }) => momentSlot(mask, rule, hyper) === MASK_STATE.moment,
+  moment: (mu, g, { momentDecay }) => momentDecay * mu + (1 - momentDecay) * g,
+  cosine: (m, g, { cosineEpsilon }) => {
+    const norms = Math.hypot(...m) * Math.hypot(...g);
+    return norms === 0 ? 0 : dot(m, g) / Math.max(norms, cosineEpsilon);
+  },
+  measured: (cosine, { temperature }) => 1 / (1 + Math.exp(-cosine / temperature)),
+  alignment: (previous, measured, { mask: { smoothing, firstAlignment } }) => {
+    const before = previous ?? (firstAlignment === 'measured' ? measured : firstAlignment === 'one' ? 1 : 0.5);
+    const next = smoothing * before + (1 - smoothing) * measured;
+    return { factor: next, stored: next };
+  },
+  inverse: (p) => 65536 / Math.max(1, Math.floor(p * 65536 + 0.5)),
+  mean: (keep, { normalization, meanFloor }) => {
+    const kept = keep.filter(Boolean).length;
+    return normalization === 'count' ? keep.length / (kept + 1) : 1 / Math.max(kept / keep.length, meanFloor);
+  },
+  factor: (factor) => factor,
+  decay: ({ decay }) => decay,
+  plain: (plain) => plain,
   reported: (mask) => mask,
 };
+
+const dot = (a: readonly number[], b: readonly number[]): number =>
+  a.reduce((sum, x, i) => sum + x * (b[i] as number), 0);
 
 interface Tensor {
   theta: number[];
   slots: Slots[];
   count: number;
   kept: number[];
+  alignment: number | undefined;
 }
 
 function streamMask(b: Behaviour, seed: bigint, base: number, size: number, step: number, p: number): boolean[] {
@@ -276,12 +396,44 @@ function streamMask(b: Behaviour, seed: bigint, base: number, size: number, step
   return indices.map((index) => b.keeps(all[index - start] as number, threshold));
 }
 
+/** The one draw of a tensor. */
+function tensorDraw(b: Behaviour, seed: bigint, base: number, step: number, p: number): boolean {
+  const { stream, index } = b.tensorStream(base);
+  const start = index - (index % 8);
+  const all = halves({ key: b.key(seed), step: step >>> 0, stream, base: start }, index - start + 1);
+  return b.keeps(all[index - start] as number, b.threshold(p));
+}
+
+/** Factor and alignment of a tensor, and the moment that the mask keeps where it keeps one. */
+function cellFactor(
+  b: Behaviour,
+  step: TensorStep,
+  previous: number | undefined,
+): { factor: number; alignment?: number; mu?: readonly number[] } {
+  const { mask, rule, hyper, before, after, g, keep, p } = step;
+  if (mask.factor === 'inverse') return { factor: b.factor(b.inverse(p), step) };
+  if (mask.factor === 'mean') return { factor: keep.length === 0 ? 1 : b.factor(b.mean(keep, mask), step) };
+  if (mask.factor !== 'alignment') return { factor: b.factor(1, step) };
+  const own = b.ownMoment(step);
+  const mu = own ? g.map((x, i) => b.moment(before[i]?.[MASK_STATE.moment] ?? 0, x, mask)) : undefined;
+  const slot = own ? MASK_STATE.moment : momentSlot({ moment: 'rule' }, rule, hyper);
+  const slots = mask.momentTime === 'before' ? before : after;
+  const m = mu !== undefined && mask.momentTime === 'after' ? mu : slots.map((one) => one[slot] ?? 0);
+  const [left, right] = b.vectors(step, m);
+  const { factor, stored } = b.alignment(previous, b.measured(b.cosine(left, right, mask), mask), step);
+  return { factor: b.factor(factor, step), alignment: stored, ...(mu === undefined ? {} : { mu }) };
+}
+
 function runCase(b: Behaviour, example: Case, runs: number): StepRecord[] {
   const rule = example.rule as RuleName;
-  const { tensors, steps } = expandCase(example);
+  const { tensors, steps, mask: other } = expandCase(example);
   const seed = BigInt(example.seed ?? runs);
   const random = sfc32(b.ownSeed(seed, runs));
-  const names = stateNames(rule, steps[0]?.tensors[0]?.hyper ?? {}).filter((name) => name !== 'ring');
+  const begun = steps[0]?.tensors[0]?.hyper ?? {};
+  const maskNames = maskStateNames(other, rule, begun);
+  const names = [...stateNames(rule, begun), ...maskNames].filter(
+    (name) => name !== 'ring' && name !== MASK_STATE.alignment,
+  );
   const state = b.restored(example.state);
   const now: Tensor[] = tensors.map(({ values, size }, k) => {
     const ring = state?.['ring']?.[k] ?? [];
@@ -289,6 +441,7 @@ function runCase(b: Behaviour, example: Case, runs: number): StepRecord[] {
       theta: [...values],
       count: b.initialCount(example),
       kept: new Array<number>(size).fill(0),
+      alignment: state?.[MASK_STATE.alignment]?.[k]?.[0],
       slots: Array.from({ length: size }, (_, i) => ({
         ...Object.fromEntries(names.map((name) => [name, state?.[name]?.[k]?.[i] ?? 0])),
         ...Object.fromEntries(
@@ -311,7 +464,8 @@ function runCase(b: Behaviour, example: Case, runs: number): StepRecord[] {
       expanded.tensors.map(({ gradient }) => gradient !== null),
     );
     const reported: (string | null)[] = [];
-    for (const [k, { gradient, hyper: asked, keepProbability, mask: given }] of expanded.tensors.entries()) {
+    for (const [k, asking] of expanded.tensors.entries()) {
+      const { gradient, hyper: asked, keepProbability, mask: given } = asking;
       const tensor = now[k] as Tensor;
       const { shape, size, excluded: wanted } = tensors[k] as ExpandedTensor;
       const excluded = b.excluded(wanted);
@@ -336,32 +490,77 @@ function runCase(b: Behaviour, example: Case, runs: number): StepRecord[] {
       }
       tensor.count += 1;
       const count = tensor.count;
+      const cell = b.plain(asking.plain, wanted) ? undefined : other;
+      const whole = cell !== undefined && b.granularity(cell) === 'tensor';
       let drawn: boolean[];
-      if (given !== undefined) drawn = Array.from(given, (bit) => bit === '1');
+      if (cell?.draw === 'agreement') drawn = [];
+      else if (given !== undefined) drawn = Array.from(given, (bit) => bit === '1');
       else if (p === 1) drawn = new Array<boolean>(size).fill(true);
-      else if (example.masks === 'stream')
+      else if (whole && example.masks === 'stream') {
+        const kept = tensorDraw(b, seed, bases[k] as number, b.maskStep(step, b.firstStep(example)), p);
+        drawn = new Array<boolean>(size).fill(kept);
+      } else if (whole) {
+        const [kept = true] = b.own({ p, size: 1, shape: [], tensor: k, gradient }, random, step);
+        drawn = new Array<boolean>(size).fill(kept);
+      } else if (example.masks === 'stream')
         drawn = streamMask(b, seed, bases[k] as number, size, b.maskStep(step, b.firstStep(example)), p);
       else drawn = b.own({ p, size, shape, tensor: k, gradient }, random, step);
-      const mask = p === 1 && given === undefined ? drawn : b.effective(drawn, { ...place, count }, histories[k] ?? []);
+      let mask = p === 1 && given === undefined ? drawn : b.effective(drawn, { ...place, count }, histories[k] ?? []);
       histories[k]?.push(drawn);
-      reported.push(b.reported(mask, step).map(Number).join(''));
+      const tell = (): number => reported.push(b.reported(mask, step).map(Number).join(''));
+      if (cell?.draw !== 'agreement') tell();
       // Masks do not depend on values: where only they are asked for, nothing else need be computed.
-      if (masksOnly) continue;
+      if (masksOnly && cell?.draw !== 'agreement') continue;
       const here = { ...place, count, element: 0, kept: 0 };
-      for (let i = 0; i < size; i++) {
-        const keep = mask[i] as boolean;
+      const decay = n(hyper, 'weightDecay');
+      const coupled = rule !== 'adamw' && decay > 0;
+      const standAt = (i: number): void => {
         here.element = i;
         here.kept = tensor.kept[i] as number;
-        const theta = tensor.theta[i] as number;
-        const decay = n(hyper, 'weightDecay');
-        const coupled = rule !== 'adamw' && decay > 0;
+      };
+      const made = tensor.theta.map((theta, i) => {
+        standAt(i);
+        const keep = mask[i] ?? true;
         let g = b.gradient(gradient[i] as number, keep, here);
         if (coupled) g += b.coupled(decay, theta, keep, here);
-        const before = tensor.slots[i] as Slots;
-        const { delta, slots } = b.direction(g, before, b.correction(here), here, theta);
-        tensor.slots[i] = b.state(before, slots, keep, here);
-        const whole = rule === 'adamw' && decay > 0 ? delta + decay * theta : delta;
-        tensor.theta[i] = b.update(theta, whole, keep, here);
+        return { g, ...b.direction(g, tensor.slots[i] as Slots, b.correction(here), here, theta) };
+      });
+      let factor = 1;
+      let mu: readonly number[] | undefined;
+      if (cell !== undefined) {
+        const before: Omit<TensorStep, 'keep'> = {
+          ...{ mask: cell, rule, hyper, p, count, raw: gradient, theta: tensor.theta, before: tensor.slots },
+          g: made.map(({ g }) => g),
+          deltas: made.map(({ delta }) => delta),
+          after: made.map(({ slots }) => slots),
+        };
+        if (cell.draw === 'agreement') {
+          mask = made.map(({ delta, g }, i) => b.agrees(delta, g, before, i));
+          tell();
+        }
+        const result = cellFactor(b, { ...before, keep: mask }, count === 1 ? undefined : tensor.alignment);
+        ({ factor, mu } = { mu: undefined, ...result });
+        if (result.alignment !== undefined) tensor.alignment = result.alignment;
+      }
+      for (const [i, { delta, slots }] of made.entries()) {
+        standAt(i);
+        const keep = mask[i] as boolean;
+        const theta = tensor.theta[i] as number;
+        const kept = b.state(tensor.slots[i] as Slots, slots, keep, here);
+        tensor.slots[i] = mu === undefined ? kept : { ...kept, [MASK_STATE.moment]: mu[i] as number };
+        const shrink = rule === 'adamw' && decay > 0 ? decay * theta : undefined;
+        const mode = cell === undefined ? 'scaled' : b.decay(cell);
+        if (!keep && mode === 'plain' && shrink !== undefined) {
+          tensor.theta[i] = theta - n(hyper, 'learningRate') * shrink;
+        } else {
+          const step = factor * (mode === 'scaled' && shrink !== undefined ? delta + shrink : delta);
+          tensor.theta[i] = b.update(
+            theta,
+            mode === 'scaled' || shrink === undefined ? step : step + shrink,
+            keep,
+            here,
+          );
+        }
         if (keep) tensor.kept[i] = (tensor.kept[i] as number) + 1;
       }
     }
@@ -371,6 +570,9 @@ function runCase(b: Behaviour, example: Case, runs: number): StepRecord[] {
       masks: b.reportsMasks ? reported : reported.map(() => null),
       state: Object.fromEntries([
         ...names.map((name) => [name, now.map(({ slots }) => slots.map((slot) => slot[name] ?? 0))]),
+        ...(maskNames.includes(MASK_STATE.alignment)
+          ? [[MASK_STATE.alignment, now.map(({ alignment }) => (alignment === undefined ? [] : [alignment]))]]
+          : []),
         ...(rule === 'sgdm-avg'
           ? [
               [
@@ -404,6 +606,7 @@ export function openPlanted(name: string, changes: Partial<Behaviour> = {}): Ada
       rules: Object.keys(RULES),
       masks: behaviour.masks,
       features: behaviour.features,
+      kinds: behaviour.kinds,
     },
     run: (example): Promise<Outcome> => {
       runs += 1;

@@ -44,8 +44,9 @@ for (const { name, changes } of PLANTED_FAULTS) {
       entry[1][kind] = (entry[1][kind] ?? 0) + 1;
     }
   }
-  const { masks, features } = implementation;
-  signatures.push({ fault: name, masks, features, statistics, runs: seeds.length, broke: counts });
+  const { masks, features, kinds = {} } = implementation;
+  const abilities = { masks, features, ...(Object.keys(kinds).length === 0 ? {} : { kinds }) };
+  signatures.push({ fault: name, ...abilities, statistics, runs: seeds.length, broke: counts });
   process.stderr.write('.');
 }
 process.stderr.write('\n');

@@ -250,7 +250,7 @@ test('[LRD-FAM-004] [LRD-FAM-007] [LRD-FAM-008] [LRD-FAM-010] the optimizer does
   );
 });
 
-test('[LRD-FAM-003] tensors are kept with probability p, independently of each other and of the step before', () => {
+test('[LRD-FAM-003] [LRD-FAM-016] tensors are kept with probability p, independently of each other and of the step before', () => {
   const n = 20_000;
   const draw = (step: number, tensor: number): number => tensorMask({ key: [7, 9], step, base: 64 * tensor }, 0.5);
   let [kept, both, twice] = [0, 0, 0];

@@ -13,6 +13,7 @@ import { judgeSteps } from '../judgeSteps.ts';
 import type { JudgeOptions } from '../judgeSteps.ts';
 import { Skip } from '../property.ts';
 import type { Context, Property } from '../property.ts';
+import { judgeTensorMasks } from '../../statistics/tensors.ts';
 import { first, lacks, lacksMasks, lacksRule, same, sameSteps, whole } from './asking.ts';
 import { KIND_NAMES, lacksKind, requestsOf } from './kinds.ts';
 import type { Wanted } from './kinds.ts';
@@ -242,6 +243,18 @@ function ownProperties(): Property[] {
           { look: ['masks', 'reported', 'dropped', 'kept'] },
           { runs: 60 },
         ),
+    },
+    {
+      key: 'LRD-FAM-016',
+      requirements: ['LRD-FAM-016'],
+      title: 'With masks of its own a tensor is kept with probability p, whatever else is kept',
+      whole: true,
+      skip: known(oneDraw, ({ masks }) => (masks.includes('own') ? undefined : 'draws no masks of its own')),
+      run: async (context) => {
+        const requests = requestsOf(context.implementation, oneDraw) as fc.Arbitrary<MaskRequest>;
+        const [mask] = fc.sample(requests, { seed: context.seed, numRuns: 1 }) as [MaskRequest];
+        await judgeTensorMasks(context, rulesOf(context.implementation)[0] as RuleName, mask);
+      },
     },
     {
       key: 'LRD-FAM-004',
