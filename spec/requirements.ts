@@ -1603,7 +1603,7 @@ const family: readonly Requirement[] = [
     capability: ['kinds:magma'],
     reference: 'impl-ref/family/magma.ts#magma',
     decision:
-      "Where the cosine's vectors come from and what a zero vector gives are options (`moment`, `momentTime`, `cosineEpsilon`): public implementations differ. g is the gradient that the moments see, coupled L2 included.",
+      "Where the cosine's vectors come from and what a zero vector gives are options (`moment`, `momentTime`, `cosineEpsilon`): public implementations differ. g is the gradient that the moments see, coupled L2 included. Wrappers around an optimizer see it before L2: a judge takes either.",
   },
   {
     id: 'LRD-FAM-008',

@@ -57,15 +57,18 @@ function alignmentOf(machine: Machine, input: CellInput): Pick<Cell, 'factor' | 
   const slot = momentSlot(mask, rule, hyper);
   const was = before.map(({ slots }) => slots[slot] ?? ZERO);
   const own = slot === MASK_STATE.moment;
-  const now = steps.map(({ state, gradient }, i) =>
-    own ? expectedMoment(machine, mask.momentDecay, was[i] ?? ZERO, gradient) : (state.slots[slot] ?? ZERO),
+  const moment = (x: Interval, i: number): Interval => expectedMoment(machine, mask.momentDecay, was[i] ?? ZERO, x);
+  const now = steps.map(({ state, gradient, raw }, i) =>
+    own ? hull(moment(gradient, i), moment(raw, i)) : (state.slots[slot] ?? ZERO),
   );
-  const alignment = expectedAlignment(
-    machine,
-    mask,
-    count === 1 ? undefined : previous,
-    mask.momentTime === 'before' ? was : now,
-    steps.map(({ gradient }) => gradient),
+  const of = (pick: (step: ElementStep) => Interval): Interval => {
+    const m = mask.momentTime === 'before' ? was : now;
+    return expectedAlignment(machine, mask, count === 1 ? undefined : previous, m, steps.map(pick));
+  };
+  // A wrapper around an optimizer sees gradients before coupled L2: either reading is right.
+  const alignment = hull(
+    of(({ gradient }) => gradient),
+    of(({ raw }) => raw),
   );
   // The number itself where it is told, and is one that may be.
   const told = reported !== undefined && Number.isFinite(reported) && contains(alignment, reported);

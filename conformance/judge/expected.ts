@@ -49,6 +49,8 @@ export interface ElementStep {
   /** The direction before decoupled decay, and the gradient that the moments saw: whose signs Cautious compares. */
   readonly direction: Interval;
   readonly gradient: Interval;
+  /** The gradient before coupled L2, all that a wrapper around an optimizer sees. */
+  readonly raw: Interval;
   readonly state: ElementState;
 }
 
@@ -233,10 +235,18 @@ export function expectedStep(
     const factor = factored?.factor;
     const scaled = (x: Interval): Interval => (factor === undefined ? x : a.mul(factor, x));
     const plain = a.mul(scaled(value('learningRate')), delta);
-    if (rule !== 'adamw' || decay === 0) return a.sub(parameter, plain);
-    if (factored?.decay === 'scaled') {
+    // Wrappers let the base rule step, and go a part s of the way from the old value to the new one.
+    const interpolated = (whole: Interval, s: Interval): Interval =>
+      a.add(a.mul(s, whole), a.mul(a.sub(point(1), s), parameter));
+    const step = (): Interval => a.mul(value('learningRate'), delta);
+    if (rule !== 'adamw' || decay === 0) {
+      const direct = a.sub(parameter, plain);
+      return factor === undefined ? direct : hull(direct, interpolated(a.sub(parameter, step()), factor));
+    }
+    if (factor !== undefined && factored?.decay === 'scaled') {
       const shrink = a.mul(scaled(a.mul(value('learningRate'), value('weightDecay'))), parameter);
-      return a.sub(parameter, a.add(shrink, plain));
+      const whole = a.sub(a.mul(parameter, value('shrink')), step());
+      return hull(a.sub(parameter, a.add(shrink, plain)), interpolated(whole, factor));
     }
     // Decay before the step (torch) or within it.
     const before = a.sub(a.mul(parameter, value('shrink')), plain);
@@ -249,6 +259,7 @@ export function expectedStep(
     dropped: decays ? move(ZERO) : parameter,
     direction: deltas.reduce(hull),
     gradient: g,
+    raw: gradient,
     state,
   };
 }

@@ -8,6 +8,7 @@ import { suite } from '../harness/suite.ts';
 import { openReference } from '../adapters/reference.ts';
 import { judge } from '../judge/run.ts';
 import { openChild } from './child.ts';
+import { ALL_KINDS } from './kinds.ts';
 import { revive, stringify } from './numbers.ts';
 import { faultOf } from './schemas.ts';
 import { serveAdapter } from './serve.ts';
@@ -156,6 +157,113 @@ test('[LRD-PROTO-001] an answer that nothing asked for is a finding', async () =
 test('[LRD-PROTO-001] a wrong greeting, and a program that does not exist, are findings', async () => {
   assert.match(await failure(() => openChild(program('', { version: 2 }))), /version|implementation/);
   assert.match(await failure(() => openChild('/nonexistent/program')), /ended/);
+});
+
+const WITH_KINDS = { ...GREETING.implementation, kinds: { magma: { firstAlignment: 'one', temperature: [2, 4] } } };
+
+/** A program that greets as `greet`, an expression of \`request\`, says, and tells each greeting and case on stderr. */
+const greeter = (greet: string): string =>
+  program('').replace(/exec "(.*)" "(.*)"/, (_, node: string, file: string) => {
+    const source = `
+      require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
+        const request = JSON.parse(line);
+        const answer = (message) => process.stdout.write(JSON.stringify(message) + '\\n');
+        if (request.cmd === 'start') return answer(${greet});
+        if (request.cmd === 'stop') return process.exit(0);
+        answer(${OK});
+      });`;
+    writeFileSync(file, source);
+    return `exec "${node}" "${file}"`;
+  });
+
+test('a program is served in the version that it answers: kinds of mask belong to version 2', async () => {
+  const implementation = JSON.stringify(GREETING.implementation);
+  const kinds = JSON.stringify(WITH_KINDS);
+  const open = (greet: string): Promise<Adapter> => openChild(greeter(greet));
+  // One that answers 1 to whatever it is asked, one that refuses what it does not know, one that ends.
+  for (const greet of [
+    `{ version: 1, implementation: ${implementation} }`,
+    `request.version === 1 ? { version: 1, implementation: ${implementation} } : { seq: 0, errored: { code: 'invalid-argument', message: 'version must be 1' } }`,
+    `request.version === 1 ? { version: 1, implementation: ${implementation} } : process.exit(2)`,
+  ]) {
+    const adapter = await open(greet);
+    assert.is(adapter.implementation.kinds, undefined);
+    assert.is((await adapter.run(EXAMPLE)).kind, 'result');
+    await adapter.close();
+  }
+  const second = await open(`{ version: request.version, implementation: ${kinds} }`);
+  assert.equal(second.implementation.kinds, WITH_KINDS.kinds);
+  await second.close();
+  assert.match(
+    await failure(() => open(`{ version: 1, implementation: ${kinds} }`)),
+    /must have only the fields .*"kinds"/,
+  );
+  assert.match(
+    await failure(() => open(`{ version: 3, implementation: ${kinds} }`)),
+    /version must be one of 1, 2; got 3/,
+  );
+});
+
+test('what is declared of a kind is held against the specification', () => {
+  const fault = (kinds: unknown): string | undefined =>
+    faultOf('started2', { version: 2, implementation: { ...GREETING.implementation, kinds } });
+  assert.is(fault(WITH_KINDS.kinds), undefined);
+  assert.is(fault(ALL_KINDS), undefined);
+  assert.match(
+    fault({ magmma: {} }) ?? '',
+    /must have only the fields lrd, skip-update, magma, cautious; got "magmma"/,
+  );
+  assert.match(fault({ cautious: { temperature: 2 } }) ?? '', /must have only the fields .*got "temperature"/);
+  assert.match(fault({ magma: { temperature: 0 } }) ?? '', /temperature/);
+  assert.match(fault({ cautious: { factor: ['inverse'] } }) ?? '', /factor/);
+});
+
+test('what a program does not declare of a kind is not asked of it', async () => {
+  const asked: Case[] = [];
+  const reference = openReference();
+  const adapter: Adapter = {
+    ...reference,
+    implementation: {
+      ...reference.implementation,
+      kinds: { magma: { firstAlignment: 'one', moment: 'own', temperature: 4, decay: ['masked', 'scaled'] } },
+    },
+    run: (example) => {
+      asked.push(example);
+      return reference.run(example);
+    },
+  };
+  const { verdicts } = await judge(adapter, { adapter: 'x', seed: 1, runs: 6, only: ['FAM', 'STATE-001/magma'] });
+  const failed = verdicts.filter(({ status }) => status === 'failed');
+  assert.equal(
+    failed.map(({ property, counterexample }) => [property, counterexample?.message]),
+    [],
+  );
+  const masks = asked.flatMap(({ mask, keepProbability }) =>
+    mask === undefined || keepProbability === 1 ? [] : [mask],
+  );
+  assert.ok(masks.length > 100);
+  const refused = new Set(['LRD-FAM-015']);
+  assert.ok(verdicts.some(({ property, status }) => refused.has(property) && status === 'passed'));
+  const right = masks.filter(
+    ({ temperature, moment, firstAlignment, decay, kind, granularity }) =>
+      kind === 'magma' &&
+      temperature === 4 &&
+      moment === 'own' &&
+      firstAlignment === 'one' &&
+      decay !== 'plain' &&
+      granularity === undefined,
+  );
+  // The rest are those that must be refused.
+  assert.ok(masks.length - right.length <= 12, `${masks.length - right.length} others`);
+  const without = await judge(
+    { ...reference, implementation: { ...reference.implementation, kinds: {} } },
+    { adapter: 'x', seed: 1, only: ['FAM'] },
+  );
+  assert.ok(
+    without.verdicts.every(
+      ({ status, reason }) => status === 'skipped' && reason === 'declares no other kinds of mask',
+    ),
+  );
 });
 
 test('after a broken exchange the program is started anew', async () => {
