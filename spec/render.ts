@@ -88,6 +88,7 @@ function familyTables(): string {
   return [
     'A masked update is granularity x draw x factor. `granularity` and `factor` may be set beside a kind, where that cell makes sense:',
     'an element-wise Bernoulli mask with 1/p (`lrd` with `factor: inverse`) is what tells masking from a smaller step.',
+    'An implementation is judged by what it declares of each kind, in version 2 of the conformance protocol (`conformance/GUIDE.md`).',
     '',
     '| Kind | | Granularity | Draw | Factor | Decoupled decay | Source |',
     '| --- | --- | --- | --- | --- | --- | --- |',
