@@ -161,7 +161,11 @@ function suspect(mistake: Mistake, verdicts: readonly Verdict[], replayed: Repro
       ]),
   );
   let best: Suspect | undefined;
-  for (const signature of SIGNATURES.filter(({ fault }) => mistake.faults.includes(fault))) {
+  for (const signature of SIGNATURES.filter(
+    (one) =>
+      (one.mistake ?? mistake.name) === mistake.name &&
+      (one.mistake !== undefined || mistake.faults.includes(one.fault)),
+  )) {
     const known = new Map(verdicts.map(({ property }) => [property, judges(signature, property)]));
     const score = logLikelihood(mistake, signature, verdicts, known, kinds, own) + again;
     if (best !== undefined && best.score >= score) continue;

@@ -3,6 +3,8 @@ import type { Implementation } from '../protocol/types.ts';
 /** How often a planted fault, in an implementation of certain abilities, broke each property, and in how many runs. */
 export interface Signature {
   readonly fault: string;
+  /** The mistake that it is, where `fault` is none of those that are planted. */
+  readonly mistake?: string;
   readonly masks: Implementation['masks'];
   readonly features: Implementation['features'];
   /** Left out: none. */

@@ -114,6 +114,17 @@ const aligned =
   };
 
 const word = (x: bigint): number => Number(x & 0xffffffffn);
+const keyOf = (seed: bigint): [number, number] => [word(seed), word(seed >> 32n)];
+
+/** Steps that a count may be off by. */
+const OFFSETS = [-3, -2, -1, 1, 2, 3, 4, 5, 6, 7, 8, 10, 16, 64, 100, 1000];
+
+/** What tensors may start at multiples of: anything small, and powers of two. */
+const ALIGNMENTS = [...Array.from({ length: 130 }, (_, i) => i + 1).filter((n) => n !== 64), 256, 512, 1024];
+
+/** Sixteen bits in the other order. */
+const reversed = (half: number): number =>
+  Array.from({ length: 16 }, (_, i) => ((half >> i) & 1) << (15 - i)).reduce((sum, bit) => sum + bit, 0);
 
 export const VARIANTS: readonly Variant[] = [
   ...variants(
@@ -300,21 +311,25 @@ export const VARIANTS: readonly Variant[] = [
     { key: (seed) => [Number(seed >> 32n), 0] },
     { key: (seed) => [Number(seed >> 32n), word(seed)] },
     { key: (seed) => [word(seed), word(seed)] },
-    { key: (seed) => [Number(seed & 0x7fffffffn), Number(seed >> 32n)] },
-    { key: (seed) => [Number(seed & 0x7fffffffn), 0] },
-    { key: (seed) => [Number(seed & 0xffffn), 0] },
     { key: (seed) => [word(seed ^ (seed >> 32n)), 0] },
-    { key: (seed) => [word(seed), Number((seed >> 32n) & 0x7fffffffn)] },
-    { key: (seed) => [word(seed), Number((seed >> 32n) & 0x1fffffn)] },
+    // Any number of its low bits, of its high ones, and of those of its low word.
+    ...Array.from({ length: 63 }, (_, i): Partial<Behaviour> => ({
+      key: (seed) => keyOf(seed & ((1n << BigInt(i + 1)) - 1n)),
+    })),
+    ...Array.from({ length: 63 }, (_, i): Partial<Behaviour> => ({ key: (seed) => keyOf(seed >> BigInt(i + 1)) })),
+    ...Array.from({ length: 31 }, (_, i): Partial<Behaviour> => ({
+      key: (seed) => [Number(seed & ((1n << BigInt(i + 1)) - 1n)), Number(seed >> 32n)],
+    })),
     // Through a double.
     { key: (seed) => [word(BigInt(Number(seed))), word(BigInt(Number(seed)) >> 32n)] },
     { key: () => [0, 0] },
   ),
   ...variants(
     'late-mask',
-    { maskStep: (step) => step + 1 },
-    { maskStep: (step) => step - 2 },
-    { maskStep: (step) => step + 2 },
+    ...OFFSETS.map((off): Partial<Behaviour> => ({ maskStep: (step) => step + off })),
+    // Only where a run begins.
+    ...OFFSETS.map((off): Partial<Behaviour> => ({ maskStep: (step, first) => (first > 1 ? step : step + off) })),
+    ...[2, 3, 4, 10].map((times): Partial<Behaviour> => ({ maskStep: (step) => times * step })),
   ),
   ...variants(
     'mask-restarts',
@@ -326,10 +341,12 @@ export const VARIANTS: readonly Variant[] = [
     { maskStep: () => 0 },
     { maskStep: () => 1 },
     { maskStep: (_step, first) => first },
-    {
-      maskStep: (step) => Math.ceil(step / 2),
-    },
-    { maskStep: (step) => Math.floor(step / 2) },
+    ...[2, 3, 4, 5, 8, 10].flatMap((steps): Partial<Behaviour>[] => [
+      { maskStep: (step) => Math.ceil(step / steps) },
+      { maskStep: (step) => Math.floor(step / steps) },
+      { maskStep: (step) => (step % steps) + 1 },
+      { maskStep: (step) => step % steps },
+    ]),
   ),
   ...variants(
     'high-half-first',
@@ -342,13 +359,20 @@ export const VARIANTS: readonly Variant[] = [
     { half: (index) => 2 * index },
     { half: (index) => 2 * index + 1 },
     { half: (index) => 8 * index },
-    { half: (index) => index + 1 },
-    { half: (index) => index + 8 },
+    ...[-1, 1, 2, 3, 4, 7, 8, 16, 64].map((off): Partial<Behaviour> => ({ half: (index) => Math.max(0, index + off) })),
+    // Any exchange of places within a block, and any rotation of it.
+    ...[2, 3, 4, 5].map((bits): Partial<Behaviour> => ({ half: (index) => index ^ bits })),
+    ...[1, 2, 3, 4, 5, 6, 7].map((off): Partial<Behaviour> => ({
+      half: (index) => index - (index % 8) + ((index + off) % 8),
+    })),
+    // The half itself read otherwise: its bytes or its bits in the other order.
+    { keeps: (half, threshold) => (((half & 0xff) << 8) | (half >> 8)) < threshold },
+    { keeps: (half, threshold) => reversed(half) < threshold },
   ),
   ...variants(
     'packed-layout',
-    ...[2, 4, 8, 16, 32, 128, 256, 512, 1024].map((alignment) => ({ bases: aligned(alignment) })),
-    { bases: aligned(64, 64) },
+    ...ALIGNMENTS.map((alignment) => ({ bases: aligned(alignment) })),
+    ...[1, 8, 64].map((gap) => ({ bases: aligned(64, gap) })),
     {
       bases: (tensors, present) => HONEST.bases(tensors.toReversed(), present.toReversed()).toReversed(),
     },

@@ -1,5 +1,5 @@
 /**
- * Makes `conformance/diagnosis/signatures.ts`: every planted fault, judged with few cases.
+ * Makes `conformance/diagnosis/signatures.ts`: every planted fault, and every other way to draw masks wrongly, judged with few cases.
  *
  *     npm run ts -- conformance/scripts/signatures.ts
  *
@@ -8,24 +8,32 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { format } from 'prettier';
+import { DRAWN_VARIANTS } from '../diagnosis/drawn.ts';
 import { kindOf } from '../diagnosis/features.ts';
 import type { Signature } from '../diagnosis/signature.ts';
 import { judge } from '../judge/run.ts';
 import { PLANTED_FAULTS } from '../planted/faults.ts';
 import { openPlanted } from '../planted/implementation.ts';
+import type { Behaviour } from '../planted/implementation.ts';
 
 /** One, and more where numbers are drawn at random. */
 const SEEDS = [501, 502, 503];
 /** Cases a property draws: fewer than a judgement draws, for what shows always shows in them. */
 const RUNS = 8;
 
+interface Planted {
+  readonly name: string;
+  readonly mistake?: string;
+  readonly changes: () => Partial<Behaviour>;
+}
+
 const signatures: Signature[] = [];
-for (const { name, changes } of PLANTED_FAULTS) {
+for (const { name, mistake, changes } of [...PLANTED_FAULTS, ...DRAWN_VARIANTS] as readonly Planted[]) {
   const counts: Record<string, [number, Record<string, number>]> = {};
   // The large sample only where nothing better shows what a mask is.
   const { implementation } = openPlanted(name, changes());
   const statistics = implementation.masks.every((source) => source === 'own');
-  const seeds = statistics ? SEEDS : SEEDS.slice(0, 1);
+  const seeds = statistics && mistake === undefined ? SEEDS : SEEDS.slice(0, 1);
   for (const seed of seeds) {
     const adapter = openPlanted(name, changes());
     const kinds = new Map<string, string>();
@@ -46,7 +54,14 @@ for (const { name, changes } of PLANTED_FAULTS) {
   }
   const { masks, features, kinds = {} } = implementation;
   const abilities = { masks, features, ...(Object.keys(kinds).length === 0 ? {} : { kinds }) };
-  signatures.push({ fault: name, ...abilities, statistics, runs: seeds.length, broke: counts });
+  signatures.push({
+    fault: name,
+    ...(mistake === undefined ? {} : { mistake }),
+    ...abilities,
+    statistics,
+    runs: seeds.length,
+    broke: counts,
+  });
   process.stderr.write('.');
 }
 process.stderr.write('\n');
