@@ -529,7 +529,14 @@ function runCase(b: Behaviour, example: Case, runs: number): StepRecord[] {
       let mu: readonly number[] | undefined;
       if (cell !== undefined) {
         const before: Omit<TensorStep, 'keep'> = {
-          ...{ mask: cell, rule, hyper, p, count, raw: gradient, theta: tensor.theta, before: tensor.slots },
+          mask: cell,
+          rule,
+          hyper,
+          p,
+          count,
+          raw: gradient,
+          theta: tensor.theta,
+          before: tensor.slots,
           g: made.map(({ g }) => g),
           deltas: made.map(({ delta }) => delta),
           after: made.map(({ slots }) => slots),

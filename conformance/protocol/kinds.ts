@@ -2,8 +2,9 @@
 import type { Mask, MaskRequest } from 'learning-rate-dropout/ref';
 import { MASK_KINDS, MASK_OPTIONS, MASK_STATE } from 'learning-rate-dropout/spec';
 import type { MaskKind, MaskKindName, MaskOption, RuleName } from 'learning-rate-dropout/spec';
-import type { Hyper } from './expand.ts';
-import type { Case, KindAbility, Kinds } from './types.ts';
+import type { Case, HyperValue, KindAbility, Kinds } from './types.ts';
+
+type Hyper = Readonly<Record<string, HyperValue>>;
 
 /** Every cell of every kind, with every option: what an implementation declares that leaves nothing out. */
 export const ALL_KINDS: Kinds = Object.fromEntries(
