@@ -12,12 +12,17 @@ export class UsageError extends Error {
   }
 }
 
-/** A job that could not be done: the command line prints the message alone and exits with code 1. */
+/** The exit code of a task of an array that was stopped behind a checkpoint and goes on when it is run again: EX_TEMPFAIL of sysexits.h. */
+export const STOPPED_TASK = 75;
+
+/** A job that could not be done: the command line prints the message alone and exits with code 1, or the one given. */
 export class JobError extends Error {
   /** `JobError`. */
   override readonly name = 'JobError';
-  constructor(message: string) {
+  readonly exitCode: number;
+  constructor(message: string, exitCode = 1) {
     super(foreignText(message, MESSAGE));
+    this.exitCode = exitCode;
   }
 }
 

@@ -40,7 +40,7 @@ export async function reportErrors(command: () => void | Promise<void>): Promise
       process.stderr.write(`lrd: ${foreignText(error.message, 4000)}\n`);
     } else if (error instanceof JobError) {
       process.stderr.write(`lrd: ${foreignText(error.message, 4000)}\n`);
-      process.exitCode = 1;
+      process.exitCode = error.exitCode;
     } else if (ofSystem(error) !== undefined) {
       process.stderr.write(`lrd: ${foreignText(ofSystem(error), 4000)}\n`);
       process.exitCode = 1;

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { foreignText } from 'learning-rate-dropout/internal';
-import { JobError, UsageError } from '../errors.ts';
+import { JobError, STOPPED_TASK, UsageError } from '../errors.ts';
 import { EXPERIMENTS, experimentIn, findExperiment } from '../experiments/catalogue.ts';
 import type { Experiment } from '../experiments/experiment.ts';
 import { fileOf } from '../experiments/experimentFile.ts';
@@ -21,6 +21,7 @@ import type { Overview } from '../experiments/overview.ts';
 import { formatOverview, overviewOf } from '../experiments/overview.ts';
 import { kubernetesJob } from '../experiments/kubernetes.ts';
 import { jsonLines } from './jsonLines.ts';
+import { stoppable } from './stop.ts';
 import { looksLikePath } from './table/row.ts';
 import type { EXPERIMENT } from './table/experiment.ts';
 import type { Call } from './table/row.ts';
@@ -327,6 +328,8 @@ async function cellsToRun(context: Context): Promise<{ readonly plan: Plan; read
   }
 }
 
+const inCrew = (): boolean => process.env['LRD_CREW'] === '1';
+
 function printStart({ title, memory }: Experiment, { scale }: Plan, cells: readonly PlannedCell[]): void {
   const epochs = cells.reduce((sum, { settings }) => sum + settings.epochs, 0);
   const count = cells.length === 1 ? '1 cell' : `${cells.length} cells`;
@@ -336,51 +339,57 @@ function printStart({ title, memory }: Experiment, { scale }: Plan, cells: reado
   }
 }
 
-async function run(context: Context): Promise<void> {
-  const { call, experiment, store, out } = context;
-  const { options, args } = call;
+/** What is to be run, recorded and said. */
+async function prepare(context: Context): Promise<{ readonly plan: Plan; readonly cells: readonly PlannedCell[] }> {
+  const { call, experiment, store } = context;
   const { plan, cells } = await cellsToRun(context);
   // A worker of a crew finds the plan checked and recorded.
-  const inCrew = process.env['LRD_CREW'] === '1';
-  if (!inCrew) {
-    // Tasks of one array all write the whole plan, the same text, unless a submission has said already which cells it has.
-    const recorded = new Set(recordedPlan(store, plan)?.cells.map(cellLabel));
-    const known = options.cell !== undefined && cells.every((cell) => recorded.has(cellLabel(cell)));
-    recordPlan(store, known ? { ...plan, cells } : plan);
-    printStart(experiment, plan, cells);
-    for (const cell of cells) store.clearFailure(cell);
-  }
-  const workers = options.workers ?? 1;
-  if (workers > 1) {
-    const { runCrew } = await import('../experiments/crew.ts');
-    await runCrew(workers, args, store, plan);
-    return;
-  }
-  const [{ work }, { consoleProgress }, { StoppedError }, { stoppable }] = await Promise.all([
+  if (inCrew()) return { plan, cells };
+  // Tasks of one array all write the whole plan, the same text, unless a submission has said already which cells it has.
+  const recorded = new Set(recordedPlan(store, plan)?.cells.map(cellLabel));
+  const known = call.options.cell !== undefined && cells.every((cell) => recorded.has(cellLabel(cell)));
+  recordPlan(store, known ? { ...plan, cells } : plan);
+  printStart(experiment, plan, cells);
+  for (const cell of cells) store.clearFailure(cell);
+  return { plan, cells };
+}
+
+async function runByCrew(context: Context, workers: number): Promise<void> {
+  const { plan } = await prepare(context);
+  const { runCrew } = await import('../experiments/crew.ts');
+  await runCrew(workers, context.call.args, context.store, plan);
+}
+
+/** Listens from its beginning: what a signal tells it as it starts is known when the first step has been taken. */
+async function run(context: Context, signal: AbortSignal): Promise<void> {
+  const { store, out, call } = context;
+  const { options } = call;
+  const { cells } = await prepare(context);
+  const [{ work }, { consoleProgress }, { StoppedError }] = await Promise.all([
     import('../experiments/work.ts'),
     import('../trainer/progress.ts'),
     import('../trainer/train.ts'),
-    import('./stop.ts'),
   ]);
+  const stopped = (how: string): JobError =>
+    new JobError(`${how}; the same command goes on`, options.cell === undefined ? 1 : STOPPED_TASK);
   try {
-    const { done, failed } = await stoppable((signal) =>
-      work({
-        store,
-        cells,
-        dataDir: options['data-dir'],
-        backend: options.backend ?? 'auto',
-        checkpointSeconds: options['checkpoint-seconds'] ?? 60,
-        keepCheckpoints: options['keep-checkpoints'],
-        progress: consoleProgress(),
-        signal,
-      }),
-    );
-    if (inCrew) return;
+    const { done, failed, left } = await work({
+      store,
+      cells,
+      dataDir: options['data-dir'],
+      backend: options.backend ?? 'auto',
+      checkpointSeconds: options['checkpoint-seconds'] ?? 60,
+      keepCheckpoints: options['keep-checkpoints'],
+      progress: consoleProgress(),
+      signal,
+    });
+    if (inCrew()) return;
     if (failed.length > 0) throw new JobError(`${failed.length} of ${cells.length} cells failed: ${failed[0]}`);
+    if (left > 0) throw stopped(`stopped while ${left} of ${cells.length} cells were run by other processes`);
     console.log(`${done} of ${cells.length} cells done; lrd report ${out} --out FILE.html shows them`);
   } catch (error) {
     if (!(error instanceof StoppedError)) throw error;
-    throw new JobError(`${error.message}; the same command goes on`);
+    throw stopped(error.message);
   }
 }
 
@@ -426,5 +435,6 @@ export async function experimentCommand(call: ExperimentCall): Promise<void> {
   else if (options.cancel) cancel(context);
   else if (options.on === 'slurm') await submit(context);
   else if (options.on === 'kubernetes') await printKubernetes(context);
-  else await run(context);
+  else if ((options.workers ?? 1) > 1) await runByCrew(context, options.workers as number);
+  else await stoppable((signal) => run(context, signal));
 }

@@ -23,6 +23,8 @@ export interface WorkOptions extends CellPlace {
 export interface WorkSummary {
   readonly done: number;
   readonly failed: readonly string[];
+  /** How many other processes were still at when the signal was aborted. */
+  readonly left: number;
 }
 
 const LOST_CHECK_MS = 10_000;
@@ -40,6 +42,7 @@ const isOfCell = (error: unknown): error is Error =>
 export async function work(options: WorkOptions): Promise<WorkSummary> {
   const { store, cells, progress, signal } = options;
   const failed: string[] = [];
+  let left: PlannedCell[] = [];
   let waiting = false;
   const open = (): PlannedCell[] => cells.filter((cell) => store.result(cell) === undefined);
   const epochsOf = (some: readonly PlannedCell[]): number =>
@@ -49,13 +52,13 @@ export async function work(options: WorkOptions): Promise<WorkSummary> {
   /** Of a whole sweep: cells done by anyone, and the time left at everybody's pace since this process began. */
   const sayHowFar = (): void => {
     if (cells.length === 1) return;
-    const left = open();
-    const isFailed = left.filter((cell) => store.failure(cell) !== undefined);
-    const toDo = epochsOf(left) - epochsOf(isFailed);
-    const seconds = ((performance.now() - began) / 1000) * (toDo / Math.max(1, epochsAtFirst - epochsOf(left)));
-    const time = toDo === 0 || epochsOf(left) === epochsAtFirst ? '' : `, about ${formatDuration(seconds)} left`;
+    const undone = open();
+    const isFailed = undone.filter((cell) => store.failure(cell) !== undefined);
+    const toDo = epochsOf(undone) - epochsOf(isFailed);
+    const seconds = ((performance.now() - began) / 1000) * (toDo / Math.max(1, epochsAtFirst - epochsOf(undone)));
+    const time = toDo === 0 || epochsOf(undone) === epochsAtFirst ? '' : `, about ${formatDuration(seconds)} left`;
     const failures = isFailed.length === 0 ? '' : `, ${isFailed.length} failed`;
-    progress.line(`${cells.length - left.length} of ${cells.length} cells done${failures}${time}`);
+    progress.line(`${cells.length - undone.length} of ${cells.length} cells done${failures}${time}`);
   };
   for (;;) {
     let advanced = false;
@@ -97,13 +100,13 @@ export async function work(options: WorkOptions): Promise<WorkSummary> {
       sayHowFar();
     }
     if (advanced) continue;
-    const left = open().filter((cell) => store.failure(cell) === undefined);
+    left = open().filter((cell) => store.failure(cell) === undefined);
     if (left.length === 0 || signal.aborted) break;
     if (!waiting) progress.line(`${left.length} cells are run by other processes: waiting for them`);
     waiting = true;
     await pause(WAIT_MS, undefined, { signal }).catch(() => undefined);
   }
-  return { done: cells.length - open().length, failed };
+  return { done: cells.length - open().length, failed, left: left.length };
 }
 
 /** A step's line names its cell, whatever the trainer calls the run. */

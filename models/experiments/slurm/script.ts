@@ -1,3 +1,5 @@
+import { STOPPED_TASK } from '../../errors.ts';
+
 /** What the script of an array job is made of. */
 export interface ScriptOptions {
   /** The experiment and its scale: the job's name. */
@@ -20,6 +22,9 @@ export function shellWord(word: string): string {
 /** Seconds before the time limit at which a task is told. Slurm looks twice a minute, so it may be told a minute early. */
 const NOTICE_SECONDS = 120;
 
+/** Lives of a task that may end before the program has begun, one after the other: with more, its time limit is too short to get anywhere. */
+const EARLY_LIVES = 3;
+
 /** Slurm's own substitutions begin with %; a quote in the path has been refused. */
 function logPattern(folder: string): string {
   return `"${folder.replaceAll('%', '%%')}/%A_%a.log"`;
@@ -30,7 +35,11 @@ function logPattern(folder: string): string {
  *
  * Signals. USR2 comes ahead of the time limit, to the shell alone: checkpoint, then back into the queue. (USR1 opens Node's debugger, and
  * NCCL takes it.) TERM means preempted or cancelled: checkpoint, and no requeue of our own, or a cancelled job would come back; who preempts
- * requeues. Slurm sends TERM to the program too, which would be ended by a second one: HUP, which it may get any number of times, is passed on.
+ * requeues. Slurm sends TERM to the program too, which would be ended by a second one: HUP, which it may get any number of times, is passed on,
+ * as soon as the program listens for it.
+ *
+ * Only a program that says that it was stopped, by `STOPPED_TASK`, is put back into the queue, or one that had not begun, a few times: what
+ * fails, or never gets anywhere, would come back for ever.
  */
 export function slurmScript({ name, command, logs, exits, prologue }: ScriptOptions): string {
   const before = prologue === undefined ? '' : `\n# --prologue\n${prologue.trimEnd()}\n`;
@@ -65,18 +74,49 @@ rm -f "$note"
 # USR2, ahead of the time limit: stop behind a checkpoint and take up the queue again. TERM, preempted or cancelled: stop only.
 # What is passed on is HUP: Slurm sends TERM to the program as well, and a second TERM would end it at once.
 child=
-trap 'stopping=requeue; [ -z "$child" ] || kill -HUP "$child" 2>/dev/null' USR2
-trap 'stopping=\${stopping:-stop}; [ -z "$child" ] || kill -HUP "$child" 2>/dev/null' TERM
+pass_on() {
+  [ -n "$child" ] || return
+  # It would end a program that does not listen for it yet: bit 0 of the signals that it catches. It is waited for 30 s at most.
+  for _ in {1..150}; do
+    caught=$(sed -n 's/^SigCgt:[[:space:]]*//p' "/proc/$child/status" 2>/dev/null)
+    [ -n "$caught" ] && [ $((0x$caught & 1)) -eq 0 ] || break
+    sleep .2
+  done
+  kill -HUP "$child" 2>/dev/null
+}
+trap 'stopping=requeue; pass_on' USR2
+trap 'stopping=\${stopping:-stop}; pass_on' TERM
 ${before}
 if [ -z "$stopping" ]; then
   ${command.map(shellWord).join(' ')} --cell env --cell-offset="$offset" &
   child=$!
-  # A signal ends the wait, not the program.
-  while wait "$child"; status=$?; kill -0 "$child" 2>/dev/null; do :; done
+  # Told before the program had a number.
+  [ -z "$stopping" ] || pass_on
+  # A signal ends the wait, not the program: how that ended is asked once it has.
+  while kill -0 "$child" 2>/dev/null; do wait "$child"; done
+  wait "$child"
+  status=$?
+else
+  status=129
 fi
 if [ "$stopping" = requeue ] && [ "$status" -ne 0 ]; then
+  again=
+  if [ "$status" -eq ${STOPPED_TASK} ]; then
+    # Stopped behind a checkpoint.
+    again=yes
+    rm -f "$note.early"
+  elif [ "$status" -eq 129 ]; then
+    # Ended by HUP, before it had begun.
+    echo >>"$note.early"
+    if [ "$(wc -l <"$note.early")" -lt ${EARLY_LIVES} ]; then
+      again=yes
+    else
+      rm -f "$note.early"
+      echo "the time limit came ${EARLY_LIVES} times before the program had begun: it needs a longer --time" >&2
+    fi
+  fi
   # By the task's own name: the job's would put every task of the array back.
-  scontrol requeue "\${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
+  [ -n "$again" ] && scontrol requeue "\${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID" || stopping=
 fi
 exit "$status"
 `;

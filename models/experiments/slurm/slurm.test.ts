@@ -191,6 +191,12 @@ async function halted(out: string, cell: PlannedCell): Promise<string> {
   return at() as string;
 }
 
+/** Seconds of `1-02:03:04` or `03:04`, as Slurm writes times. */
+function seconds(time: string): number {
+  const [clock = '', days = '0'] = time.split('-').reverse();
+  return clock.split(':').reduce((sum, part) => 60 * sum + Number(part), 0) + 86_400 * Number(days);
+}
+
 function stateOf(pid: number): string | undefined {
   try {
     return /^State:\s*(\S)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
@@ -333,27 +339,31 @@ onLong(
     const slurm = await theCluster();
     const out = join(shared, 'limit');
     await lrdHere(
-      call(out, BOTH, '--on=slurm', '--array-limit=1', '--', '--time=1', '--signal=B:USR2@10'),
+      call(out, BOTH, '--on=slurm', '--array-limit=1', '--', '--time=60', '--signal=B:USR2@10'),
       halting(out, '6'),
     );
     const cells = planned(out);
     const [cell, second] = cells as [PlannedCell, PlannedCell];
+    const task = queue().split('_')[0] as string;
     /** How often a task's log says something. */
-    const said = (words: RegExp, task: number): number => logs(out, `_${task}.log`).match(words)?.length ?? 0;
-    const stops = (): number => said(/stopped in epoch/g, 6);
-    await until('it has stopped three times', () => {
-      const stopping = said(/stopping after this step/g, 6) > stops();
-      for (const pid of trainingOn(nodesOf(out, cell).at(-1) ?? 'node1')) {
-        // Told ahead of the halt, or in it: then it goes on, to stop.
-        if (stateOf(pid) === 'T' && (stopping || awaits(pid, 'SIGHUP'))) signalTo(pid, 'SIGCONT');
-      }
-      return stops() >= 3;
-    }, 1500); // prettier-ignore
-    haltNoMore(out);
+    const said = (words: RegExp, of: number): number => logs(out, `_${of}.log`).match(words)?.length ?? 0;
+    const limit = (minutes: number): void =>
+      void slurm.slurm('scontrol', 'update', `jobid=${task}_6`, `timelimit=${minutes}`);
+    for (let stops = 1; stops <= 3; stops++) {
+      const node = await halted(out, cell);
+      if (stops === 3) haltNoMore(out);
+      // Whatever it took to get here, half a minute is left: the limit comes now, with notice first.
+      const elapsed = seconds(slurm.slurm('squeue', '--noheader', `--jobs=${task}_6`, '--format=%M').trim());
+      limit(Math.ceil((elapsed + 30) / 60));
+      await until('it is told', () => trainingOn(node).some((pid) => awaits(pid, 'SIGHUP')));
+      goOn(node);
+      await until('it has stopped', () => said(/stopped in epoch/g, 6) === stops);
+      await until('it waits again', () => /^\S+_6 PENDING/m.test(queue()));
+      limit(60);
+    }
     await until('done', () => allDone(out));
     assert.ok(nodesOf(out, cell).length >= 4, `lives: ${nodesOf(out, cell).join(' ')}`);
-    // The array's other task has had no life but those that its own time limit gave it.
-    assert.ok(nodesOf(out, second).length <= 1 + said(/stopped in epoch/g, 7), 'put back with the other');
+    assert.is(nodesOf(out, second).length, 1, 'put back with the other');
     await sameBits(out);
     await until('the queue is empty', () => slurm.slurm('squeue', '--noheader').trim() === '');
   },
