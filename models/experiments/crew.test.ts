@@ -109,6 +109,44 @@ test.when(process.platform !== 'win32', 'Windows ends a process by any signal')(
   { timeout: 120 },
 );
 
+test.when(process.platform !== 'win32', 'Windows ends a process by any signal')(
+  'one task that is told to stop as it starts takes a step first, and ends with 75; while another process has its cell too',
+  async () => {
+    const out = join(scratch, 'told');
+    const words = call(out).flatMap((word) =>
+      word === '--only' ? ['--cell', '6'] : word.startsWith('^') ? [] : [word],
+    );
+    const args = [...FROM_SOURCE, program, 'experiment', ...words, '--epochs', '4000'];
+    /** A task, and what it has said; `signal` is sent once that is `when`. */
+    const start = (when: RegExp, signal: NodeJS.Signals): { said: () => string; end: () => Promise<number | null> } => {
+      const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+      let text = '';
+      const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
+      for (const stream of [child.stdout, child.stderr])
+        stream.on('data', (chunk: Buffer) => (text += chunk.toString()));
+      const end = async (): Promise<number | null> => {
+        while (!when.test(text) && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 10));
+        child.kill(signal);
+        return ended;
+      };
+      return { said: () => text, end };
+    };
+    const first = start(/1 cell, /, 'SIGUSR2');
+    assert.is(await first.end(), 75, first.said());
+    assert.match(first.said(), /^lrd: stopped in epoch 1 after 1 batches; the same command goes on$/m);
+    const owner = start(/goes on in epoch 1 after 1 batches/, 'SIGHUP');
+    while (!/goes on in epoch/.test(owner.said())) await new Promise((resolve) => setTimeout(resolve, 10));
+    const other = start(/waiting for them/, 'SIGTERM');
+    assert.is(await other.end(), 75, other.said());
+    assert.match(
+      other.said(),
+      /^lrd: stopped while 1 of 1 cells were run by other processes; the same command goes on$/m,
+    );
+    assert.is(await owner.end(), 75, owner.said());
+  },
+  { timeout: 120 },
+);
+
 test('wrong calls are one line that names the argument', async () => {
   const refuse = async (args: readonly string[], pattern: RegExp): Promise<void> => {
     let message = 'no error';
