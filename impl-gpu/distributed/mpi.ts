@@ -48,23 +48,6 @@ function candidates(launch: Launch, library: string | undefined): readonly strin
   return launch.by === 'MPICH' ? [...mpich, ...open] : [...open, ...mpich];
 }
 
-function load(koffi: Koffi, names: readonly string[]): NativeLibrary {
-  const failures: string[] = [];
-  for (const name of names) {
-    try {
-      // Global: Open MPI's plugins look for the library's symbols.
-      return koffi.load(name, { global: true });
-    } catch (error) {
-      failures.push((error as Error).message.split('\n')[0] as string);
-    }
-  }
-  throw new UnsupportedError(
-    names.length === 1
-      ? `the MPI library ${names[0]} does not load (${failures[0]}); ${HOW_TO_GET}`
-      : `no MPI library was found; ${HOW_TO_GET}`,
-  );
-}
-
 /** The library's functions, on the handles of its kind. */
 class Mpi {
   readonly abi: MpiAbi;
@@ -248,6 +231,23 @@ class Mpi {
   }
 }
 
+function loadMpi(koffi: Koffi, names: readonly string[], patience: number): Mpi {
+  const failures: string[] = [];
+  for (const name of names) {
+    try {
+      // Global: Open MPI's plugins look for the library's symbols. One without MPI's functions is none.
+      return new Mpi(koffi, koffi.load(name, { global: true }), patience);
+    } catch (error) {
+      failures.push((error as Error).message.split('\n')[0] as string);
+    }
+  }
+  throw new UnsupportedError(
+    names.length === 1
+      ? `the MPI library ${names[0]} does not load (${failures[0]}); ${HOW_TO_GET}`
+      : `no MPI library was found; ${HOW_TO_GET}`,
+  );
+}
+
 function patienceOf({ patience }: MpiOptions): number {
   const given = patience ?? Number(process.env['LRD_MPI_PATIENCE'] ?? 600);
   if (!(given > 0 && given < Infinity)) {
@@ -266,8 +266,7 @@ async function join(launch: Launch, options: MpiOptions): Promise<Group> {
   const patience = patienceOf(options);
   const koffi = await loadKoffi();
   settleTransports(koffi);
-  const library = load(koffi, candidates(launch, options.library ?? process.env['LRD_MPI']));
-  const mpi = new Mpi(koffi, library, patience);
+  const mpi = loadMpi(koffi, candidates(launch, options.library ?? process.env['LRD_MPI']), patience);
   const { rank, size } = mpi.begin();
   if (launch.size !== undefined && launch.size !== size) {
     throw new UnsupportedError(

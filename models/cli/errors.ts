@@ -21,10 +21,10 @@ function ofSystem(error: unknown): string | undefined {
 }
 
 /**
- * Whether another of the processes that were started together says what is wrong with their call: the first does. With an exit code of
- * its own this one might be the first to end, and the launcher would cut the other's words short.
+ * Whether another of the processes that were started together speaks for this one: the first does. What is wrong with their call it says with its
+ * exit code: with one of its own this process might be the first to end, and the launcher would cut the other's words short.
  */
-function othersSpeak(): boolean {
+export function othersSpeak(): boolean {
   return process.argv.includes('--data-parallel') && (launchOf(process.env)?.rank ?? 0) > 0;
 }
 

@@ -130,7 +130,10 @@ async function carryOut(
   call: Call<typeof TRAIN>,
   controls: Omit<RunControls, 'signal'>,
   told: (folder: string) => void,
+  goOn: () => string,
 ): Promise<void> {
+  // Open MPI's mpirun passes nothing on that its processes say once it has told them to end.
+  const lastWords = (): string => (launchOf(process.env)?.by === 'Open MPI' ? `; ${goOn()}` : '');
   await stoppable(async (signal) => {
     if (call.options.resume !== undefined) {
       const read = async (): Promise<ReturnType<typeof resumeOf>> => resumeOf(call);
@@ -150,7 +153,7 @@ async function carryOut(
       told(request.out ?? defaultFolder(request));
       await runTraining(request, { ...controls, signal, checkpointSeconds });
     }
-  });
+  }, lastWords);
 }
 
 /** Joins the other processes. Those behind the first say nothing of what keeps them all from it. */
@@ -186,6 +189,7 @@ function ofProcess(thrown: unknown, processes: Processes): Error | undefined {
  */
 export async function trainCommand(call: Call<typeof TRAIN>): Promise<void> {
   let folder = 'DIR';
+  const goOn = (): string => `go on with: lrd train --resume ${folder}`;
   if (call.words.recipe !== undefined) await prepareRecipe(call.words.recipe);
   const processes = call.options['data-parallel'] ? await join() : undefined;
   if (call.options['data-parallel'] && processes === undefined) return;
@@ -201,14 +205,14 @@ export async function trainCommand(call: Call<typeof TRAIN>): Promise<void> {
     onEpoch: (metrics: EpochMetrics) => lines?.write('epoch', metrics),
   };
   try {
-    await carryOut(call, controls, (said) => (folder = said));
+    await carryOut(call, controls, (said) => (folder = said), goOn);
     processes?.close();
   } catch (thrown) {
     const error = processes === undefined ? (thrown as Error) : ofProcess(thrown, processes);
     if (error === undefined) return;
     if (!(error instanceof StoppedError)) throw error;
     lines?.write('stopped', { folder });
-    throw new JobError(`${error.message}; go on with: lrd train --resume ${folder}`);
+    throw new JobError(`${error.message}; ${goOn()}`);
   }
   if (lines !== undefined) lines.write('end', { folder });
   else if (speaks) console.log(folder);
