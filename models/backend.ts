@@ -4,11 +4,10 @@ import { dirname } from 'node:path';
 import { tensorflowMissing } from 'learning-rate-dropout/tensorflow';
 import { enableTraining, useTensorflow, useWebGpu } from 'learning-rate-dropout';
 import { UnsupportedError } from 'learning-rate-dropout/internal';
+import { BACKENDS } from './backendNames.ts';
+import type { BackendName } from './backendNames.ts';
 import { JobError, unknownName } from './errors.ts';
 
-/** Names that `--backend` takes. */
-export const BACKENDS = ['auto', 'webgpu', 'wasm', 'cpu', 'node', 'node-gpu'] as const;
-export type BackendName = (typeof BACKENDS)[number];
 type Running = Exclude<BackendName, 'auto'>;
 
 async function useWasm(): Promise<void> {

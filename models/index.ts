@@ -3,7 +3,8 @@
  *
  * @module learning-rate-dropout-cli/models
  */
-export { useBackend, BACKENDS } from './backend.ts';
+export { useBackend } from './backend.ts';
+export { BACKENDS } from './backendNames.ts';
 export { DATA_SETS, loadImageSet } from './data/catalogue.ts';
 export type { Augmentation, View } from './data/augmentation.ts';
 export type { ImageSet, ImageShape, Images, Split } from './data/dataSet.ts';

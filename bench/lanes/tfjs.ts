@@ -1,7 +1,8 @@
 /** Optimizer steps in TensorFlow.js: LRD's optimizers, tfjs's own without LRD, and LRD written with tfjs's operations. */
 import * as tf from '@tensorflow/tfjs';
 import { webGpuStorage } from 'learning-rate-dropout/internal/tfjs';
-import { BACKENDS, useBackend } from '../../models/backend.ts';
+import { useBackend } from '../../models/backend.ts';
+import { BACKENDS } from '../../models/backendNames.ts';
 import { JobError } from '../../models/errors.ts';
 import { createOptimizer } from '../../models/recipes/optimizers.ts';
 import type { RuleName } from 'learning-rate-dropout/spec';

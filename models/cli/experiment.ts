@@ -20,6 +20,8 @@ import { cellsOfTask, readTaskIndex, taskCount } from '../experiments/tasks.ts';
 import type { Overview } from '../experiments/overview.ts';
 import { formatOverview, overviewOf } from '../experiments/overview.ts';
 import { kubernetesJob } from '../experiments/kubernetes.ts';
+import { LARGEST_JSON } from '../storage/form.ts';
+import { readInput } from '../storage/inputs.ts';
 import { jsonLines } from './jsonLines.ts';
 import { stoppable } from './stop.ts';
 import { looksLikePath } from './table/row.ts';
@@ -399,6 +401,25 @@ async function findOrRead(name: string): Promise<Experiment> {
   return readExperiment(name);
 }
 
+/**
+ * The experiment of a file as the folder has it, for lists and cancellations; undefined where it has none. It was checked when its plan was
+ * recorded, and to check the file again every network would be loaded.
+ */
+function recordedExperiment(file: string, store: Store): Experiment | undefined {
+  let named: unknown;
+  try {
+    ({ name: named } = JSON.parse(readInput(file, LARGEST_JSON).toString('utf8')) as { readonly name?: unknown });
+  } catch {
+    // Whoever reads it as an experiment says what is wrong with it.
+    return undefined;
+  }
+  const plan = store
+    .plans()
+    .map(readPlan)
+    .find(({ experiment, definition }) => definition !== undefined && experiment === named);
+  return plan === undefined ? undefined : experimentIn(plan);
+}
+
 /** `lrd experiment NAME ...`: every cell of an experiment that is not done yet: here, one of them, or on a cluster. */
 export async function experimentCommand(call: ExperimentCall): Promise<void> {
   checkTogether(call);
@@ -414,7 +435,11 @@ export async function experimentCommand(call: ExperimentCall): Promise<void> {
     else throw new UsageError(`lrd experiment needs a NAME: ${EXPERIMENTS.map((known) => known.name).join(', ')}`);
     return;
   }
-  const named = await findOrRead(name);
+  const { only, out = join('runs', 'experiments') } = options;
+  const store = new Store(out);
+  const looksOn = (options.list || options.cancel) && !OF_THE_PLAN.some((option) => call.given.has(option));
+  const recorded = looksOn && looksLikePath(name, '.json') ? recordedExperiment(name, store) : undefined;
+  const named = recorded ?? (await findOrRead(name));
   const experiment = options.select ? selectionOf(named) : named;
   if (experiment === undefined) {
     throw new UsageError(`--select must be for an experiment that chooses learning rates, got ${JSON.stringify(name)}`);
@@ -425,8 +450,6 @@ export async function experimentCommand(call: ExperimentCall): Promise<void> {
   }
   const scale = options.scale ?? 'full';
   const seeds = options.seeds ?? (scale === 'small' ? 1 : experiment.seeds);
-  const { only, out = join('runs', 'experiments') } = options;
-  const store = new Store(out);
   const overlay = overlayOf(call);
   const rates = chosenRates(store, experiment, { scale, overlay });
   const request = { experiment, scale, overlay, seeds, only, rates };

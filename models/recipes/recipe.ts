@@ -1,7 +1,7 @@
 import type { Net, NetOptions, TrainedNet } from '../nets/net.ts';
 import { freezeHalf } from '../nets/freeze.ts';
 import type { Drawing } from '../tasks/drawing.ts';
-import type { Evaluation } from '../tasks/segmentation/task.ts';
+import type { Evaluation } from '../tasks/segmentation/evaluations.ts';
 import type { Part } from '../tasks/part.ts';
 import type { Task, Updater } from '../tasks/task.ts';
 import type { Schedules } from '../trainer/schedules/schedule.ts';

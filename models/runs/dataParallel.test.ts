@@ -1,3 +1,7 @@
+/**
+ * One network on several processes under `mpirun`. `npm test` has a slice in which the same processes train as much as can be: starting one costs more than
+ * a small run. `LRD_DATA_PARALLEL=1 npm run -s ts -- models/runs/dataParallel.test.ts` is the long proof, with kills, Ctrl-C and calls that differ.
+ */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,14 +10,15 @@ import { tensorflowMissing } from 'learning-rate-dropout/tensorflow';
 import * as assert from 'uvu/assert';
 import { FROM_SOURCE } from '../../conformance/harness/fromSource.ts';
 import { launchers, missing, startUnderMpi, underMpi } from '../../conformance/harness/mpi.ts';
-import type { Ended, Mpi } from '../../conformance/harness/mpi.ts';
+import type { Ended, Mpi, Running } from '../../conformance/harness/mpi.ts';
 import { suite } from '../../conformance/harness/suite.ts';
 import { readArchive } from '../storage/safetensors.ts';
 import { readRun } from './runFolder.ts';
-import { complete, completeProgram, latest, outcome, trainWords } from './testing/command.ts';
+import { completeProgram, latest, outcome, trainWords } from './testing/command.ts';
 import { drawVoc } from './testing/voc.ts';
 import { drawCifar10 } from './testing/cifar.ts';
 
+const LONG = process.env['LRD_DATA_PARALLEL'] === '1';
 const test = suite('models/runs/dataParallel');
 const found = launchers();
 const folder = mkdtempSync(join(tmpdir(), 'lrd-data-parallel-'));
@@ -61,10 +66,6 @@ async function succeedSeveral(kind: Mpi, ranks: number, calls: readonly string[]
   const said = await trainSeveral(kind, ranks, calls);
   for (const { code, stderr } of said) assert.is(code, 0, stderr);
   return said.map(({ stderr }) => stderr);
-}
-
-function train(kind: Mpi, ranks: number, args: string, environment: Readonly<Record<string, string>> = {}): Promise<Ended> {
-  return underMpi({ kind, ranks, command: trainWords([...words(args), '--data-parallel']), environment });
 }
 
 /** What the program itself said: `mpirun` has more to say of processes that fail. */
@@ -156,8 +157,13 @@ test.before(async () => {
 
 const openMpi = test.when(found.has('Open MPI'), missing('Open MPI'));
 const mpich = test.when(found.has('MPICH'), missing('MPICH'));
+const isLong = 'a part of the long proof, LRD_DATA_PARALLEL=1';
 
-/** What two processes of Open MPI say of each call. */
+/** A network with batch normalisation, on a drawn CIFAR-10. */
+const data = join(folder, 'cifar');
+const NORMALISED = `resnet14 --data cifar10 --data-dir ${data} --width 1 --keep 0.5 --batch-size 8 --seed 5 --backend wasm`;
+
+/** What two processes of Open MPI say of each call; they are told to stop in the last one. */
 const CALLS: Readonly<Record<string, string>> = {
   small: SMALL,
   boxes: DETECTION,
@@ -166,15 +172,34 @@ const CALLS: Readonly<Record<string, string>> = {
   ...(node ? { node: NODE } : {}),
   webgpu: 'fcnet --data digits --backend webgpu',
   word: 'fcnet --data digits --batch-size x',
+  batch: 'fcnet --data digits --backend cpu --batch-size 1',
+  different: 'fcnet --data digits --limit 50 --epochs 1 --seed 1 --width 4 --backend cpu --lr 0.1',
+  stopped: `${NORMALISED} --epochs 400 --checkpoint-seconds 0`,
 };
 const two = (name: string): string => join(folder, 'two', name);
+const callsOf = (change: (args: string) => string = (args) => args): string[] =>
+  Object.entries(CALLS).map(([name, args]) => `${name === 'different' ? change(args) : args} --out ${two(name)}`);
+
+/** Waits for a file that a program writes, or the program's end. */
+async function written(path: string, { child }: Running): Promise<void> {
+  while (!existsSync(path) && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
 let ended: Promise<Map<string, Said>> | undefined;
-const byTwo = (): Promise<Map<string, Said>> =>
-  (ended ??= trainSeveral(
-    'Open MPI',
-    2,
-    Object.entries(CALLS).map(([name, args]) => `${args} --out ${two(name)}`),
-  ).then((said) => new Map(Object.keys(CALLS).map((name, index) => [name, said[index] as Said]))));
+async function trainByTwo(): Promise<Map<string, Said>> {
+  drawCifar10(data, 25, 8);
+  const other = severalWords(callsOf((args) => args.replace('--lr 0.1', '--lr 0.2')), '--data-parallel');
+  const command = [...severalWords(callsOf(), '--data-parallel'), ':', '-np', '1', ...other];
+  const running = startUnderMpi({ kind: 'Open MPI', ranks: 1, command });
+  await written(latest(two('stopped')), running);
+  // mpirun passes this one on.
+  running.child.kill('SIGUSR2');
+  await running.ended;
+  const said = separate(running.stderr());
+  assert.is(said.length, Object.keys(CALLS).length, running.stderr());
+  return new Map(Object.keys(CALLS).map((name, index) => [name, said[index] as Said]));
+}
+const byTwo = (): Promise<Map<string, Said>> => (ended ??= trainByTwo());
 const saidOf = async (name: string): Promise<string> => {
   const { code, stderr } = (await byTwo()).get(name) as Said;
   assert.is(code, 0, stderr);
@@ -250,123 +275,147 @@ mpich(
   { timeout: 180 },
 );
 
-/** A network with batch normalisation, on a drawn CIFAR-10. */
-const data = join(folder, 'cifar');
-const NORMALISED = `resnet14 --data cifar10 --data-dir ${data} --width 1 --keep 0.5 --batch-size 8 --seed 5 --backend wasm`;
-
 /** Which epoch a run's checkpoint is in. */
 const epochOf = (run: string): number =>
   (JSON.parse(readArchive(latest(run)).metadata['position'] as string) as { epoch: number }).epoch;
 
-/** A run of two processes of which one is killed behind a checkpoint. */
-const dead = join(folder, 'dead');
-let killing: Promise<void> | undefined;
-const killed = (): Promise<void> => (killing ??= kill());
-async function kill(): Promise<void> {
-  const pids = join(folder, 'pid');
-  const command = ['sh', '-c', `echo $$ > ${pids}-$OMPI_COMM_WORLD_RANK; exec "$@"`, 'sh'].concat(
-    trainWords([...words(SMALL.replace('--epochs 2', '--epochs 4000')), '--data-parallel', '--out', dead]),
-  );
-  const { child, ended: over } = startUnderMpi({ kind: 'Open MPI', ranks: 2, command });
-  while (!existsSync(latest(dead)) && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 20));
-  process.kill(Number(readFileSync(`${pids}-1`, 'utf8')), 'SIGKILL');
-  assert.is.not((await over).code, 0);
+/** A program for `mpirun` whose processes write their numbers to files. */
+function numbered(command: readonly string[]): { readonly command: string[]; readonly pidOf: (rank: number) => number } {
+  const pids = mkdtempSync(join(folder, 'pids-'));
+  return {
+    command: ['sh', '-c', `echo $$ > '${pids}'/\${OMPI_COMM_WORLD_RANK:-$PMI_RANK}; exec "$@"`, 'sh', ...command],
+    pidOf: (rank) => Number(readFileSync(join(pids, String(rank)), 'utf8')),
+  };
 }
 
-openMpi('a process that dies takes the others along, behind the last checkpoint', () => killed(), { timeout: 120 });
-
 openMpi(
-  '[LRD-DIST-008] a run that was stopped, or of which a process died, goes on to the same bits, running statistics too; saving at every step changes nothing',
+  '[LRD-DIST-008] a run that was stopped, or of which a process was killed, goes on to the same bits, running statistics too; saving at every step changes nothing',
   async () => {
-    drawCifar10(data, 25, 8);
-    const run = join(folder, 'stopped');
-    const command = trainWords([
-      ...words(`${NORMALISED} --epochs 400`),
-      '--checkpoint-seconds',
-      '0',
-      '--data-parallel',
-      '--out',
-      run,
-    ]);
-    const { child, ended: over, stderr } = startUnderMpi({ kind: 'Open MPI', ranks: 2, command });
-    while (!existsSync(latest(run)) && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 20));
-    // mpirun passes this one on.
-    child.kill('SIGUSR2');
-    const end = await over;
-    assert.is(end.code, 1, stderr());
-    assert.match(
-      saying(end).join('\n'),
-      /^lrd: stopped in epoch \d+ after \d+ batches; go on with: lrd train --resume \S+$/,
-    );
-    const straight = join(folder, 'straight');
-    await killed();
-    const [epochs, died] = [epochOf(run), epochOf(dead)];
-    await succeedSeveral('Open MPI', 2, [
+    const run = two('stopped');
+    const { code, stderr } = (await byTwo()).get('stopped') as Said;
+    assert.is(code, 1, stderr);
+    assert.match(stderr, /^stopping after this step; go on with: lrd train --resume \S+$/m);
+    assert.match(stderr, /^lrd: stopped in epoch \d+ after \d+ batches; go on with: lrd train --resume \S+$/m);
+    const [straight, dead] = [join(folder, 'straight'), join(folder, 'dead')];
+    const epochs = epochOf(run);
+    const calls = [
       `--resume ${run} --epochs ${epochs}`,
       `${NORMALISED} --epochs ${epochs} --out ${straight}`,
-      `--resume ${dead} --epochs ${died}`,
-    ]);
+      `${SMALL.replace('--epochs 2', '--epochs 4000')} --out ${dead}`,
+    ];
+    const { command, pidOf } = numbered(severalWords(calls, '--data-parallel'));
+    const running = startUnderMpi({ kind: 'Open MPI', ranks: 2, command });
+    await written(latest(dead), running);
+    // A process that dies takes the others along.
+    process.kill(pidOf(1), 'SIGKILL');
+    assert.is.not((await running.ended).code, 0);
+    assert.equal(
+      separate(running.stderr()).map((call) => call.code),
+      [0, 0],
+      running.stderr(),
+    );
     assertSame(run, straight);
     assertAveraged(run);
-    assert.is(readRun(dead).metrics.length, died);
     // One process takes up the sum of the shares.
-    const more = await complete(['--resume', run, '--epochs', String(epochs + 1)]);
-    assert.match(more, /2 processes wrote the checkpoint, 1 go on: equal but for rounding/);
+    const died = epochOf(dead);
+    const alone = [`--resume ${run} --epochs ${epochs + 1}`, `--resume ${dead} --epochs ${died}`];
+    const said = separate(await completeProgram(severalWords(alone)));
+    for (const call of said) {
+      assert.is(call.code, 0, call.stderr);
+      assert.match(call.stderr, /2 processes wrote the checkpoint, 1 go on: equal but for rounding/);
+    }
+    assert.equal([readRun(run).metrics.length, readRun(dead).metrics.length], [epochs + 1, died]);
   },
   { timeout: 240 },
 );
 
-openMpi(
-  'what is wrong with a call is one line, of process 0 alone, and nothing is written',
-  async () => {
-    const out = join(folder, 'wrong');
-    const refused = async (args: string, code: number, environment?: Readonly<Record<string, string>>): Promise<string> => {
-      const said = await train('Open MPI', 2, `${args} --out ${out}`, environment);
-      assert.is(said.code, code, said.stderr);
-      assert.not.ok(existsSync(out));
-      const lines = saying(said);
-      assert.is(lines.length, 1, said.stderr);
-      return lines[0] as string;
-    };
-    for (const [name, line] of [
-      ['webgpu', /^lrd: --backend must be cpu, wasm or node with --data-parallel, got webgpu: [^\n]*\n$/],
-      ['word', /^lrd: --batch-size [^\n]*\n$/],
-    ] as const) {
-      const { code, stderr } = (await byTwo()).get(name) as Said;
-      assert.is(code, 2, stderr);
-      assert.match(stderr, line);
-      assert.not.ok(existsSync(two(name)));
-    }
-    assert.is(
-      await refused('fcnet --data digits --backend cpu --batch-size 1', 2),
-      'lrd: --batch-size must be at least the number of processes, 2, got 1',
-    );
-    assert.match(
-      await refused('fcnet --data digits', 1, { LRD_MPI: 'libnothing.so' }),
-      /^lrd: --data-parallel: the MPI library libnothing\.so does not load .*; install Open MPI or MPICH/,
-    );
-  },
-  { timeout: 120 },
-);
+openMpi('what is wrong with a call is one line, of process 0 alone, and nothing is written', async () => {
+  for (const [name, line] of [
+    ['webgpu', /^lrd: --backend must be cpu, wasm or node with --data-parallel, got webgpu: [^\n]*\n$/],
+    ['word', /^lrd: --batch-size [^\n]*\n$/],
+    ['batch', /^lrd: --batch-size must be at least the number of processes, 2, got 1\n$/],
+    ['different', /^lrd: all processes must be started alike: learningRate is 0\.1 on process 0 and 0\.2 on process 1\n$/],
+  ] as const) {
+    const { code, stderr } = (await byTwo()).get(name) as Said;
+    assert.is(code, 2, stderr);
+    assert.match(stderr, line);
+    assert.not.ok(existsSync(two(name)));
+  }
+});
 
-openMpi(
-  'processes that were started differently are told apart before the first step',
-  async () => {
-    const out = join(folder, 'different');
-    const common = words(`fcnet --data digits --limit 50 --epochs 1 --seed 1 --width 4 --backend cpu --data-parallel --out ${out}`);
-    const said = await underMpi({
-      kind: 'Open MPI',
-      ranks: 1,
-      command: [...trainWords([...common, '--lr', '0.1']), ':', '-np', '1', ...trainWords([...common, '--lr', '0.2'])],
-    });
-    assert.is(said.code, 2, said.stderr);
-    assert.equal(saying(said), [
-      'lrd: all processes must be started alike: learningRate is 0.1 on process 0 and 0.2 on process 1',
-    ]);
-    assert.not.ok(existsSync(out));
-  },
-  { timeout: 120 },
-);
+const KINDS: readonly Mpi[] = ['Open MPI', 'MPICH'];
+const WRONG = 'fcnet --data digits --limit 50 --epochs 1 --seed 1 --width 4 --backend cpu --data-parallel';
+/** Given to Node: a version of its own, no koffi. */
+const OTHER_NODE = "data:text/javascript,Object.defineProperty(process,'version',{value:'v1.2.3'})";
+const NO_KOFFI = `data:text/javascript,${encodeURIComponent(
+  `import { register } from 'node:module';
+   const hooks = "export const resolve = (name, context, next) => { if (name === 'koffi') throw Object.assign(new Error(''), { code: 'ERR_MODULE_NOT_FOUND' }); return next(name, context); };";
+   register('data:text/javascript,' + encodeURIComponent(hooks));`,
+)}`;
+
+for (const kind of KINDS) {
+  const long = test.when(found.has(kind), missing(kind)).when(LONG, isLong);
+
+  long(
+    `${kind}: processes that cannot train together say so in one line, before anything is written`,
+    async () => {
+      const out = join(folder, `wrong ${kind}`);
+      const program = trainWords([...words(WRONG), '--out', out]);
+      const [own, ...rest] = program as [string, ...string[]];
+      const says = async (command: readonly string[], code: number, line: RegExp, ranks = 2, library?: string): Promise<void> => {
+        const environment = library === undefined ? {} : { LRD_MPI: library };
+        const said = await underMpi({ kind, ranks, command, environment });
+        assert.is(said.code, code, said.stderr);
+        const lines = saying(said);
+        assert.is(lines.length, 1, said.stderr);
+        assert.match(lines[0] as string, line);
+        assert.not.match(said.stderr, /^\s+at /m);
+        assert.not.ok(existsSync(out));
+      };
+      const getIt = '; install Open MPI or MPICH \\(Debian: apt install openmpi-bin, or mpich\\), or name its library in LRD_MPI$';
+      await says(program, 1, new RegExp(`^lrd: --data-parallel: the MPI library libnothing\\.so does not load .*${getIt}`), 2, 'libnothing.so');
+      await says(program, 1, new RegExp(`^lrd: --data-parallel: the MPI library libm\\.so\\.6 does not load .*MPI_Get_library_version.*${getIt}`), 2, 'libm.so.6');
+      await says([own, '--import', NO_KOFFI, ...rest], 1, /^lrd: --data-parallel: MPI needs koffi, which is not installed: npm install koffi@\S+$/);
+      await says([...program, ':', '-np', '1', own, '--import', OTHER_NODE, ...rest], 2, /^lrd: all processes must be started alike: node is "v\S+" on process 0 and "v1\.2\.3" on process 1$/, 1);
+      await says([...program, ':', '-np', '1', ...program.map((word) => (word === '50' ? '51' : word))], 2, /^lrd: all processes must be started alike: limit is 50 on process 0 and 51 on process 1$/, 1);
+      await says([...program, '--batch-size', '3'], 2, /^lrd: --batch-size must be at least the number of processes, 4, got 3$/, 4);
+    },
+    { timeout: 400 },
+  );
+
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGKILL'] as const) {
+    const how = signal === 'SIGKILL' ? 'a process is killed' : `mpirun gets ${signal}`;
+    long(
+      `[LRD-DIST-008] ${kind}: ${how}: all end, and go on to the bits of an unbroken run`,
+      async () => {
+        const [run, straight] = [join(folder, `${kind} ${signal}`), join(folder, `${kind} ${signal} straight`)];
+        const { command, pidOf } = numbered(
+          trainWords([...words(`${SMALL.replace('--epochs 2', '--epochs 4000')} --checkpoint-seconds 0 --data-parallel`), '--out', run]),
+        );
+        const running = startUnderMpi({ kind, ranks: 2, command });
+        await written(latest(run), running);
+        const pids = [0, 1].map(pidOf);
+        if (signal === 'SIGKILL') process.kill(pids[1] as number, signal);
+        else running.child.kill(signal);
+        await running.ended;
+        const said = running.stderr().split('\n').filter((line) => /^(?:lrd: |stopping )/.test(line));
+        if (signal === 'SIGKILL') assert.equal(said, []);
+        else assert.match(said.join('\n'), kind === 'MPICH' ? /^stopping after this step\nlrd: stopped in epoch \d+ after \d+ batches; go on with: lrd train --resume .*$/ : /^stopping after this step; go on with: lrd train --resume .*(?:\nlrd: stopped .*)?$/);
+        for (const pid of pids) while (existsSync(`/proc/${pid}`)) await new Promise((resolve) => setTimeout(resolve, 20));
+        const epochs = epochOf(run);
+        for (const args of [
+          ['--resume', run, '--epochs', String(epochs)],
+          [...words(`${SMALL.replace('--epochs 2', `--epochs ${epochs}`)}`), '--out', straight],
+        ]) {
+          const end = await underMpi({ kind, ranks: 2, command: trainWords([...args, '--data-parallel']) });
+          assert.is(end.code, 0, end.stderr);
+        }
+        assertSame(run, straight);
+      },
+      { timeout: 300 },
+    );
+  }
+}
 
 test('without mpirun one process says so and trains', () => {
   assert.match(saidAlone, /^--data-parallel: not started by mpirun: one process$/m);

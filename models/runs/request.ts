@@ -4,7 +4,7 @@ import type { MaskRequest } from 'learning-rate-dropout';
 import { randomSeed } from 'learning-rate-dropout/stream';
 import { UsageError } from '../errors.ts';
 import { findRecipe } from '../recipes/catalogue.ts';
-import type { Evaluation } from '../tasks/segmentation/task.ts';
+import type { Evaluation } from '../tasks/segmentation/evaluations.ts';
 import { isDrawn } from '../trainer/masks.ts';
 import type { Regularizers } from '../trainer/regularizers.ts';
 import type { Schedules } from '../trainer/schedules/schedule.ts';

@@ -1,10 +1,10 @@
 import { Type } from '@sinclair/typebox';
 import type { TSchema } from '@sinclair/typebox';
 import { RULES } from 'learning-rate-dropout/spec';
-import { BACKENDS } from '../backend.ts';
+import { BACKENDS } from '../backendNames.ts';
 import type { Read } from '../storage/form.ts';
 import { FROM_0, PROBABILITY, form, oneOf, textOf, wholeFrom } from '../storage/form.ts';
-import { EVALUATIONS } from '../tasks/segmentation/task.ts';
+import { EVALUATIONS } from '../tasks/segmentation/evaluations.ts';
 import type { Regularizers } from '../trainer/regularizers.ts';
 import { SCHEDULES } from '../trainer/schedules/schedule.ts';
 

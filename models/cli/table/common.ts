@@ -9,7 +9,7 @@ export const dataDir = folder({
 });
 
 /** What computes. */
-export const backend = choice(async () => (await import('../../backend.ts')).BACKENDS, {
+export const backend = choice(async () => (await import('../../backendNames.ts')).BACKENDS, {
   value: 'B',
   about: 'What computes; auto takes a hardware GPU, else TensorFlow where it is installed, else WebAssembly.',
 });

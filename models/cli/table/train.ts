@@ -198,7 +198,7 @@ export const TRAIN = command({
       width,
       init: file({ about: 'Parameters to start with, a safetensors file.', default: 'drawn from the seed' }),
       crop,
-      evaluate: choice(async () => (await import('../../tasks/segmentation/task.ts')).EVALUATIONS, {
+      evaluate: choice(async () => (await import('../../tasks/segmentation/evaluations.ts')).EVALUATIONS, {
         value: 'HOW',
         about: 'pspnet: whether tests see a picture at once, or by windows of the crop.',
         default: 'whole',

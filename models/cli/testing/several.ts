@@ -17,9 +17,9 @@ for (const [index, words] of (JSON.parse(calls) as string[][]).entries()) {
   say(`# ${index}\n`);
   process.exitCode = 0;
   await reportErrors(() => main(words));
+  say(`= ${process.exitCode}\n`);
   // A job that failed on one process leaves the others waiting for it.
   if (process.exitCode === 1) process.exit();
-  say(`= ${process.exitCode}\n`);
 }
 process.exitCode = 0;
 close();

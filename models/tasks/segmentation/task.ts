@@ -13,6 +13,7 @@ import type { SplitMetrics, Task, Updater } from '../task.ts';
 import { testBoth } from '../task.ts';
 import type { SegmentedPicture } from '../../data/vocExamples.ts';
 import { augment, fittingSide, middle, padToFit } from './augment.ts';
+import type { Evaluation } from './evaluations.ts';
 import type { LabelBatch } from './loss.ts';
 import type { SegmentationLogits } from '../../nets/pspnet.ts';
 import { labelBatch, pixelCrossEntropy, segmentationLoss } from './loss.ts';
@@ -22,13 +23,6 @@ import { resizeAligned } from '../../nets/resample.ts';
 
 /** The side of the crops that PSPNet is trained on (Zhao et al. 2017, section 5.1). */
 export const PSPNET_CROP = 473;
-
-/**
- * How a picture is tested: `whole`, at once with a margin where it is smaller than the crop, or `sliding`, by windows of the crop's size
- * whose probabilities are averaged.
- */
-export const EVALUATIONS = ['whole', 'sliding'] as const;
-export type Evaluation = (typeof EVALUATIONS)[number];
 
 /** The longest side of VOC's pictures. */
 const LONGEST = 500;
