@@ -15,9 +15,12 @@ export interface ParallelRequest {
   /** `measure` times them; `same` looks whether all processes hold the same bits afterwards. */
   readonly what: 'measure' | 'same';
   readonly keep: number;
-  readonly reduction: 'kept' | 'whole';
+  /** `none`: the optimizer as it is with one process, which sends nothing. */
+  readonly reduction: 'kept' | 'whole' | 'none';
   /** Whether all is done but the sending. */
   readonly mute: boolean;
+  /** Whether the optimizer's step is taken alone, on gradients that are there. */
+  readonly alone: boolean;
   readonly steps: number;
 }
 
@@ -57,11 +60,17 @@ const PROGRAM = ['./parallelRank.ts', './parallelRank.js']
 export class ParallelPeer {
   readonly place: ParallelPlace;
   #users = 0;
+  #parameters = 0;
   #started:
     Promise<{ ask: (request: ParallelRequest) => Promise<ParallelAnswer>; close: () => Promise<void> }> | undefined;
 
   constructor(place: ParallelPlace) {
     this.place = place;
+  }
+
+  /** Of the network that they train. */
+  get parameters(): number {
+    return this.#parameters;
   }
 
   /** @throws Unavailable where they cannot be started, with what is missing */
@@ -119,7 +128,7 @@ export class ParallelPeer {
       link?.remove();
     };
     try {
-      await next();
+      this.#parameters = (await next()).parameters ?? 0;
     } catch (error) {
       await close();
       throw error;
@@ -135,7 +144,7 @@ export class ParallelPeer {
 }
 
 /** How a lane's steps are taken. */
-export interface ParallelLane extends Pick<ParallelRequest, 'keep' | 'reduction' | 'mute'> {
+export interface ParallelLane extends Pick<ParallelRequest, 'keep' | 'reduction' | 'mute' | 'alone'> {
   readonly name: string;
 }
 
@@ -146,7 +155,7 @@ export function parallelLane(
   clock: Clock,
   bytes: Map<string, number>,
 ): LaneSource {
-  const steps = 2;
+  const steps = way.alone ? 20 : 2;
   return {
     name,
     open: async (): Promise<Lane> => {

@@ -37,6 +37,7 @@ async function serve(group: Group): Promise<void> {
   const variables = net.parameters.map(({ variable }) => variable);
   const parameters = variables.reduce((sum, { size }) => sum + size, 0);
   const own = Math.floor((rows * (group.rank + 1)) / group.size) - Math.floor((rows * group.rank) / group.size);
+  const share = own / rows;
   const x = tf.randomUniform<tf.Rank.R2>([own, 784], 0, 1, 'float32', 1 + group.rank);
   const labels = tf.oneHot(
     tf.tensor1d(
@@ -51,14 +52,21 @@ async function serve(group: Group): Promise<void> {
       variables,
     ).grads;
 
+  /** Brings processes together again that steps of their own have led apart. */
+  const together = lrd.replicaOf(
+    lrd.distributed(createOptimizer('sgdm', { keepProbability: 1, seed: 7n, learningRate: 1e-3 }), group),
+  ) as lrd.Replica;
   const optimizers = new Map<string, { optimizer: LrdOptimizer; line: ReturnType<typeof muting> }>();
+  /** Those of one batch: what packing costs is a small part of a whole step. */
+  let held: tf.NamedTensorMap | undefined;
   const optimizerOf = ({ keep, reduction, mute }: ParallelRequest): ReturnType<typeof optimizers.get> & object => {
     const key = `${keep} ${reduction} ${mute}`;
     let known = optimizers.get(key);
     if (known === undefined) {
       const line = muting(group);
       const plain = createOptimizer('sgdm', { keepProbability: keep, seed: 7n, learningRate: 1e-3 });
-      const optimizer = lrd.distributed(plain, line.group, { reduction, checkEvery: 1e9 });
+      const optimizer =
+        reduction === 'none' ? plain : lrd.distributed(plain, line.group, { reduction, checkEvery: 1e9 });
       known = { optimizer, line };
       optimizers.set(key, known);
       // The first step compares the parameters.
@@ -68,19 +76,20 @@ async function serve(group: Group): Promise<void> {
   };
   const step = (optimizer: LrdOptimizer): void => {
     const replica = lrd.replicaOf(optimizer);
-    if (replica !== undefined) replica.weight = own / rows;
+    if (replica !== undefined) replica.weight = share;
     tf.tidy(() => optimizer.applyGradients(gradients()));
   };
   const measure = (request: ParallelRequest): ParallelAnswer => {
     const { optimizer, line } = optimizerOf(request);
     const replica = lrd.replicaOf(optimizer);
+    const own = request.alone ? (held ??= gradients()) : undefined;
     // All begin together.
     group.allReduce(Int32Array.of(0), 'max');
     const [began, processor, before] = [performance.now(), process.cpuUsage(), group.traffic.bytes];
     line.mute = request.mute;
     for (let i = 0; i < request.steps; i++) {
-      if (replica !== undefined) replica.weight = request.mute ? 1 : own / rows;
-      tf.tidy(() => optimizer.applyGradients(gradients()));
+      if (replica !== undefined) replica.weight = request.mute ? 1 : share;
+      tf.tidy(() => optimizer.applyGradients(own ?? gradients()));
     }
     line.mute = false;
     const bytes = group.traffic.bytes - before;
@@ -90,7 +99,8 @@ async function serve(group: Group): Promise<void> {
     const processorMs = Float64Array.of((user + system) / 1000 / group.size);
     group.allReduce(processorMs, 'sum');
     // Steps that nobody was told of have led the processes apart.
-    if (request.mute) replica?.synchronize(variables);
+    if (request.reduction === 'none') together.synchronize(variables);
+    else if (request.mute) replica?.synchronize(variables);
     return { ms: times[0] as number, processorMs: processorMs[0] as number, bytes: bytes / request.steps };
   };
 

@@ -12,9 +12,15 @@ const STEPS = 200;
 
 const one = (value: number): FigureResult['value'] => ({ median: value, low: value, high: value });
 
-const kept = (keep: number): ParallelLane => ({ name: `kept, p = ${keep}`, keep, reduction: 'kept', mute: false });
+const kept = (keep: number): ParallelLane => ({
+  name: `kept, p = ${keep}`,
+  keep,
+  reduction: 'kept',
+  mute: false,
+  alone: false,
+});
 /** The mask is no part of what travels here; one keep probability does for all. */
-const WHOLE: ParallelLane = { name: 'whole', keep: 0.5, reduction: 'whole', mute: false };
+const WHOLE: ParallelLane = { name: 'whole', keep: 0.5, reduction: 'whole', mute: false, alone: false };
 const unsent = (lane: ParallelLane): ParallelLane => ({ ...lane, name: `${lane.name}, nothing sent`, mute: true });
 
 /** What travels, over what p promises: of all that is given into the reductions, flags and a weight a step included. */
@@ -45,7 +51,14 @@ function sharedGroup(place: ParallelPlace): Group {
     pairs: place.ranks === 1 ? [] : KEEPS.map((keep) => ({ lane: kept(keep).name, over: WHOLE.name })),
     figures: async () => {
       if (place.ranks === 1 || bytes.size < lanes.length) return [];
-      const { same = 0 } = await peer.ask({ what: 'same', keep: 0.5, reduction: 'kept', mute: false, steps: STEPS });
+      const { same = 0 } = await peer.ask({
+        what: 'same',
+        keep: 0.5,
+        reduction: 'kept',
+        mute: false,
+        alone: false,
+        steps: STEPS,
+      });
       return [
         ...trafficFigures(bytes),
         {
@@ -56,6 +69,33 @@ function sharedGroup(place: ParallelPlace): Group {
         },
       ];
     },
+  };
+}
+
+/** What packing and unpacking the kept coordinates adds to the fused step, nothing being sent. */
+function packingGroup(): Group {
+  const peer = new ParallelPeer({ ranks: 2 });
+  const fused = (keep: number): ParallelLane => ({ name: `fused step, p = ${keep}`, keep, reduction: 'none', mute: true, alone: true }); // prettier-ignore
+  const packed = (keep: number): ParallelLane => ({ ...unsent(kept(keep)), alone: true });
+  return {
+    name: "the optimizer's step alone, processor time of a process",
+    lanes: KEEPS.flatMap((keep) => [fused(keep), packed(keep)]).map((lane) =>
+      parallelLane(peer, lane, 'processor', new Map()),
+    ),
+    pairs: [],
+    figures: (rounds) =>
+      KEEPS.flatMap((keep): FigureResult[] => {
+        const [one, many] = [rounds.get(fused(keep).name), rounds.get(packed(keep).name)];
+        if (one === undefined || many === undefined) return [];
+        return [
+          {
+            name: `packing and unpacking, p = ${keep}`,
+            unit: 'ns a parameter',
+            value: spread(many.map((ms, i) => (1e6 * (ms - (one[i] as number))) / peer.parameters)),
+            limit: { kind: 'at most', value: 0.5 },
+          },
+        ];
+      }),
   };
 }
 
@@ -98,6 +138,7 @@ export const parallel: Suite = {
     'Training steps of FCNet (1,796,010 parameters, LRD-SGDM, 128 rows over all processes) on WASM under mpirun, with the reduction of kept coordinates and of the whole gradient. Where processes share this machine\'s cores processor time is measured; over a link that tc slows down, the time of a step. "Nothing sent": all but the sending. Bytes are those that a process gives into the reductions.',
   groups: () => [
     ...[1, 2, 4].map((ranks) => sharedGroup({ ranks })),
+    packingGroup(),
     ...[1e9, 1e8].map((rate) => linkGroup({ ranks: 2, rate })),
   ],
   extra: true,

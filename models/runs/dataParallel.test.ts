@@ -405,7 +405,7 @@ for (const kind of KINDS) {
         const epochs = epochOf(run);
         for (const args of [
           ['--resume', run, '--epochs', String(epochs)],
-          [...words(`${SMALL.replace('--epochs 2', `--epochs ${epochs}`)}`), '--out', straight],
+          [...words(SMALL.replace('--epochs 2', `--epochs ${epochs}`)), '--out', straight],
         ]) {
           const end = await underMpi({ kind, ranks: 2, command: trainWords([...args, '--data-parallel']) });
           assert.is(end.code, 0, end.stderr);
