@@ -191,6 +191,12 @@ export async function trainCommand(call: Call<typeof TRAIN>): Promise<void> {
   let folder = 'DIR';
   const goOn = (): string => `go on with: lrd train --resume ${folder}`;
   if (call.words.recipe !== undefined) await prepareRecipe(call.words.recipe);
+  const launch = launchOf(process.env);
+  if (!call.options['data-parallel'] && launch?.rank === 0 && (launch.size ?? 1) > 1) {
+    process.stderr.write(
+      `lrd: note: ${launch.size} processes were started, and each trains by itself: --data-parallel trains one network on all of them\n`,
+    );
+  }
   const processes = call.options['data-parallel'] ? await join() : undefined;
   if (call.options['data-parallel'] && processes === undefined) return;
   // Of several processes the first speaks.

@@ -9,7 +9,7 @@ const toOverlay = (given: FileSettings): Overlay =>
   Object.fromEntries(Object.entries(given).map(([key, value]) => [key, value ?? undefined]));
 
 const toFile = (overlay: Overlay): FileSettings =>
-  Object.fromEntries(Object.entries(overlay).map(([key, value]) => [key, value ?? null])) as FileSettings;
+  Object.fromEntries(Object.entries(overlay).map(([key, value]) => [key, value ?? null]));
 
 /** An arm's settings: those of the file, over them its own, and `defaults` for what neither gives. */
 export function settingsOfArm(file: ExperimentFile, arm: FileArm, defaults: SettingDefaults): Settings {

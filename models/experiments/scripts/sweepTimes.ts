@@ -4,11 +4,12 @@
  *     npm run build && npm run -s ts -- models/experiments/scripts/sweepTimes.ts
  *
  * Submitting 1,000 cells, listing them as they wait and as they are done, and the idle time between two cells of a task. The program is the built
- * one, in a process of its own each time. A bound is printed with `kept` or `MISSED`, and MISSED gives exit code 1.
+ * one, in a process of its own each time. A bound is printed with `kept` or `MISSED`, and MISSED gives exit code 1; beside it stands the processor's
+ * time, which is what a busy machine does not change much.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readPlan } from '../plan.ts';
@@ -28,19 +29,37 @@ const EPOCHS = 100;
 const scratch = mkdtempSync(join(tmpdir(), 'lrd-times-'));
 const cluster = await startCluster({ folder: join(scratch, 'c'), nodes: 2 });
 
-/** `lrd experiment ARGS` in a process of its own. Returns stdout and the seconds by the wall's clock. */
-function lrd(...args: readonly string[]): { readonly stdout: string; readonly seconds: number } {
-  const start = performance.now();
-  const { status, stdout, stderr } = spawnSync(process.execPath, [program, 'experiment', ...args], { encoding: 'utf8', env: cluster.env, maxBuffer: 1 << 28 }); // prettier-ignore
-  const seconds = (performance.now() - start) / 1000;
-  if (status !== 0) throw new Error(`${args.join(' ')}: ${stderr}`);
-  return { stdout, seconds };
+/** A call that was timed. */
+interface Timed {
+  readonly stdout: string;
+  /** By the wall's clock. */
+  readonly seconds: number;
+  /** On a processor, the program's own. */
+  readonly processor: number;
 }
 
-function say(what: string, seconds: number, bound: number): void {
+/** Lets the program say at its end how long it was on a processor. */
+const WITH_TIMES = [
+  '--import',
+  "data:text/javascript,process.on('exit',()=>{const{user,system}=process.cpuUsage();process.stderr.write(`#${user+system}`)})",
+];
+
+/** `lrd experiment ARGS` in a process of its own. */
+function lrd(...args: readonly string[]): Timed {
+  const start = performance.now();
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...WITH_TIMES, program, 'experiment', ...args], { encoding: 'utf8', env: cluster.env, maxBuffer: 1 << 28 }); // prettier-ignore
+  const seconds = (performance.now() - start) / 1000;
+  if (status !== 0) throw new Error(`${args.join(' ')}: ${stderr}`);
+  return { stdout, seconds, processor: Number(/#(\d+)$/.exec(stderr)?.[1]) / 1e6 };
+}
+
+function say(what: string, { seconds, processor }: Pick<Timed, 'seconds'> & Partial<Timed>, bound: number): void {
   const kept = seconds < bound;
   if (!kept) process.exitCode = 1;
-  console.log(`${what.padEnd(58)} ${seconds.toFixed(2).padStart(6)} s, below ${bound} s: ${kept ? 'kept' : 'MISSED'}`);
+  const busy = processor === undefined ? '' : `, ${processor.toFixed(2)} s on a processor`;
+  console.log(
+    `${what.padEnd(58)} ${seconds.toFixed(2).padStart(6)} s${busy}, below ${bound} s: ${kept ? 'kept' : 'MISSED'}`,
+  );
 }
 
 /** The slower of two calls: the first reads what the machine has not in memory. */
@@ -49,7 +68,11 @@ function twice(what: string, bound: number, args: readonly string[], expected: R
   for (const { stdout } of calls) {
     if (!expected.test(stdout)) throw new Error(`${what}: ${stdout.slice(-300)}`);
   }
-  say(what, Math.max(...calls.map(({ seconds }) => seconds)), bound);
+  say(
+    what,
+    calls.reduce((slower, call) => (call.seconds > slower.seconds ? call : slower)),
+    bound,
+  );
 }
 
 /** When a file was last written, in seconds. */
@@ -88,6 +111,7 @@ function noise(folder: string): string {
 }
 
 try {
+  console.log(`load average ${(loadavg()[0] as number).toFixed(1)} on ${availableParallelism()} cores`);
   const out = join(scratch, 'sweep');
   const file = join(scratch, 'thousand.json');
   const arms = Array.from({ length: ARMS }, (_, k) => ({ id: `lr=${(k + 1) / 1000}`, settings: { learningRate: (k + 1) / 1000 } })); // prettier-ignore
@@ -99,7 +123,7 @@ try {
   const call = [file, `--out=${out}`];
   const submitted = lrd(...call, '--on=slurm', '--', '--hold');
   if (!submitted.stdout.startsWith(`submitted ${CELLS} cells in ${CELLS} tasks`)) throw new Error(submitted.stdout);
-  say(`submitting ${CELLS} cells`, submitted.seconds, 5);
+  say(`submitting ${CELLS} cells`, submitted, 5);
   twice(`--list of ${CELLS} cells that wait in the queue`, 2, [...call, '--list'], new RegExp(`${CELLS} queued$`, 'm'));
   twice(`submitting again: nothing is left`, 5, [...call, '--on=slurm'], /^nothing to submit/);
   const store = new Store(out);
@@ -112,7 +136,7 @@ try {
   }
   lrd(...call, '--cancel');
   twice(`--list of ${CELLS} cells that are done`, 2, [...call, '--list'], new RegExp(`${CELLS} finished$`, 'm'));
-  const worst = (times: readonly number[]): number => Math.max(...times);
+  const worst = (times: readonly number[]): Pick<Timed, 'seconds'> => ({ seconds: Math.max(...times) });
   say('between two cells of a task, on the digits', worst(idleTimes(join(scratch, 'digits'), '--seeds=2', '--data=digits')), 1); // prettier-ignore
   say('between two cells of a task, on a set of MNIST’s size', worst(idleTimes(join(scratch, 'mnist'), '--seeds=1', '--limit=2000', `--data-dir=${noise(join(scratch, 'data'))}`)), 1); // prettier-ignore
 } finally {
