@@ -109,7 +109,7 @@ test('every setting of the command line reaches the request', async () => {
   const words = (
     'fcnet --data digits --optimizer rmsprop --rho 0.9 --epsilon-placement inside --centered --momentum 0.5 --keep 0.3 --lr 0.01 ' +
     '--weight-decay 5e-4 --regularizer DG --regularizer SD:0.8 --schedule lr=step:100,150 --batch-size 32 --epochs 3 --seed 0x10 ' +
-    '--backend cpu --engine gpujs --width 8 --limit 100 --augment none --crop 121 --evaluate sliding --init w.safetensors --out runs/x --tensorboard --checkpoint-seconds 5'
+    '--backend cpu --engine gpujs --width 8 --limit 100 --validation 20 --layers 2 --context 64 --epoch-steps 50 --augment none --crop 121 --evaluate sliding --init w.safetensors --out runs/x --tensorboard --checkpoint-seconds 5'
   ).split(' ');
   assert.equal(trainingOf(await parse('train', TRAIN, words)), {
     recipe: 'fcnet',
@@ -129,6 +129,10 @@ test('every setting of the command line reaches the request', async () => {
     engine: 'gpujs',
     width: 8,
     limit: 100,
+    validation: 20,
+    layers: 2,
+    context: 64,
+    epochSteps: 50,
     augment: 'none',
     crop: 121,
     evaluation: 'sliding',

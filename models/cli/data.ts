@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { dataFolders } from '../data/catalogue.ts';
 import type { FetchProgress } from '../data/fetch/fetchDataSet.ts';
 import { fetchDataSet } from '../data/fetch/fetchDataSet.ts';
-import { PUBLICATIONS } from '../data/fetch/publications.ts';
+import { PUBLICATIONS, isEmbedded } from '../data/fetch/publications.ts';
 import { verifyDataSet } from '../data/fetch/verifyDataSet.ts';
 import { JobError } from '../errors.ts';
 import { formatDuration } from '../trainer/progress.ts';
@@ -49,7 +49,7 @@ export function transferProgress(output: Output = process.stderr): FetchProgress
 function list(dataDir: string | undefined): void {
   const folders = dataFolders(dataDir);
   const place = (name: string): string => {
-    if (name === 'digits') return 'part of the program';
+    if (isEmbedded(name)) return 'part of the program';
     return folders.map((folder) => join(folder, name)).find((folder) => existsSync(folder)) ?? '-';
   };
   const rows = PUBLICATIONS.map(({ name, title, size, licence }) => [
@@ -86,7 +86,7 @@ async function verify(name: string, dataDir: string | undefined): Promise<void> 
       `${(files.length - wrong.length).toLocaleString('en')} of ${files.length.toLocaleString('en')} files are right`,
     );
   }
-  if (files.length === 0 && name !== 'digits')
+  if (files.length === 0 && !isEmbedded(name))
     console.log('no sums to check: the files were not fetched by lrd data fetch');
   console.log(`count    ${count}`);
   for (const said of oddities) console.log(`odd      ${said}`);

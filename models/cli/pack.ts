@@ -18,6 +18,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { checkDataSetName, dataFolders } from '../data/catalogue.ts';
+import { isEmbedded } from '../data/fetch/publications.ts';
 import { JobError, UsageError } from '../errors.ts';
 import { installedPackage, ownPackage, resolvePackage, trace } from './packTrace.ts';
 import { checkOutputs } from './outputs.ts';
@@ -190,7 +191,7 @@ function stageNode(stage: string): void {
 /** A data set's files, from where `--data` would find them. */
 function stageData(stage: string, name: string, dataDir: string | undefined): void {
   checkDataSetName(name);
-  if (name === 'digits') return;
+  if (isEmbedded(name)) return;
   const folder = dataFolders(dataDir)
     .map((candidate) => join(candidate, name))
     .find(existsSync);

@@ -8,10 +8,12 @@ import { experimentSection } from '../report/experimentSection.ts';
 import type { Section } from '../report/page.ts';
 import { sectionsPage } from '../report/page.ts';
 import { predictionsSection } from '../report/predictions.ts';
+import { samplesSection } from '../report/samples.ts';
 import { runSection } from '../report/runReport.ts';
 import type { Run } from '../runs/runFolder.ts';
+import { shortName } from '../runs/runTraining.ts';
 import { findRuns } from '../runs/findRuns.ts';
-import { readPredictions, readRun, writeWhole } from '../runs/runFolder.ts';
+import { readPredictions, readRun, readSamples, writeWhole } from '../runs/runFolder.ts';
 import { checkOutputs } from './outputs.ts';
 import type { REPORT } from './table/experiment.ts';
 import type { Call } from './table/row.ts';
@@ -61,8 +63,13 @@ function sectionsOf({ runs, experiments }: Sources): Section[] {
     ...(runs.length === 0 ? [] : [runSection(runs)]),
     ...runs.flatMap(({ folder, config: { recipe, data, optimizer, keepProbability } }) => {
       const drawings = readPredictions(folder);
-      const heading = `What ${recipe} sees: ${data}, ${optimizer}, p = ${keepProbability}`;
-      return drawings.length === 0 ? [] : [predictionsSection(heading, drawings)];
+      const samples = readSamples(folder);
+      const [name, set] = [recipe, data].map(shortName);
+      const how = `${set}, ${optimizer}, p = ${keepProbability}`;
+      return [
+        ...(drawings.length === 0 ? [] : [predictionsSection(`What ${name} sees: ${how}`, drawings)]),
+        ...(samples.length === 0 ? [] : [samplesSection(`What ${name} writes: ${how}`, samples)]),
+      ];
     }),
   ];
 }

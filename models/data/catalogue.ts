@@ -8,6 +8,7 @@ import { loadImageNet } from './imageNet.ts';
 import { loadFashionMnist, loadMnist } from './mnist.ts';
 import { loadOwnSet } from './own.ts';
 import { loadTinyImageNet } from './tinyImageNet.ts';
+import { TEXT_NAMES } from './texts.ts';
 import { isModulePath } from '../storage/modules.ts';
 
 type Loader = (folders: readonly string[]) => Promise<ImageSet>;
@@ -47,7 +48,7 @@ const PICTURE_SETS: readonly string[] = ['voc'];
 
 /** Throws a `UsageError` for an unknown name. A module's path is a name too. */
 export function checkDataSetName(name: string): void {
-  const known = [...DATA_SETS, ...PICTURE_SETS];
+  const known = [...DATA_SETS, ...PICTURE_SETS, ...TEXT_NAMES];
   if (isModulePath(name)) return;
   if (!known.includes(name)) throw unknownName('--data', name, known);
 }
@@ -58,10 +59,9 @@ export function checkDataSetName(name: string): void {
  */
 export function imageShapeOf(name: string): ImageShape | undefined {
   checkDataSetName(name);
-  if (PICTURE_SETS.includes(name)) {
-    throw new UsageError(
-      `--data must be a set of images with one label each, got ${name}: it is for pspnet and ssd300`,
-    );
+  const others = PICTURE_SETS.includes(name) ? 'pspnet and ssd300' : TEXT_NAMES.includes(name) ? 'gpt' : undefined;
+  if (others !== undefined) {
+    throw new UsageError(`--data must be a set of images with one label each, got ${name}: it is for ${others}`);
   }
   return Object.hasOwn(SETS, name) ? SETS[name]?.shape : undefined;
 }

@@ -107,7 +107,7 @@ test('MNIST is found in a folder or its subfolder, and a label out of range is n
 test('an unknown data set is answered with those that there are', () => {
   assert.throws(
     () => loadImageSet('minst', undefined),
-    /--data must be one of digits, mnist, fashion-mnist, cifar10, cifar100, tiny-imagenet, imagenet, voc; got "minst"/,
+    /--data must be one of digits, mnist, fashion-mnist, cifar10, cifar100, tiny-imagenet, imagenet, voc, genesis, kjv; got "minst"/,
   );
 });
 

@@ -8,7 +8,7 @@ import { cellLabel } from './plan.ts';
 import type { Settings } from './settings.ts';
 
 /** What one setting would undo of another, or leave without effect. */
-function checkTogether({ keepProbability, mask, phases = [], polynomial, regularizers = {} }: Settings): void {
+function checkTogether({ keepProbability, mask, phases = [], polynomial, warmup, regularizers = {} }: Settings): void {
   const { frozen, sparseReading } = regularizers;
   const sparse = phases.some(({ sparsity }) => sparsity !== undefined);
   if (mask !== undefined && keepProbability !== 1 && !isDrawn(parseMask(mask))) {
@@ -18,6 +18,12 @@ function checkTogether({ keepProbability, mask, phases = [], polynomial, regular
   }
   if (polynomial !== undefined && phases.some(({ learningRate }) => learningRate !== undefined)) {
     throw new UsageError('polynomial and a learningRate in phases exclude each other');
+  }
+  if (
+    warmup !== undefined &&
+    (polynomial !== undefined || phases.some(({ learningRate }) => learningRate !== undefined))
+  ) {
+    throw new UsageError('warmup and a polynomial or a learningRate in phases exclude each other');
   }
   if (sparseReading !== undefined && !sparse) {
     throw new UsageError('regularizers.sparseReading must go with a sparsity in phases');

@@ -1,11 +1,12 @@
 import { DATA_SETS } from '../data/catalogue.ts';
+import { TEXT_NAMES } from '../data/texts.ts';
 import { RECIPE_NAMES, findRecipe } from '../recipes/catalogue.ts';
 import { OPTIMIZERS } from '../recipes/optimizers.ts';
 import { METRICS, PAPERS } from './experiment.ts';
 import type { ChosenRate, ExperimentFile, FileArm, FileSelection } from './experiment.ts';
 import type { Phase, Regularizers, Settings } from './settings.ts';
 
-const DATA = [...new Set([...DATA_SETS, ...RECIPE_NAMES.map((name) => findRecipe(name).defaults.data)])];
+const DATA = [...new Set([...DATA_SETS, ...TEXT_NAMES, ...RECIPE_NAMES.map((name) => findRecipe(name).defaults.data)])];
 
 type Schema = Readonly<Record<string, unknown>>;
 /** A schema for every key, so that none of a type is forgotten. */
@@ -86,6 +87,11 @@ const SETTINGS: Each<Settings> = {
   width: whole('of the network; default: the paper’s'),
   crop: number('of pspnet: the side of the training crops, 8k + 1', { minimum: 25, maximum: 4097 }),
   polynomial: number('the learning rate falls to 0 over the run by this power', ABOVE_0),
+  warmup: whole('steps in which the learning rate rises, to fall as a cosine over the rest of the run'),
+  maskExclude: list(text('a name; * stands for any run of characters'), 'parameters that are never masked'),
+  layers: whole('of gpt: blocks of the network', 1024),
+  context: whole('of gpt: bytes that are seen at once', 65_536),
+  epochSteps: whole('of gpt: steps of an epoch'),
   limit: whole('the first so many images of the training set and of the test set'),
   validation: whole('training examples that are held out, and tested on by themselves'),
 };

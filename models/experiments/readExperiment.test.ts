@@ -147,6 +147,7 @@ const FAMILIES: readonly Readonly<Record<string, unknown>>[] = [
   { recipe: 'densenet121', optimizer: 'sgdm-avg', epochs: 4 },
   { recipe: 'pspnet', data: 'voc', optimizer: 'amsgrad', epochs: 4 },
   { recipe: 'ssd300', optimizer: 'radam', epochs: 4 },
+  { recipe: 'gpt', data: 'genesis', optimizer: 'adamw', epochs: 4 },
 ];
 type Place = 'settings' | 'arm' | 'small' | 'arm.small';
 const PLACES: readonly Place[] = ['settings', 'arm', 'small', 'arm.small'];
@@ -190,9 +191,15 @@ const WRONG: { readonly [K in keyof Required<Settings>]: readonly unknown[] } = 
   polynomial: [0, ...notRate],
   limit: notWhole,
   validation: notWhole,
+  warmup: notWhole,
+  maskExclude: ['head/*', [3], ['']],
+  layers: [...notWhole, 1025],
+  context: notWhole,
+  epochSteps: notWhole,
 };
 /** Values that are wrong of a family alone. */
 const WRONG_OF: Readonly<Record<string, readonly object[]>> = {
+  gpt: [{ data: 'mnist' }, { width: 130 }, { crop: 121 }, { window: 5 }, { warmup: 5, polynomial: 0.9 }, { regularizers: { labelNoise: 0.1 } }], // prettier-ignore
   fcnet: [{ data: 'voc' }, { crop: 121 }, { window: 5 }, { optimizer: 'sgdm-avg', mask: 'magma' }, { polynomial: 0.9, phases: [{ from: 2, learningRate: 1 }] }, { keepProbability: 0.5, mask: 'cautious' }, { regularizers: { frozen: 'elements' }, phases: [{ from: 2, sparsity: 0.5 }] }], // prettier-ignore
   resnet34: [{ data: 'mnist' }, { data: 'voc' }, { momentum: 0.9 }, { crop: 121 }],
   resnext50: [{ width: 24 }, { data: 'digits' }, { window: 5 }],

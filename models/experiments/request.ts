@@ -47,7 +47,17 @@ function regularizersOf(given: Regularizers, phases: readonly Phase[]): TrainerR
 
 /** A cell as the trainer takes it, without the place where it runs. */
 export function toRequest({ settings, seed }: Cell): TrainingRequest {
-  const { phases = [], regularizers = {}, window, momentum, polynomial, weightDecay = 0, mask, ...rest } = settings;
+  const {
+    phases = [],
+    regularizers = {},
+    window,
+    momentum,
+    polynomial,
+    warmup,
+    weightDecay = 0,
+    mask,
+    ...rest
+  } = settings;
   const { learningRate } = settings;
   const hyper = Object.fromEntries(Object.entries({ momentum, window }).filter(([, value]) => value !== undefined));
   return {
@@ -59,9 +69,11 @@ export function toRequest({ settings, seed }: Cell): TrainingRequest {
     regularizers: regularizersOf(regularizers, phases),
     schedules: {
       learningRate:
-        polynomial === undefined
-          ? { kind: 'epochs', values: [[1, learningRate]] }
-          : { kind: 'polynomial', power: polynomial },
+        warmup !== undefined
+          ? { kind: 'warmup', steps: warmup }
+          : polynomial !== undefined
+            ? { kind: 'polynomial', power: polynomial }
+            : { kind: 'epochs', values: [[1, learningRate]] },
       ...schedulesOf(phases),
     },
     seed: BigInt(seed),

@@ -50,6 +50,14 @@ export const SETTINGS = Type.Object({
   crop: Type.Optional(wholeFrom(1)),
   /** Polynomial decay of the learning rate to 0 over the run: its power. */
   polynomial: Type.Optional(FROM_0),
+  /** Steps in which the learning rate rises, to fall as a cosine over the rest of the run. */
+  warmup: Type.Optional(wholeFrom(1)),
+  /** Patterns of the names of parameters that are never masked. */
+  maskExclude: Type.Optional(Type.Array(Type.String({ minLength: 1 }))),
+  /** Of gpt: blocks, bytes that are seen at once, steps of an epoch. */
+  layers: Type.Optional(wholeFrom(1)),
+  context: Type.Optional(wholeFrom(1)),
+  epochSteps: Type.Optional(wholeFrom(1)),
   /** The first so many images of the training set and of the test set. */
   limit: Type.Optional(wholeFrom(1)),
   /** Training examples that are held out, and tested on by themselves. */

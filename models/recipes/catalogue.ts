@@ -2,6 +2,7 @@ import { UsageError, unknownName } from '../errors.ts';
 import { isModulePath } from '../storage/modules.ts';
 import { DENSENET121 } from './densenet.ts';
 import { FCNET } from './fcnet.ts';
+import { GPT } from './gpt.ts';
 import type { ImageRecipe } from './images.ts';
 import { loadOwnRecipe, ownRecipe } from './own.ts';
 import { PSPNET } from './pspnet.ts';
@@ -17,7 +18,7 @@ const byName = <R extends Recipe>(recipes: readonly R[]): Readonly<Record<string
 export const IMAGE_RECIPES: Readonly<Record<string, ImageRecipe>> = byName([FCNET, ...RESNETS, DENSENET121]);
 
 /** All recipes by the names that the command line takes. */
-export const RECIPES: Readonly<Record<string, Recipe>> = { ...IMAGE_RECIPES, ...byName([PSPNET, SSD300]) };
+export const RECIPES: Readonly<Record<string, Recipe>> = { ...IMAGE_RECIPES, ...byName([PSPNET, SSD300, GPT]) };
 
 /** Names that `lrd train` takes. */
 export const RECIPE_NAMES: readonly string[] = Object.keys(RECIPES);

@@ -1,6 +1,7 @@
 import type { Net, NetOptions, TrainedNet } from '../nets/net.ts';
 import { freezeHalf } from '../nets/freeze.ts';
 import type { Drawing } from '../tasks/drawing.ts';
+import type { TextSample } from '../tasks/language/textSample.ts';
 import type { Evaluation } from '../tasks/segmentation/evaluations.ts';
 import type { Part } from '../tasks/part.ts';
 import type { Task, Updater } from '../tasks/task.ts';
@@ -40,6 +41,14 @@ export interface Selection {
   readonly width: number | undefined;
   /** The probability that a training label is one of the others (NL). */
   readonly noisyLabels: number | undefined;
+  /** Examples of a step. */
+  readonly batchSize: number;
+  /** `--layers`: blocks of the network, of networks that have any number. */
+  readonly layers: number | undefined;
+  /** `--context`: bytes of a text that the network sees at once. */
+  readonly context: number | undefined;
+  /** `--epoch-steps`: steps of an epoch, where a pass over the data is none. */
+  readonly epochSteps: number | undefined;
 }
 
 /** What only some recipes take, by its field in `Selection`, with the option that asks for it. */
@@ -47,6 +56,9 @@ export const SPECIAL_OPTIONS = {
   crop: '--crop',
   evaluation: '--evaluate',
   noisyLabels: '--regularizer noisy-labels',
+  layers: '--layers',
+  context: '--context',
+  epochSteps: '--epoch-steps',
 } as const satisfies Partial<Record<keyof Selection, string>>;
 
 export type SpecialOption = keyof typeof SPECIAL_OPTIONS;
@@ -71,6 +83,8 @@ export interface Workload {
   initialise(path: string): void;
   /** A few test pictures with what the network sees in them; none where there is nothing to draw. */
   draw(): Promise<readonly Drawing[]>;
+  /** Of a language model: texts that it writes. Default: none. */
+  write?(): Promise<readonly TextSample[]>;
 }
 
 /** Examples that are trained on, held out of those to choose settings by, and tested on. */
@@ -106,6 +120,8 @@ export interface Recipe {
   readonly defaults: RecipeDefaults;
   /** What it takes of the options that only some recipes take. */
   readonly takes: readonly SpecialOption[];
+  /** What losses are in. Default: nats a sample. */
+  readonly lossUnit?: 'bits a byte';
   /** What it reads of a data set, in a word: of recipes that read the same, all find it where one does. */
   readonly reads: string;
   /** Throws a `UsageError` for what cannot be whatever the files hold: a set of another kind, a width. Reads nothing. Default: all may be. */

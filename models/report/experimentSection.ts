@@ -5,6 +5,7 @@ import type { ArmSummary, GroupSummary, TargetSummary } from '../experiments/ana
 import { censoredMedian, improves, summarize, summarizeControls } from '../experiments/analysis/summary.ts';
 import type { Arm, Experiment, Figure, Metric } from '../experiments/experiment.ts';
 import { METRICS, PAPERS } from '../experiments/experiment.ts';
+import { metricOf } from '../experiments/units.ts';
 import type { CellOutcome, ExperimentOutcome } from '../experiments/results.ts';
 import type { Arm as DrawnArm, Block, Chart, Column, Curve } from './charts/model.ts';
 import { runAxes } from './charts/model.ts';
@@ -56,7 +57,7 @@ function headingOf({ group, arms }: GroupSummary): string {
 }
 
 function comparisonTable(experiment: Experiment, groups: readonly GroupSummary[]): string {
-  const { digits, name, unit } = METRICS[experiment.metric];
+  const { digits, name, unit } = metricOf(experiment, experiment.metric);
   const printed = experiment.arms.some(({ published }) => published !== undefined);
   const rows = groups.flatMap((group): Row[] => [
     { group: headingOf(group) },
@@ -266,7 +267,7 @@ function figureBlock(figure: Figure, id: string, { experiment, outcome, styles }
     places.set(arm.id, own);
   }
   const charts = figure.panels.map(({ title, metric, arms: ids }): Chart => {
-    const { name, unit, logarithmic } = METRICS[metric];
+    const { name, unit, logarithmic } = metricOf(experiment, metric);
     return {
       title,
       row: `${name}, ${unit}`,

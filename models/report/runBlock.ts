@@ -172,6 +172,7 @@ export function runBlock(runs: readonly Run[], id = 'runs'): Block {
   const curves: Curve[] = [];
   const arms: Arm[] = [];
   const inColumn = new Map<string, number[]>();
+  const lossUnits = new Map<string, string>();
   for (const { column, label, runs: members } of grouped) {
     const arm = arms.push({ label, style: style(label) }) - 1;
     for (const run of members) {
@@ -181,11 +182,13 @@ export function runBlock(runs: readonly Run[], id = 'runs'): Block {
       const seed = `${column}: ${label}, seed ${foreignText(run.config.seed, 30)}`;
       const name = curves.some((curve) => curve.name === seed) ? `${seed}, ${foreignText(run.folder, 80)}` : seed;
       const index = curves.push({ name, arm, columns }) - 1;
+      if (run.config.lossUnit !== undefined) lossUnits.set(column, run.config.lossUnit);
       inColumn.set(column, [...(inColumn.get(column) ?? []), index]);
     }
   }
-  const charts = rows.flatMap(({ name, key, unit, logarithmic }) =>
+  const charts = rows.flatMap(({ name, key, unit: usual, logarithmic }) =>
     [...inColumn].flatMap(([column, members]): Chart[] => {
+      const unit = usual === 'nats' ? (lossUnits.get(column) ?? usual) : usual;
       const there = members.filter((index) => curves[index]?.columns[key] !== undefined);
       return there.length === 0
         ? []

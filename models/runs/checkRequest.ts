@@ -17,9 +17,28 @@ function ofOptimizer(regularizers: Regularizers): Record<string, unknown> {
   return Object.fromEntries(Object.entries(regularizers).filter(([name]) => !elsewhere.includes(name)));
 }
 
+/** A pattern of a parameter's name as the optimizer, which knows variables by the network's name too, matches it. */
+const ofVariable = (pattern: string): string => (pattern.startsWith('*') ? pattern : `*/${pattern}`);
+
 /** The kind of mask, and who is left out of it. */
 function ofMask({ mask, maskExclude = [] }: ResolvedRequest): Record<string, unknown> {
-  return { mask, ...(maskExclude.length === 0 ? {} : { groups: [{ match: maskExclude, excluded: true }] }) };
+  const match = maskExclude.map(ofVariable);
+  return { mask, ...(match.length === 0 ? {} : { groups: [{ match, excluded: true }] }) };
+}
+
+/** Throws a `UsageError` for a pattern of `--mask-exclude` that none of a network's parameters has. */
+export function checkExclusions({ maskExclude = [] }: ResolvedRequest, parameters: readonly { readonly name: string }[]): void {
+  const literal = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+  const missed = maskExclude.find((pattern) => {
+    const form = new RegExp(`^${ofVariable(pattern).split('*').map(literal).join('.*')}$`);
+    return !parameters.some(({ name }) => form.test(`net/${name}`));
+  });
+  if (missed === undefined) return;
+  const names = parameters.map(({ name }) => name);
+  const more = names.length > 8 ? ` and ${names.length - 8} more` : '';
+  throw new UsageError(
+    `--mask-exclude must match a parameter's name, got ${JSON.stringify(missed)}; there are ${names.slice(0, 8).join(', ')}${more}`,
+  );
 }
 
 /** The optimizer of a run. Throws a `UsageError` or an `InvalidArgumentError` for settings that it cannot have. */
@@ -42,8 +61,10 @@ export function optimizerOf(request: ResolvedRequest): LrdOptimizer {
 /** The data that a run is about. */
 export function selectedBy(request: ResolvedRequest): Selection {
   const { data, dataDir, limit, validation, augment, crop, evaluation, width, regularizers } = request;
+  const { batchSize, layers, context, epochSteps } = request;
   const { noisyLabels } = regularizers;
-  return { data, dataDir, limit, validation, augment, crop, evaluation, width, noisyLabels };
+  const own = { batchSize, layers, context, epochSteps };
+  return { data, dataDir, limit, validation, augment, crop, evaluation, width, noisyLabels, ...own };
 }
 
 /** Epochs whose scheduled values are looked at: a run may be asked for two billion. */

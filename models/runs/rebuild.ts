@@ -30,6 +30,10 @@ export function selectionOf(config: RunConfig, dataDir: string | undefined): Sel
     evaluation: config.evaluation,
     width: config.width,
     noisyLabels: config.regularizers?.noisyLabels,
+    batchSize: config.batchSize,
+    layers: config.layers,
+    context: config.context,
+    epochSteps: config.epochSteps,
   };
 }
 

@@ -53,6 +53,12 @@ export interface TrainingRequest {
   readonly limit?: number | undefined;
   /** Training examples of these that are held out to choose settings by, and tested beside the test set. Default: none. */
   readonly validation?: number | undefined;
+  /** Blocks of `gpt`. Default 4. */
+  readonly layers?: number | undefined;
+  /** Bytes that `gpt` sees at once. Default 128. */
+  readonly context?: number | undefined;
+  /** Steps of an epoch of `gpt`. Default 200. */
+  readonly epochSteps?: number | undefined;
   /** Side of the training crops of `pspnet`, 8k + 1; below 473 pictures are shrunk in proportion. Default 473. */
   readonly crop?: number | undefined;
   /** How `pspnet` is tested: `whole` pictures, or by `sliding` windows of the crop's size. Default `whole`. */

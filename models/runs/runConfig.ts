@@ -63,6 +63,12 @@ const SCHEMA = Type.Object({
   crop: Type.Optional(wholeFrom(1)),
   /** Of segmentation: how pictures are tested, where it is not `whole`. */
   evaluation: Type.Optional(oneOf(EVALUATIONS)),
+  /** Of language models: blocks, bytes that are seen at once, steps of an epoch. */
+  layers: Type.Optional(wholeFrom(1)),
+  context: Type.Optional(wholeFrom(1)),
+  epochSteps: Type.Optional(wholeFrom(1)),
+  /** What losses are in, where it is not nats a sample. */
+  lossUnit: Type.Optional(oneOf(['bits a byte'])),
   /** What training does to images. Absent where there was no choice yet: nothing. */
   augmentation: Type.Optional(name),
   /** What must be known of the data: that it is a part of the published set, or stands in for another. */

@@ -6,6 +6,8 @@ import { readAs, readLinesAs } from '../storage/form.ts';
 import { checkInput } from '../storage/inputs.ts';
 import { DRAWINGS } from '../tasks/drawing.ts';
 import type { Drawing } from '../tasks/drawing.ts';
+import { SAMPLES } from '../tasks/language/textSample.ts';
+import type { TextSample } from '../tasks/language/textSample.ts';
 import { EPOCH_METRICS } from '../trainer/epochMetrics.ts';
 import type { EpochMetrics } from '../trainer/epochMetrics.ts';
 import { ENVIRONMENT, RUN_CONFIG } from './runConfig.ts';
@@ -104,6 +106,17 @@ export function readEnvironment(folder: string): Environment {
 /** Writes `predictions.json`, what the network sees in a few test pictures; nothing where there are none. */
 export function writePredictions(folder: string, drawings: readonly Drawing[]): void {
   if (drawings.length > 0) writeWhole(join(folder, 'predictions.json'), `${JSON.stringify(drawings)}\n`);
+}
+
+/** Writes `samples.json`, texts that a language model has written; nothing where there are none. */
+export function writeSamples(folder: string, samples: readonly TextSample[]): void {
+  if (samples.length > 0) writeWhole(join(folder, 'samples.json'), `${JSON.stringify(samples)}\n`);
+}
+
+/** The texts of a run; none where it has no `samples.json`. Throws a `JobError` for one that is broken. */
+export function readSamples(folder: string): readonly TextSample[] {
+  const path = join(folder, 'samples.json');
+  return existsSync(path) ? readAs(path, SAMPLES) : [];
 }
 
 /** The drawings of a run; none where it has no `predictions.json`. Throws a `JobError` for one that is broken. */

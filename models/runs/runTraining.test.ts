@@ -132,7 +132,7 @@ test('a run folder holds what was asked, where it ran and a line an epoch; a lin
   assert.is(environment['backend'], 'wasm');
   assert.is(run.config.seed, '0x0000000000000007');
   assert.equal(Object.keys(run.metrics[0] as object), [
-    'epoch', 'trainLoss', 'trainAccuracy', 'testLoss', 'testAccuracy', 'seconds', 'inputSeconds', 'learningRate', 'keepProbability', 'weightDecay',
+    'epoch', 'step', 'trainLoss', 'trainAccuracy', 'testLoss', 'testAccuracy', 'seconds', 'inputSeconds', 'learningRate', 'keepProbability', 'weightDecay',
   ]); // prettier-ignore
   appendFileSync(join(run.folder, 'metrics.jsonl'), '{"epoch":3,"trai');
   assert.is(readRun(run.folder).metrics.length, 2);

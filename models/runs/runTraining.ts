@@ -19,7 +19,7 @@ import type { Progress } from '../trainer/progress.ts';
 import { DivergedError } from '../trainer/failures.ts';
 import type { Processes } from './processes.ts';
 import { asShared, fingerprint, unreachable } from './processes.ts';
-import { optimizerOf, selectedBy } from './checkRequest.ts';
+import { checkExclusions, optimizerOf, selectedBy } from './checkRequest.ts';
 import { followSchedules } from './rates.ts';
 import { asRecorded, buildOptions, selectionOf } from './rebuild.ts';
 import type { ResolvedRequest, TrainingRequest } from './request.ts';
@@ -33,6 +33,7 @@ import {
   readRun,
   rewriteMetrics,
   writePredictions,
+  writeSamples,
 } from './runFolder.ts';
 import type { LockOptions, RunLock } from './runLock.ts';
 import { LockedError, lockRun, untilUnlocked } from './runLock.ts';
@@ -42,7 +43,7 @@ import type { TensorBoardLogger } from './tensorboard.ts';
 import { train } from '../trainer/train.ts';
 import type { Task } from '../tasks/task.ts';
 import type { Workload, WorkloadData } from '../recipes/recipe.ts';
-import { loadWorkload, prepareRecipe } from '../recipes/catalogue.ts';
+import { findRecipe, loadWorkload, prepareRecipe } from '../recipes/catalogue.ts';
 
 export type { TrainingRequest };
 
@@ -211,7 +212,9 @@ async function carryOut(work: Work, controls: RunControls): Promise<Run> {
     });
     const statistics = net.statistics.map(({ variable }) => variable);
     const draw = async (): Promise<void> => {
-      if (writes) writePredictions(folder, await workload.draw());
+      if (!writes) return;
+      writePredictions(folder, await workload.draw());
+      writeSamples(folder, (await workload.write?.()) ?? []);
     };
     await (processes === undefined ? draw() : processes.withMeans(statistics, draw));
     return writes ? readRun(folder) : { folder, config, metrics: [] };
@@ -359,7 +362,8 @@ async function prepareRun(asked: TrainingRequest, controls: RunControls): Promis
   checkFree(folder);
   if (existsSync(folder)) await untilUnlocked(folder, waitingOf(controls));
   if (init !== undefined) checkInit(init);
-  const { crop, evaluation } = request;
+  const { lossUnit } = findRecipe(request.recipe);
+  const { crop, evaluation, layers, context, epochSteps } = request;
   const loaded = await loadWorkload(request.recipe, selectedBy(request));
   const backend = await useBackend(backendName);
   const build = (): Workload => loaded.build(buildOptions(seed, regularizers));
@@ -367,6 +371,7 @@ async function prepareRun(asked: TrainingRequest, controls: RunControls): Promis
   if (!isModulePath(request.recipe)) checkMemory(build, { rule: request.optimizer as RuleName, backend, window: Number(optimizer.getConfig()['window'] ?? 1) }); // prettier-ignore
   const workload = build();
   const { net } = workload;
+  checkExclusions(request, net.parameters);
   const { examples } = loaded;
   const remarks = [request.dataRemark, loaded.remark].filter((said) => said !== undefined);
   const remark = remarks.length === 0 ? undefined : remarks.join('; ');
@@ -390,6 +395,10 @@ async function prepareRun(asked: TrainingRequest, controls: RunControls): Promis
     ...(validation === undefined ? {} : { validation }),
     ...(crop === undefined ? {} : { crop }),
     ...(evaluation === undefined ? {} : { evaluation }),
+    ...(layers === undefined ? {} : { layers }),
+    ...(context === undefined ? {} : { context }),
+    ...(epochSteps === undefined ? {} : { epochSteps }),
+    ...(lossUnit === undefined ? {} : { lossUnit }),
     augmentation: loaded.augmentation,
     ...(remark === undefined ? {} : { dataRemark: remark }),
     examples,

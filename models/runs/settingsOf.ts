@@ -1,7 +1,7 @@
 import type { RunConfig } from './runConfig.ts';
 
 /** What of a configuration says where it ran, or follows from the rest. */
-const NO_SETTING: readonly string[] = ['dataSource', 'parameters', 'tensorBoard', 'dataRemark', 'examples', 'hyper'];
+const NO_SETTING: readonly string[] = ['dataSource', 'parameters', 'tensorBoard', 'dataRemark', 'examples', 'hyper', 'lossUnit'];
 
 /** In `hyper`, what has a place of its own, or is the optimizer's state. */
 const ELSEWHERE: readonly string[] = ['keepProbability', 'learningRate', 'seed', 'sparsePattern', 'groups'];

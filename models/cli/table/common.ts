@@ -52,4 +52,8 @@ export const validation = whole({
   default: 'none',
 });
 
+export const layers = whole({ most: 1024, about: 'gpt: blocks of the network.', default: '4' });
+export const context = whole({ most: 65_536, about: 'gpt: bytes that the network sees at once.', default: '128' });
+export const epochSteps = whole({ about: 'gpt: steps of an epoch, which is no pass over the text.', default: '200' });
+
 export const json = flag({ about: 'Write JSON to stdout, for programs.' });

@@ -4,10 +4,13 @@ import {
   backend,
   batchSize,
   checkpointSeconds,
+  context,
   crop,
   dataDir,
+  epochSteps,
   epochs,
   json,
+  layers,
   limit,
   validation,
   width,
@@ -107,11 +110,12 @@ export const TRAIN = command({
       data: choice(
         async () => {
           const { DATA_SETS } = await import('../../data/catalogue.ts');
-          return [...DATA_SETS, 'voc'];
+          const { TEXT_NAMES } = await import('../../data/texts.ts');
+          return [...DATA_SETS, 'voc', ...TEXT_NAMES];
         },
         {
           value: 'D',
-          about: 'The data set; the path of a module that exports one of your own.',
+          about: 'The data set; the path of a module that exports one of your own, or for gpt of a text.',
           default: "the recipe's",
         },
         true,
@@ -173,7 +177,7 @@ export const TRAIN = command({
         text({
           value: 'T=FORM',
           about:
-            'How lr, keep, weight-decay or sparsity go over the run: constant, step:EPOCHS, step-early:EPOCHS, polynomial, cosine, ' +
+            'How lr, keep, weight-decay or sparsity go over the run: constant, step:EPOCHS, step-early:EPOCHS, polynomial, cosine, warmup:STEPS, ' +
             'linear:LAST, restarts, taper:SCHEME, follow:RATE=VALUE,..., epochs:EPOCH=VALUE,...',
           default: "the recipe's",
         }),
@@ -187,6 +191,7 @@ export const TRAIN = command({
     ...HYPER,
     ...group('Training:', {
       epochs,
+      'epoch-steps': epochSteps,
       'batch-size': batchSize,
       seed: seed({
         about: 'Of everything that is drawn: masks, order of examples, first values. In [0, 2^64), also as 0x...',
@@ -198,6 +203,8 @@ export const TRAIN = command({
       width,
       init: file({ about: 'Parameters to start with, a safetensors file.', default: 'drawn from the seed' }),
       crop,
+      layers,
+      context,
       evaluate: choice(async () => (await import('../../tasks/segmentation/evaluations.ts')).EVALUATIONS, {
         value: 'HOW',
         about: 'pspnet: whether tests see a picture at once, or by windows of the crop.',

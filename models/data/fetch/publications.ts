@@ -206,4 +206,29 @@ export const PUBLICATIONS: readonly Publication[] = [
       },
     ],
   },
+  {
+    name: 'genesis',
+    title: 'Genesis, King James Version: 190 kB of text',
+    homepage: 'https://packages.debian.org/bible-kjv-text',
+    licence: 'public domain',
+    size: 0,
+    files: [],
+    instructions: 'genesis is part of the program: nothing to fetch',
+  },
+  {
+    name: 'kjv',
+    title: 'the Bible, King James Version: 4.4 MB of text',
+    homepage: 'https://packages.debian.org/bible-kjv-text',
+    licence: 'public domain',
+    size: 4.4 * MB,
+    files: [],
+    instructions:
+      "kjv comes from Debian's packages: apt-get install bible-kjv bible-kjv-text, then bible -f Gen1:1-Rev22:21 > DIR/kjv/kjv.txt, and give " +
+      '--data-dir DIR',
+  },
 ];
+
+/** Whether a set is part of the program. */
+export function isEmbedded(name: string): boolean {
+  return name === 'digits' || name === 'genesis';
+}

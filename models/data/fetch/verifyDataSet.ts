@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { DATA_SETS, loadImageSet } from '../catalogue.ts';
+import { DATA_SETS, dataFolders, loadImageSet } from '../catalogue.ts';
+import { TEXT_NAMES, loadText } from '../texts.ts';
 import { JobError } from '../../errors.ts';
 import { readStart } from '../../storage/inputs.ts';
 import { Oddities } from '../listing.ts';
@@ -9,6 +10,7 @@ import { digest } from './download.ts';
 import { findPublication } from './fetchDataSet.ts';
 import { readManifest } from './manifest.ts';
 import type { Publication, PublishedFile } from './publications.ts';
+import { isEmbedded } from './publications.ts';
 
 /** What was found of one file. */
 export interface FileCheck {
@@ -60,10 +62,31 @@ function manifestFolder(name: string, source: string): string | undefined {
   return own.find((folder) => readManifest(folder) !== undefined);
 }
 
-async function count(
-  publication: Publication,
-  folders: string | undefined,
-): Promise<{ source?: string; text: string; whole: boolean; oddities?: readonly string[] }> {
+/** What is counted of a set. */
+interface Counted {
+  readonly source?: string;
+  readonly text: string;
+  readonly whole: boolean;
+  readonly oddities?: readonly string[];
+}
+
+/** Bytes of the King James Version as Debian's `bible` writes it. */
+const KJV_BYTES = 4_404_412;
+
+async function countText(name: string, folder: string | undefined): Promise<Counted> {
+  try {
+    const { bytes, source } = await loadText(name, dataFolders(folder));
+    const whole = name !== 'kjv' || bytes.length === KJV_BYTES;
+    const expected = whole ? '' : `, ${KJV_BYTES.toLocaleString('en')} expected`;
+    return { source, text: `${bytes.length.toLocaleString('en')} bytes${expected}`, whole };
+  } catch (error) {
+    if (!(error instanceof JobError)) throw error;
+    return { text: error.message, whole: false };
+  }
+}
+
+async function count(publication: Publication, folders: string | undefined): Promise<Counted> {
+  if (TEXT_NAMES.includes(publication.name)) return countText(publication.name, folders);
   if (!DATA_SETS.includes(publication.name)) return { text: 'no images are counted of this set', whole: true };
   try {
     const set = await loadImageSet(publication.name, folders);
@@ -95,7 +118,7 @@ export async function verifyDataSet(
   const source = counted.source ?? candidates.find((folder) => basename(folder) === name && existsSync(folder));
   if (source === undefined)
     return { folder: candidates.join(', '), files: [], count: counted.text, complete: false, oddities: [] };
-  if (name === 'digits')
+  if (isEmbedded(name))
     return { folder: source, files: [], count: counted.text, complete: counted.whole, oddities: [] };
   const listed = manifestFolder(name, source);
   const files: FileCheck[] = [];

@@ -10,12 +10,10 @@ For each case writes into OUT
 Gradients are left out where float32 cannot decide them: in a ReLU network many channels deep and few pixels wide, a single input of a ReLU that
 changes its sign by rounding moves a gradient by a tenth.
 
-Needs torch alone: the architectures are those of bench/peers/torch_nets.py, and the safetensors bytes are written by hand.
+Needs torch alone: the architectures are those of bench/peers/torch_nets.py, and the safetensors bytes are written by hand (safetensors_file.py).
 """
 import copy
-import json
 import os
-import struct
 import sys
 
 import torch
@@ -24,19 +22,8 @@ from torch.nn import functional
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "..", "bench", "peers"))
 from torch_nets import DenseNet, ResNet  # noqa: E402
 
-
-def write(path, tensors):
-    header, data = {"__metadata__": {"format": "pt"}}, []
-    offset = 0
-    for name, tensor in tensors.items():
-        kind = {torch.float32: "F32", torch.int64: "I64"}[tensor.dtype]
-        raw = tensor.detach().contiguous().numpy().tobytes()
-        header[name] = {"dtype": kind, "shape": list(tensor.shape), "data_offsets": [offset, offset + len(raw)]}
-        offset += len(raw)
-        data.append(raw)
-    text = json.dumps(header).encode()
-    with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text + b"".join(data))
+sys.path.insert(0, os.path.dirname(__file__))
+from safetensors_file import write  # noqa: E402
 
 
 def case(folder, name, net, batch, size, classes, decidable=True):

@@ -15,6 +15,7 @@ const GRAMMAR: Readonly<Record<string, string>> = {
   'step-early': 'step-early:EPOCH,EPOCH...[:GAMMA]',
   polynomial: 'polynomial[:POWER]',
   cosine: 'cosine[:MINIMUM]',
+  warmup: 'warmup:STEPS[:MINIMUM]',
   linear: 'linear:LAST',
   restarts: 'restarts[:EPOCHS,EPOCHS,EPOCHS]',
   taper: 'taper:SCHEME[:EPOCHS,EPOCHS,EPOCHS]',
@@ -87,6 +88,15 @@ function parseOne(text: string): [ScheduleTarget, Schedule] {
       alone();
       if (first === undefined) return [target, { kind: 'cosine' }];
       return [target, { kind: 'cosine', minimum: number(first, 'must have a MINIMUM of at least 0', (x) => x >= 0) }];
+    case 'warmup': {
+      const steps = number(
+        needed(),
+        'must have a whole number of STEPS of at least 1',
+        (x) => Number.isInteger(x) && x >= 1,
+      );
+      const minimum = second === undefined ? {} : { minimum: number(second, 'must have a MINIMUM of at least 0', (x) => x >= 0) }; // prettier-ignore
+      return [target, { kind: 'warmup', steps, ...minimum }];
+    }
     case 'linear':
       alone();
       return [target, { kind: 'linear', last: number(needed(), 'must have a LAST of at least 0', (x) => x >= 0) }];

@@ -28,6 +28,11 @@ const FORMS = {
   polynomial: Type.Object({ kind: kind('polynomial'), power: Type.Optional(FROM_0), epochs }),
   /** minimum + (base - minimum) (1 + cos(pi (step - 1) / steps)) / 2 (Loshchilov and Hutter 2017, eq. (5)). Default minimum 0. */
   cosine: Type.Object({ kind: kind('cosine'), minimum: Type.Optional(FROM_0), epochs }),
+  /**
+   * From base / steps at the first step in a straight line to base at the `steps`th, then as `cosine` over what is left of `epochs` epochs (GPT-2's and
+   * most language models' schedule). Default minimum 0.
+   */
+  warmup: Type.Object({ kind: kind('warmup'), steps: wholeFrom(1), minimum: Type.Optional(FROM_0), epochs }),
   /** From base at the first step in a straight line to `last` at the last step of `epochs` epochs. */
   linear: Type.Object({ kind: kind('linear'), last: FROM_0, epochs }),
   /**
@@ -127,6 +132,15 @@ export function compileSchedule(schedule: Schedule, context: ScheduleContext): (
         return minimum + ((base - minimum) * (1 + Math.cos(angle))) / 2;
       };
     }
+    case 'warmup': {
+      const { steps: rise, minimum = 0 } = schedule;
+      const rest = Math.max(1, steps(schedule.epochs) - rise);
+      return (step) => {
+        if (step <= rise) return (base * step) / rise;
+        const angle = (Math.PI * Math.min(step - 1 - rise, rest)) / rest;
+        return minimum + ((base - minimum) * (1 + Math.cos(angle))) / 2;
+      };
+    }
     case 'linear': {
       const { last } = schedule;
       const total = steps(schedule.epochs);
@@ -164,7 +178,8 @@ export function compileSchedule(schedule: Schedule, context: ScheduleContext): (
 export function resolveSchedules(schedules: Schedules, epochs: number): Schedules {
   const resolve = (schedule: Schedule): Schedule => {
     const { kind } = schedule;
-    return kind === 'polynomial' || kind === 'cosine' || kind === 'linear' ? { epochs, ...schedule } : schedule;
+    const stretches = kind === 'polynomial' || kind === 'cosine' || kind === 'linear' || kind === 'warmup';
+    return stretches ? { epochs, ...schedule } : schedule;
   };
   return Object.fromEntries(Object.entries(schedules).map(([target, schedule]) => [target, resolve(schedule)]));
 }

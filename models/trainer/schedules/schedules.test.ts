@@ -122,6 +122,17 @@ test('cosine goes from the base down to its minimum, half way at half time; valu
   assert.equal([1, 99].map(compileSchedule({ kind: 'constant' }, context)), [0.2, 0.2]);
 });
 
+test('a warm-up rises to the base and falls from there as a cosine does; one that is longer than the run only rises', () => {
+  const context = { base: 0.2, stepsPerEpoch: 10, epochs: 4 };
+  const rate = compileSchedule({ kind: 'warmup', steps: 8 }, context);
+  assert.equal([1, 4, 8, 9].map(rate), [0.025, 0.1, 0.2, 0.2]);
+  assert.ok(Math.abs(rate(25) - 0.1) < 1e-15);
+  for (let step = 9; step < 41; step++) assert.ok(rate(step + 1) < rate(step) || step === 40, String(step));
+  assert.equal([41, 99].map(rate), [0, 0]);
+  const long = compileSchedule({ kind: 'warmup', steps: 80 }, context);
+  assert.equal([20, 40].map(long), [0.05, 0.1]);
+});
+
 test('the grammar of --schedule: every form, as it stands in config.json', () => {
   const parse = (text: string): unknown => Object.entries(parseSchedules([text]))[0];
   const forms: readonly [string, unknown][] = [
@@ -133,6 +144,8 @@ test('the grammar of --schedule: every form, as it stands in config.json', () =>
     ['lr=polynomial:2', ['learningRate', { kind: 'polynomial', power: 2 }]],
     ['lr=cosine', ['learningRate', { kind: 'cosine' }]],
     ['lr=cosine:1e-5', ['learningRate', { kind: 'cosine', minimum: 1e-5 }]],
+    ['lr=warmup:100', ['learningRate', { kind: 'warmup', steps: 100 }]],
+    ['lr=warmup:100:1e-5', ['learningRate', { kind: 'warmup', steps: 100, minimum: 1e-5 }]],
     ['keep=linear:0.5', ['keepProbability', { kind: 'linear', last: 0.5 }]],
     ['lr=restarts', ['learningRate', { kind: 'restarts' }]],
     ['lr=restarts:5,2,2', ['learningRate', { kind: 'restarts', epochsPerRate: [5, 2, 2] }]],
@@ -162,6 +175,9 @@ test('a wrong schedule is one line that names the value and the rule', () => {
     [['lr=polynomial:0'], /POWER above 0/],
     [['lr=cosine:1:2'], /no more parts/],
     [['lr=cosine:'], /single colons/],
+    [['lr=warmup'], /must be given in full/],
+    [['lr=warmup:1.5'], /whole number of STEPS/],
+    [['lr=warmup:10:-1'], /MINIMUM of at least 0/],
     [['lr=taper:01'], /must be for weight-decay or sparsity/],
     [['weight-decay=taper:21'], /SCHEME among 01, 02 for its target/],
     [['sparsity=taper:01'], /SCHEME among 21, 22, 23/],
