@@ -100,16 +100,24 @@ let opened = 0;
 /** Steps of a sample on a GPU: the wait for it is shared, as on WebGPU. */
 const CUDA_STEPS = 50;
 
-/** PyTorch's optimizer: as it is at p = 1, with a `torch.bernoulli` mask below. */
-export function torchLane({ rule, workload, keepProbability }: StepSettings, device: TorchDevice = 'cpu'): LaneSource {
-  const name = `${torchName(device)}: ${keepProbability === 1 ? `${rule}, no LRD` : `LRD-${rule}, torch.bernoulli`}`;
+/**
+ * PyTorch's optimizer: as it is at p = 1, with a `torch.bernoulli` mask below; `fused` is its fastest form on a GPU, one kernel for a list of
+ * tensors.
+ */
+export function torchLane(
+  { rule, workload, keepProbability }: StepSettings,
+  device: TorchDevice = 'cpu',
+  fused = false,
+): LaneSource {
+  const plain = `${rule}, no LRD${fused ? ', fused' : ''}`;
+  const name = `${torchName(device)}: ${keepProbability === 1 ? plain : `LRD-${rule}, torch.bernoulli`}`;
   const steps = device === 'cpu' ? 1 : CUDA_STEPS;
   return {
     name,
     open: async () => {
       const peer = await torchPeer(device);
       const id = String(opened++);
-      await peer.ask({ op: 'open', id, rule, keep: keepProbability, shapes: workload.shapes, device });
+      await peer.ask({ op: 'open', id, rule, keep: keepProbability, shapes: workload.shapes, device, fused });
       return {
         name,
         steps,

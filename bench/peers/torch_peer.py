@@ -1,13 +1,13 @@
 """PyTorch as a peer of the benchmarks: one process that answers a JSON line with a JSON line.
 
-    {"op": "open", "id": "a", "rule": "adam", "keep": 0.5, "shapes": [[1000]]}                      -> {"ok": true}
+    {"op": "open", "id": "a", "rule": "adam", "keep": 0.5, "shapes": [[1000]], "fused": false}      -> {"ok": true}
     {"op": "step", "id": "a", "steps": 1}                                                           -> {"ms": milliseconds of all steps}
     {"op": "extra", "id": "a"}                                                                      -> {"bytes": a step's peak of memory}
     {"op": "mask", "elements": 1000, "keep": 0.5}                                                   -> {"ms": ...}
     {"op": "train", "net": "resnet34", "rule": "adam", "keep": 0.5, "batch": 32, "steps": 1}        -> {"ms": ..., "loss": ...}
     {"op": "close", "id": "a"}                                                                      -> {"ok": true}
 
-keep 1: torch.optim as it is. keep below 1: LRD as its authors write it, a mask from torch.bernoulli for every parameter,
+keep 1: torch.optim as it is, with "fused" its one kernel a list of tensors. keep below 1: LRD as its authors write it, a mask from torch.bernoulli for every parameter,
 multiplied into the update. Times are those of this process's own clock, so that the pipe does not count; with "clock": "processor" in a
 request to train, the processor's time instead of the wall's. Gradients of "open" are fixed. With "device": "cuda" in "open", "mask" or "train" the
 work is done there, and a time ends when the device has done it.
@@ -26,12 +26,12 @@ torch.set_num_threads(int(sys.argv[1]) if len(sys.argv) > 1 else 1)
 torch.manual_seed(1)
 
 BASE = {
-    "sgdm": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9),
-    "rmsprop": lambda p: torch.optim.RMSprop(p, lr=1e-3),
-    "adam": lambda p: torch.optim.Adam(p),
-    "amsgrad": lambda p: torch.optim.Adam(p, amsgrad=True),
-    "radam": lambda p: torch.optim.RAdam(p),
-    "adamw": lambda p: torch.optim.AdamW(p),
+    "sgdm": lambda p, **how: torch.optim.SGD(p, lr=0.1, momentum=0.9, **how),
+    "rmsprop": lambda p, **how: torch.optim.RMSprop(p, lr=1e-3, **how),
+    "adam": lambda p, **how: torch.optim.Adam(p, **how),
+    "amsgrad": lambda p, **how: torch.optim.Adam(p, amsgrad=True, **how),
+    "radam": lambda p, **how: torch.optim.RAdam(p, **how),
+    "adamw": lambda p, **how: torch.optim.AdamW(p, **how),
 }
 
 
@@ -79,8 +79,10 @@ class Lrd:
             p.sub_(mask * self.update(p, m, v, top))
 
 
-def create(parameters, rule, keep):
-    return BASE[rule](parameters) if keep == 1 else Lrd(parameters, rule, keep)
+def create(parameters, rule, keep, fused=False):
+    if keep != 1:
+        return Lrd(parameters, rule, keep)
+    return BASE[rule](parameters, fused=True) if fused else BASE[rule](parameters)
 
 
 def status(field):
@@ -155,7 +157,7 @@ def answer(request):
         parameters = [torch.nn.Parameter(torch.zeros(shape, device=device)) for shape in request["shapes"]]
         for p in parameters:
             p.grad = torch.randn_like(p).mul_(0.01)
-        lanes[request["id"]] = create(parameters, request["rule"], request["keep"]), device
+        lanes[request["id"]] = create(parameters, request["rule"], request["keep"], request.get("fused", False)), device
         return {"ok": True}
     if op == "step":
         lane, device = lanes[request["id"]]

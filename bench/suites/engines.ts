@@ -1,7 +1,13 @@
 import type { Group } from '../harness/measure.ts';
 import type { FigureResult, Limit } from '../harness/results.ts';
 import { spread } from '../harness/statistics.ts';
-import { deviceBufferCopyLane, deviceNames, deviceShaderCopyLane, deviceStepLane } from '../lanes/deviceTime.ts';
+import {
+  deviceBufferCopyLane,
+  deviceNames,
+  deviceShaderCopyLane,
+  deviceStepLane,
+  onHardware,
+} from '../lanes/deviceTime.ts';
 import type { StepSettings } from '../lanes/engines.ts';
 import { describeGpu, jsLane, wasmCopyLane, wasmLane, webGpuFlatLane } from '../lanes/engines.ts';
 import { tfjsLane } from '../lanes/tfjs.ts';
@@ -98,6 +104,7 @@ function deviceGroup(): Group {
   const [masked, all] = [adam(workload, 0.5), adam(workload, 1)];
   const cached = `webgpu kernel on ${CACHED.toLocaleString('en')} elements, p = 0.5, device's clock`;
   const whole = tfjsLane('webgpu', 'lrd', masked);
+  const torch = [torchLane(all, 'cuda'), torchLane(all, 'cuda', true), torchLane(masked, 'cuda')].map(onHardware);
   const names = deviceNames;
   return {
     name: `device clock, adam, ${workload.name}`,
@@ -110,10 +117,12 @@ function deviceGroup(): Group {
       deviceShaderCopyLane(masked),
       deviceStepLane(adam(single(CACHED), 0.5), cached),
       whole,
+      ...torch,
     ],
     pairs: [
       { lane: whole.name, over: names.step(0.5) },
       { lane: names.spread, over: names.step(0.5) },
+      ...[names.step(0.5), whole.name].flatMap((lane) => torch.map(({ name: over }) => ({ lane, over }))),
     ],
     figures: (rounds): readonly FigureResult[] => {
       const of = (name: string): readonly number[] | undefined => rounds.get(name);
