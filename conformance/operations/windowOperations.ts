@@ -7,7 +7,7 @@ import type { Case, Operation } from './operation.ts';
 type Pair = [number, number];
 
 /** How a backend says that it refuses. */
-const PIXELS = /TF Backend supports only 'valid' and 'same' padding|larger than the window/;
+const PIXELS = /takes no dimRoundingMode|TF Backend supports only 'valid' and 'same' padding|larger than the window/;
 const WIDE = /larger than the window/;
 
 function one(

@@ -20,6 +20,35 @@ function refuseWidePools(kernelName: string): KernelTable {
   };
 }
 
+/**
+ * Pools without padding whose rounding mode asks for more windows than rounding down gives: the mode is passed over. With padding in pixels
+ * the backend refuses by itself.
+ */
+function refuseRounding(kernelName: string): KernelTable {
+  return {
+    [kernelName]: ({ inputs, attrs }) => {
+      const { filterSize, strides, pad, dimRoundingMode } = attrs as Record<'filterSize' | 'strides', Sizes> & {
+        readonly pad: unknown;
+        readonly dimRoundingMode?: string;
+      };
+      if (pad !== 0 || (dimRoundingMode !== 'ceil' && dimRoundingMode !== 'round')) return undefined;
+      const extents = inputs['x']?.shape.slice(1, -1) ?? [];
+      const more = extents.some((extent, axis) => {
+        const windows = (extent - (list(filterSize)[axis] as number)) / (list(strides)[axis] as number);
+        return Math[dimRoundingMode](windows) > Math.floor(windows);
+      });
+      if (more) throw new Error(`${kernelName} on this backend takes no dimRoundingMode '${dimRoundingMode}' here`);
+      return undefined;
+    },
+  };
+}
+
+/** The pools that have no kernel of this project here. */
+export const roundedPools: KernelTable = Object.assign(
+  {},
+  ...['AvgPool', 'AvgPool3D', 'MaxPool3D'].map(refuseRounding),
+) as KernelTable;
+
 /** Pools in three dimensions with padding 'same' whose stride is larger than their window: the windows lie elsewhere. */
 export const widePools: KernelTable = Object.assign(
   {},

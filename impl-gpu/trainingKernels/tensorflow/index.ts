@@ -9,7 +9,7 @@ import { preluKernels } from '../composed/prelu.ts';
 import { tensorOf } from '../composed/tensorOf.ts';
 import type { KernelTable } from '../kernel.ts';
 import { installTable } from '../kernel.ts';
-import { widePools } from '../refused.ts';
+import { roundedPools, widePools } from '../refused.ts';
 import { installPadding } from './padding.ts';
 
 const signKernels: KernelTable = {
@@ -37,5 +37,6 @@ export function installTensorflowKernels(): void {
     ...widePools,
   };
   installTable('tensorflow', () => table);
+  installTable('tensorflow', () => roundedPools);
   installTable('tensorflow', () => channelsFirstKernels);
 }

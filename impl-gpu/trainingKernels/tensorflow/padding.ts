@@ -52,6 +52,20 @@ export function padsLikeSame(sides: Sides, { input, size, strides, dilations }: 
   });
 }
 
+/** Whether windows leave elements between them out: TensorFlow reads wrong ones then, where it pads itself. */
+const isWide = ({ size, strides }: Window): boolean =>
+  size.some((taps, axis) => (pair(strides)[axis] as number) > taps);
+
+/** What 'same' pads, by TensorFlow's rule. */
+function sameSides({ input, size, strides, dilations }: Window): Sides {
+  return input.map((length, axis): Pair => {
+    const stride = pair(strides)[axis] as number;
+    const reach = ((size[axis] as number) - 1) * (pair(dilations)[axis] as number) + 1;
+    const total = Math.max((Math.ceil(length / stride) - 1) * stride + reach - length, 0);
+    return [Math.floor(total / 2), Math.ceil(total / 2)];
+  }) as unknown as Sides;
+}
+
 /**
  * Padding with which rounding down gives as many outputs as there are, or as tfjs's rounding mode asks for: a window more may reach beyond
  * the end. Gradients are not told the mode; they have the outputs' gradient.
@@ -161,7 +175,7 @@ const RECIPES: readonly Recipe[] = [
 
 /**
  * The call without the rows and columns at the end that no window sees. TensorFlow reads wrong ones for a batch of pictures of one channel
- * where a single window fits into a row that is longer.
+ * where a single window fits into a row that is longer, or a stride is longer than the row: where there is one window, there is no stride.
  */
 function withoutRest(params: Parameters, window: Recipe['window']): Parameters {
   const { input, size, strides } = window(params);
@@ -173,9 +187,11 @@ function withoutRest(params: Parameters, window: Recipe['window']): Parameters {
     const stride = pair(strides)[which] as number;
     return extent - (((input[which] as number) - (size[which] as number)) % stride);
   });
-  if (extents.every((extent, axis) => extent === x.shape[axis])) return params;
-  const cut = tf.slice(tf.reshape(x as tf.Tensor, x.shape), [0, 0, 0, 0], extents);
-  return { ...params, inputs: { ...params.inputs, x: cut } };
+  const steps = axes.map((axis, which) => (extents[axis] === size[which] ? 1 : (pair(strides)[which] as number)));
+  const whole = extents.every((extent, axis) => extent === x.shape[axis]);
+  if (whole && steps.every((step, which) => step === pair(strides)[which])) return params;
+  const cut = whole ? x : tf.slice(tf.reshape(x as tf.Tensor, x.shape), [0, 0, 0, 0], extents);
+  return { ...params, inputs: { ...params.inputs, x: cut }, attrs: { ...params.attrs, strides: steps } };
 }
 
 /** The names of the kernels that see a picture through a filter. */
@@ -190,16 +206,18 @@ function withPadding(stock: KernelFunc, { kernel, window, padded, border, cutsBa
   };
   return (params) => {
     const axes = axesOf(params);
-    const given = sidesOf(attribute(params, 'pad'), axes);
-    if (given === undefined) return original(params);
     const { input, ...rest } = window(params);
+    const wide = isWide({ input, ...rest });
+    const written = wide && attribute(params, 'pad') === 'same' ? sameSides({ input, ...rest }) : undefined;
+    const given = written ?? sidesOf(attribute(params, 'pad'), axes);
+    if (given === undefined) return original(params);
     const dy = params.inputs['dy'];
     const outputs = dy === undefined ? undefined : heightAndWidth(params, dy.shape);
     const sides = roundedSides(given, { input, ...rest }, attribute(params, 'dimRoundingMode'), outputs);
     if (sides.flat().every((pixels) => pixels === 0)) {
       return original({ ...params, attrs: { ...params.attrs, pad: 'valid' } });
     }
-    if (padsLikeSame(sides, { input, ...rest })) {
+    if (!wide && padsLikeSame(sides, { input, ...rest })) {
       return original({ ...params, attrs: { ...params.attrs, pad: 'same' } });
     }
     const [rows, columns] = sides;
