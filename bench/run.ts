@@ -5,6 +5,7 @@ import type { Budget } from './harness/measure.ts';
 import { runGroup } from './harness/measure.ts';
 import type { BenchResult, GroupResult, SuiteResult } from './harness/results.ts';
 import { describeGpu } from './lanes/engines.ts';
+import { useThreads } from './lanes/threads.ts';
 import { closeTorch, describeTorch } from './lanes/torch.ts';
 import type { Suite } from './suites/suite.ts';
 
@@ -13,6 +14,8 @@ export interface RunOptions {
   readonly full: boolean;
   /** Only groups whose name matches. */
   readonly only: RegExp | undefined;
+  /** Threads that every side takes. */
+  readonly threads: number;
   /** Milliseconds for each group instead of the profile's. */
   readonly groupMs: number | undefined;
   /** The call, to be kept with the results. */
@@ -46,6 +49,7 @@ function warningsOf(load: number, suites: readonly SuiteResult[]): string[] {
 
 /** Runs the suites, one group after the other. */
 export async function runBench(options: RunOptions): Promise<BenchResult> {
+  useThreads(options.threads);
   const [load = 0] = loadavg();
   const profile = { full: options.full };
   const environment = describeEnvironment('see lanes');
@@ -76,6 +80,7 @@ export async function runBench(options: RunOptions): Promise<BenchResult> {
       command: options.command,
       environment: {
         ...environment,
+        threads: options.threads,
         ...(adapter === undefined ? {} : { adapter }),
         ...(torch === undefined ? {} : { pytorch: torch }),
       },

@@ -83,8 +83,11 @@ export function whyBackend(asked: string, taken: string): string {
   }
 }
 
-/** Starts a tfjs backend. `auto` takes the fastest that this machine has. Returns the name of the one that runs. */
-export async function useBackend(name: string): Promise<Running> {
+/**
+ * Starts a tfjs backend. `auto` takes the fastest that this machine has; `threads` share the products of wasm (`enableTraining`). Returns the
+ * name of the one that runs.
+ */
+export async function useBackend(name: string, options: { readonly threads?: number } = {}): Promise<Running> {
   checkBackendName(name);
   // Without this, tfjs checks every value and prints an advertisement for another backend.
   tf.enableProdMode();
@@ -98,6 +101,6 @@ export async function useBackend(name: string): Promise<Running> {
   // tfjs falls back to another backend without a word: never train on one that was not asked for.
   if (tf.getBackend() !== tfjsName(chosen))
     throw new JobError(`--backend ${chosen}: tfjs started ${tf.getBackend()} instead`);
-  enableTraining();
+  enableTraining(options);
   return chosen;
 }

@@ -32,6 +32,8 @@ export interface Lane {
   extraBytes?(): number | undefined | Promise<number | undefined>;
   /** Milliseconds that the host took for the last sample, where the sample is a device's. */
   hostMs?(): number;
+  /** Milliseconds that the last sample's threads had on a processor, where they are another process's; else this process's are taken. */
+  processorMs?(): number;
   /** Gives memory and processes back. */
   close?(): void | Promise<void>;
 }
@@ -85,6 +87,7 @@ interface Running {
   readonly samples: number;
   readonly rounds: number[];
   readonly host: number[];
+  readonly processor: number[];
   readonly extraBytes: number | undefined;
 }
 
@@ -106,12 +109,18 @@ function noiseOf(spins: readonly number[]): number {
   return ((sorted[Math.floor(0.9 * (sorted.length - 1))] ?? quickest) - quickest) / quickest;
 }
 
+/** Milliseconds that all threads of this process had on a processor so far. */
+function processorNow(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
 /** Times one lane with tinybench. Returns milliseconds a step. */
 async function time(
   { lane, waits }: Pick<Running, 'lane' | 'waits'>,
   iterations: number,
   warmupMs: number,
-  host: number[] = [],
+  { host, processor }: Pick<Running, 'host' | 'processor'> = { host: [], processor: [] },
 ): Promise<number> {
   await lane.prepare?.();
   const bench = new Bench({
@@ -124,9 +133,11 @@ async function time(
     retainSamples: true,
   });
   const steps = lane.steps ?? 1;
+  let elsewhere = 0;
   const run = async (): Promise<unknown> => {
     const own = await lane.sample();
     if (lane.hostMs !== undefined) host.push(lane.hostMs() / steps);
+    if (lane.processorMs !== undefined) elsewhere += lane.processorMs();
     return own === undefined ? undefined : { overriddenDuration: own };
   };
   const runSync = (): unknown => {
@@ -134,7 +145,10 @@ async function time(
     return own === undefined ? undefined : { overriddenDuration: own };
   };
   bench.add(lane.name, waits ? run : runSync, { async: waits });
+  const before = processorNow();
   await bench.run();
+  const spent = lane.processorMs === undefined ? processorNow() - before : elsewhere;
+  processor.push(spent / iterations / steps);
   const { result } = bench.tasks[0] as (typeof bench.tasks)[number];
   if (!('latency' in result)) throw new Error(`${lane.name}: no result, the task is ${result.state}`);
   return result.latency.p50 / steps;
@@ -179,13 +193,13 @@ async function warmUp(lane: Lane, budget: Budget): Promise<Running | SkippedLane
   const perSample = Math.max(1e-4, perStep * steps);
   const extraBytes = await lane.extraBytes?.();
   const samples = Math.max(1, Math.min(200, Math.round(budget.turnMs / perSample)));
-  return { lane, waits, samples, rounds: [], host: [], extraBytes };
+  return { lane, waits, samples, rounds: [], host: [], processor: [], extraBytes };
 }
 
 const isRunning = (entry: Running | SkippedLane): entry is Running => 'lane' in entry;
 
 function toResult(
-  { lane, rounds, host, extraBytes }: Running,
+  { lane, rounds, host, processor, extraBytes }: Running,
   all: readonly Running[],
   elements: number | undefined,
 ): LaneResult {
@@ -200,6 +214,7 @@ function toResult(
     ...(copy === undefined ? {} : { shareOfCopy: pairedRatio(copy.rounds, rounds) }),
     ...(extraBytes === undefined ? {} : { extraBytes }),
     ...(host.length === 0 ? {} : { hostMs: spread(host) }),
+    processorMs: spread(processor),
   };
 }
 
@@ -216,26 +231,28 @@ export async function runGroup(group: Group, budget: Budget): Promise<GroupResul
       spins.push(spin(), spin(), spin());
       for (let k = 0; k < running.length; k++) {
         const entry = running[(k + round) % running.length] as Running;
-        entry.rounds.push(await time(entry, entry.samples, 0, entry.host));
+        entry.rounds.push(await time(entry, entry.samples, 0, entry));
       }
       if (round === 0) {
         const took = performance.now() - begin;
         rounds = Math.max(budget.minRounds, Math.min(budget.maxRounds, Math.floor(budget.groupMs / took)));
       }
     }
-    const byName = new Map(running.map((entry) => [entry.lane.name, entry.rounds]));
+    const byName = new Map(running.map((entry) => [entry.lane.name, entry]));
     const ratios = group.pairs.flatMap(({ lane, over, limit }): RatioResult[] => {
       const [a, b] = [byName.get(lane), byName.get(over)];
       if (a === undefined || b === undefined) return [];
-      return [{ lane, over, ratio: pairedRatio(a, b), ...(limit === undefined ? {} : { limit }) }];
+      const [ratio, processor] = [pairedRatio(a.rounds, b.rounds), pairedRatio(a.processor, b.processor)];
+      return [{ lane, over, ratio, processor, ...(limit === undefined ? {} : { limit }) }];
     });
+    const milliseconds = new Map(running.map((entry) => [entry.lane.name, entry.rounds]));
     return {
       name: group.name,
       ...(group.elements === undefined ? {} : { elements: group.elements }),
       ...(group.tensors === undefined ? {} : { tensors: group.tensors }),
       lanes: running.map((entry) => toResult(entry, running, group.elements)),
       ratios,
-      figures: (await group.figures?.(byName)) ?? [],
+      figures: (await group.figures?.(milliseconds)) ?? [],
       skipped: entries.filter((entry): entry is SkippedLane => !isRunning(entry)),
       noise: noiseOf(spins),
     };

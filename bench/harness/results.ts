@@ -23,6 +23,8 @@ const LANE = Type.Object({
   extraBytes: Type.Optional(number),
   /** Milliseconds of the host per step, where `ms` is the clock of a device. */
   hostMs: Type.Optional(spread),
+  /** Milliseconds that all threads of a step had on a processor: what the work costs on a busy machine too. */
+  processorMs: Type.Optional(spread),
 });
 
 const LIMIT = Type.Object({ kind: oneOf(['at most', 'at least']), value: number });
@@ -31,6 +33,8 @@ const RATIO = Type.Object({
   lane: text,
   over: text,
   ratio: spread,
+  /** The same by `processorMs`. */
+  processor: Type.Optional(spread),
   /** A bound that the project has set itself. */
   limit: Type.Optional(LIMIT),
 });

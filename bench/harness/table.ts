@@ -1,5 +1,5 @@
 /** Results as text for a terminal. */
-import type { GroupResult, LaneResult, Limit } from './results.ts';
+import type { GroupResult, LaneResult, Limit, RatioResult } from './results.ts';
 import { keeps } from './results.ts';
 import type { Spread } from './statistics.ts';
 
@@ -34,6 +34,10 @@ export function bytes(value: number): string {
 export const spreadText = ({ median, low, high }: Spread): string =>
   `${figure(median)} (${figure(low)} to ${figure(high)})`;
 
+/** A ratio by the wall's clock, and by processor time where that was taken. */
+export const ratioText = ({ ratio, processor }: Pick<RatioResult, 'ratio' | 'processor'>): string =>
+  processor === undefined ? spreadText(ratio) : `${spreadText(ratio)} / ${figure(processor.median)}`;
+
 /** A bound and whether it was kept. */
 export function limitText(limit: Limit | undefined, median: number): string {
   if (limit === undefined) return '';
@@ -58,6 +62,7 @@ function laneRow(lane: LaneResult, elements: number | undefined): string[] {
     perElement === undefined ? '' : spreadText(perElement),
     lane.shareOfCopy === undefined ? '' : `${figure(100 * lane.shareOfCopy.median)} %`,
     lane.hostMs === undefined ? '' : duration(lane.hostMs.median),
+    lane.processorMs === undefined ? '' : duration(lane.processorMs.median),
     lane.extraBytes === undefined
       ? ''
       : elements === undefined
@@ -73,13 +78,11 @@ function ratioMatrix({ ratios }: GroupResult): string[] {
   const lanes = [...new Set(free.map(({ lane }) => lane))];
   const peers = [...new Set(free.map(({ over }) => over))];
   if (free.length < lanes.length * peers.length || peers.length === 1) {
-    return columns(free.map(({ lane, over, ratio }) => [`${lane} over ${over}`, spreadText(ratio)])).map(
-      (line) => `  ${line}`,
-    );
+    return columns(free.map((each) => [`${each.lane} over ${each.over}`, ratioText(each)])).map((line) => `  ${line}`);
   }
   const cell = (lane: string, peer: string): string => {
     const found = free.find((ratio) => ratio.lane === lane && ratio.over === peer);
-    return found === undefined ? '' : spreadText(found.ratio);
+    return found === undefined ? '' : ratioText(found);
   };
   const letters = peers.map((_, k) => String.fromCharCode(97 + k));
   return [
@@ -87,14 +90,22 @@ function ratioMatrix({ ratios }: GroupResult): string[] {
       ['time over that of', ...letters],
       ...lanes.map((lane) => [lane, ...peers.map((peer) => cell(lane, peer))]),
     ]),
-    `(${peers.map((peer, k) => `${letters[k] as string}: ${peer}`).join('; ')})`,
+    `(${peers.map((peer, k) => `${letters[k] as string}: ${peer}`).join('; ')}; behind /: by processor time)`,
   ].map((line) => `  ${line}`);
 }
 
 /** A group as a table of its lanes, its ratios, and what was left out. */
 export function groupText(group: GroupResult): string {
   const { elements } = group;
-  const head = ['', 'a step', 'ns an element', 'of a copy', "host's clock", 'extra bytes (an element)'];
+  const head = [
+    '',
+    'a step',
+    'ns an element',
+    'of a copy',
+    "host's clock",
+    'on a processor',
+    'extra bytes (an element)',
+  ];
   const cells = group.lanes.map((lane) => laneRow(lane, elements));
   // Columns that say nothing here are left out.
   const said = head.map((_, k) => cells.some((row) => row[k] !== ''));
@@ -104,7 +115,7 @@ export function groupText(group: GroupResult): string {
   ];
   const ratios = group.ratios
     .filter(({ limit }) => limit !== undefined)
-    .map(({ lane, over, ratio, limit }) => [`${lane} over ${over}`, spreadText(ratio), limitText(limit, ratio.median)]);
+    .map((each) => [`${each.lane} over ${each.over}`, ratioText(each), limitText(each.limit, each.ratio.median)]);
   const figures = group.figures.map(({ name, unit, value, limit }) => [
     name,
     `${spreadText(value)} ${unit}`,

@@ -1,4 +1,6 @@
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { suite } from '../../conformance/harness/suite.ts';
 import type { Budget } from '../harness/measure.ts';
@@ -108,14 +110,20 @@ test.when(torch === '', torch)('PyTorch trains each network of the epochs, with 
 
 test.when(torch === '', torch)('PyTorch trains on one thread, its backward pass too', async () => {
   const peer = await torchPeer();
-  const ms = async (clock: string): Promise<number> => {
-    const request = { op: 'train', net: 'fcnet', rule: 'sgdm', keep: 1, batch: 128, steps: 10, clock };
-    return (await peer.ask(request))['ms'] as number;
+  const share = async (): Promise<number> => {
+    const { ms, processor } = await peer.ask({
+      op: 'train',
+      net: 'fcnet',
+      rule: 'sgdm',
+      keep: 1,
+      batch: 128,
+      steps: 10,
+    });
+    return (processor as number) / (ms as number);
   };
-  await ms('wall');
-  // Each pair is of different steps; on a second thread the processor's time would be half as much again in all of them.
-  const shares: number[] = [];
-  for (let i = 0; i < 3; i++) shares.push((await ms('processor')) / (await ms('wall')));
+  await share();
+  // On a second thread the processor's time would be half as much again in all of them.
+  const shares = [await share(), await share(), await share()];
   assert.ok(Math.min(...shares) < 1.3, `processor time over the clock's: ${shares.join(', ')}`);
 });
 
@@ -126,6 +134,42 @@ test.when(torch === '', torch)('PyTorch without a GPU leaves the lanes on CUDA o
     (error: Error) => `${error.name}: ${error.message}`,
   );
   assert.is(await opened, description['cuda'] === null ? 'Unavailable: PyTorch has no CUDA device here' : '');
+});
+
+test('a PyTorch whose products are those of a reference BLAS is no peer, and is refused with what to do', async () => {
+  await closeTorch();
+  const folder = mkdtempSync(join(tmpdir(), 'lrd-torch-'));
+  const program = join(folder, 'python');
+  writeFileSync(program, '#!/bin/sh\necho \'{"torch": "1.13.0", "gflops": 1.42, "cuda": null}\'\nread line\n', {
+    mode: 0o755,
+  });
+  const named = process.env['LRD_PYTHON'];
+  process.env['LRD_PYTHON'] = program;
+  try {
+    const refused = await torchPeer().then(
+      () => 'taken',
+      (error: Error) => `${error.name}: ${error.message}`,
+    );
+    assert.match(refused, /^Unavailable: PyTorch 1\.13\.0 multiplies matrices at 1\.4 GFLOP\/s .*libopenblas0-pthread/);
+  } finally {
+    if (named === undefined) delete process.env['LRD_PYTHON'];
+    else process.env['LRD_PYTHON'] = named;
+    await closeTorch();
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('a lane says what its threads had on a processor, and a ratio goes by both clocks', async () => {
+  const result = await runGroup(
+    stepGroup('js', { rule: 'sgdm', workload: single(100_000), keepProbability: 0.5 }),
+    QUICK,
+  );
+  for (const { processorMs, ms } of result.lanes) {
+    // Of one thread: a collection of garbage beside it is the most that comes on top.
+    assert.ok(processorMs !== undefined && processorMs.median > 0 && ms.median > 0);
+  }
+  assert.ok(result.ratios.every(({ processor }) => processor !== undefined && processor.median > 0));
+  assert.match(groupText(result), /on a processor[\s\S]*behind \/: by processor time/);
 });
 
 test('a group of which no lane runs says why once', () => {

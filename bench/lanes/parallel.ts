@@ -7,7 +7,6 @@ import { fileURLToPath } from 'node:url';
 import { AS_ROOT, launcherArguments, launchers, missing } from '../../conformance/harness/mpi.ts';
 import type { Lane, LaneSource } from '../harness/measure.ts';
 import { Unavailable } from '../harness/measure.ts';
-import type { Clock } from './processorTime.ts';
 import { layLink } from './link.ts';
 
 /** Whole steps of a keep probability and a reduction. */
@@ -152,7 +151,7 @@ export interface ParallelLane extends Pick<ParallelRequest, 'keep' | 'reduction'
 export function parallelLane(
   peer: ParallelPeer,
   { name, ...way }: ParallelLane,
-  clock: Clock,
+  clock: 'wall' | 'processor',
   bytes: Map<string, number>,
 ): LaneSource {
   const steps = way.alone ? 20 : 2;

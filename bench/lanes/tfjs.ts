@@ -10,6 +10,7 @@ import type { Lane, LaneSource } from '../harness/measure.ts';
 import { Unavailable } from '../harness/measure.ts';
 import type { StepSettings } from './engines.ts';
 import { burstOf, sharedGpu } from './engines.ts';
+import { threads } from './threads.ts';
 import type { Workload } from './workload.ts';
 import { bytesMoved, gradientValues } from './workload.ts';
 
@@ -98,7 +99,7 @@ export async function selectBackend(backend: TfjsBackend): Promise<void> {
   if (!(BACKENDS as readonly string[]).includes(backend))
     throw new Unavailable(`the backend ${backend} is not built in`);
   try {
-    await useBackend(backend);
+    await useBackend(backend, { threads: threads() });
   } catch (error) {
     if (error instanceof JobError) throw new Unavailable(error.message);
     throw error;

@@ -1,16 +1,17 @@
 /** PyTorch in a process of its own, which lives as long as the benchmark: its steps take turns with those here. */
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { LaneSource } from '../harness/measure.ts';
+import { promisify } from 'node:util';
+import type { Lane, LaneSource } from '../harness/measure.ts';
 import { Unavailable } from '../harness/measure.ts';
 import type { StepSettings } from './engines.ts';
+import { threads } from './threads.ts';
 import { bytesMoved } from './workload.ts';
 
 const HINT =
-  'PyTorch is missing: apt-get install --no-install-recommends python3-torch libopenblas0-pthread, or name an interpreter that has it in LRD_PYTHON';
+  'PyTorch is missing: python3 -m venv torch && torch/bin/pip install torch, then name torch/bin/python3 in LRD_PYTHON';
 
 /** PyTorch as it answered. */
 interface Peer {
@@ -21,14 +22,36 @@ interface Peer {
 
 const PROGRAM = fileURLToPath(new URL('../peers/torch_peer.py', import.meta.url));
 
-/** `torch.set_num_threads` does not reach the products of the backward pass, which run on a thread of autograd's own. */
-const ONE_THREAD = { OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1', MKL_NUM_THREADS: '1' };
+/** What numpy-like sorting of versions takes: 2.15.0 is above 2.9.1. */
+const byVersion = (a: string, b: string): number => a.localeCompare(b, 'en', { numeric: true });
+
+/** The interpreter that is named, else the one with the newest PyTorch of those that a shell or Debian calls python3. */
+async function interpreter(): Promise<string> {
+  const named = process.env['LRD_PYTHON'];
+  if (named !== undefined) return named;
+  const found = await Promise.all(
+    ['python3', '/usr/bin/python3'].map(async (python) => {
+      const version = await promisify(execFile)(python, ['-c', 'import torch; print(torch.__version__)']).then(
+        ({ stdout }) => stdout.trim(),
+        () => '',
+      );
+      return { python, version };
+    }),
+  );
+  found.sort((a, b) => byVersion(b.version, a.version));
+  return (found[0] as (typeof found)[number]).python;
+}
+
+/** GFLOP/s a thread below which a build of PyTorch has no BLAS worth the name: Debian's reference BLAS has 1 to 2, any other 20 and more. */
+const CRIPPLED = 8;
 
 async function start(): Promise<Peer> {
-  const python = process.env['LRD_PYTHON'] ?? (existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3');
-  const child: ChildProcess = spawn(python, ['-B', PROGRAM, '1'], {
+  const count = String(threads());
+  // `torch.set_num_threads` does not reach the products of the backward pass, which run on a thread of autograd's own.
+  const env = { ...process.env, OMP_NUM_THREADS: count, OPENBLAS_NUM_THREADS: count, MKL_NUM_THREADS: count };
+  const child: ChildProcess = spawn(await interpreter(), ['-B', PROGRAM, count], {
     stdio: ['pipe', 'pipe', 'pipe'],
-    env: { ...process.env, ...ONE_THREAD },
+    env,
   });
   let complaint = '';
   child.stderr?.on('data', (chunk: Buffer) => (complaint += chunk.toString()));
@@ -48,6 +71,14 @@ async function start(): Promise<Peer> {
     return JSON.parse(result.value) as Record<string, unknown>;
   };
   const description = await next();
+  const speed = description['gflops'] as number;
+  if (speed < CRIPPLED) {
+    child.stdin?.end();
+    throw new Unavailable(
+      `PyTorch ${String(description['torch'])} multiplies matrices at ${speed.toFixed(1)} GFLOP/s of a thread's time, as with a reference BLAS, and is no peer: ` +
+        'apt-get install libopenblas0-pthread, or name another interpreter in LRD_PYTHON',
+    );
+  }
   return {
     description,
     ask: async (request) => {
@@ -95,6 +126,21 @@ export async function describeTorch(): Promise<Readonly<Record<string, unknown>>
   }
 }
 
+/** A sample that is timed over there: by the wall's clock, and by the processor's. */
+export function torchSample(
+  ask: () => Promise<Readonly<Record<string, unknown>>>,
+): Pick<Lane, 'sample' | 'processorMs'> {
+  let processor = 0;
+  return {
+    sample: async () => {
+      const reply = await ask();
+      processor = reply['processor'] as number;
+      return reply['ms'] as number;
+    },
+    processorMs: () => processor,
+  };
+}
+
 let opened = 0;
 
 /** Steps of a sample on a GPU: the wait for it is shared, as on WebGPU. */
@@ -121,7 +167,7 @@ export function torchLane(
       return {
         name,
         steps,
-        sample: async () => (await peer.ask({ op: 'step', id, steps }))['ms'] as number,
+        ...torchSample(() => peer.ask({ op: 'step', id, steps })),
         bytesMoved: bytesMoved(rule, workload.elements),
         // Small blocks come from what malloc kept: the resident size says nothing of them.
         ...(device === 'cpu' && workload.elements < 1e6

@@ -11,11 +11,10 @@ import type { Batch } from '../../models/tasks/classification/batches.ts';
 import { trainingBatches } from '../../models/tasks/classification/batches.ts';
 import { trainBatch } from '../../models/tasks/classification/task.ts';
 import type { Lane, LaneSource } from '../harness/measure.ts';
-import type { Clock } from './processorTime.ts';
 import type { TfjsBackend } from './tfjs.ts';
 import { drain, selectBackend } from './tfjs.ts';
 import type { TorchDevice } from './torch.ts';
-import { torchName, torchPeer } from './torch.ts';
+import { torchName, torchPeer, torchSample } from './torch.ts';
 
 interface Subject {
   readonly title: string;
@@ -157,12 +156,8 @@ export function trainingLane(backend: TfjsBackend, training: Training, keep: num
   };
 }
 
-/** The same network in PyTorch, on one thread or on the GPU. */
-export function torchTrainingLane(
-  training: Training,
-  keep: number,
-  { clock = 'wall', device = 'cpu' }: { readonly clock?: Clock; readonly device?: TorchDevice } = {},
-): LaneSource {
+/** The same network in PyTorch, on the processor or on the GPU. */
+export function torchTrainingLane(training: Training, keep: number, device: TorchDevice = 'cpu'): LaneSource {
   const name = trainingNames.torch(training, keep, device);
   const { net, rule, batch } = training;
   const { steps } = SUBJECTS[net];
@@ -173,8 +168,7 @@ export function torchTrainingLane(
       return {
         name,
         steps,
-        sample: async () =>
-          (await peer.ask({ op: 'train', net, rule, keep, batch, device, clock, steps }))['ms'] as number,
+        ...torchSample(() => peer.ask({ op: 'train', net, rule, keep, batch, device, steps })),
       };
     },
   };

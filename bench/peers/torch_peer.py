@@ -8,8 +8,8 @@
     {"op": "close", "id": "a"}                                                                      -> {"ok": true}
 
 keep 1: torch.optim as it is, with "fused" its one kernel a list of tensors. keep below 1: LRD as its authors write it, a mask from torch.bernoulli for every parameter,
-multiplied into the update. Times are those of this process's own clock, so that the pipe does not count; with "clock": "processor" in a
-request to train, the processor's time instead of the wall's. Gradients of "open" are fixed. With "device": "cuda" in "open", "mask" or "train" the
+multiplied into the update. Times are those of this process's own clocks, so that the pipe does not count: "ms" by the wall's, "processor" by that of all
+its threads on a processor. Gradients of "open" are fixed. With "device": "cuda" in "open", "mask" or "train" the
 work is done there, and a time ends when the device has done it.
 """
 import gc
@@ -125,16 +125,15 @@ class Training:
 
 lanes, trainings = {}, {}
 
-CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 
 
-def timed(work, device="cpu", clock=time.perf_counter):
+def timed(work, device="cpu"):
     wait = torch.cuda.synchronize if device == "cuda" else lambda: None
     wait()
-    start = clock()
+    wall, processor = time.perf_counter(), time.process_time()
     result = work()
     wait()
-    return 1000 * (clock() - start), result
+    return {"ms": 1000 * (time.perf_counter() - wall), "processor": 1000 * (time.process_time() - processor)}, result
 
 
 def peak(lane, device):
@@ -161,18 +160,18 @@ def answer(request):
         return {"ok": True}
     if op == "step":
         lane, device = lanes[request["id"]]
-        return {"ms": timed(lambda: [lane.step() for _ in range(request["steps"])], device)[0]}
+        return timed(lambda: [lane.step() for _ in range(request["steps"])], device)[0]
     if op == "extra":
         return {"bytes": peak(*lanes[request["id"]])}
     if op == "mask":
         shape = [request["elements"]]
-        return {"ms": timed(lambda: torch.bernoulli(torch.full(shape, request["keep"], device=device)), device)[0]}
+        return timed(lambda: torch.bernoulli(torch.full(shape, request["keep"], device=device)), device)[0]
     if op == "train":
         key = request["net"], request["rule"], request["keep"], request["batch"], device
         if key not in trainings:
             trainings[key] = Training(*key)
-        ms, loss = timed(lambda: trainings[key].run(request["steps"]), device, CLOCKS[request.get("clock", "wall")])
-        return {"ms": ms, "loss": loss}
+        times, loss = timed(lambda: trainings[key].run(request["steps"]), device)
+        return {**times, "loss": loss}
     if op == "close":
         del lanes[request["id"]]
         gc.collect()
@@ -184,12 +183,27 @@ def say(message):
     print(json.dumps(message), flush=True)
 
 
+def gflops():
+    """The rate of a matrix product, by the time that its threads had on a processor: best of five."""
+    size = 512
+    a = torch.rand(size, size)
+    product = lambda: timed(lambda: torch.mm(a, a))[0]["processor"]
+    product()
+    return 2 * size**3 / 1e6 / max(1e-3, min(product() for _ in range(5)))
+
+
 def describe():
+    built = torch.__config__.show()
     return {
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
-        "blas": torch.__config__.show().count("OpenBLAS") > 0,
+        # Debian's build leaves the choice to the system's libblas.
+        "blas": next((name for name in ("MKL", "OpenBLAS", "Accelerate") if f"BLAS_INFO={name.lower()}" in built.lower()), "the system's"),
+        "onednn": torch.backends.mkldnn.is_available(),
+        "vectors": next((line.split(":")[1].strip() for line in built.split("\n") if "CPU capability usage" in line), "unknown"),
+        "gflops": round(gflops(), 1),
         "cuda": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
+        "tf32": {"products": torch.backends.cuda.matmul.allow_tf32, "convolutions": torch.backends.cudnn.allow_tf32},
     }
 
 

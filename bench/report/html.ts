@@ -9,7 +9,7 @@ import { chartBlock, sectionsPage } from '../../models/report/page.ts';
 import { htmlTable } from '../../models/report/table.ts';
 import type { BenchResult, GroupResult, LaneResult, SuiteResult } from '../harness/results.ts';
 import { keeps } from '../harness/results.ts';
-import { bytes, duration, figure, limitText, spreadText } from '../harness/table.ts';
+import { bytes, duration, figure, limitText, ratioText, spreadText } from '../harness/table.ts';
 
 /** A table of texts. */
 const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
@@ -30,24 +30,23 @@ function lanesTable({ lanes, elements }: GroupResult): string {
       ? ''
       : `${bytes(lane.extraBytes)}${elements === undefined ? '' : ` (${figure(lane.extraBytes / elements)} an element)`}`,
     lane.hostMs === undefined ? '' : duration(lane.hostMs.median),
+    lane.processorMs === undefined ? '' : duration(lane.processorMs.median),
     String(lane.turns),
   ]);
-  return table(['', 'a step', 'quartiles', 'ns an element', 'of a copy', 'extra bytes', "host's clock", 'turns'], rows);
+  return table(
+    ['', 'a step', 'quartiles', 'ns an element', 'of a copy', 'extra bytes', "host's clock", 'on a processor', 'turns'],
+    rows,
+  );
 }
 
 function boundsTable({ ratios, figures }: GroupResult): string {
   const rows = [
     ...ratios
       .filter(({ limit }) => limit !== undefined)
-      .map(({ lane, over, ratio, limit }) => [
-        `${lane} over ${over}`,
-        spreadText(ratio),
-        '',
-        limitText(limit, ratio.median),
-      ]),
+      .map((each) => [`${each.lane} over ${each.over}`, ratioText(each), '', limitText(each.limit, each.ratio.median)]),
     ...figures.map(({ name, unit, value, limit }) => [name, spreadText(value), unit, limitText(limit, value.median)]),
   ];
-  return rows.length === 0 ? '' : table(['', 'median (quartiles)', '', 'bound'], rows);
+  return rows.length === 0 ? '' : table(['', 'median (quartiles) / by processor time', '', 'bound'], rows);
 }
 
 function ratioBars({ name, ratios }: GroupResult): string[] {

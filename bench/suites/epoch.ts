@@ -2,6 +2,7 @@ import type { FigureResult } from '../harness/results.ts';
 import { scale, spread } from '../harness/statistics.ts';
 import type { Group, LaneSource, Pair, Rounds } from '../harness/measure.ts';
 import { onHardware } from '../lanes/deviceTime.ts';
+import { jaxJsLane } from '../lanes/jaxjs.ts';
 import type { TorchDevice } from '../lanes/torch.ts';
 import type { Training } from '../lanes/training.ts';
 import { epochSteps, titleOf, torchTrainingLane, trainingLane, trainingNames } from '../lanes/training.ts';
@@ -25,6 +26,7 @@ export function epochGroup(backend: EpochBackend, training: Training): Group {
   const { net, rule } = training;
   const lrd = trainingNames.lrd(backend, training, 0.5);
   const torch = (keep: number): string => trainingNames.torch(training, keep, device);
+  const jax = net === 'fcnet' && backend === 'wasm' ? jaxJsLane(training) : undefined;
   const bounded = net === 'fcnet' && rule === 'adam' && backend === 'wasm';
   const pairs: Pair[] = [
     {
@@ -41,14 +43,16 @@ export function epochGroup(backend: EpochBackend, training: Training): Group {
     { lane: lrd, over: torch(1) },
     { lane: lrd, over: torch(0.5) },
     { lane: torch(0.5), over: torch(1) },
+    ...(jax === undefined ? [] : [{ lane: lrd, over: jax.name }]),
     ...(backend === 'node' ? [{ lane: lrd, over: trainingNames.lrd('wasm', training, 0.5) }] : []),
   ];
   const lanes: LaneSource[] = [
     trainingLane(backend, training, 0.5),
     trainingLane(backend, training, 1),
     trainingLane(backend, training, undefined),
-    torchTrainingLane(training, 1, { device }),
-    torchTrainingLane(training, 0.5, { device }),
+    torchTrainingLane(training, 1, device),
+    torchTrainingLane(training, 0.5, device),
+    ...(jax === undefined ? [] : [jax]),
     ...(backend === 'node' ? [trainingLane('wasm', training, 0.5)] : []),
   ];
   return {
@@ -67,7 +71,7 @@ export const epoch: Suite = {
   name: 'epoch',
   title: 'An epoch',
   about:
-    'Training steps with batch 128: the 784-1000-1000-10 network at the size of MNIST (469 steps an epoch), on a GPU also ResNet-34 and DenseNet-121 at the size of CIFAR-10 (391 steps). The paper reports 1.038 for LRD over none (TNNLS IV-A.6). PyTorch runs on one thread, or on the GPU where tfjs does.',
+    'Training steps with batch 128: the 784-1000-1000-10 network at the size of MNIST (469 steps an epoch), on a GPU also ResNet-34 and DenseNet-121 at the size of CIFAR-10 (391 steps). The paper reports 1.038 for LRD over none (TNNLS IV-A.6). All sides take the same number of threads (--threads, 1); PyTorch runs on the GPU where tfjs does.',
   groups: ({ full }) => [
     ...(['wasm', 'webgpu', 'node'] as const).flatMap((backend) =>
       (['adam', 'sgdm'] as const).map((rule) => epochGroup(backend, { net: 'fcnet', rule, batch: BATCH })),

@@ -15,6 +15,7 @@ import {
 import { gpuJsLane } from '../lanes/gpujs.ts';
 import type { TfjsBackend } from '../lanes/tfjs.ts';
 import { tfjsHas, tfjsLane } from '../lanes/tfjs.ts';
+import { threads } from '../lanes/threads.ts';
 import { torchLane } from '../lanes/torch.ts';
 
 /** Those with an engine of this package. */
@@ -37,7 +38,7 @@ function engineLanes(family: Family, settings: StepSettings): readonly LaneSourc
     case 'js':
       return [jsLane(settings), arrayLane(settings)];
     case 'wasm':
-      return [wasmLane(settings), wasmLane(settings, 2)];
+      return [wasmLane(settings), ...(threads() > 1 ? [wasmLane(settings, threads())] : [])];
     case 'webgpu':
       return [onHardware(deviceStepLane(settings)), webGpuFlatLane(settings), webGpuSeparateLane(settings)];
     case 'node':

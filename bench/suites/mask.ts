@@ -6,7 +6,7 @@ import type { TfjsBackend } from '../lanes/tfjs.ts';
 import { drain, selectBackend } from '../lanes/tfjs.ts';
 import { onHardware } from '../lanes/deviceTime.ts';
 import type { TorchDevice } from '../lanes/torch.ts';
-import { torchName, torchPeer } from '../lanes/torch.ts';
+import { torchName, torchPeer, torchSample } from '../lanes/torch.ts';
 import { single } from '../lanes/workload.ts';
 import { maskCostGroup } from './engines.ts';
 import { ENGINE_FAMILIES } from './families.ts';
@@ -61,7 +61,7 @@ function torchMaskLane(elements: number, device: TorchDevice): LaneSource {
       const peer = await torchPeer(device);
       return {
         name,
-        sample: async () => (await peer.ask({ op: 'mask', elements, keep: KEEP, device }))['ms'] as number,
+        ...torchSample(() => peer.ask({ op: 'mask', elements, keep: KEEP, device })),
       };
     },
   };

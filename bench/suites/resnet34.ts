@@ -10,7 +10,7 @@ export const resnet34: Suite = {
   name: 'resnet34',
   title: 'Step of ResNet-34',
   about:
-    'A training step of ResNet-34 at full width (21.3 M parameters), batch 32 of 32 x 32 images, Adam with LRD. TensorFlow and tfjs-wasm use all cores, PyTorch one.',
+    'A training step of ResNet-34 at full width (21.3 M parameters), batch 32 of 32 x 32 images, Adam with LRD. All sides take the same number of threads (--threads, 1).',
   groups: () => [
     {
       name: 'ResNet-34, batch 32',

@@ -10,7 +10,7 @@ export const step: Suite = {
   name: 'step',
   title: 'Optimizer step',
   about:
-    'One step of the optimizer with p = 0.5 and gradients given. Each lane has its own parameters and state; all take turns. PyTorch runs on one thread.',
+    'One step of the optimizer with p = 0.5 and gradients given. Each lane has its own parameters and state; all take turns. All sides take the same number of threads (--threads, 1).',
   groups: ({ full }): readonly Group[] => {
     const rules = full ? FUSED_RULES : (['adam', 'sgdm'] as const);
     const workloads = full

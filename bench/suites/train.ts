@@ -1,6 +1,4 @@
-import type { Group, LaneSource } from '../harness/measure.ts';
-import type { Clock } from '../lanes/processorTime.ts';
-import { onProcessor } from '../lanes/processorTime.ts';
+import type { Group } from '../harness/measure.ts';
 import type { Training } from '../lanes/training.ts';
 import { titleOf, torchTrainingLane, trainingLane, trainingNames } from '../lanes/training.ts';
 import type { Suite } from './suite.ts';
@@ -12,18 +10,15 @@ const SUBJECTS: readonly { readonly training: Training; readonly least: number }
   { training: { net: 'resnet34', rule: 'sgdm', batch: 8 }, least: 0.15 },
 ];
 
-const CLOCKS: readonly Clock[] = ['processor', 'wall'];
-
-function trainGroup(clock: Clock, training: Training, least: number): Group {
-  const own = clock === 'processor' ? onProcessor : (source: LaneSource): LaneSource => source;
+function trainGroup(training: Training, least: number): Group {
   const lrd = (keep: number): string => trainingNames.lrd('wasm', training, keep);
   return {
-    name: `${titleOf(training)}, batch ${training.batch}${clock === 'processor' ? ', processor time' : ''}`,
+    name: `${titleOf(training)}, batch ${training.batch}`,
     lanes: [
-      own(trainingLane('wasm', training, 1)),
-      own(trainingLane('wasm', training, 0.5)),
-      torchTrainingLane(training, 1, { clock }),
-      torchTrainingLane(training, 0.5, { clock }),
+      trainingLane('wasm', training, 1),
+      trainingLane('wasm', training, 0.5),
+      torchTrainingLane(training, 1),
+      torchTrainingLane(training, 0.5),
     ],
     pairs: [
       { lane: lrd(1), over: trainingNames.torch(training, 1), limit: { kind: 'at most', value: 1 / least } },
@@ -33,13 +28,13 @@ function trainGroup(clock: Clock, training: Training, least: number): Group {
   };
 }
 
-/** Training steps on the WASM backend against PyTorch on one thread, the same network and batch. */
+/** Training steps on the WASM backend against PyTorch, the same network, batch and threads. */
 export const train: Suite = {
   name: 'train',
   title: 'Training steps against PyTorch',
   about:
-    'Whole training steps (forward, backward, momentum) of FCNet with batch 128 and of ResNet-34 with batch 8 at full width, in turns. PyTorch has one thread, tfjs-wasm as many as `enableTraining` takes. The limits are those of 0.7 and 0.15 of its steps a second. Processor time is that of all threads, and says what the work costs on a busy machine too.',
-  groups: () => CLOCKS.flatMap((clock) => SUBJECTS.map(({ training, least }) => trainGroup(clock, training, least))),
+    'Whole training steps (forward, backward, momentum) of FCNet with batch 128 and of ResNet-34 with batch 8 at full width, in turns, both sides on the same number of threads (--threads, 1). The limits are those of 0.7 and 0.15 of its steps a second.',
+  groups: () => SUBJECTS.map(({ training, least }) => trainGroup(training, least)),
   extra: true,
   budget: ({ full }) => ({ groupMs: full ? 240_000 : 60_000, turnMs: 1, minRounds: 3, slowMs: 120_000, maxRounds: 30 }),
 };

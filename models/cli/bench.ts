@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { compare } from '../../bench/harness/compare.ts';
 import { BENCH_RESULT } from '../../bench/harness/results.ts';
 import type { BenchResult } from '../../bench/harness/results.ts';
@@ -38,6 +39,7 @@ export async function benchCommand({ words, options, args }: Call<typeof BENCH>)
     suites,
     full: options.full,
     only,
+    threads: options.threads === 'all' ? availableParallelism() : (options.threads ?? 1),
     groupMs: seconds === undefined ? undefined : 1000 * seconds,
     command: ['lrd', 'bench', ...args.map(quoted)].join(' '),
     onSuite: ({ title, about }) => console.log(`# ${title}\n${about}\n`),

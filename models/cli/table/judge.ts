@@ -88,6 +88,16 @@ export const SERVE = command({
   examples: [['lrd conformance serve --adapter ref', 'the float64 reference, on stdin and stdout']],
 });
 
+/** Threads of a benchmark: a whole number, or the word for all cores. */
+function readThreads(given: string, name: string): number | 'all' {
+  if (given === 'all') return given;
+  const value = given.trim() === '' ? NaN : Number(given);
+  if (!Number.isSafeInteger(value) || value < 1 || value > 1024) {
+    throw new UsageError(`${name} must be a whole number in [1, 1024] or the word all, got ${JSON.stringify(given)}`);
+  }
+  return value;
+}
+
 /** `lrd bench`. */
 export const BENCH = command({
   summary: 'every engine beside its peers, in turns',
@@ -110,6 +120,12 @@ export const BENCH = command({
       about: 'Time that a group is measured for.',
       unit: 'seconds',
       default: "the profile's",
+    }),
+    threads: special<number | 'all'>({
+      value: 'N',
+      about: 'Threads that every side takes, PyTorch too; a whole number, or all.',
+      default: '1',
+      read: readThreads,
     }),
     json: file({ about: 'The result as JSON.' }),
     html: file({ about: 'The result as a page.' }),
