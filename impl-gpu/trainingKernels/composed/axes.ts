@@ -65,9 +65,29 @@ const threeAxes = (around: [number, number]): [[number, number], [number, number
   [0, 0],
 ];
 
+/** A vector beside a tensor of more than four axes, as rows of the tensor's last axis. */
+const beside =
+  (kernelName: string): Kernel =>
+  ({ inputs, attrs }) => {
+    const [[nameA, a], [nameB, b]] = Object.entries(inputs) as [[string, tf.TensorInfo], [string, tf.TensorInfo]];
+    if (Math.min(a.shape.length, b.shape.length) !== 1 || Math.max(a.shape.length, b.shape.length) <= 4)
+      return undefined;
+    const rows = (x: tf.TensorInfo): tf.Tensor =>
+      x.shape.length === 1 ? tensorOf(x) : tf.reshape(tensorOf(x), [-1, x.shape.at(-1) as number]);
+    if (sizeOf(a.shape) === 0 || sizeOf(b.shape) === 0) return undefined;
+    return tf.tidy(() => {
+      const out = tf.engine().runKernel(kernelName, { [nameA]: rows(a), [nameB]: rows(b) }, attrs as tf.NamedAttrMap);
+      return tf.reshape(out as tf.Tensor, tf.backend_util.assertAndGetBroadcastShape(a.shape, b.shape));
+    });
+  };
+
+/** Kernels of two tensors that are broadcast to each other. */
+const BROADCAST = ['Add', 'Atan2', 'Equal', 'FloorDiv', 'Greater', 'GreaterEqual', 'Less', 'LessEqual', 'LogicalAnd', 'LogicalOr', 'Maximum', 'Minimum', 'Mod', 'Multiply', 'NotEqual', 'Pow', 'Prelu', 'RealDiv', 'SquaredDifference', 'Sub']; // prettier-ignore
+
 /** Kernels of tensors of more than four axes, which the webgpu backend has for up to four: others it refuses, or leaves the output unwritten. */
 export const manyAxesKernels: KernelTable = {
   ...cumulativeKernels(4),
+  ...Object.fromEntries(BROADCAST.map((kernelName) => [kernelName, beside(kernelName)])),
   Select: ({ inputs }) => {
     const { condition, t, e } = inputs as Record<'condition' | 't' | 'e', tf.TensorInfo>;
     if (t.shape.length <= 4) return undefined;

@@ -175,6 +175,33 @@ export const conv3dKernels: KernelTable = {
   },
 };
 
+const triple = (sizes: number | Triple): Triple => (typeof sizes === 'number' ? [sizes, sizes, sizes] : sizes);
+
+/**
+ * The call without what no window sees, at the end of each axis, and without the stride of a single window: TensorFlow reads wrong elements of pictures of
+ * one channel then. Undefined where there is neither.
+ */
+function withoutRest({ inputs, attrs }: KernelArgs): tf.Tensor | undefined {
+  const { strides: given, pad, dilations = 1 } = attrs as Conv3DAttrs;
+  const { x, filter } = inputs as Record<'x' | 'filter', tf.TensorInfo>;
+  if (pad !== 'valid') return undefined;
+  const strides = triple(given);
+  const reaches = strides.map(
+    (_, axis) => ((filter.shape[axis] as number) - 1) * (triple(dilations)[axis] as number) + 1,
+  );
+  const extents = strides.map((step, axis) => {
+    const extent = x.shape[axis + 1] as number;
+    return extent - ((extent - (reaches[axis] as number)) % step);
+  });
+  const steps = strides.map((step, axis) => (extents[axis] === reaches[axis] ? 1 : step));
+  const whole = extents.every((extent, axis) => extent === x.shape[axis + 1]);
+  if (whole && steps.every((step, axis) => step === strides[axis])) return undefined;
+  return tf.tidy(() => {
+    const seen = whole ? tensorOf(x) : tf.slice(tensorOf(x), [0, 0, 0, 0, 0], [-1, ...extents, -1]);
+    return run('Conv3D', { x: seen, filter: tensorOf(filter) }, { ...(attrs as tf.NamedAttrMap), strides: steps });
+  });
+}
+
 /** The same for a backend whose own are right but where a stride is larger than its filter: TensorFlow reads wrong elements then. */
 export const widelyStridedConv3dKernels: KernelTable = Object.fromEntries(
   Object.entries(conv3dKernels).map(([kernelName, kernel]) => [
@@ -182,8 +209,8 @@ export const widelyStridedConv3dKernels: KernelTable = Object.fromEntries(
     (args: KernelArgs) => {
       const { strides, filterShape } = args.attrs as Conv3DAttrs;
       const taps = filterShape ?? (args.inputs['filter'] as tf.TensorInfo).shape;
-      const steps = typeof strides === 'number' ? [strides, strides, strides] : strides;
-      return steps.some((step, axis) => step > (taps[axis] as number)) ? kernel(args) : undefined;
+      if (triple(strides).some((step, axis) => step > (taps[axis] as number))) return kernel(args);
+      return kernelName === 'Conv3D' ? withoutRest(args) : undefined;
     },
   ]),
 );

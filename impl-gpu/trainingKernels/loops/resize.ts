@@ -6,7 +6,8 @@ import type * as tf from '@tensorflow/tfjs';
 import type { Kernel, KernelTable } from '../kernel.ts';
 import type { Memory } from './memory.ts';
 
-interface ResizeAttrs {
+/** How a picture was resized. */
+export interface ResizeAttrs {
   readonly alignCorners: boolean;
   readonly halfPixelCenters: boolean;
 }
