@@ -5,7 +5,7 @@
  *
  * BACKEND is cpu, wasm, webgpu or node. Tries seeds S (1) to S + N - 1 (N: 20) of each operation whose name matches, ten at a time. `--keep` keeps the
  * outcome in `results/` after each ten and writes the table of the documentation: what is kept already stays when S goes on from there, and is
- * replaced when S is 1. Exit code 1 when something is wrong.
+ * replaced when S is 1; with `--only` the operations that match replace what is kept of them, over the same seeds. Exit code 1 when something is wrong.
  */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -40,8 +40,12 @@ const [seeds, first] = [Number(values.seeds), Number(values.first)];
 for (const [name, value] of Object.entries({ seeds, first })) {
   if (!Number.isSafeInteger(value) || value < 1) fail(`--${name} must be a whole number of at least 1, got ${value}`);
 }
-if (values.keep && values.only !== undefined) fail('--keep takes all operations: leave --only out');
-const kept = first === 1 ? undefined : readResults(backend);
+const again = values.keep && values.only !== undefined;
+const kept = first === 1 && !again ? undefined : readResults(backend);
+if (again && (first !== 1 || kept?.seeds !== seeds))
+  fail(
+    `--keep with --only replaces what is kept, over the same seeds: --seeds must be ${kept?.seeds ?? 0}, got ${seeds}`,
+  );
 if (values.keep && first !== 1 && kept?.seeds !== first - 1)
   fail(`--first must be 1 or, with --keep, ${(kept?.seeds ?? 0) + 1}, where the seeds that are kept end, got ${first}`);
 const pattern = new RegExp(values.only ?? '.');
@@ -52,7 +56,10 @@ enableTraining();
 const start = performance.now();
 const operations = OPERATIONS.filter(({ name }) => pattern.test(name));
 const outcome = Object.fromEntries(
-  operations.map(({ name }) => [name, { wrong: 0, refused: 0, ...(values.keep ? kept?.operations[name] : {}) }]),
+  operations.map(({ name }) => [
+    name,
+    { wrong: 0, refused: 0, ...(values.keep && !again ? kept?.operations[name] : {}) },
+  ]),
 );
 for (let from = first; from < first + seeds; from += SHARE) {
   const count = Math.min(SHARE, first + seeds - from);
@@ -65,8 +72,9 @@ for (let from = first; from < first + seeds; from += SHARE) {
     result.wrong += findings.length;
     result.refused += refused;
   }
-  if (!values.keep) continue;
-  writeResults(backend, { seeds: from + count - 1, operations: outcome });
+  if (!values.keep || (again && from + count - 1 < seeds)) continue;
+  const others = again ? kept?.operations : {};
+  writeResults(backend, { seeds: from + count - 1, operations: { ...others, ...outcome } });
   writeFileSync(TABLE_FILE, table(OPERATIONS.map(({ name }) => name)));
 }
 const wrong = Object.values(outcome).filter((result) => result.wrong > 0).length;

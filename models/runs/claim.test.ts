@@ -142,6 +142,50 @@ test('a process that was seen to be gone holds nothing any more, without another
   assert.is(holding(run, lock, watched(cell, 130)).state, 'free');
 });
 
+test('whatever lies where a claim should is nobody, and waited for no longer than a silent owner', () => {
+  const here = { id: 'a', host: hostname(), pid: process.pid, started: null };
+  const contents: (string | Buffer)[] = [
+    ...[{}, null, 7, 'text', [], [here], { ...here, pid: 0 }, { ...here, pid: -1 }, { ...here, pid: 1.5 }, { ...here, pid: '1' }],
+    { ...here, pid: 2 ** 40 },
+    { ...here, host: 7 },
+    { ...here, host: 'a\u001b[2Jb' },
+    { ...here, host: 'h'.repeat(300) },
+    { ...here, started: 12 },
+    { ...here, started: undefined },
+    { ...here, task: 'job' },
+    { ...here, task: { cluster: '', job: '1', name: '1', life: -1, node: 'n' } },
+    { ...here, released: 'no' },
+  ].map((value) => (typeof value === 'string' ? value : JSON.stringify(value)));
+  contents.push('{', '\0'.repeat(100), `${'['.repeat(5000)}${']'.repeat(5000)}`, `${JSON.stringify(here)}${' '.repeat(20_000)}`, Buffer.from([0xff, 0xfe]));
+  for (const content of contents) {
+    const folder = fresh();
+    writeFileSync(join(folder, 'claim-0001.json'), content);
+    let now = 0;
+    const watch = new Watch(() => now);
+    const held = holding(folder, undefined, watch);
+    const title = String(content).slice(0, 80);
+    assert.is(held.state === 'held' && held.holder.name, 'a process that has not said its number', title);
+    for (; now < 120; now += 15) holding(folder, undefined, watch);
+    assert.is(holding(folder, undefined, watch).state, 'free', title);
+  }
+  // Names that only look like claims.
+  const folder = fresh();
+  for (const name of ['claim-1.json', `claim-${'9'.repeat(30)}.json`, 'claim-0001.json.bak']) writeFileSync(join(folder, name), '{}');
+  assert.equal(holding(folder), { state: 'free', attempts: 0 });
+});
+
+test.when(process.platform !== 'win32', 'there are no named pipes')('a pipe or a folder in place of a claim is not waited for', () => {
+  for (const make of [(path: string) => assert.is(spawnSync('mkfifo', [path]).status, 0), (path: string) => mkdirSync(path)]) {
+    const folder = fresh();
+    make(join(folder, 'claim-0001.json'));
+    let now = 0;
+    const watch = new Watch(() => now);
+    assert.is(holding(folder, undefined, watch).state, 'held');
+    for (; now < 120; now += 15) holding(folder, undefined, watch);
+    assert.is(takeClaim(folder, undefined, watch)?.attempt, 2);
+  }
+});
+
 test('the number of a process counts in its own container only', () => {
   const folder = fresh();
   // No process has this number here, but there it may run.

@@ -12,6 +12,7 @@
 import { randomUUID } from 'node:crypto';
 import {
   closeSync,
+  constants,
   fstatSync,
   linkSync,
   openSync,
@@ -25,7 +26,10 @@ import {
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { Type } from '@sinclair/typebox';
 import { JobError, UsageError } from '../errors.ts';
+import type { Read } from '../storage/form.ts';
+import { form, parseAs, textOf, wholeFrom } from '../storage/form.ts';
 import type { SlurmTask } from './slurmTask.ts';
 import { isEarlierLife, slurmTask } from './slurmTask.ts';
 import { Watch } from './watch.ts';
@@ -58,19 +62,30 @@ export const LAPSE_SECONDS = ((): number => {
 /** A cell of an experiment. */
 const CELL: ClaimKind = { name: 'claim', lapseSeconds: LAPSE_SECONDS, kept: true };
 
-interface Owner {
-  /** Tells this claim from every other. */
-  readonly id: string;
-  readonly host: string;
-  readonly pid: number;
-  /** When that process started: a process number is used again. Null where the system does not say. */
-  readonly started: string | null;
-  /** The namespace that its number counts in: containers of one host have the host's name, and numbers of their own. */
-  readonly namespace?: string;
-  readonly task?: SlurmTask;
-}
+/** Names in a claim come to terminals and are compared: a line of them at most, of signs that print. */
+const NAME = textOf('^[^\\u0000-\\u001f\\u007f-\\u009f]{0,255}$', 'at most 255 characters that print');
 
-type ClaimFile = Owner & { readonly released?: boolean };
+const CLAIM_FILE = Type.Object({
+  /** Tells this claim from every other: nobody reads it, but no two have the same text. */
+  id: Type.Optional(NAME),
+  host: NAME,
+  /** 0 and what is below it name groups of processes, which are always there. */
+  pid: Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 }),
+  /** When that process started: a process number is used again. Null where the system does not say. */
+  started: Type.Union([NAME, Type.Null()]),
+  /** The namespace that its number counts in: containers of one host have the host's name, and numbers of their own. */
+  namespace: Type.Optional(NAME),
+  task: Type.Optional(Type.Object({ cluster: NAME, job: NAME, name: NAME, life: wholeFrom(0), node: NAME })),
+  released: Type.Optional(Type.Boolean()),
+});
+
+type ClaimFile = Read<typeof CLAIM_FILE>;
+type Owner = Omit<ClaimFile, 'released'>;
+
+const CLAIM = form('who works here', CLAIM_FILE);
+
+/** Bytes of a claim, at most: what is longer is none. */
+const LONGEST_CLAIM = 16_384;
 
 /** What /proc/PID/stat says behind the second field, a name in brackets that may hold blanks: the process's state, ... */
 function statOf(pid: number): readonly string[] | undefined {
@@ -142,7 +157,7 @@ const fileOf = (folder: string, number: number, { name }: ClaimKind): string =>
   join(folder, `${name}-${String(number).padStart(4, '0')}.json`);
 
 function numbersIn(folder: string, { name }: ClaimKind): number[] {
-  const pattern = new RegExp(`^${name}-(\\d+)\\.json$`);
+  const pattern = new RegExp(`^${name}-(\\d{4,12})\\.json$`);
   return readdirSync(folder).flatMap((file) => {
     const digits = pattern.exec(file)?.[1];
     return digits === undefined ? [] : [Number(digits)];
@@ -178,10 +193,13 @@ export interface Holder {
 
 /** Opened and closed, never asked by name: what a shared file system remembers of a name may be a minute old. */
 function readStamped(path: string): { readonly text: string; readonly stamp: string; readonly seconds: number } {
-  const file = openSync(path, 'r');
+  // A pipe that somebody put in its place would be waited for.
+  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
-    const { mtimeMs, size } = fstatSync(file);
-    return { text: readFileSync(file, 'utf8'), stamp: `${mtimeMs} ${size}`, seconds: (Date.now() - mtimeMs) / 1000 };
+    const stats = fstatSync(file);
+    const { mtimeMs, size } = stats;
+    const text = stats.isFile() && size <= LONGEST_CLAIM ? readFileSync(file, 'utf8') : '';
+    return { text, stamp: `${mtimeMs} ${size}`, seconds: (Date.now() - mtimeMs) / 1000 };
   } finally {
     closeSync(file);
   }
@@ -189,7 +207,7 @@ function readStamped(path: string): { readonly text: string; readonly stamp: str
 
 function parseOwner(text: string): ClaimFile | undefined {
   try {
-    return JSON.parse(text) as ClaimFile;
+    return parseAs(text, CLAIM, 'a claim');
   } catch {
     return undefined;
   }
@@ -203,7 +221,7 @@ function holderOf(path: string, { lapseSeconds }: ClaimKind, watch: Watch): Hold
     const { text, stamp, seconds } = readStamped(path);
     const owner = parseOwner(text);
     if (owner === undefined) {
-      // Where there are no hard links, the content comes a moment after the file.
+      // Where there are no hard links, the content comes a moment after the file; and it may be anybody's file.
       const gone = watch.look(path, path, stamp, lapseSeconds);
       return gone ? undefined : { name: 'a process that has not said its number', here: false, stamp, path, seconds };
     }
