@@ -145,7 +145,16 @@ test('a process that was seen to be gone holds nothing any more, without another
 test('whatever lies where a claim should is nobody, and waited for no longer than a silent owner', () => {
   const here = { id: 'a', host: hostname(), pid: process.pid, started: null };
   const contents: (string | Buffer)[] = [
-    ...[{}, null, 7, 'text', [], [here], { ...here, pid: 0 }, { ...here, pid: -1 }, { ...here, pid: 1.5 }, { ...here, pid: '1' }],
+    {},
+    null,
+    7,
+    'text',
+    [],
+    [here],
+    { ...here, pid: 0 },
+    { ...here, pid: -1 },
+    { ...here, pid: 1.5 },
+    { ...here, pid: '1' },
     { ...here, pid: 2 ** 40 },
     { ...here, host: 7 },
     { ...here, host: 'a\u001b[2Jb' },

@@ -1,6 +1,6 @@
 /** What tfjs's webgpu backend computes wrongly. */
 import * as tf from '@tensorflow/tfjs';
-import { aroundAxis, manyAxesKernels } from '../composed/axes.ts';
+import { manyAxesKernels } from '../composed/axes.ts';
 import { composedKernels } from '../composed/index.ts';
 import { matMulKernels } from '../composed/matMul.ts';
 import { tensorOf, tensorOfOutput } from '../composed/tensorOf.ts';
@@ -90,10 +90,10 @@ type Triple = readonly [number, number, number];
 const triple = (sizes: number | Triple): Triple => (typeof sizes === 'number' ? [sizes, sizes, sizes] : sizes);
 
 /**
- * The gradient of a largest value whose strides are longer than its window: what lies between the windows is left out, the gradient is that of windows side
- * by side, and has zeros put back between. The backend's own loses windows.
+ * The gradient of the largest value of a window whose height is not its width: that of the largest along the depth, of the largest in each plane. The backend's
+ * own numbers a window's places by depth times height squared.
  */
-const widelyStridedMaxGradient: Kernel = ({ inputs, attrs }) => {
+const maxGradient3d: Kernel = ({ inputs, attrs }) => {
   const { dy, input } = inputs as Record<'dy' | 'input', tf.TensorInfo>;
   const { filterSize, strides, pad, dimRoundingMode } = attrs as {
     readonly filterSize: number | Triple;
@@ -102,63 +102,31 @@ const widelyStridedMaxGradient: Kernel = ({ inputs, attrs }) => {
     readonly dimRoundingMode?: 'floor' | 'round' | 'ceil';
   };
   const [taps, steps] = [triple(filterSize), triple(strides)];
-  if (steps.every((step, axis) => step <= (taps[axis] as number))) return undefined;
+  if (taps[0] === 1 || taps[1] === taps[2]) return undefined;
   const shape = input.shape as [number, number, number, number, number];
   const { padInfo } = tf.backend_util.computePool3DInfo(shape, [...taps], [...steps], 1, pad, dimRoundingMode);
-  const lines = ([0, 1, 2] as const).map((axis) => {
-    const [length, count] = [shape[axis + 1] as number, dy.shape[axis + 1] as number];
-    const [window, step] = [taps[axis], Math.max(steps[axis], taps[axis])];
-    const front = [padInfo.front, padInfo.top, padInfo.left][axis] as number;
-    const wide = steps[axis] > window;
-    // Windows with what lies behind them, or windows that overlap.
-    const reach = wide ? count * step : (count - 1) * steps[axis] + window;
-    return { at: axis + 1, length, count, window, step, front, wide, reach, next: wide ? window : steps[axis] };
-  });
+  const before = [padInfo.front, padInfo.top, padInfo.left];
+  // What the windows see, with the padding in front of it and behind.
+  const seen = taps.map((window, axis) => ((dy.shape[axis + 1] as number) - 1) * (steps[axis] as number) + window);
+  const missing = seen.map((reach, axis) => reach - (before[axis] as number) - (shape[axis + 1] as number));
+  const sides: [number, number][] = [
+    [0, 0],
+    ...missing.map((lack, axis): [number, number] => [before[axis] as number, Math.max(0, lack)]),
+    [0, 0],
+  ];
+  const gradient = (slopes: tf.Tensor, x: tf.Tensor, filter: Triple, apart: Triple): tf.Tensor => {
+    const own = { filterSize: [...filter], strides: [...apart], pad: 'valid' };
+    return tf.engine().runKernel('MaxPool3DGrad', { dy: slopes, input: x, output: slopes }, own) as tf.Tensor;
+  };
   return tf.tidy(() => {
-    let x = tensorOf(input);
-    for (const { at, length, count, window, step, front, wide, reach } of lines) {
-      const line = tf.pad(
-        aroundAxis(x, at),
-        [
-          [0, 0],
-          [front, Math.max(0, reach - front - length)],
-          [0, 0],
-        ],
-        LOWEST,
-      );
-      const seen = tf.slice(line, [0, 0, 0], [-1, reach, -1]);
-      const [outer, , inner] = seen.shape;
-      const kept = wide
-        ? tf.slice(tf.reshape(seen, [outer, count, step, inner]), [0, 0, 0, 0], [-1, -1, window, -1])
-        : seen;
-      x = tf.reshape(kept, x.shape.with(at, wide ? count * window : reach));
-    }
-    const inner = { filterSize: [...taps], strides: lines.map(({ next }) => next), pad: 'valid' };
-    let dx = tf
-      .engine()
-      .runKernel('MaxPool3DGrad', { dy: tensorOf(dy), input: x, output: tensorOf(dy) }, inner) as tf.Tensor;
-    for (const { at, length, count, window, step, front, wide, reach } of lines) {
-      const line = aroundAxis(dx, at);
-      const [outer, , channels] = line.shape;
-      const apart = wide
-        ? tf.reshape(
-            tf.pad(tf.reshape(line, [outer, count, window, channels]), [
-              [0, 0],
-              [0, 0],
-              [0, step - window],
-              [0, 0],
-            ]),
-            [outer, reach, channels],
-          )
-        : line;
-      const whole = tf.pad(apart, [
-        [0, 0],
-        [0, Math.max(0, front + length - reach)],
-        [0, 0],
-      ]);
-      dx = tf.reshape(tf.slice(whole, [0, front, 0], [-1, length, -1]), dx.shape.with(at, length));
-    }
-    return dx;
+    const x = tf.slice(tf.pad(tensorOf(input), sides, LOWEST), [0, 0, 0, 0, 0], [-1, ...seen, -1]) as tf.Tensor5D; // prettier-ignore
+    const [along, stride]: [Triple, Triple] = [[taps[0], 1, 1], [steps[0], 1, 1]]; // prettier-ignore
+    const highest = tf.maxPool3d(x, [...along], [...stride], 'valid');
+    const inPlanes = gradient(tensorOf(dy), highest, [1, taps[1], taps[2]], [1, steps[1], steps[2]]);
+    const dx = gradient(inPlanes, x, along, stride);
+    const behind = missing.map((lack): [number, number] => [0, Math.max(0, -lack)]);
+    const whole = tf.pad(dx, [[0, 0], ...behind, [0, 0]]);
+    return tf.slice(whole, [0, ...before, 0], [...shape]);
   });
 };
 
@@ -166,7 +134,7 @@ function ownKernels(): KernelTable {
   return {
     ResizeBilinearGrad: resizeGradient(linearSources),
     ResizeNearestNeighborGrad: resizeGradient(nearestSources),
-    MaxPool3DGrad: widelyStridedMaxGradient,
+    MaxPool3DGrad: maxGradient3d,
     Cumsum: reversed(tf.cumsum),
     Cumprod: reversed(tf.cumprod),
     // The backend's own forgets the axes that should be kept.
