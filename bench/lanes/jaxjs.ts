@@ -28,11 +28,11 @@ interface Jax {
   };
   readonly nn: { relu(a: JaxArray): JaxArray; logSoftmax(a: JaxArray): JaxArray };
   readonly tree: { ref<T>(tree: T): T };
-  valueAndGrad(
+  readonly valueAndGrad: (
     f: (parameters: Tree, x: JaxArray, y: JaxArray) => JaxArray,
-  ): (parameters: Tree, x: JaxArray, y: JaxArray) => [JaxArray, Tree];
-  jit<A extends readonly unknown[], R>(f: (...args: A) => R): (...args: A) => R;
-  blockUntilReady<T>(tree: T): Promise<T>;
+  ) => (parameters: Tree, x: JaxArray, y: JaxArray) => [JaxArray, Tree];
+  readonly jit: <A extends readonly unknown[], R>(f: (...args: A) => R) => (...args: A) => R;
+  readonly blockUntilReady: <T>(tree: T) => Promise<T>;
 }
 
 const PACKAGE = '@jax-js/jax';

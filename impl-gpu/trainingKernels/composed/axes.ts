@@ -73,7 +73,7 @@ const beside =
     if (Math.min(a.shape.length, b.shape.length) !== 1 || Math.max(a.shape.length, b.shape.length) <= 4)
       return undefined;
     const rows = (x: tf.TensorInfo): tf.Tensor =>
-      x.shape.length === 1 ? tensorOf(x) : tf.reshape(tensorOf(x), [-1, x.shape.at(-1) as number]);
+      x.shape.length === 1 ? tensorOf(x) : tf.reshape(tensorOf(x), [-1, x.shape.at(-1) ?? 1]);
     if (sizeOf(a.shape) === 0 || sizeOf(b.shape) === 0) return undefined;
     return tf.tidy(() => {
       const out = tf.engine().runKernel(kernelName, { [nameA]: rows(a), [nameB]: rows(b) }, attrs as tf.NamedAttrMap);
