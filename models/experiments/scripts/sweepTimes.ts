@@ -41,7 +41,7 @@ interface Timed {
 /** Lets the program say at its end how long it was on a processor. */
 const WITH_TIMES = [
   '--import',
-  "data:text/javascript,process.on('exit',()=>{const{user,system}=process.cpuUsage();process.stderr.write(`#${user+system}`)})",
+  "data:text/javascript,process.on('exit',()=>{const{user,system}=process.cpuUsage();process.stderr.write('processor '+(user+system))})",
 ];
 
 /** `lrd experiment ARGS` in a process of its own. */
@@ -50,7 +50,7 @@ function lrd(...args: readonly string[]): Timed {
   const { status, stdout, stderr } = spawnSync(process.execPath, [...WITH_TIMES, program, 'experiment', ...args], { encoding: 'utf8', env: cluster.env, maxBuffer: 1 << 28 }); // prettier-ignore
   const seconds = (performance.now() - start) / 1000;
   if (status !== 0) throw new Error(`${args.join(' ')}: ${stderr}`);
-  return { stdout, seconds, processor: Number(/#(\d+)$/.exec(stderr)?.[1]) / 1e6 };
+  return { stdout, seconds, processor: Number(/processor (\d+)$/.exec(stderr)?.[1]) / 1e6 };
 }
 
 function say(what: string, { seconds, processor }: Pick<Timed, 'seconds'> & Partial<Timed>, bound: number): void {
