@@ -19,6 +19,7 @@ export const STOPPED_TASK = 75;
 export class JobError extends Error {
   /** `JobError`. */
   override readonly name = 'JobError';
+  /** What the command line exits with: 1, or `STOPPED_TASK`. */
   readonly exitCode: number;
   constructor(message: string, exitCode = 1) {
     super(foreignText(message, MESSAGE));
