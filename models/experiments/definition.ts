@@ -38,6 +38,7 @@ export const DEFINITION = Type.Unsafe<ExperimentFile>(
         settings: SETTINGS,
         baseline: Type.Optional(Type.String()),
         control: Type.Optional(Type.Boolean()),
+        like: Type.Optional(Type.String()),
         rate: Type.Optional(Type.Object({ of: Type.String(), times: FROM_0 })),
         published: Type.Optional(PUBLISHED),
         small: Type.Optional(SMALL),

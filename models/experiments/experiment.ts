@@ -42,6 +42,8 @@ export interface Arm {
   readonly control?: boolean;
   /** Its learning rate is one that was chosen, in place of that of its settings. */
   readonly rate?: ChosenRate;
+  /** Of a control without a mask: the id of the arm of its group whose mean step it takes. */
+  readonly like?: string;
   readonly published?: Published;
 }
 
@@ -143,6 +145,7 @@ export interface FileArm {
   readonly baseline?: string;
   readonly control?: boolean;
   readonly rate?: ChosenRate;
+  readonly like?: string;
   readonly published?: Published;
   /** Instead of those of the file, what `--scale small` has in place of these settings. */
   readonly small?: FileSettings;

@@ -42,7 +42,7 @@ function headOf(from: Head): Head {
 export function experimentOf(complete: ExperimentFile): Experiment {
   const { title, places = '', seeds = 5, metric = 'testAccuracy' } = complete;
   const arms = complete.arms.map((arm): Arm => {
-    const { id, group = title, label = id, baseline, control, rate, published } = arm;
+    const { id, group = title, label = id, baseline, control, rate, like, published } = arm;
     return {
       id,
       group,
@@ -51,6 +51,7 @@ export function experimentOf(complete: ExperimentFile): Experiment {
       ...(baseline === undefined ? {} : { baseline }),
       ...(control === undefined ? {} : { control }),
       ...(rate === undefined ? {} : { rate }),
+      ...(like === undefined ? {} : { like }),
       ...(published === undefined ? {} : { published }),
     };
   });

@@ -151,6 +151,7 @@ const ARM: Each<FileArm> = {
   settings: settings('over those of the experiment'),
   baseline: text('the id of the arm of its group that it is compared with'),
   control: { type: 'boolean', description: 'it is run to rule something out, and is marked so' },
+  like: text('of a control without a mask: the id of the arm of its group whose mean step it takes'),
   rate: record(
     RATE_OF,
     ['of', 'times'],

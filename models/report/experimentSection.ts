@@ -1,3 +1,4 @@
+import { answersInWords } from '../experiments/analysis/answers.ts';
 import { valueOf } from '../experiments/analysis/convergence.ts';
 import { differences } from '../experiments/analysis/differences.ts';
 import type { Comparison, Sample } from '../experiments/analysis/samples.ts';
@@ -89,14 +90,14 @@ function comparisonTable(experiment: Experiment, groups: readonly GroupSummary[]
 }
 
 /** How the tables above are to be read. */
-function comparisonNote({ paper }: Experiment, groups: readonly GroupSummary[]): string {
+function comparisonNote({ paper, selection }: Experiment, groups: readonly GroupSummary[]): string {
   const open =
-    paper === undefined
+    paper === undefined || selection !== undefined
       ? ''
       : `
 The paper does not say whether it reports last or best, nor whether its deviation is with n or n − 1; its p is computed here from what it prints.`;
   return `<p class="soft">Mean ± standard deviation (n − 1) over seeds. Differences are to the arm “${escapeHtml(groups[0]?.arms[0]?.arm.label ?? '')}” of the same heading (or to the arm
-without LRD that matches a control), on the last epoch; p is that of Welch’s test, two-sided, without correction for the number of tests. “best epoch” is chosen on the test set, by seed, and is shown for comparison only.${open}</p>`;
+without LRD that matches a control), on the last epoch; p is that of ${selection === undefined ? 'Welch’s test' : 'the test of differences paired by seed'}, two-sided, without correction for the number of tests. “best epoch” is chosen on the test set, by seed, and is shown for comparison only.${open}</p>`;
 }
 
 /** The same table for the metrics beside the experiment's own. */
@@ -306,7 +307,9 @@ Training loss and accuracy are running means over the epoch, in training mode.</
 }
 
 /** LRD against its baseline over all headings, in a sentence that counts and does not weigh. */
-function verdict({ metric }: Experiment, groups: readonly GroupSummary[]): string {
+function verdict(experiment: Experiment, groups: readonly GroupSummary[]): string {
+  const { metric, selection } = experiment;
+  if (selection !== undefined) return answersInWords(experiment, groups).slice(0, 2).map(escapeHtml).join(' ');
   const pairs = groups.flatMap(({ arms }) =>
     arms.flatMap((summary) => {
       const { arm, last } = summary;
@@ -354,6 +357,7 @@ export function experimentSection(experiment: Experiment, outcome: ExperimentOut
   const arms = experiment.arms.filter(({ id }) => cells.some((cell) => cell.arm === id));
   const timed = experiment.metric === 'seconds';
   const shown = verdict(experiment, groups);
+  const answers = experiment.selection === undefined ? '' : list(answersInWords(experiment, groups).slice(2));
   const figures = experiment.figures.flatMap((figure, k) => figureOf(figure, k, context) ?? []);
   const { paper, places, title, about, claims, notes } = experiment;
   const source = paper === undefined ? 'the file' : 'the paper';
@@ -368,7 +372,7 @@ export function experimentSection(experiment: Experiment, outcome: ExperimentOut
     ...(shown === '' ? {} : { answer: shown }),
     body: `<p class="soft">${escapeHtml(intro)} ${done} of ${cells.length} runs are done. Backend ${escapeHtml(say('backend'))}, Node ${escapeHtml(say('node'))}, ${escapeHtml(say('processor'))}.</p>
 ${claims.length === 0 ? '' : `<h3>What ${source} says</h3>${list(claims)}`}
-${shown === '' ? '' : `<h3>What these runs show</h3><p>${shown}</p>`}
+${shown === '' ? '' : `<h3>What these runs show</h3><p>${shown}</p>${answers}`}
 <h3>What differs from ${source}’s setting</h3>${list(differences(arms, cells, experiment.seeds))}
 ${comparisonTable(experiment, groups)}
 ${furtherTables(experiment, outcome)}${comparisonNote(experiment, groups)}

@@ -37,6 +37,8 @@ export function differences(arms: readonly Arm[], cells: readonly CellOutcome[],
     for (const cell of own) {
       if (cell.dataRemark !== undefined) notes.add(cell.dataRemark);
       for (const key of differing(arm.settings, cell.settings)) {
+        // A rate that was chosen stands with the answers.
+        if (key === 'learningRate' && arm.rate !== undefined) continue;
         if (key === 'phases') {
           notes.add('changes of the learning rate and of the rest keep their share of the run');
           continue;

@@ -33,7 +33,7 @@ export interface ArmSummary {
   readonly diverged: readonly CellOutcome[];
   readonly last: Sample | undefined;
   readonly best: Sample | undefined;
-  /** Against the baseline, on the last epoch. */
+  /** Against the baseline, on the last epoch: Welch's test as of a paper's figures, paired by seed where rates were chosen. */
   readonly comparison: Comparison | undefined;
   /** The same from the paper's printed means and deviations. */
   readonly publishedComparison: Comparison | undefined;
@@ -106,6 +106,8 @@ function baselineLevel(arms: readonly (readonly [Arm, readonly CellOutcome[]])[]
 /** Everything that tables say about an experiment's runs, group by group. Groups without a planned cell are left out. */
 export function summarize(experiment: Experiment, outcome: ExperimentOutcome): GroupSummary[] {
   const { metric } = experiment;
+  // What has no paper's table beside it is compared as the runs were made: by seeds.
+  const pairs = experiment.selection !== undefined;
   const cellsOf = ({ id }: Arm): CellOutcome[] =>
     outcome.cells.filter(({ arm }) => arm === id).sort((a, b) => a.seed - b.seed);
   const finished = (arm: Arm): CellOutcome[] => cellsOf(arm).filter(({ outcome: how }) => how === 'finished');
@@ -123,6 +125,14 @@ export function summarize(experiment: Experiment, outcome: ExperimentOutcome): G
       const sharedSeeds = runs.map(({ seed }) => seed).filter((seed) => baseRuns.some((run) => run.seed === seed));
       const areas = (of: readonly CellOutcome[]): number[] =>
         sharedSeeds.map((seed) => lossArea(of.find((run) => run.seed === seed)?.metrics ?? []));
+      const ofSeed = (of: readonly CellOutcome[]): number[] =>
+        sharedSeeds.flatMap((seed) =>
+          lastValues(
+            of.filter((run) => run.seed === seed),
+            metric,
+          ),
+        );
+      const ends = paired(ofSeed(runs), ofSeed(baseRuns));
       const last = sampleOf(lastValues(runs, metric));
       const baseLast = sampleOf(lastValues(baseRuns, metric));
       const best = runs.flatMap(({ metrics }) => {
@@ -137,7 +147,7 @@ export function summarize(experiment: Experiment, outcome: ExperimentOutcome): G
         diverged: cells.filter(({ outcome: how }) => how === 'diverged'),
         last,
         best: sampleOf(best),
-        comparison: last === undefined || baseLast === undefined ? undefined : welch(last, baseLast),
+        comparison: last === undefined || baseLast === undefined ? undefined : pairs ? ends : welch(last, baseLast),
         publishedComparison: mine === undefined || theirs === undefined ? undefined : welch(mine, theirs),
         area: sampleOf(runs.map(({ metrics }) => lossArea(metrics))),
         areaComparison: baseline === undefined ? undefined : paired(areas(runs), areas(baseRuns)),

@@ -58,13 +58,14 @@ interface Rates {
 /** Every kind at the rate that is given, then every kind at the best of its own; a rescaled rate is the best of the kind that it stands for. */
 function armsOf({ id: prefix, group, given, base, masked = {} }: Rates): Arm[] {
   const kinds = kindsOf(base, masked);
-  const atGiven = kinds.map(({ id, label, settings, control }): Arm => ({
+  const atGiven = kinds.map(({ id, label, settings, control, like }): Arm => ({
     id: `${prefix}/${id}`,
     group: `${group}, ${given}`,
     label,
     settings,
     ...(id === 'none' ? {} : { baseline: `${prefix}/none` }),
     ...(control === undefined ? {} : { control }),
+    ...(like === undefined ? {} : { like: `${prefix}/${like}` }),
   }));
   const atBest = kinds.map(({ id, label, settings, control, like, times = 1 }): Arm => ({
     id: `${prefix}/best/${id}`,
@@ -74,6 +75,7 @@ function armsOf({ id: prefix, group, given, base, masked = {} }: Rates): Arm[] {
     rate: { of: `${prefix}/best/${like ?? id}`, times },
     ...(id === 'none' ? {} : { baseline: `${prefix}/best/none` }),
     ...(control === undefined ? {} : { control }),
+    ...(like === undefined ? {} : { like: `${prefix}/best/${like}` }),
   }));
   return [...atGiven, ...atBest];
 }
