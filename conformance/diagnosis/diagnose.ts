@@ -23,7 +23,8 @@ const MAXIMUM_CAUSES = 4;
 const EXPLAINED = 0.25;
 /** And so often even where its numbers are others. */
 const USUAL = 0.6;
-/** A second cause must be as sure as this. */
+/** What is less sure than this is no name for a cause, and a second cause must be as sure as that. */
+const SURE_AT_ALL = 0.1;
 const SURE_ENOUGH = 0.5;
 /** Weights of the kinds of evidence, and what any of them may be wrong by. Effects of statistics tell more than a message does. */
 const KIND_WEIGHT = 0.7;
@@ -236,7 +237,7 @@ export async function diagnose(
     // Among those that explain anything.
     const rivals = suspects.filter(({ explains }) => explains.length > 0);
     const total = rivals.reduce((sum, { score }) => sum + Math.exp(score - first.score), 0);
-    if (found.length > 0 && 1 / total < SURE_ENOUGH) break;
+    if (1 / total < (found.length > 0 ? SURE_ENOUGH : SURE_AT_ALL)) break;
     found.push({
       mistake: first.mistake.name,
       words: first.mistake.words,

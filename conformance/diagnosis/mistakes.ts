@@ -70,7 +70,7 @@ export const MISTAKES: readonly Mistake[] = [
   mistake(
     'multiplied-mask',
     'LRD-MASK-003',
-    'multiplied-mask selected-by-product',
+    'multiplied-mask selected-by-product selected-by-product-silent',
     'the mask is multiplied in where it should select: a step that is NaN or infinite leaks into dropped coordinates (0 * NaN is NaN), and -0 is lost',
     'select: where(mask, new, old)',
   ),

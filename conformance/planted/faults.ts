@@ -523,6 +523,10 @@ const family: readonly PlantedFault[] = [
   familyFault('selected-by-product', 'LRD-FAM-001', 'multiplies by the mask instead of selecting: NaN leaks', {
     update: (theta, delta, keep, { hyper }) => theta - rate(hyper) * Number(keep) * delta,
   }),
+  familyFault('selected-by-product-silent', 'LRD-FAM-001', 'the same, with masks of its own, nothing told', {
+    ...OPAQUE_FAMILY,
+    update: (theta, delta, keep, { hyper }) => theta - rate(hyper) * Number(keep) * delta,
+  }),
   familyFault(
     'cosine-with-the-update',
     'LRD-FAM-007',

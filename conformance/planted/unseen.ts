@@ -2,9 +2,11 @@
  * Mistakes that were written after the table of signatures was frozen, of the kinds that it knows: what the diagnosis is measured on
  * beside the planted faults. They must not be used to make signatures, nor the diagnosis be fitted to them. `UNSEEN_MISTAKES` were
  * written after the first table and before `diagnosis/variants.ts`, `LATER_UNSEEN_MISTAKES` after that and before the last change to how
- * causes are weighed, `LAST_UNSEEN_MISTAKES` after it.
+ * causes are weighed, `LAST_UNSEEN_MISTAKES` after it; `FINAL_UNSEEN_MISTAKES` after whole families of variants (`diagnosis/drawn.ts`) and kinds
+ * of mask had come in.
  */
 import type { MaskSource } from '../protocol/types.ts';
+import { ALL_KINDS } from '../protocol/kinds.ts';
 import type { Behaviour } from './implementation.ts';
 import { HONEST, direction } from './implementation.ts';
 
@@ -490,5 +492,226 @@ export const LAST_UNSEEN_MISTAKES: readonly UnseenMistake[] = [
     what: 'draws two masks and takes them in turn',
     kinds: ['repeated-in-time'],
     changes: { ...OWN, effective: (mask, _place, history) => history[history.length % 2] ?? mask },
+  },
+];
+
+const FAMILY = { kinds: ALL_KINDS } as const;
+const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
+
+export const FINAL_UNSEEN_MISTAKES: readonly UnseenMistake[] = [
+  {
+    name: 'momentum-halved',
+    what: 'halves the momentum of dropped coordinates',
+    kinds: ['momentum-reset', 'frozen-first-moment'],
+    changes: {
+      state: (_before, after, keep) =>
+        keep
+          ? after
+          : Object.fromEntries(
+              Object.entries(after).map(([name, x]) => [name, name === 'buf' || name === 'm' ? x / 2 : x]),
+            ),
+    },
+  },
+  {
+    name: 'gradient-masked-in-amsgrad-and-radam',
+    what: 'masks the gradient instead of the update in AMSGrad and RAdam',
+    kinds: ['masked-gradient'],
+    changes: {
+      gradient: (g, keep, { rule }) => (keep || !among('amsgrad radam', rule) ? g : 0),
+      update: (theta, delta, keep, { hyper, rule }) =>
+        keep || among('amsgrad radam', rule) ? theta - rate(hyper) * delta : theta,
+    },
+  },
+  {
+    name: 'rescaled-by-the-root',
+    what: 'divides the step by the root of p',
+    kinds: ['rescaled'],
+    changes: {
+      update: (theta, delta, keep, { hyper, p }) => (keep ? theta - (rate(hyper) * delta) / Math.sqrt(p) : theta),
+    },
+  },
+  {
+    name: 'small-tensors-kept',
+    what: 'never drops in tensors of fewer than three elements',
+    kinds: ['always-kept'],
+    changes: { effective: (mask) => mask.map((bit) => bit || mask.length < 3) },
+  },
+  {
+    name: 'l2-of-dropped-halved',
+    what: 'adds half of the L2 term to the gradients of dropped coordinates',
+    kinds: ['decay-on-kept-only'],
+    changes: { coupled: (decay, theta, keep) => (keep ? 1 : 0.5) * decay * theta },
+  },
+  {
+    name: 'seed-through-a-float',
+    what: 'rounds the low word of the seed to float32',
+    kinds: ['seed-cut'],
+    changes: { key: (seed) => [Math.fround(Number(seed & 0xffffffffn)) >>> 0, Number(seed >> 32n)] },
+  },
+  {
+    name: 'twenty-steps-early',
+    what: 'counts steps from 21',
+    kinds: ['late-mask'],
+    changes: { maskStep: (step) => step + 20 },
+  },
+  {
+    name: 'aligned-to-192',
+    what: 'starts tensors at multiples of 192',
+    kinds: ['packed-layout'],
+    changes: {
+      bases: (tensors) => {
+        let next = 0;
+        return tensors.map(({ size }) => {
+          const base = next;
+          next += Math.ceil(size / 192) * 192;
+          return base;
+        });
+      },
+    },
+  },
+  {
+    name: 'nine-tenths-of-p',
+    what: 'keeps with nine tenths of p',
+    kinds: ['wrong-rate'],
+    changes: { ...OWN, own: ({ p, size }, random) => Array.from({ length: size }, () => random() < 0.9 * p) },
+  },
+  {
+    name: 'redrawn-by-a-coin',
+    what: 'draws a new mask in half of the steps, by a coin',
+    kinds: ['repeated-in-time', 'sticky'],
+    changes: () => {
+      const last = new Map<number, boolean[]>();
+      return {
+        ...OWN,
+        own: ({ p, size, tensor }, random, step) => {
+          const fresh = Array.from({ length: size }, () => random() < p);
+          const before = step === 1 ? undefined : last.get(tensor);
+          const mask = before?.length === size && random() < 0.5 ? before : fresh;
+          last.set(tensor, mask);
+          return mask;
+        },
+      };
+    },
+  },
+  {
+    name: 'antithetic-neighbours',
+    what: 'every second element takes 1 - u of the one before it',
+    kinds: ['paired-neighbours'],
+    changes: {
+      ...OWN,
+      own: ({ p, size }, random) => {
+        let u = 0;
+        return Array.from({ length: size }, (_, i) => (i % 2 === 0 ? (u = random()) : 1 - u) < p);
+      },
+    },
+  },
+  {
+    name: 'default-of-3e-8',
+    what: 'an epsilon of 3e-8 where none is given',
+    kinds: ['another-default'],
+    changes: { hyper: (hyper) => (hyper['epsilon'] === 1e-8 ? { ...hyper, epsilon: 3e-8 } : hyper) },
+  },
+  {
+    name: 'clipped-at-one-and-a-half',
+    what: 'clips gradients at 1.5',
+    kinds: ['clipped'],
+    changes: { gradient: (g) => Math.max(-1.5, Math.min(1.5, g)) },
+  },
+  {
+    name: 'second-moment-frozen-in-adamw',
+    what: "AdamW's second moment stands still on dropped steps",
+    kinds: ['frozen-second-moment'],
+    changes: {
+      state: (before, after, keep, { rule }) => (keep || rule !== 'adamw' ? after : { ...after, v: before['v'] ?? 0 }),
+    },
+  },
+  {
+    name: 'absent-counts-in-adam',
+    what: "Adam's bias correction counts steps without a gradient",
+    kinds: ['absent-counts'],
+    changes: { still: (theta, slots, { rule }) => ({ theta, slots, counts: rule === 'adam' }) },
+  },
+  {
+    name: 'inverse-of-the-root',
+    what: 'SkipUpdate multiplies by the inverse of the root of p',
+    kinds: ['another-inverse'],
+    changes: { ...FAMILY, inverse: (p) => 1 / Math.sqrt(p) },
+  },
+  {
+    name: 'cosine-with-the-update-in-adamw',
+    what: 'takes the cosine of momentum and update, in AdamW',
+    kinds: ['cosine-of-the-update'],
+    changes: { ...FAMILY, vectors: ({ deltas, g, rule }, moment) => [moment, rule === 'adamw' ? deltas : g] },
+  },
+  {
+    name: 'temperature-squared',
+    what: 'divides the cosine by the square of the temperature',
+    kinds: ['another-sigmoid'],
+    changes: { ...FAMILY, measured: (cosine, { temperature }) => sigmoid(cosine / temperature ** 2) },
+  },
+  {
+    name: 'unsmoothed-in-sgd',
+    what: 'does not smooth the alignment in SGD',
+    kinds: ['alignment-not-smoothed'],
+    changes: {
+      ...FAMILY,
+      alignment: (previous, measured, step) =>
+        step.rule === 'sgdm' ? { factor: measured, stored: measured } : HONEST.alignment(previous, measured, step),
+    },
+  },
+  {
+    name: 'alignment-frozen-in-the-adam-family',
+    what: 'the alignment of dropped tensors stands still in Adam and its relatives',
+    kinds: ['alignment-frozen'],
+    changes: {
+      ...FAMILY,
+      alignment: (previous, measured, step) => {
+        const next = HONEST.alignment(previous, measured, step);
+        const frozen = previous !== undefined && !step.keep.some(Boolean) && !among('sgdm rmsprop', step.rule);
+        return frozen ? { factor: next.factor, stored: previous } : next;
+      },
+    },
+  },
+  {
+    name: 'agreement-with-the-moment',
+    what: 'Cautious compares the gradient with the first moment instead of the step',
+    kinds: ['agreement-of-others'],
+    changes: {
+      ...FAMILY,
+      agrees: (u, g, step, i) => {
+        const slots = step.after[i] ?? {};
+        return HONEST.agrees(slots['m'] ?? slots['gavg'] ?? slots['buf'] ?? u, g, step, i);
+      },
+    },
+  },
+  {
+    name: 'mean-with-one-more',
+    what: 'Cautious divides by kept / (size + 1)',
+    kinds: ['another-mean'],
+    changes: {
+      ...FAMILY,
+      mean: (keep, mask) =>
+        mask.normalization === 'count'
+          ? HONEST.mean(keep, mask)
+          : 1 / Math.max(keep.filter(Boolean).length / (keep.length + 1), mask.meanFloor),
+    },
+  },
+  {
+    name: 'plain-decay-masked',
+    what: 'masks decoupled decay where it is to be plain',
+    kinds: ['decay-in-one-way'],
+    changes: { ...FAMILY, decay: ({ decay }) => (decay === 'plain' ? 'masked' : decay) },
+  },
+  {
+    name: 'tensors-a-block-later',
+    what: "reads a tensor's half in the block after its first element's",
+    kinds: ['another-tensor-draw'],
+    changes: { ...FAMILY, tensorStream: (base) => ({ stream: 'tensorMask', index: base + 8 }) },
+  },
+  {
+    name: 'moments-skipped-in-adam',
+    what: 'the moments of dropped coordinates stand still in Adam, whatever the mask is',
+    kinds: ['moments-skipped', 'frozen-first-moment', 'frozen-second-moment'],
+    changes: { ...FAMILY, state: (before, after, keep, { rule }) => (keep || rule !== 'adam' ? after : before) },
   },
 ];

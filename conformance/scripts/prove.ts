@@ -16,7 +16,12 @@ import { diagnose } from '../diagnosis/diagnose.ts';
 import { MISTAKES } from '../diagnosis/mistakes.ts';
 import type { DrawnFinding } from '../judge/run.ts';
 import { HONEST_VARIANTS, PLANTED_FAULTS } from '../planted/faults.ts';
-import { LAST_UNSEEN_MISTAKES, LATER_UNSEEN_MISTAKES, UNSEEN_MISTAKES } from '../planted/unseen.ts';
+import {
+  FINAL_UNSEEN_MISTAKES,
+  LAST_UNSEEN_MISTAKES,
+  LATER_UNSEEN_MISTAKES,
+  UNSEEN_MISTAKES,
+} from '../planted/unseen.ts';
 import type { UnseenMistake } from '../planted/unseen.ts';
 import type { Adapter } from '../protocol/types.ts';
 import { openPlanted } from '../planted/implementation.ts';
@@ -57,6 +62,12 @@ const DIAGNOSED: readonly {
       kinds: MISTAKES.filter(({ faults }) => faults.includes(name)).map((mistake) => mistake.name),
       open: () => openPlanted(name, changes()),
     })),
+  },
+  {
+    key: 'diagnosis/after-families',
+    title: 'mistakes written after the families',
+    share: 0.8,
+    mistakes: unseen(FINAL_UNSEEN_MISTAKES),
   },
   {
     key: 'diagnosis/after-weights',

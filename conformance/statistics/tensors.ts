@@ -53,6 +53,32 @@ async function drawRun(context: Context, example: Case): Promise<readonly (reado
   });
 }
 
+/** Tensors of which a share 1 - p must keep its bits: that none does happens once in 2^64 times at p = 1/2. */
+const DELICATE = 64;
+
+/**
+ * One step of gradients that are not numbers: what is dropped must keep its bits all the same. Whoever tells no masks is judged by how many
+ * tensors do.
+ *
+ * @throws Finding where fewer do, or more, than are dropped
+ */
+export async function judgeDelicate(context: Context, rule: string, mask: MaskRequest): Promise<void> {
+  const p = 0.5;
+  const example: Case = {
+    ...sampleCase(rule, mask, p, `0x${(context.seed >>> 0).toString(16)}`),
+    parameters: Array.from({ length: DELICATE }, (_, k) => ({ name: `w${k}`, shape: [2], values: [1, -0] })),
+    gradients: [Array.from({ length: DELICATE }, () => [Number.NaN, 1])],
+  };
+  const [{ parameters = [] } = {}] = await context.ask(example);
+  const stays = parameters.filter(([left, right]) => Object.is(left, 1) && Object.is(right, -0)).length;
+  if (binomialPValue(stays, DELICATE, 1 - p) >= TEST_LEVEL) return;
+  throw new Finding('a gradient that is no number reaches tensors that are dropped', {
+    expected: `about ${DELICATE * (1 - p)} of ${DELICATE} tensors with the bits that they had`,
+    got: String(stays),
+    cases: [example],
+  });
+}
+
 /**
  * Draws a sample at each keep probability and tests it.
  *

@@ -13,7 +13,7 @@ import { judgeSteps } from '../judgeSteps.ts';
 import type { JudgeOptions } from '../judgeSteps.ts';
 import { Skip } from '../property.ts';
 import type { Context, Property } from '../property.ts';
-import { judgeTensorMasks } from '../../statistics/tensors.ts';
+import { judgeDelicate, judgeTensorMasks } from '../../statistics/tensors.ts';
 import { first, lacks, lacksMasks, lacksRule, same, sameSteps, whole } from './asking.ts';
 import { KIND_NAMES, lacksKind, requestsOf } from './kinds.ts';
 import type { Wanted } from './kinds.ts';
@@ -243,6 +243,20 @@ function ownProperties(): Property[] {
           { look: ['masks', 'reported', 'dropped', 'kept'] },
           { runs: 60 },
         ),
+    },
+    {
+      key: 'LRD-FAM-001/own',
+      requirements: ['LRD-FAM-001'],
+      title: 'With masks of its own: a dropped tensor keeps its bits though the gradient is no number',
+      whole: true,
+      skip: known(oneDraw, ({ masks }) => (masks.includes('own') ? undefined : 'draws no masks of its own')),
+      run: async (context) => {
+        for (const kind of KIND_NAMES) {
+          const requests = requestsOf(context.implementation, { ...oneDraw, kinds: [kind] });
+          const [mask] = requests === undefined ? [] : fc.sample(requests, { seed: context.seed, numRuns: 1 });
+          if (mask !== undefined) await judgeDelicate(context, rulesOf(context.implementation)[0] as RuleName, mask);
+        }
+      },
     },
     {
       key: 'LRD-FAM-016',

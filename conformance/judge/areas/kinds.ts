@@ -113,6 +113,7 @@ export const lacksKind =
     if (Object.keys(implementation.kinds ?? {}).length === 0) return 'declares no other kinds of mask';
     const words = [
       ...(wanted.kinds ?? []),
+      ...(wanted.draw === undefined ? [] : [`draw ${wanted.draw}`]),
       ...(wanted.granularity === undefined ? [] : [`granularity ${wanted.granularity}`]),
       ...(wanted.factor === undefined ? [] : [`factor ${wanted.factor}`]),
       ...Object.entries(wanted.options ?? {}).map(([name, values]) => `${name} ${values.join(' or ')}`),
