@@ -6,8 +6,8 @@
  * 200 seeds for the reference and the JavaScript engine, 10 for the other built-in adapters, 5 for the Python example over
  * the protocol (with the stream and with its own masks), 20 for each planted fault. `--scale .1` takes a tenth of each.
  * Exit code 1 when a correct implementation fails or a fault escapes. `diagnosis/...` are other parts: judgements of each planted
- * fault (2 seeds) and of each mistake that was written after the table, or its variants, were frozen (2 seeds), and which mistake is
- * named first.
+ * fault (2 seeds) and of each mistake that was written after the table, its variants or its families were frozen (2 seeds), and which
+ * mistake is named first.
  */
 import { parseArgs } from 'node:util';
 import { select } from 'learning-rate-dropout/internal';

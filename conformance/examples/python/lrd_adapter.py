@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Learning rate dropout in plain Python, written against the conformance protocol. Standard library only.
+"""Learning rate dropout, SkipUpdate, Magma and Cautious in plain Python, written against the conformance protocol. Standard library only.
 
     npx lrd conformance --adapter 'cmd:python3 conformance/examples/python/lrd_adapter.py'
     npx lrd conformance --adapter 'cmd:python3 conformance/examples/python/lrd_adapter.py --own-masks'
@@ -59,6 +59,29 @@ RULES = {
 }
 
 
+# Kinds of mask: granularity, factor, decoupled decay; and the granularities and factors that each may have.
+DRAWN = (("element", "tensor"), ("one", "inverse", "alignment"))
+KINDS = {
+    "lrd": ("element", "one", "scaled", *DRAWN),
+    "skip-update": ("tensor", "inverse", "scaled", *DRAWN),
+    "magma": ("tensor", "alignment", "scaled", *DRAWN),
+    "cautious": ("element", "mean", "plain", ("element",), ("one", "mean")),
+}
+# Options of a mask, with the factor that each belongs to.
+OPTIONS = {
+    "temperature": (number(2, 0, INF, open_low=True), "alignment"),
+    "smoothing": (number(0.9, 0, 1), "alignment"),
+    "firstAlignment": (("half", "one", "measured"), "alignment"),
+    "moment": (("rule", "own"), "alignment"),
+    "momentDecay": (number(0.9, 0, 1), "alignment"),
+    "momentTime": (("after", "before"), "alignment"),
+    "cosineEpsilon": (number(0, 0, INF), "alignment"),
+    "meanFloor": (number(1e-3, 0, 1, open_low=True, open_high=False), "mean"),
+    "normalization": (("mean", "count"), "mean"),
+    "decay": (("scaled", "masked", "plain"), None),
+}
+
+
 def is_number(value):
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
@@ -67,7 +90,10 @@ def check(rule, name, value):
     """Raises ValueError unless `value` is one that hyper-parameter `name` of `rule` may have."""
     if name not in RULES[rule]:
         raise ValueError(f"hyper must have only {', '.join(RULES[rule])} for {rule}, got {name}")
-    spec = RULES[rule][name]
+    check_value(name, RULES[rule][name], value)
+
+
+def check_value(name, spec, value):
     if isinstance(spec, bool):
         if not isinstance(value, bool):
             raise ValueError(f"{name} must be true or false, got {value}")
@@ -89,6 +115,28 @@ def check(rule, name, value):
 def check_keep_probability(p):
     if not is_number(p) or not 2**-16 <= p <= 1:
         raise ValueError(f"keepProbability must be in [2^-16, 1], got {p}")
+
+
+def resolve_mask(given):
+    """A mask with all of its options. Raises ValueError for what its kind has no use for, or may not be."""
+    kind = given["kind"]
+    if kind not in KINDS:
+        raise ValueError(f"mask.kind must be one of {', '.join(KINDS)}, got {kind}")
+    granularity, factor, decay, granularities, factors = KINDS[kind]
+    mask = {name: spec[0] if isinstance(spec, tuple) else spec["default"] for name, (spec, _) in OPTIONS.items()}
+    mask.update(kind=kind, granularity=granularity, factor=factor, decay=decay)
+    for name, allowed in (("granularity", granularities), ("factor", factors)):
+        if name in given:
+            check_value(f"mask.{name}", allowed, given[name])
+            mask[name] = given[name]
+    for name, value in given.items():
+        if name in ("kind", "granularity", "factor"):
+            continue
+        if name not in OPTIONS or OPTIONS[name][1] not in (None, mask["factor"]):
+            raise ValueError(f"mask.{name} must be left out for {kind} with the factor {mask['factor']}, got {value}")
+        check_value(f"mask.{name}", OPTIONS[name][0], decode(value))
+        mask[name] = decode(value)
+    return mask
 
 
 def resolve(rule, given):
@@ -188,6 +236,55 @@ def step_tensor(rule, theta, gradient, state, t, h, mask):
             theta[i] -= rate * (delta + decay * theta[i] if decay and rule == "adamw" else delta)
 
 
+def moment_of(rule, h, mask):
+    """The name of the first moment that a cosine takes: the rule's own, or `mu`, the mask's."""
+    if mask["moment"] == "own" or rule in ("rmsprop", "sgdm-avg") or (rule == "sgdm" and h["momentum"] == 0):
+        return "mu"
+    return "buf" if rule == "sgdm" else "m"
+
+
+def cosine(m, g, epsilon):
+    norms = math.sqrt(sum(x * x for x in m)) * math.sqrt(sum(x * x for x in g))
+    return divide(sum(x * y for x, y in zip(m, g)), max(norms, epsilon)) if norms != 0 else 0.0
+
+
+def step_masked(rule, theta, gradient, state, tensor, t, h, keep, cell, p):
+    """A masked update of one tensor, in place: theta - rate s d deltaW. Moments see every gradient whole. Returns the mask."""
+    rate, decay = h["learningRate"], h["weightDecay"]
+    coupled = decay != 0 and rule != "adamw"
+    gradients = [g + decay * w for g, w in zip(gradient, theta)] if coupled else gradient
+    slot = moment_of(rule, h, cell)
+    before = [s.get(slot, 0.0) for s in state]
+    deltas = [direction(rule, g, s, t, h) for g, s in zip(gradients, state)]
+    if cell["kind"] == "cautious":
+        keep = [(u > 0 and g > 0) or (u < 0 and g < 0) for u, g in zip(deltas, gradients)]
+    factor = 1.0
+    if cell["factor"] == "inverse":
+        factor = 65536 / max(1, math.floor(p * 65536 + 0.5))
+    elif cell["factor"] == "mean" and theta:
+        kept = sum(keep)
+        count = cell["normalization"] == "count"
+        factor = len(keep) / (kept + 1) if count else 1 / max(kept / len(keep), cell["meanFloor"])
+    elif cell["factor"] == "alignment":
+        if slot == "mu":
+            for g, s in zip(gradients, state):
+                s["mu"] = cell["momentDecay"] * s.get("mu", 0.0) + (1 - cell["momentDecay"]) * g
+        m = before if cell["momentTime"] == "before" else [s[slot] for s in state]
+        measured = 1 / (1 + math.exp(-cosine(m, gradients, cell["cosineEpsilon"]) / cell["temperature"]))
+        first = {"half": 0.5, "one": 1.0, "measured": measured}[cell["firstAlignment"]]
+        last = first if t == 1 or "alignment" not in tensor else tensor["alignment"]
+        factor = tensor["alignment"] = cell["smoothing"] * last + (1 - cell["smoothing"]) * measured
+    for i, (kept, delta) in enumerate(zip(keep, deltas)):
+        shrink = decay * theta[i] if decay and rule == "adamw" else 0.0
+        if kept and cell["decay"] == "scaled":
+            theta[i] -= rate * (factor * (delta + shrink if shrink else delta))
+        elif kept:
+            theta[i] -= rate * (factor * delta + shrink if shrink else factor * delta)
+        elif cell["decay"] == "plain" and shrink:
+            theta[i] -= rate * shrink
+    return keep
+
+
 # ---------------------------------------------------------------- the mask stream
 
 M0, M1, W0, W1, WORD = 0xD2511F53, 0xCD9E8D57, 0x9E3779B9, 0xBB67AE85, 0xFFFFFFFF
@@ -214,6 +311,15 @@ def stream_mask(seed, step, base, size, p):
             mask.append((word & 0xFFFF) < threshold)
             mask.append((word >> 16) < threshold)
     return mask[:size]  # base is a multiple of 64
+
+
+def stream_tensor(seed, step, base, p):
+    """Whether a tensor is kept: one half, in stream 9, where its first element lies."""
+    if p == 1:
+        return True
+    block = base // 8
+    word = philox(block & WORD, block >> 32, step, 9, seed & WORD, seed >> 32)[0]
+    return (word & 0xFFFF) < max(1, math.floor(p * 65536 + 0.5))
 
 
 # ---------------------------------------------------------------- the protocol
@@ -251,10 +357,11 @@ class Protocol:
     def __init__(self, own_masks):
         self.own_masks = own_masks
 
-    def start(self):
+    def start(self, version):
         features = ["state", "resume", "base", "schedule", "groups", "null-gradient"]
+        kinds = {kind: {"granularity": row[3], "factor": row[4]} for kind, row in KINDS.items()}
         return {
-            "version": 1,
+            "version": version,
             "implementation": {
                 "name": "plain-python" + ("-own-masks" if self.own_masks else ""),
                 "language": "python",
@@ -262,6 +369,8 @@ class Protocol:
                 "rules": list(RULES),
                 "masks": ["own"] if self.own_masks else ["stream", "given", "own"],
                 "features": features,
+                # Other kinds of mask belong to version 2 of the protocol.
+                **({"kinds": kinds} if version > 1 else {}),
             },
         }
 
@@ -279,6 +388,13 @@ class Protocol:
         generator = random.Random(seed)
         if self.own_masks and masks != "own":
             return None
+        cell = resolve_mask(case["mask"]) if "mask" in case else None
+        if cell is not None and cell["kind"] == "cautious":
+            for group in [case] + parameters:
+                if group.get("keepProbability") is not None:
+                    raise ValueError(f"keepProbability must be left out for cautious, got {group['keepProbability']}")
+            if isinstance(masks, list):
+                raise ValueError("masks must not be given for cautious: signs decide")
         for group in [case] + parameters:
             for name, value in group.get("hyper", {}).items():
                 for item in value if isinstance(value, list) else [value]:
@@ -293,6 +409,9 @@ class Protocol:
             check_length(f"values of {parameters[k]['name']}", len(theta[k]), size)
         h = resolve(rule, {n: v[0] if isinstance(v, list) else v for n, v in case.get("hyper", {}).items()})
         slots = slots_of(rule, h)
+        aligned = cell is not None and cell["factor"] == "alignment"
+        if aligned and moment_of(rule, h, cell) == "mu":
+            slots = slots + ["mu"]
         given = case.get("state")
         counts = [first - 1 if given else 0] * len(sizes)
         state = []
@@ -309,6 +428,11 @@ class Protocol:
                     for i in range(size):
                         tensor[i][name] = values[i]
             state.append(tensor)
+        # One number a tensor: its alignment.
+        single = [{} for _ in sizes]
+        for k, values in enumerate((given or {}).get("alignment", [])):
+            if values:
+                single[k]["alignment"] = decode(values[0])
         bases, end = [], 0
         for size in sizes:
             bases.append(end)
@@ -327,19 +451,28 @@ class Protocol:
                 hyper = {**case.get("hyper", {}), **parameter.get("hyper", {})}
                 h = resolve(rule, {n: at(v, index) if not isinstance(v, bool) else v for n, v in hyper.items()})
                 p = at(parameter.get("keepProbability", keep), index) if keep is not None else 1
-                if keep is None or parameter.get("excluded"):
+                plain = keep is None or parameter.get("excluded")
+                whole = cell is not None and cell["granularity"] == "tensor"
+                if plain or (cell is not None and cell["kind"] == "cautious"):
                     mask = [True] * sizes[k]
                 elif isinstance(masks, list):
                     mask = [bit == "1" for bit in masks[index][k]]
                     check_length(f"mask {k} of step {index + 1}", len(mask), sizes[k])
                 elif p == 1:
                     mask = [True] * sizes[k]
+                elif whole:
+                    on_stream = masks == "stream"
+                    kept = stream_tensor(seed, first + index, bases[k], p) if on_stream else generator.random() < p
+                    mask = [kept] * sizes[k]
                 elif masks == "stream":
                     mask = stream_mask(seed, first + index, bases[k], sizes[k], p)
                 else:
                     mask = [generator.random() < p for _ in range(sizes[k])]
                 counts[k] += 1
-                step_tensor(rule, theta[k], gradient, state[k], counts[k], h, mask)
+                if cell is None or plain:
+                    step_tensor(rule, theta[k], gradient, state[k], counts[k], h, mask)
+                else:
+                    mask = step_masked(rule, theta[k], gradient, state[k], single[k], counts[k], h, mask, cell, p)
                 used.append("".join("1" if bit else "0" for bit in mask))
             record = {}
             if "parameters" in report:
@@ -354,6 +487,10 @@ class Protocol:
                         record["state"][name] = [[encode(s["ring"][row]) for row in rows for s in t] for t in state]
                     else:
                         record["state"][name] = [[encode(s[name]) for s in tensor] for tensor in state]
+                if aligned:
+                    record["state"]["alignment"] = [
+                        [encode(tensor["alignment"])] if "alignment" in tensor else [] for tensor in single
+                    ]
             steps.append(record)
         return steps
 
@@ -363,7 +500,7 @@ class Protocol:
             if request["cmd"] == "stop":
                 break
             if request["cmd"] == "start":
-                answer = self.start()
+                answer = self.start(min(request["version"], 2))
             else:
                 answer = {"seq": request["seq"]}
                 try:
