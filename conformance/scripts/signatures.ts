@@ -1,16 +1,19 @@
 /**
  * Makes `conformance/diagnosis/signatures.ts`: every planted fault, and every other way to draw masks wrongly, judged with few cases.
  *
- *     npm run ts -- conformance/scripts/signatures.ts
+ *     npm run ts -- conformance/scripts/signatures.ts [--only PATTERN]
  *
- * To be run when a fault or a property changes. The seeds are apart from those that the diagnosis is measured on (`prove.ts`).
+ * To be run when a fault or a property changes; with `--only` those whose name matches are made again, and the others stay. The seeds are apart from those that the diagnosis is measured on (`prove.ts`).
  */
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { select } from 'learning-rate-dropout/internal';
 import { format } from 'prettier';
 import { DRAWN_VARIANTS } from '../diagnosis/drawn.ts';
 import { kindOf } from '../diagnosis/features.ts';
 import type { Signature } from '../diagnosis/signature.ts';
+import { SIGNATURES } from '../diagnosis/signatures.ts';
 import { judge } from '../judge/run.ts';
 import { PLANTED_FAULTS } from '../planted/faults.ts';
 import { openPlanted } from '../planted/implementation.ts';
@@ -27,8 +30,17 @@ interface Planted {
   readonly changes: () => Partial<Behaviour>;
 }
 
+const { values } = parseArgs({ options: { only: { type: 'string' } } });
+const planted: readonly Planted[] = [...PLANTED_FAULTS, ...DRAWN_VARIANTS];
+const patterns = values.only === undefined ? [] : [values.only];
+const chosen = new Set(select('--only', 'a fault', patterns, planted, ({ name }) => name).map(({ name }) => name));
 const signatures: Signature[] = [];
-for (const { name, mistake, changes } of [...PLANTED_FAULTS, ...DRAWN_VARIANTS] as readonly Planted[]) {
+for (const { name, mistake, changes } of planted) {
+  const before = SIGNATURES.find(({ fault }) => fault === name);
+  if (before !== undefined && !chosen.has(name)) {
+    signatures.push(before);
+    continue;
+  }
   const counts: Record<string, [number, Record<string, number>]> = {};
   // The large sample only where nothing better shows what a mask is.
   const { implementation } = openPlanted(name, changes());
