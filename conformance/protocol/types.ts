@@ -10,10 +10,12 @@
 import type { MaskRequest } from 'learning-rate-dropout/ref';
 import type { MaskKindName, MaskOptionName } from 'learning-rate-dropout/spec';
 
+/** The version of the conformance protocol that the kit greets with. */
 export const PROTOCOL_VERSION = 2;
 
 /** All that the kit serves. */
 export const PROTOCOL_VERSIONS = [1, 2] as const;
+/** One of them. */
 export type ProtocolVersion = (typeof PROTOCOL_VERSIONS)[number];
 
 /** Bytes that a line may have, newline excluded. */
