@@ -208,7 +208,7 @@ export const PUBLICATIONS: readonly Publication[] = [
   },
   {
     name: 'genesis',
-    title: 'Genesis, King James Version: 190 kB of text',
+    title: 'Genesis, King James Version: 197 kB of text',
     homepage: 'https://packages.debian.org/bible-kjv-text',
     licence: 'public domain',
     size: 0,
