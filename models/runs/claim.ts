@@ -21,6 +21,7 @@ import {
   readlinkSync,
   renameSync,
   rmSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { hostname } from 'node:os';
@@ -309,6 +310,15 @@ function contentIs(path: string, text: string): boolean {
   }
 }
 
+/** Removes a file, unless it is gone. `rmSync` tries a folder's way where it may not, and says what it met there. */
+function remove(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+  }
+}
+
 /** Takes the folder when it is free. Undefined when another process has it. */
 export function takeClaim(folder: string, kind: ClaimKind = CELL, watch: Watch = WATCH): Claim | undefined {
   if (holding(folder, kind, watch).state === 'held') return undefined;
@@ -330,7 +340,13 @@ export function takeClaim(folder: string, kind: ClaimKind = CELL, watch: Watch =
   const worker = beat(path);
   const stillHeld = (): boolean => {
     freshen(folder);
-    return lastNumber(folder, kind) === number && contentIs(path, text);
+    try {
+      return lastNumber(folder, kind) === number && contentIs(path, text);
+    } catch (error) {
+      // The folder is gone, or is none any more.
+      if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return false;
+      throw error;
+    }
   };
   return {
     attempt: number,
@@ -341,8 +357,8 @@ export function takeClaim(folder: string, kind: ClaimKind = CELL, watch: Watch =
         writeFileSync(draft, `${JSON.stringify({ ...owner, released: true })}\n`);
         renameSync(draft, path);
       } else if (stillHeld()) {
-        for (const other of others()) rmSync(fileOf(folder, other, kind), { force: true });
-        rmSync(path, { force: true });
+        for (const other of others()) remove(fileOf(folder, other, kind));
+        remove(path);
       }
     },
   };

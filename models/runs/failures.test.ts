@@ -93,6 +93,7 @@ withMounts(
     import { readFileSync, readdirSync } from 'node:fs';
     const [folder] = process.argv.slice(1);
     writeWhole(folder + '/whole', 'old');
+    writeWhole(folder + '/lines', '');
     const messages = [];
     const attempt = (act) => { try { act(); return true; } catch (error) { messages.push(error.name + ' ' + error.message); return false; } };
     let lines = 0;

@@ -5,6 +5,7 @@ import {
   mkdtempSync,
   readFileSync,
   readdirSync,
+  renameSync,
   rmSync,
   utimesSync,
   writeFileSync,
@@ -108,6 +109,24 @@ test('a lock is held until it is released, and notices when it was taken over', 
   await lock.release();
   // What is another's stays.
   assert.ok(locks(folder).includes('lock-0002.json'));
+});
+
+test('a run whose lock, or whose folder, is taken from under it says what is missing', async () => {
+  const folder = fresh();
+  const take: [RegExp, () => void][] = [
+    [/: this run's lock was removed, so another process may train in the folder$/, () => rmSync(join(folder, 'lock-0001.json'))],
+    [/: the folder is gone: it was removed or moved away/, () => renameSync(folder, `${folder}-moved`)],
+    [/: the folder is gone: it was removed or moved away/, () => rmSync(folder, { recursive: true })],
+    [/: a file has taken the folder's place/, () => (rmSync(folder, { recursive: true }), writeFileSync(folder, ''))],
+  ];
+  for (const [pattern, away] of take) {
+    const lock = await lockRun(folder);
+    away();
+    assert.throws(() => lock.checkHeld(), pattern);
+    await lock.release().catch(() => undefined);
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder);
+  }
 });
 
 test('locks of processes that are gone are taken over and cleared away', async () => {

@@ -1,6 +1,7 @@
+import { existsSync, statSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { JobError } from '../errors.ts';
-import type { Claim, ClaimKind, Holder, Holding } from './claim.ts';
+import type { Claim, ClaimKind, Holder } from './claim.ts';
 import { formatDuration } from '../trainer/progress.ts';
 import { LAPSE_SECONDS, holding, takeClaim } from './claim.ts';
 import type { Watch } from './watch.ts';
@@ -23,10 +24,13 @@ function locked(folder: string, { name, here, path, seconds }: Pick<Holder, 'nam
   return new LockedError(`${folder}: ${name} is training in this folder; wait until it ends, or stop it${elsewhere}`);
 }
 
-/** Of a folder that another process has taken meanwhile. */
-function lockedBy(folder: string, held: Holding): LockedError {
-  if (held.state === 'held') return locked(folder, held.holder);
-  return locked(folder, { name: 'another process', here: true, path: folder, seconds: 0 });
+/** Of a folder that was this process's and is no longer this process's, or is not there any more. */
+function lost(folder: string): JobError {
+  if (!existsSync(folder)) return new JobError(`${folder}: the folder is gone: it was removed or moved away while this run trained in it`);
+  if (!statSync(folder).isDirectory()) return new JobError(`${folder}: a file has taken the folder's place while this run trained in it`);
+  const now = holding(folder, RUN);
+  if (now.state === 'held') return locked(folder, now.holder);
+  return new JobError(`${folder}: this run's lock was removed, so another process may train in the folder`);
 }
 
 /** How a lock is waited for. */
@@ -68,7 +72,7 @@ export interface RunLock {
 const lockOf = (folder: string, claim: Claim): RunLock => ({
   checkHeld: () => {
     if (claim.stillHeld()) return;
-    throw lockedBy(folder, holding(folder, RUN));
+    throw lost(folder);
   },
   release: () => claim.release(),
 });
@@ -81,5 +85,8 @@ export async function lockRun(folder: string, options: LockOptions = {}): Promis
   await untilUnlocked(folder, options);
   const claim = takeClaim(folder, RUN, options.watch);
   if (claim !== undefined) return lockOf(folder, claim);
-  throw lockedBy(folder, holding(folder, RUN, options.watch));
+  const held = holding(folder, RUN, options.watch);
+  if (held.state === 'held') throw locked(folder, held.holder);
+  // It took the folder and has given it up since.
+  throw locked(folder, { name: 'another process', here: true, path: folder, seconds: 0 });
 }

@@ -34,6 +34,7 @@ import {
   rewriteMetrics,
   writePredictions,
   writeSamples,
+  isRun,
 } from './runFolder.ts';
 import type { LockOptions, RunLock } from './runLock.ts';
 import { LockedError, lockRun, untilUnlocked } from './runLock.ts';
@@ -140,6 +141,8 @@ function schedulesOf(
 /** What is kept when a run fails, and how to go on. */
 function withWayOn(error: unknown, folder: string, kept: TrainingPosition | undefined): unknown {
   if (!(error instanceof JobError) || error instanceof LockedError) return error;
+  // The folder was removed, or moved away.
+  if (!isRun(folder)) return error;
   const what =
     kept === undefined
       ? 'there was no checkpoint yet'

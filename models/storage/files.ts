@@ -239,14 +239,10 @@ export function flushFolder(path: string): void {
   }
 }
 
-/** Adds a line to a regular file, flushed to the disk. Throws a `JobError` and takes half a line back when it does not fit. */
+/** Adds a line to a regular file, which must be there, flushed to the disk. Throws a `JobError` and takes half a line back when it does not fit. */
 export function appendLine(path: string, line: string): void {
   try {
-    const file = openSync(
-      path,
-      constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | (constants.O_NONBLOCK ?? 0),
-      0o666,
-    );
+    const file = openSync(path, constants.O_WRONLY | constants.O_APPEND | (constants.O_NONBLOCK ?? 0));
     try {
       const stats = fstatSync(file);
       if (!stats.isFile()) throw new JobError(`${path}: cannot be written (it is no longer a file)`);
