@@ -1,3 +1,13 @@
+import type { MaskKindName } from 'learning-rate-dropout/spec';
+
+/** The kinds of mask as the papers write them. */
+export const MASK_TITLES: Readonly<Record<MaskKindName, string>> = {
+  lrd: 'LRD',
+  'skip-update': 'SkipUpdate',
+  magma: 'Magma',
+  cautious: 'Cautious',
+};
+
 /** The rules' names as the papers write them. */
 export const RULE_TITLES: Readonly<Record<string, string>> = {
   sgdm: 'SGDM',

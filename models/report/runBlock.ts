@@ -1,6 +1,6 @@
 /** Training runs as curves: what is one arm, what an arm is called, and which chart it stands in. */
 import { foreignText } from 'learning-rate-dropout/internal';
-import { RULE_TITLES } from '../recipes/ruleTitles.ts';
+import { MASK_TITLES, RULE_TITLES } from '../recipes/ruleTitles.ts';
 import type { Run, RunConfig } from '../runs/runFolder.ts';
 import type { EpochMetrics } from '../trainer/train.ts';
 import type { Arm, Block, Chart, Column, Curve } from './charts/model.ts';
@@ -11,6 +11,17 @@ import { keptRows, short } from './charts/thin.ts';
 export function ruleTitle(name: unknown): string {
   const text = foreignText(name, 60);
   return Object.hasOwn(RULE_TITLES, text) ? (RULE_TITLES[text] as string) : text;
+}
+
+/** An arm by its mask, as in "LRD, p = 0.5", and whether that is none. One that follows the signs draws nothing, so it has no p. */
+function maskName({ keepProbability }: RunConfig, own: ReadonlyMap<string, string>): { name: string; plain: boolean } {
+  const kind = own.get('mask.kind') ?? 'lrd';
+  if (keepProbability === 1 && kind === 'lrd') return { name: 'without LRD', plain: true };
+  const title = Object.hasOwn(MASK_TITLES, kind)
+    ? MASK_TITLES[kind as keyof typeof MASK_TITLES]
+    : foreignText(kind, 60);
+  const drawn = kind !== 'cautious';
+  return { name: drawn ? `${title}, p = ${foreignText(keepProbability, 20)}` : title, plain: false };
 }
 
 /** Runs of one arm, in the order of their seeds. */
@@ -34,7 +45,7 @@ const ASIDE: ReadonlySet<string> = new Set([
   'tensorBoard',
 ]);
 /** Parts of a label already. */
-const NAMED: ReadonlySet<string> = new Set(['recipe', 'data', 'optimizer', 'keepProbability']);
+const NAMED: ReadonlySet<string> = new Set(['recipe', 'data', 'optimizer', 'keepProbability', 'mask.kind']);
 const NAMES: Readonly<Record<string, string>> = {
   learningRate: 'learning rate',
   batchSize: 'batch',
@@ -73,11 +84,9 @@ export function armsOf(runs: readonly Run[]): RunArm[] {
     const rule = ruleTitle(config.optimizer);
     const column =
       pairs.size > 1 ? `${rule}, ${foreignText(config.recipe, 60)} on ${foreignText(config.data, 60)}` : rule;
-    const plain = config.keepProbability === 1;
+    const { name, plain } = maskName(config, own);
     const differs = names.map((name) => `${NAMES[name] ?? name} ${foreignText(own.get(name) ?? '–', 60)}`);
-    const label = [plain ? 'without LRD' : `LRD, p = ${foreignText(config.keepProbability, 20)}`, ...differs].join(
-      ', ',
-    );
+    const label = [name, ...differs].join(', ');
     const key = `${column}\n${label}`;
     const arm = arms.get(key) ?? { column, label, plain, runs: [] };
     arm.runs.push(run);

@@ -11,7 +11,7 @@ const visible = (text: string): string =>
 export function samplesSection(heading: string, samples: readonly TextSample[]): Section {
   const texts = samples.map(
     ({ prompt, text }) =>
-      `<pre class="sample" style="white-space:pre-wrap"><span class="soft">${visible(prompt)}</span><b>${visible(text)}</b></pre>`,
+      `<pre class="sample"><span class="soft">${visible(prompt)}</span><b>${visible(text)}</b></pre>`,
   );
   return {
     heading,

@@ -47,6 +47,20 @@ test('every setting but the seed makes another arm, and labels say which it is',
   assert.is(armsOf([madeRun({ seed: '0x1' }), madeRun({ seed: '0x2', dataSource: '/elsewhere' })]).length, 1);
 });
 
+test('an arm is called by its kind of mask; one that follows the signs has no p, and is not without a mask', () => {
+  const runs = [
+    madeRun({ keepProbability: 1 }),
+    madeRun({ keepProbability: 0.5 }),
+    madeRun({ keepProbability: 0.5, hyper: { mask: { kind: 'skip-update' } } }),
+    madeRun({ keepProbability: 1, hyper: { mask: { kind: 'magma', temperature: 2 } } }),
+    madeRun({ keepProbability: 1, hyper: { mask: { kind: 'cautious' } } }),
+    madeRun({ keepProbability: 0.5, hyper: { mask: { kind: '<b>' } } }),
+  ];
+  const arms = armsOf(runs);
+  const starts = arms.map(({ label, plain }) => [label.replace(/, (beta1|mask\.).*/, ''), plain]);
+  assert.equal(starts, [['without LRD', true], ['LRD, p = 0.5', false], ['SkipUpdate, p = 0.5', false], ['Magma, p = 1', false], ['Cautious', false], ['<b>, p = 0.5', false]]); // prettier-ignore
+});
+
 test('a mean ends where its shortest seed does, and the others go on weakly', () => {
   const runs = [
     madeRun({ seed: '0x1', epochs: 12 }, { epochs: 12 }),
