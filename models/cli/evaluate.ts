@@ -35,8 +35,10 @@ export async function evaluateCommand({ words, options }: Call<typeof EVALUATE>)
   console.log(
     `${folder}: ${recipe} after ${epochs} epochs${within}, on ${examples} test images of ${data}, ${backend}`,
   );
-  for (const [name, label, format] of ROWS) {
+  const rows = ROWS.flatMap(([name, label, format]) => {
     const value = metrics[name];
-    if (value !== undefined) console.log(`${label.padEnd(19)}  ${format(value)}`);
-  }
+    return value === undefined ? [] : [[label, format(value)] as const];
+  });
+  const width = Math.max(...rows.map(([label]) => label.length));
+  for (const [label, value] of rows) console.log(`${label.padEnd(width)}   ${value}`);
 }
