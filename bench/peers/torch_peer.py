@@ -198,7 +198,7 @@ def describe():
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         # Debian's build leaves the choice to the system's libblas.
-        "blas": next((name for name in ("MKL", "OpenBLAS", "Accelerate") if f"BLAS_INFO={name.lower()}" in built.lower()), "the system's"),
+        "blas": next((name for name in ("MKL", "OpenBLAS", "Accelerate") if f"blas_info={name}".lower() in built.lower()), "the system's"),
         "onednn": torch.backends.mkldnn.is_available(),
         "vectors": next((line.split(":")[1].strip() for line in built.split("\n") if "CPU capability usage" in line), "unknown"),
         "gflops": round(gflops(), 1),
