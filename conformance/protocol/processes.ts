@@ -72,17 +72,24 @@ function signal(id: number): void {
 /** Rounds of looking and killing: a program that forks while it is killed needs more than one. */
 const ROUNDS = 20;
 
+/** Rounds at the end that find nobody, and the time between them: while a process becomes another program it has no environment to be known by. */
+const EMPTY_ROUNDS = 3;
+const BETWEEN_MS = 20;
+
+const pause = (ms: number): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+
 /** Kills the program that was started as `root` in a session of its own with `mark` in its environment, and all of its kind. */
 export function killFamily(root: number, mark: string): void {
   if (process.platform === 'win32') {
     spawnSync('taskkill', ['/pid', String(root), '/T', '/F'], { stdio: 'ignore', timeout: 2000 });
     return;
   }
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0, empty = 0; round < ROUNDS && empty < EMPTY_ROUNDS; round++) {
     const members = family(root, mark);
     // The group first, in one call: nobody is left to fork.
     signal(-root);
     for (const id of members) signal(id);
-    if (members.length === 0) return;
+    empty = members.length === 0 ? empty + 1 : 0;
+    if (members.length === 0) pause(BETWEEN_MS);
   }
 }
