@@ -29,7 +29,7 @@ export interface Updated<Value> {
   readonly parameter: Value;
   /** Its new value where it is dropped; undefined: the old bits. */
   readonly dropped: Value | undefined;
-  /** Two values that have the same sign where an element agrees; undefined where nobody asks. */
+  /** Two values that have the same sign where an element agrees, the first one finite where the kernel `divides`; undefined where nobody asks. */
   readonly signs: readonly [Value, Value] | undefined;
   /** In the order of `kernelState`. */
   readonly state: readonly Value[];
@@ -94,6 +94,14 @@ export function direction<Value>(kernel: Kernel, a: Algebra<Value>, g: Value, x:
 /** The gradient with coupled decay. */
 export function decayed<Value>(kernel: Kernel, a: Algebra<Value>, x: Operands<Value>): Value {
   return kernel.coupled ? a.add(x.gradient, a.mul(x.scalar('decay'), x.parameter)) : x.gradient;
+}
+
+/**
+ * Whether delta is a quotient whose numerator tells its sign. Where that is infinite so is its denominator: the quotient has no sign, and the
+ * element does not agree.
+ */
+export function divides({ family, buffered }: Kernel): boolean {
+  return family === 'adam' || family === 'amsgrad' || (family === 'rmsprop' && !buffered);
 }
 
 /** A value with delta's sign: its numerator, which no division underflows. */

@@ -57,6 +57,9 @@ export function drawMask(
 /** -1 where both have the same sign and neither is 0, else 0. */
 export const agree = (a: number, b: number): number => ((a > 0 && b > 0) || (a < 0 && b < 0) ? -1 : 0);
 
+/** The same where `a` is the numerator of a quotient, which has no sign where that is infinite. */
+export const agreeFinite = (a: number, b: number): number => (a - a === 0 ? agree(a, b) : 0);
+
 /** A stretch of one tensor: elements `first` to `last` - 1, whose new parameters go to next[i - first]. */
 interface Stretch {
   readonly parameter: Float32Array;
@@ -124,7 +127,7 @@ function stepRmsprop(stretch: Stretch, scalars: Scalars, kernel: Kernel): void {
       delta += momentum * (buf[i] as number);
       buf[i] = delta;
     }
-    if (agreement) kept[i - first] = agree(buffered ? delta : d, d);
+    if (agreement) kept[i - first] = buffered ? agree(delta, d) : agreeFinite(d, d);
     next[i - first] = old - rate * delta;
   }
 }
@@ -150,7 +153,7 @@ function stepAdam(stretch: Stretch, scalars: Scalars, kernel: Kernel): void {
       vmax[i] = square;
     }
     const delta = firstMoment ? mean : mean / (Math.sqrt(square) + epsilon);
-    if (agreement) kept[i - first] = agree(mean, d);
+    if (agreement) kept[i - first] = firstMoment ? agree(mean, d) : agreeFinite(mean, d);
     next[i - first] = old - (decoupled ? shrink * old + rate * delta : rate * delta);
   }
 }

@@ -186,8 +186,8 @@ function fold(rule: RuleName, hyper: HyperValues, count: number): Folded {
 }
 
 /** Largest and smallest normal float32. */
-const FLOAT32_MAX = 3.4028234663852886e38;
-const FLOAT32_TINY = 2 ** -126;
+export const FLOAT32_MAX = 3.4028234663852886e38;
+export const FLOAT32_TINY = 2 ** -126;
 
 function toFloat32(rule: RuleName, scalars: Scalars): Scalars {
   for (const name of SCALARS) {

@@ -23,6 +23,7 @@ export const i32x4ExtendHighS = 0xa8;
 export const i32x4Add = 0xae;
 export const i64x2ExtmulLowU = 0xde;
 export const i64x2ExtmulHighU = 0xdf;
+export const f32x4Eq = 0x41;
 export const f32x4Lt = 0x43;
 export const f32x4Gt = 0x44;
 export const or = 0x50;

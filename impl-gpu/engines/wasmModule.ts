@@ -9,7 +9,7 @@ import { SCALARS, kernelState } from './engine.ts';
 import * as OP from './opcodes.ts';
 import * as SIMD from './simdOpcodes.ts';
 import type { Algebra } from './formulas.ts';
-import { update, usedScalars } from './formulas.ts';
+import { divides, update, usedScalars } from './formulas.ts';
 
 /** Bytes of a page of a WebAssembly memory. */
 export const PAGE = 65536;
@@ -141,11 +141,13 @@ export function algebraOf(f: Assembler): Algebra<number> {
   };
 }
 
-/** All ones where both have the same sign and neither is 0. */
-export function emitAgree(f: Assembler, [a, b]: readonly [number, number], zero: number): number {
+/** All ones where both have the same sign and neither is 0, nor, where the kernel divides, the first one infinite. */
+export function emitAgree(f: Assembler, kernel: Kernel, [a, b]: readonly [number, number], zero: number): number {
   const both = (compare: number): number =>
     f.v128(SIMD.and, f.v128(compare, a, zero), a === b ? f.v128(compare, a, zero) : f.v128(compare, b, zero));
-  return f.v128(SIMD.or, both(SIMD.f32x4Gt), both(SIMD.f32x4Lt));
+  const same = f.v128(SIMD.or, both(SIMD.f32x4Gt), both(SIMD.f32x4Lt));
+  if (!divides(kernel)) return same;
+  return f.v128(SIMD.and, same, f.v128(SIMD.f32x4Eq, f.v128(SIMD.f32x4Sub, a, a), zero));
 }
 
 /** How elements are read and written. */
@@ -177,7 +179,7 @@ function emitUpdate(
     scalar: (scalar) => scalars.get(scalar) as number,
     zero,
   });
-  const mask = updated.signs === undefined ? drawn : emitAgree(f, updated.signs, zero);
+  const mask = updated.signs === undefined ? drawn : emitAgree(f, kernel, updated.signs, zero);
   const dropped = updated.dropped ?? parameter;
   let next: number | undefined = updated.parameter;
   if (mode === 'none') next = updated.dropped;

@@ -4,7 +4,7 @@ import type { Key } from '../philox.ts';
 import type { Access, Kernel, Mode, Scalars, Stretch } from './engine.ts';
 import { SCALARS, kernelState } from './engine.ts';
 import type { Algebra } from './formulas.ts';
-import { update } from './formulas.ts';
+import { divides, update } from './formulas.ts';
 
 export const WORKGROUP = 256;
 
@@ -69,9 +69,16 @@ export function emitter(): { readonly statements: string[]; readonly algebra: Al
   return { statements, algebra };
 }
 
-/** Whether two values have the same sign, neither of them 0. */
-export const agree = ([a, b]: readonly [string, string], zero: string): string =>
-  `((${a} > ${zero}) & (${b} > ${zero})) | ((${a} < ${zero}) & (${b} < ${zero}))`;
+/**
+ * Whether two values have the same sign, neither of them 0 nor, where the kernel divides, the first one infinite: told by its bits, since WGSL
+ * may take it that nothing is.
+ * @param words - `vec4<u32>` or `u32`, as the values are
+ */
+export function agree(kernel: Kernel, [a, b]: readonly [string, string], zero: string, words: string): string {
+  const same = `(((${a} > ${zero}) & (${b} > ${zero})) | ((${a} < ${zero}) & (${b} < ${zero})))`;
+  if (!divides(kernel)) return same;
+  return `(${same} & ((bitcast<${words}>(${a}) & ${words}(0x7fffffffu)) < ${words}(0x7f800000u)))`;
+}
 
 /** The uniform block: what a dispatch covers, what it draws with, and the scalars. */
 export const UNIFORMS = `
@@ -107,7 +114,7 @@ export function stepShader(kernel: Kernel, access: Access, mode: Mode, scales?: 
   });
   const toBits = (value: string): string => `bitcast<${bits}>(${value})`;
   const dropped = updated.dropped === undefined ? 'bits' : toBits(updated.dropped);
-  const condition = updated.signs === undefined ? 'kept' : agree(updated.signs, zero);
+  const condition = updated.signs === undefined ? 'kept' : agree(kernel, updated.signs, zero, bits);
   const writes =
     mode === 'none'
       ? updated.dropped === undefined

@@ -6,7 +6,8 @@ import type { ElementStep } from '../../conformance/judge/expected.ts';
 import { agrees, expectedAlignment, expectedMeanFactor, expectedMoment } from '../../conformance/judge/factors.ts';
 import { contains, point } from '../../conformance/judge/interval.ts';
 import type { Interval } from '../../conformance/judge/interval.ts';
-import { streamMask, tensorMask } from '../../impl-ref/index.ts';
+import { createOptimizer, nextAlignment, streamMask, tensorMask } from '../../impl-ref/index.ts';
+import { resolveMask as resolveReference } from '../../impl-ref/family/resolveMask.ts';
 import { STREAMS } from '../../spec/stream.ts';
 import type { RuleName } from '../../spec/rules.ts';
 import type { Gpu } from '../device/gpu.ts';
@@ -250,13 +251,151 @@ function testFamily(test: Suite, subject: Subject, cases: typeof CASES): void {
   });
 }
 
+/** Vectors whose squares and products leave float32 at either end, with the moment that they meet. */
+const MAGNITUDES: readonly (readonly [gradient: number, moment: number])[] = [
+  [0, 0],
+  [66, 0],
+  [0, 66],
+  [100, 110],
+  [-70, 0],
+  [-70, -70],
+  [-110, -112],
+  [-110, 120],
+  [125, -112],
+];
+
+/** Registers the tests of numbers at the ends of float32 and beyond. */
+function testExtremes(test: Suite, subject: Subject): void {
+  test(`[LRD-FAM-007] ${subject.name}: the alignment is that of its vectors' directions, however large or small they are`, async () => {
+    const next = valuesFrom(KEY[0] + 1);
+    for (const [high, low] of MAGNITUDES) {
+      for (const [size, spread] of [
+        [5, 0],
+        [259, 0],
+        // One element so far above the others that it is the vector.
+        [5000, 50],
+      ] as const) {
+        for (const cosineEpsilon of [0, 1e-8]) {
+          const mask = resolveMask({ kind: 'magma', momentTime: 'before', temperature: 0.1, cosineEpsilon });
+          const values = (exponent: number): Float32Array =>
+            Float32Array.from({ length: size }, (_, i) => next() * 2 ** (exponent - (i === 3 ? 0 : spread)));
+          const [gradient, m] = [values(high), values(low)];
+          const state = { m, v: new Float32Array(size), alignment: Float32Array.of(0.25) };
+          const runner = subject.start([{ parameter: new Float32Array(size), gradient, state }]);
+          runner.step(
+            planStep({
+              rule: 'adam',
+              key: KEY,
+              step: 2,
+              tensors: [{ base: 0, size, count: 2, hyper: {}, keepProbability: 1, mask }],
+            }),
+          );
+          const [now] = await runner.read();
+          runner.dispose();
+          const expected = nextAlignment(0.25, Float64Array.from(m), Float64Array.from(gradient), {
+            ...resolveReference({ kind: 'magma' }),
+            temperature: 0.1,
+            cosineEpsilon,
+          });
+          const got = now?.state['alignment']?.[0] as number;
+          assert.ok(
+            Math.abs(got - expected) < 1e-5,
+            `2^${high} with 2^${low}, ${size} elements, epsilon ${cosineEpsilon}: ${expected}, got ${got}`,
+          );
+        }
+      }
+    }
+  });
+
+  test(`[LRD-FAM-011] ${subject.name}: a coordinate whose step has no sign does not agree and keeps its bits`, async () => {
+    const gradient = Float32Array.of(1, Infinity, -Infinity, NaN, -1, 0, 2, -2, 3);
+    const size = gradient.length;
+    for (const [rule, hyper] of [
+      ['adam', {}],
+      ['amsgrad', {}],
+      ['rmsprop', {}],
+      ['rmsprop', { centered: true }],
+      ['rmsprop', { momentum: 0.9 }],
+    ] as const) {
+      const names = stateNames(rule, resolveHyper(rule, hyper));
+      const parameter = Float32Array.from({ length: size }, (_, i) => i + 1);
+      const state = Object.fromEntries(names.map((name) => [name, new Float32Array(size)]));
+      const runner = subject.start([{ parameter, gradient, state }]);
+      const mask = resolveMask({ kind: 'cautious' });
+      runner.step(
+        planStep({
+          rule,
+          key: KEY,
+          step: 1,
+          tensors: [{ base: 0, size, count: 1, hyper: { ...hyper, learningRate: 0.1 }, keepProbability: 1, mask }],
+        }),
+      );
+      const [now] = await runner.read();
+      runner.dispose();
+      const reference = createOptimizer([{ name: 'w', shape: [size], values: parameter }], {
+        rule,
+        hyper: { ...hyper, learningRate: 0.1 },
+        mask: { kind: 'cautious' },
+        masks: { kind: 'stream', seed: 0n },
+      });
+      const expected = reference.step(reference.init(), [gradient]).state.tensors[0]?.values as Float64Array;
+      expected.forEach((value, i) => {
+        const got = now?.parameter[i] as number;
+        const where = `${rule} ${JSON.stringify(hyper)}: element ${i} of gradient ${gradient[i]}`;
+        if (value === parameter[i]) assert.is(got, parameter[i], where);
+        else assert.ok(Math.abs(got - value) < 1e-5, `${where} must be ${value}, got ${got}`);
+      });
+    }
+  });
+
+  test(`[LRD-FAM-001] ${subject.name}: a gradient that is no number reaches no other tensor, and not its own where that is dropped`, async () => {
+    const size = 40;
+    for (const bad of [NaN, Infinity, -Infinity]) {
+      for (const kind of ['skip-update', 'magma'] as const) {
+        const mask = resolveMask({ kind });
+        const tensor = (first: number): HostTensors[number] => ({
+          parameter: new Float32Array(size).fill(first),
+          gradient: new Float32Array(size).fill(1).fill(bad, 0, first === 1 ? 1 : 0),
+          state: { m: new Float32Array(size), v: new Float32Array(size), alignment: new Float32Array(1) },
+        });
+        const runner = subject.start([tensor(1), tensor(2)]);
+        const step = stepThatDrops();
+        const bases = layOut([size, size]);
+        runner.step(
+          planStep({
+            rule: 'adam',
+            key: KEY,
+            step,
+            tensors: [0, 1].map((k) => ({
+              base: bases[k] as number,
+              size,
+              count: 1,
+              hyper: {},
+              keepProbability: k === 0 ? 0.5 : 1,
+              mask,
+            })),
+          }),
+        );
+        const [dropped, other] = await runner.read();
+        runner.dispose();
+        assert.equal(dropped?.parameter, new Float32Array(size).fill(1), `${kind}, ${bad}`);
+        assert.ok(other?.parameter.every((value) => value < 2 && value > 1.99), `${kind}, ${bad}: the other tensor`);
+        if (kind === 'magma') assert.ok((other?.state['alignment']?.[0] as number) > 0.4);
+      }
+    }
+  });
+}
+
 /** A step at which the first tensor is dropped with probability 1/2. */
 function stepThatDrops(): number {
   for (let step = 1; ; step++) if (tensorMask({ key: KEY, step, base: 0 }, 0.5) === 0) return step;
 }
 
 const test = suite('impl-gpu/masks/engines');
-for (const subject of [jsSubject, arraySubject, wasmPlainSubject]) testFamily(test, subject, CASES);
+for (const subject of [jsSubject, arraySubject, wasmPlainSubject]) {
+  testFamily(test, subject, CASES);
+  testExtremes(test, subject);
+}
 
 let gpu: Gpu | undefined;
 let reason = '';
@@ -268,6 +407,7 @@ try {
 const onGpu = test.when(gpu !== undefined, reason);
 const { device } = gpu ?? ({} as Gpu);
 testFamily(onGpu, webGpuFlatSubject(device, layOut), CASES);
+testExtremes(onGpu, webGpuFlatSubject(device, layOut));
 // The same shaders on buffers of their own: every option once is enough.
 testFamily(
   onGpu,

@@ -55,7 +55,7 @@ export function signState(kernel: Kernel): readonly string[] {
   return moment === undefined ? [] : [moment];
 }
 
-/** The two values whose signs agree where an element is kept; `x.state` is in the order of `signState`. The same values as `update`'s. */
+/** The two values whose signs agree where an element is kept, as `Updated.signs` has them; `x.state` is in the order of `signState`. The same values as `update`'s. */
 export function signs<Value>(kernel: Kernel, a: Algebra<Value>, x: Operands<Value>): readonly [Value, Value] {
   const g = decayed(kernel, a, x);
   if (kernel.family === 'rmsprop' && kernel.buffered) return [direction(kernel, a, g, x).delta, g];

@@ -1,7 +1,8 @@
 /** Measuring passes over `Float32Array`s in plain JavaScript, in float64. */
 import type { TensorBuffers, TensorPlan } from '../engines/engine.ts';
 import type { Floats } from '../engines/js.ts';
-import { agree } from '../engines/js.ts';
+import { divides } from '../engines/formulas.ts';
+import { agree, agreeFinite } from '../engines/js.ts';
 import type { AlignmentMeasure } from './formulas.ts';
 import { alignmentScalars, momentState } from './formulas.ts';
 
@@ -37,6 +38,7 @@ export function countAgreement({ kernel, scalars, size }: TensorPlan, buffers: T
   const [p, g] = [buffers.parameter as Floats, buffers.gradient as Floats];
   const { m, buf, v, gavg } = buffers.state as Readonly<Record<string, Floats>>;
   const first = family === 'momentum' ? buf : m;
+  const agreed = divides(kernel) ? agreeFinite : agree;
   let count = 0;
   for (let i = 0; i < size; i++) {
     const d = coupled ? (g[i] as number) + decay * (p[i] as number) : (g[i] as number);
@@ -51,7 +53,7 @@ export function countAgreement({ kernel, scalars, size }: TensorPlan, buffers: T
       sign = firstKeep * (first[i] as number) + firstAdd * d;
       if (nesterov) sign = d + momentum * sign;
     }
-    count -= agree(sign, d);
+    count -= agreed(sign, d);
   }
   return count;
 }

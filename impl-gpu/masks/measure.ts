@@ -1,5 +1,6 @@
 /** The two measures, with what each engine needs of them. */
 import type { Kernel, Measure, Sums, TensorPlan } from '../engines/engine.ts';
+import { FLOAT32_MAX, FLOAT32_TINY } from '../engines/plan.ts';
 import { F64, I32, assembleRun } from '../engines/wasmModule.ts';
 import type { AlignmentMeasure, MeanMeasure } from './formulas.ts';
 import { alignmentOf, alignmentScalars, meanFactor, momentState, signState } from './formulas.ts';
@@ -14,6 +15,9 @@ const inputs = (kernel: Kernel, state: readonly string[]): readonly string[] => 
   ...(kernel.coupled ? ['parameter'] : []),
   ...state,
 ];
+
+/** A number above 0 as float32 that is above 0 and finite. */
+const positive = (value: number): number => Math.min(Math.max(value, FLOAT32_TINY), FLOAT32_MAX);
 
 /** The alignment of momentum and gradient as a factor. */
 export function alignment(measure: AlignmentMeasure, scalesDecay: boolean): Measure {
@@ -57,7 +61,7 @@ export function alignment(measure: AlignmentMeasure, scalesDecay: boolean): Meas
       sumShader: () => measureShader(kernel, { of: 'alignment', own, before }),
       factorName: 'alignment',
       factorShader: () => factorShader('alignment'),
-      numbers: [size, temperature, keep, add, start, epsilon],
+      numbers: [size, positive(temperature), keep, add, start, Math.min(epsilon, FLOAT32_MAX)],
     }),
   };
 }
@@ -93,7 +97,7 @@ export function mean(measure: MeanMeasure, scalesDecay: boolean): Measure {
       sumShader: () => measureShader(kernel, { of: 'agreement' }),
       factorName: 'mean',
       factorShader: () => factorShader('agreement'),
-      numbers: [size, 1, 0, 0, 0, measure.floor],
+      numbers: [size, 1, 0, 0, 0, measure.floor === 0 ? 0 : positive(measure.floor)],
     }),
   };
 }

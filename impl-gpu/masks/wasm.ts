@@ -100,7 +100,7 @@ export function assembleAgreement(kernel: Kernel): number[] {
       scalar: (scalar) => scalars.get(scalar) as number,
       zero,
     });
-    emitAccumulate(f, counts, SIMD.i32x4Sub, emitAgree(f, pair, zero));
+    emitAccumulate(f, counts, SIMD.i32x4Sub, emitAgree(f, kernel, pair, zero));
   });
   for (const lane of [0, 1, 2, 3]) f.emit(f.get(counts), f.simd(SIMD.i32x4ExtractLane, lane));
   f.emit(OP.i32Add, OP.i32Add, OP.i32Add);

@@ -1,4 +1,7 @@
-/** Measuring passes as WGSL. Sums are in float32: vectors whose squares all fall below 2^-126 count as zero. */
+/**
+ * Measuring passes as WGSL. Sums are in float32, of vectors that are scaled by powers of two, so that no square overflows and none of a
+ * vector's larger elements falls below what float32 holds; subnormal elements may count as zero.
+ */
 import type { Kernel } from '../engines/engine.ts';
 import { UNIFORMS, WORKGROUP, agree, emitter } from '../engines/wgsl.ts';
 import type { AlignmentMeasure } from './formulas.ts';
@@ -26,12 +29,13 @@ export function measureShader(kernel: Kernel, sums: Sums): string {
   };
   let result: string;
   let store = '';
+  const { zero, join } = REDUCTIONS[sums.of];
   if (sums.of === 'agreement') {
     const pair = signs<string>(kernel, algebra, { ...operands, state });
-    result = `vec4<f32>(select(0.0, 1.0, ${agree(pair, '0.0')}), 0.0, 0.0, 0.0)`;
+    result = `vec4<f32>(select(0.0, 1.0, ${agree(kernel, pair, '0.0', 'u32')}), 0.0, 0.0, 0.0)`;
   } else {
     const { m, g, mu } = alignmentVectors<string>(kernel, sums, algebra, { ...operands, moment: 'moment' });
-    result = `vec4<f32>(${m} * ${g}, ${m} * ${m}, ${g} * ${g}, 0.0)`;
+    result = `products(${m}, ${g})`;
     if (mu !== undefined) store = `moment_[at] = ${mu};`;
   }
   return `${UNIFORMS}
@@ -44,16 +48,17 @@ ${inputs
 @group(0) @binding(${inputs.length}) var<storage, read_write> partial_: array<vec4<f32>>;
 @group(0) @binding(${inputs.length + 1}) var<uniform> u: Uniforms;
 var<workgroup> shared_: array<vec4<f32>, ${WORKGROUP}>;
+${join}
 
 @compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-  var sum = vec4<f32>(0.0);
+  var sum = ${zero};
   for (var i = group.x * ${WORKGROUP}u + local; i < u.count; i += u.threshold * ${WORKGROUP}u) {
     let at = u.first + i;
     ${inputs.map((name) => `let ${name} = ${name}_[at];`).join('\n    ')}
     ${statements.join('\n    ')}
     ${store}
-    sum += ${result};
+    sum = join(sum, ${result});
   }
   ${REDUCE}
   if (local == 0u) { partial_[u.block + group.x] = shared_[0]; }
@@ -61,11 +66,54 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 `;
 }
 
+/**
+ * How partial sums are added. The alignment's three have the scales of their vectors in the last place, 16 a + b for levels a of m and b of g:
+ * level k holds values from 2^(32 k) to 2^(32 (k + 1)) and scales them to [1/2, 2^31), so that 2^35 squares have a sum below 2^98. A sum goes
+ * up to the higher level of two, where what it loses is 2^-32 of the other's at most.
+ */
+const REDUCTIONS: Readonly<Record<Sums['of'], { readonly zero: string; readonly join: string }>> = {
+  agreement: {
+    zero: 'vec4<f32>(0.0)',
+    join: 'fn join(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> { return a + b; }',
+  },
+  alignment: {
+    // Level -4 of both, the lowest.
+    zero: 'vec4<f32>(0.0, 0.0, 0.0, -68.0)',
+    join: `
+fn power(exponent: i32) -> f32 { return bitcast<f32>(u32(clamp(exponent, -126, 127) + 127) << 23u); }
+fn scale(level: i32) -> f32 { return power(-32 * level - 1); }
+fn level(x: f32) -> i32 { return (i32((bitcast<u32>(x) >> 23u) & 0xffu) - 127) >> 5u; }
+fn levels(sums: vec4<f32>) -> vec2<i32> {
+  let a = i32(floor((sums.w + 8.0) / 16.0));
+  return vec2<i32>(a, i32(sums.w) - 16 * a);
+}
+fn products(m: f32, g: f32) -> vec4<f32> {
+  let a = max(level(m), -4);
+  let b = max(level(g), -4);
+  let x = m * scale(a);
+  let y = g * scale(b);
+  return vec4<f32>(x * y, x * x, y * y, f32(16 * a + b));
+}
+// The sums at levels that are at least their own.
+fn raised(sums: vec4<f32>, to: vec2<i32>) -> vec3<f32> {
+  let by = 32 * (levels(sums) - to);
+  let a = power(by.x);
+  let b = power(by.y);
+  return vec3<f32>(sums.x * a * b, sums.y * a * a, sums.z * b * b);
+}
+fn join(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
+  if (a.w == b.w) { return vec4<f32>(a.xyz + b.xyz, a.w); }
+  let to = max(levels(a), levels(b));
+  return vec4<f32>(raised(a, to) + raised(b, to), f32(16 * to.x + to.y));
+}`,
+  },
+};
+
 /** The sum of a workgroup's `sum`, in shared_[0]. */
 const REDUCE = `shared_[local] = sum;
   workgroupBarrier();
   for (var half = ${WORKGROUP / 2}u; half > 0u; half >>= 1u) {
-    if (local < half) { shared_[local] += shared_[local + half]; }
+    if (local < half) { shared_[local] = join(shared_[local], shared_[local + half]); }
     workgroupBarrier();
   }`;
 
@@ -76,13 +124,19 @@ const REDUCE = `shared_[local] = sum;
 export function factorShader(of: Sums['of']): string {
   const factor =
     of === 'alignment'
-      ? `let norms = sqrt(total.y) * sqrt(total.z);
-    let cosine = select(total.x / max(norms, u.epsilon), 0.0, norms == 0.0);
-    let measured = 1.0 / (1.0 + exp(-cosine / u.temperature));
+      ? `let at = levels(total);
+    let norms = sqrt(total.y) * sqrt(total.z);
+    // Epsilon at the scale of the sums, by the smaller of the two factors first; what is beyond any norm is 1e37.
+    let small = min(scale(at.x), scale(at.y));
+    let large = max(scale(at.x), scale(at.y));
+    let least = min(u.epsilon * small, 1e37 / large) * large;
+    let cosine = select(total.x / max(norms, least), 0.0, norms == 0.0);
+    let measured = 1.0 / (1.0 + exp(clamp(-cosine / u.temperature, -80.0, 80.0)));
     var before = 0.0;
     if (u.keep != 0.0) { before = u.keep * factor_[0]; }
     factor_[0] = before + u.add * measured + u.start;`
       : `factor_[0] = select(1.0 / max(total.x / u.size, u.epsilon), u.size / (total.x + 1.0), u.epsilon == 0.0);`;
+  const { zero, join } = REDUCTIONS[of];
   return `
 struct Factor {
   first: u32, count: u32, size: f32, temperature: f32, keep: f32, add: f32, start: f32, epsilon: f32,
@@ -91,11 +145,12 @@ struct Factor {
 @group(0) @binding(1) var<storage, read_write> factor_: array<f32>;
 @group(0) @binding(2) var<uniform> u: Factor;
 var<workgroup> shared_: array<vec4<f32>, ${WORKGROUP}>;
+${join}
 
 @compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(local_invocation_index) local: u32) {
-  var sum = vec4<f32>(0.0);
-  for (var i = local; i < u.count; i += ${WORKGROUP}u) { sum += partial_[u.first + i]; }
+  var sum = ${zero};
+  for (var i = local; i < u.count; i += ${WORKGROUP}u) { sum = join(sum, partial_[u.first + i]); }
   ${REDUCE}
   if (local == 0u) {
     let total = shared_[0];

@@ -40,12 +40,18 @@ function overlayOf({ options }: ExperimentCall): Overlay {
     width: options.width,
     limit: options.limit,
     crop: options.crop,
+    layers: options.layers,
+    context: options.context,
+    epochSteps: options['epoch-steps'],
   };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
 /** Options that say which plan is meant. Where none is given, `--list` and `--cancel` are about those that the folder has. */
-const OF_THE_PLAN = ['seeds', 'only', 'scale', 'recipe', 'data', 'epochs', 'batch-size', 'width', 'limit', 'crop'];
+const OF_THE_PLAN = [
+  ...['seeds', 'only', 'scale', 'recipe', 'data', 'epochs', 'batch-size', 'width', 'limit', 'crop'],
+  ...['layers', 'context', 'epoch-steps'],
+];
 
 /** Options that mean something beside certain others alone. */
 const NEEDS: Readonly<Record<string, readonly string[]>> = {

@@ -20,7 +20,7 @@ export interface TaskCall {
 }
 
 /** The settings that the command line gives, by their options. */
-const OPTION_OF: Readonly<Record<string, string>> = { batchSize: 'batch-size' };
+const OPTION_OF: Readonly<Record<string, string>> = { batchSize: 'batch-size', epochSteps: 'epoch-steps' };
 
 /** The arguments of `lrd` for one task of an array, up to `--cell`: everything is said, nothing left to a default that may change. */
 export function taskArguments(call: TaskCall): readonly string[] {

@@ -1,4 +1,16 @@
-import { backend, batchSize, checkpointSeconds, crop, dataDir, epochs, limit, width } from './common.ts';
+import {
+  backend,
+  batchSize,
+  checkpointSeconds,
+  context,
+  crop,
+  dataDir,
+  epochSteps,
+  epochs,
+  layers,
+  limit,
+  width,
+} from './common.ts';
 import { choice, command, file, flag, folder, group, pattern, readNumber, special, text, whole } from './row.ts';
 import type { Range } from './row.ts';
 
@@ -105,6 +117,9 @@ export const EXPERIMENT = command({
       width: { ...width, default: "the experiment's" },
       limit,
       crop,
+      layers,
+      context,
+      'epoch-steps': { ...epochSteps, default: "the experiment's" },
     }),
   },
   examples: [
