@@ -4,7 +4,7 @@
  * @module learning-rate-dropout/gpu
  */
 export type { Engine, Kernel, ScalarName, Scalars, StepPlan, TensorBuffers, TensorPlan } from './engines/engine.ts';
-export { KEEP_ALL, SCALARS, kernelName, kernelState } from './engines/engine.ts';
+export { KEEP_ALL, SCALARS, kernelName, kernelState, stateSize } from './engines/engine.ts';
 export type { Mask, StepRequest, TensorRequest } from './engines/plan.ts';
 export type { MaskRequest } from './masks/resolve.ts';
 export { resolveMask } from './masks/mask.ts';

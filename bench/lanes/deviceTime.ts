@@ -12,7 +12,7 @@ import { bytesMoved, planner } from './workload.ts';
 
 /** Names of the lanes. */
 export const deviceNames = {
-  step: (keepProbability: number): string => `webgpu kernel, ${maskName(keepProbability)}, device's clock`,
+  step: (keepProbability: number): string => `webgpu kernel, ${maskName({ keepProbability })}, device's clock`,
   spread: "webgpu kernel, p = 0.5, spread, device's clock",
   bufferCopy: "copyBufferToBuffer, device's clock",
   shaderCopy: "WGSL copy, vec4, device's clock",

@@ -1,5 +1,5 @@
 /** The fused engines on buffers of their own, and copies of as many bytes on the same processor. */
-import type { TensorBuffers } from 'learning-rate-dropout/gpu';
+import type { Mask, MaskRequest, TensorBuffers } from 'learning-rate-dropout/gpu';
 import {
   createArrayEngine,
   createJsEngine,
@@ -7,6 +7,8 @@ import {
   createWasmPool,
   createWebGpuEngine,
   flatBufferBytes,
+  resolveMask,
+  stateSize,
   UnsupportedError,
 } from 'learning-rate-dropout/gpu';
 import { layOut } from 'learning-rate-dropout/stream';
@@ -22,10 +24,19 @@ export interface StepSettings {
   readonly rule: RuleName;
   readonly workload: Workload;
   readonly keepProbability: number;
+  /** Another kind of mask than learning rate dropout's. */
+  readonly mask?: MaskRequest;
 }
 
-export const maskName = (keepProbability: number): string =>
-  keepProbability === 1 ? 'p = 1' : `p = ${keepProbability}`;
+/** How a step is masked, as lanes are called. */
+export function maskName({ keepProbability, mask }: Pick<StepSettings, 'keepProbability' | 'mask'>): string {
+  const kind = mask === undefined ? '' : `${mask.kind}, `;
+  if (mask?.kind === 'cautious') return mask.kind;
+  return keepProbability === 1 ? `${kind}p = 1` : `${kind}p = ${keepProbability}`;
+}
+
+/** What the planner takes of a kind of mask. */
+const planned = ({ mask }: StepSettings): Mask | undefined => (mask === undefined ? undefined : resolveMask(mask));
 
 /** Name of a copy lane. */
 export const copyName = (kind: 'js' | 'wasm' | 'webgpu'): string => `${kind}: copy of as many bytes`;
@@ -35,6 +46,7 @@ const PAGE = 65536;
 /** An engine on typed arrays. */
 function typedArrayLane(name: string, createEngine: typeof createJsEngine, settings: StepSettings): LaneSource {
   const { rule, workload, keepProbability } = settings;
+  const mask = planned(settings);
   return {
     name,
     open: () => {
@@ -42,9 +54,11 @@ function typedArrayLane(name: string, createEngine: typeof createJsEngine, setti
       const tensors = workload.sizes.map((size): TensorBuffers<Float32Array> => ({
         parameter: new Float32Array(size),
         gradient: gradientValues(size),
-        state: Object.fromEntries(statesOf(rule).map((slot) => [slot, new Float32Array(size)])),
+        state: Object.fromEntries(
+          statesOf(rule, mask).map((slot) => [slot, new Float32Array(stateSize(slot, size))]),
+        ),
       }));
-      const plan = planner(rule, workload, keepProbability);
+      const plan = planner(rule, workload, keepProbability, mask);
       const step = (): undefined => {
         engine.step(plan(), tensors);
         return undefined;
@@ -65,13 +79,13 @@ function typedArrayLane(name: string, createEngine: typeof createJsEngine, setti
 }
 
 /** The engine in plain JavaScript. */
-export function jsLane(settings: StepSettings, name = `js, ${maskName(settings.keepProbability)}`): LaneSource {
+export function jsLane(settings: StepSettings, name = `js, ${maskName(settings)}`): LaneSource {
   return typedArrayLane(name, createJsEngine, settings);
 }
 
 /** The WASM kernels on typed arrays, which pass through a small memory. */
 export function arrayLane(settings: StepSettings): LaneSource {
-  return typedArrayLane(`wasm on arrays, ${maskName(settings.keepProbability)}`, createArrayEngine, settings);
+  return typedArrayLane(`wasm on arrays, ${maskName(settings)}`, createArrayEngine, settings);
 }
 
 /** Copies half of a step's bytes from one typed array to another: as many bytes read and written. */
@@ -97,8 +111,9 @@ export function jsCopyLane({ rule, workload }: StepSettings): LaneSource {
 }
 
 /** Lays a workload out in a memory of exactly its size. */
-function wasmTensors({ rule, workload }: StepSettings, shared: boolean) {
-  const slots = statesOf(rule);
+function wasmTensors(settings: StepSettings, shared: boolean) {
+  const { rule, workload } = settings;
+  const slots = statesOf(rule, planned(settings));
   const arrays = 2 + slots.length;
   const pages = Math.ceil((4 * arrays * workload.elements + 64) / PAGE);
   const memory = new WebAssembly.Memory(shared ? { initial: pages, maximum: pages, shared: true } : { initial: pages });
@@ -112,7 +127,7 @@ function wasmTensors({ rule, workload }: StepSettings, shared: boolean) {
     const buffers = {
       parameter: place(size),
       gradient: place(size),
-      state: Object.fromEntries(slots.map((slot) => [slot, place(size)])),
+      state: Object.fromEntries(slots.map((slot) => [slot, place(stateSize(slot, size))])),
     };
     new Float32Array(memory.buffer, buffers.gradient, size).set(gradientValues(size));
     return buffers;
@@ -124,7 +139,7 @@ function wasmTensors({ rule, workload }: StepSettings, shared: boolean) {
 export function wasmLane(
   settings: StepSettings,
   threads = 1,
-  name = `wasm${threads === 1 ? '' : ` on ${threads} threads`}, ${maskName(settings.keepProbability)}`,
+  name = `wasm${threads === 1 ? '' : ` on ${threads} threads`}, ${maskName(settings)}`,
 ): LaneSource {
   const { rule, workload, keepProbability } = settings;
   return {
@@ -133,7 +148,7 @@ export function wasmLane(
       const { memory, tensors } = wasmTensors(settings, threads > 1);
       const pool = threads > 1 ? await createWasmPool(memory, threads) : undefined;
       const engine = pool ?? createWasmEngine(memory);
-      const plan = planner(rule, workload, keepProbability);
+      const plan = planner(rule, workload, keepProbability, planned(settings));
       const size = memory.buffer.byteLength;
       return {
         name,
@@ -204,13 +219,14 @@ export interface GpuTensors {
   readonly state: Readonly<Record<string, GPUBuffer>>;
 }
 
-export function createFlat(device: GPUDevice, { rule, workload }: StepSettings): GpuTensors {
+export function createFlat(device: GPUDevice, settings: StepSettings): GpuTensors {
+  const { rule, workload } = settings;
   const bases = layOut(workload.sizes);
   const bytes = flatBufferBytes(device, (bases.at(-1) ?? 0) + (workload.sizes.at(-1) ?? 0));
   const create = (): GPUBuffer => device.createBuffer({ size: bytes, usage: USAGE });
   const parameter = create();
   const gradient = create();
-  const state = Object.fromEntries(statesOf(rule).map((slot) => [slot, create()]));
+  const state = Object.fromEntries(statesOf(rule, planned(settings)).map((slot) => [slot, create()]));
   workload.sizes.forEach((size, k) =>
     device.queue.writeBuffer(gradient, 4 * (bases[k] as number), gradientValues(size) as Float32Array<ArrayBuffer>),
   );
@@ -237,7 +253,7 @@ export function drained(device: GPUDevice, burst: number, step: () => void): () 
 export function webGpuFlatLane(
   settings: StepSettings,
   gathered = false,
-  name = `webgpu, flat${gathered ? ', gradients gathered' : ''}, ${maskName(settings.keepProbability)}`,
+  name = `webgpu, flat${gathered ? ', gradients gathered' : ''}, ${maskName(settings)}`,
 ): LaneSource {
   const { rule, workload, keepProbability } = settings;
   return {
@@ -250,7 +266,7 @@ export function webGpuFlatLane(
         ? workload.sizes.map((size) => device.createBuffer({ size: 4 * size, usage: USAGE }))
         : undefined;
       const engine = createWebGpuEngine(device);
-      const plan = planner(rule, workload, keepProbability);
+      const plan = planner(rule, workload, keepProbability, planned(settings));
       const burst = burstOf(gpu);
       return {
         name,
@@ -274,7 +290,7 @@ export function webGpuFlatLane(
 /** The engine on separate buffers: a dispatch a tensor. */
 export function webGpuSeparateLane(
   settings: StepSettings,
-  name = `webgpu, a buffer a tensor, ${maskName(settings.keepProbability)}`,
+  name = `webgpu, a buffer a tensor, ${maskName(settings)}`,
 ): LaneSource {
   const { rule, workload, keepProbability } = settings;
   return {

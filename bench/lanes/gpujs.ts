@@ -40,7 +40,7 @@ const COPIES = { cpu: 'js', webasm: 'wasm', webgpu: 'webgpu' } as const;
 export function gpuJsLane(
   mode: keyof typeof COPIES,
   settings: StepSettings,
-  name = `gpu.js ${mode}, ${maskName(settings.keepProbability)}`,
+  name = `gpu.js ${mode}, ${maskName(settings)}`,
 ): LaneSource {
   const { rule, workload } = settings;
   return {

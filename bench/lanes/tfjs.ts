@@ -9,7 +9,7 @@ import type { RuleName } from 'learning-rate-dropout/spec';
 import type { Lane, LaneSource } from '../harness/measure.ts';
 import { Unavailable } from '../harness/measure.ts';
 import type { StepSettings } from './engines.ts';
-import { burstOf, sharedGpu } from './engines.ts';
+import { burstOf, maskName, sharedGpu } from './engines.ts';
 import { threads } from './threads.ts';
 import type { Workload } from './workload.ts';
 import { bytesMoved, gradientValues } from './workload.ts';
@@ -45,9 +45,12 @@ function ownStepper(rule: RuleName): Stepper {
   };
 }
 
-function lrdStepper(rule: RuleName, keepProbability: number): Stepper {
-  const settings = { learningRate: undefined, momentum: undefined, weightDecay: undefined, keepProbability, seed: 1n };
-  const optimizer = createOptimizer(rule, settings);
+function lrdStepper({ rule, keepProbability, mask }: StepSettings): Stepper {
+  const optimizer = createOptimizer(rule, {
+    keepProbability: mask?.kind === 'cautious' ? undefined : keepProbability,
+    seed: 1n,
+    others: { mask },
+  });
   return {
     step: (gradients) => optimizer.applyGradients([...gradients]),
     dispose: () => optimizer.dispose(),
@@ -173,10 +176,11 @@ function newBufferBytes(device: GPUDevice, work: () => void): number {
   return bytes;
 }
 
-function kindName(backend: TfjsBackend, kind: Kind, rule: RuleName, keepProbability: number): string {
+function kindName(backend: TfjsBackend, kind: Kind, settings: StepSettings): string {
+  const { rule } = settings;
   switch (kind) {
     case 'lrd':
-      return `tfjs-${backend}: lrd.${rule}, ${keepProbability === 1 ? 'p = 1' : `p = ${keepProbability}`}`;
+      return `tfjs-${backend}: lrd.${rule}, ${maskName(settings)}`;
     case 'own':
       return `tfjs-${backend}: its own ${rule === 'sgdm' ? 'momentum' : rule}, no LRD`;
     case 'operations':
@@ -187,9 +191,10 @@ function kindName(backend: TfjsBackend, kind: Kind, rule: RuleName, keepProbabil
 async function openLane(
   backend: TfjsBackend,
   kind: Kind,
-  { rule, workload, keepProbability }: StepSettings,
+  settings: StepSettings,
   name: string,
 ): Promise<Lane> {
+  const { rule, workload, keepProbability } = settings;
   await selectBackend(backend);
   const variables = variablesOf(workload);
   const gradients = variables.map(({ name: variable, size, shape }) => ({
@@ -200,7 +205,7 @@ async function openLane(
     kind === 'own'
       ? ownStepper(rule)
       : kind === 'lrd'
-        ? lrdStepper(rule, keepProbability)
+        ? lrdStepper(settings)
         : operationsStepper(rule, variables, keepProbability);
   // The first step makes the state; its GPU buffers beyond variables and state are the optimizer's own.
   const step = (): void => stepper.step(gradients);
@@ -261,6 +266,6 @@ function variablesOf({ shapes }: Workload): tf.Variable[] {
 
 /** An optimizer of tfjs, or of this package in tfjs, as a lane. */
 export function tfjsLane(backend: TfjsBackend, kind: Kind, settings: StepSettings): LaneSource {
-  const name = kindName(backend, kind, settings.rule, settings.keepProbability);
+  const name = kindName(backend, kind, settings);
   return { name, open: () => openLane(backend, kind, settings, name) };
 }

@@ -2,7 +2,7 @@
 import type { RuleName } from 'learning-rate-dropout/spec';
 import { keyOf, layOut } from 'learning-rate-dropout/stream';
 import { sizeOf } from 'learning-rate-dropout/internal';
-import type { StepPlan } from 'learning-rate-dropout/gpu';
+import type { Mask, StepPlan } from 'learning-rate-dropout/gpu';
 import { planStep } from 'learning-rate-dropout/gpu';
 
 /** A list of tensors by shape. */
@@ -87,14 +87,26 @@ export function gradientValues(size: number): Float32Array {
 }
 
 /** Plans the next step of a workload on each call, as an optimizer would: the host's part of a step. */
-export function planner(rule: RuleName, { sizes }: Workload, keepProbability: number): () => StepPlan {
+export function planner(
+  rule: RuleName,
+  { sizes }: Workload,
+  keepProbability: number,
+  mask?: Mask,
+): () => StepPlan {
   const bases = layOut(sizes);
   const hyper = {};
   const key = keyOf(0x0123456789abcdefn);
   let step = 0;
   return () => {
     step += 1;
-    const tensors = sizes.map((size, k) => ({ base: bases[k] as number, size, count: step, hyper, keepProbability }));
+    const tensors = sizes.map((size, k) => ({
+      base: bases[k] as number,
+      size,
+      count: step,
+      hyper,
+      keepProbability,
+      mask,
+    }));
     return planStep({ rule, key, step, tensors });
   };
 }
@@ -112,10 +124,10 @@ const STATES: Readonly<Partial<Record<RuleName, readonly string[]>>> = {
 /** Rules that the fused engines run. */
 export const FUSED_RULES = Object.keys(STATES) as readonly RuleName[];
 
-export function statesOf(rule: RuleName): readonly string[] {
+export function statesOf(rule: RuleName, mask?: Mask): readonly string[] {
   const states = STATES[rule];
   if (states === undefined) throw new Error(`${rule} is not a rule of the fused engines`);
-  return states;
+  return mask === undefined ? states : [...states, ...mask.stateNames(rule, {})];
 }
 
 /** Bytes that a step must read and write: parameter and state both ways, the gradient once. 28 a parameter for Adam. */

@@ -3,6 +3,7 @@ import { dropIn } from './dropIn.ts';
 import { engines } from './engines.ts';
 import { epoch } from './epoch.ts';
 import { mask } from './mask.ts';
+import { masks } from './masks.ts';
 import { parallel } from './parallel.ts';
 import { reference } from './reference.ts';
 import { resnet34 } from './resnet34.ts';
@@ -16,6 +17,7 @@ export const SUITES: readonly Suite[] = [
   step,
   cost,
   mask,
+  masks,
   scale,
   epoch,
   train,
