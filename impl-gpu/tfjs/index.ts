@@ -21,6 +21,7 @@ export { noisyLabels } from './noisyLabels.ts';
 export type { NoisyLabelOptions } from './noisyLabels.ts';
 export { DropoutStream, StandardDropout, attachDropout } from './standardDropout.ts';
 export type { StandardDropoutOptions } from './standardDropout.ts';
+export type { VariableAlignment } from './optimizer.ts';
 export { LrdOptimizer } from './optimizer.ts';
 export { useTensorflow } from './tensorflowBackendOfBrowsers.ts';
 export { useWebGpu } from './webgpuBackend.ts';

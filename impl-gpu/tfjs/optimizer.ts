@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
+import { MASK_STATE } from '../../spec/family.ts';
 import type { RuleName } from '../../spec/rules.ts';
 import { parseSeed } from '../random.ts';
 import { sizeOf } from '../shape.ts';
@@ -36,6 +37,16 @@ import { createStepper } from './steppers/choose.ts';
 import { needed } from './extensions.ts';
 import { extension as stepperExtension } from './steppers/extensions.ts';
 import type { Stepper } from './steppers/stepper.ts';
+
+/** How far the momentum of a variable agrees with its gradients: Magma's factor. */
+export interface VariableAlignment {
+  /** The variable's. */
+  readonly name: string;
+  /** Elements. */
+  readonly size: number;
+  /** The smoothed sigmoid of the cosine over the temperature, in (0, 1). */
+  readonly alignment: number;
+}
 
 /** What may be set between steps. */
 const SETTINGS = ['learningRate', 'keepProbability', 'weightDecay', 'sparsity'];
@@ -164,6 +175,24 @@ export abstract class LrdOptimizer extends tf.Optimizer {
     if ((value as unknown) === undefined) throw new InvalidArgumentError('sparsity must be a number, got undefined');
     const gradientOptions = checkGradientOptions({ ...this.#settings.gradientOptions, sparsity: value });
     this.#settings = { ...this.#settings, gradientOptions };
+  }
+
+  /**
+   * With a mask that scales by the alignment of momentum and gradient: that of each masked variable as its last step used it, read from where
+   * it lies. Empty with any other mask, and without variables that have had a gradient.
+   */
+  async alignments(): Promise<readonly VariableAlignment[]> {
+    this.#live();
+    const { groups } = this.#configuration;
+    const measured = this.#binding.slots.flatMap(({ name, label, shape, count, state }) => {
+      const alignment = state?.[MASK_STATE.alignment];
+      return alignment === undefined || count === 0 || groups.of(label)?.excluded === true
+        ? []
+        : [{ name, size: sizeOf(shape), values: alignment.data() }];
+    });
+    return Promise.all(
+      measured.map(async ({ name, size, values }) => ({ name, size, alignment: (await values)[0] as number })),
+    );
   }
 
   /** The seed of the masks, as "0x..." of 16 digits. */

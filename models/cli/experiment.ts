@@ -160,6 +160,10 @@ function listCells(context: Context): void {
   const { rates, experiment: listed } = context.request;
   const waiting = listed.arms.filter(({ id, rate }) => rate !== undefined && rates?.has(id) !== true).length;
   if (waiting > 0) note(`${waiting} arms wait for their learning rates, which the runs of --select choose`);
+  for (const { id, rate, measured, like } of listed.arms) {
+    if (measured !== true || rates?.has(id) === true || rate !== undefined) continue;
+    note(`${id} waits for the mean factor that seed 1 of ${like} measures`);
+  }
   if (plans.every((plan) => recordedPlan(context.store, plan) === undefined)) {
     note(`${context.out} holds no plan of it yet: these are the cells that it would have`);
   }

@@ -39,6 +39,7 @@ export const DEFINITION = Type.Unsafe<ExperimentFile>(
         baseline: Type.Optional(Type.String()),
         control: Type.Optional(Type.Boolean()),
         like: Type.Optional(Type.String()),
+        measured: Type.Optional(Type.Boolean()),
         rate: Type.Optional(Type.Object({ of: Type.String(), times: FROM_0 })),
         published: Type.Optional(PUBLISHED),
         small: Type.Optional(SMALL),

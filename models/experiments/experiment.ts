@@ -44,6 +44,8 @@ export interface Arm {
   readonly rate?: ChosenRate;
   /** Of a control without a mask: the id of the arm of its group whose mean step it takes. */
   readonly like?: string;
+  /** Its learning rate is multiplied by the mean factor that the first seed of the arm `like` measured. */
+  readonly measured?: boolean;
   readonly published?: Published;
 }
 
@@ -146,6 +148,7 @@ export interface FileArm {
   readonly control?: boolean;
   readonly rate?: ChosenRate;
   readonly like?: string;
+  readonly measured?: boolean;
   readonly published?: Published;
   /** Instead of those of the file, what `--scale small` has in place of these settings. */
   readonly small?: FileSettings;

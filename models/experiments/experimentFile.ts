@@ -42,7 +42,7 @@ function headOf(from: Head): Head {
 export function experimentOf(complete: ExperimentFile): Experiment {
   const { title, places = '', seeds = 5, metric = 'testAccuracy' } = complete;
   const arms = complete.arms.map((arm): Arm => {
-    const { id, group = title, label = id, baseline, control, rate, like, published } = arm;
+    const { id, group = title, label = id, baseline, control, rate, like, measured, published } = arm;
     return {
       id,
       group,
@@ -52,6 +52,7 @@ export function experimentOf(complete: ExperimentFile): Experiment {
       ...(control === undefined ? {} : { control }),
       ...(rate === undefined ? {} : { rate }),
       ...(like === undefined ? {} : { like }),
+      ...(measured === undefined ? {} : { measured }),
       ...(published === undefined ? {} : { published }),
     };
   });

@@ -152,6 +152,10 @@ const ARM: Each<FileArm> = {
   baseline: text('the id of the arm of its group that it is compared with'),
   control: { type: 'boolean', description: 'it is run to rule something out, and is marked so' },
   like: text('of a control without a mask: the id of the arm of its group whose mean step it takes'),
+  measured: {
+    type: 'boolean',
+    description: 'its learning rate is multiplied by the mean factor that the first seed of the arm "like" measured',
+  },
   rate: record(
     RATE_OF,
     ['of', 'times'],

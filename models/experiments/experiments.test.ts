@@ -280,6 +280,51 @@ test('rates are chosen by short runs on held-out examples, and the runs that fol
   assert.is(line?.step, Math.ceil(100 / 16));
 });
 
+test('a control takes the mean factor that its mask’s first seed measured, once that has run', async () => {
+  const root = join(scratch, 'factors');
+  const store = new Store(root);
+  const { settings } = tiny();
+  const experiment: Experiment = {
+    name: 'factors',
+    title: 'factors',
+    places: '',
+    seeds: 2,
+    metric: 'testAccuracy',
+    arms: [
+      { id: 'magma', group: 'g', label: 'a', settings: { ...settings, keepProbability: 0.5, mask: 'magma' } },
+      { id: 'control', group: 'g', label: 'b', settings, like: 'magma', measured: true, control: true },
+    ],
+    figures: [],
+    targets: [],
+    claims: [],
+    notes: [],
+    small: () => ({}),
+  };
+  const request = { experiment, scale: 'full', overlay: { epochs: 2 }, seeds: 2, only: undefined } as const;
+  assert.throws(
+    () => makePlan({ ...request, rates: chosenRates(store, experiment, request) }),
+    /^the learning rates of control take a mean factor that has not been measured yet: seed 1 of magma must be run first$/,
+  );
+  const first = makePlan({ ...request, only: /magma.seed=1/ });
+  recordPlan(store, first);
+  await workOn(root, first.cells);
+  const { metrics } = store.record(first.cells[0] as PlannedCell);
+  const factors = metrics.map(({ meanFactor }) => meanFactor as number);
+  // p = 1/2 times an alignment between sigmoid(-1/2) and sigmoid(1/2), which begins with 1/2.
+  assert.ok(factors.length === 2 && factors.every((factor) => factor > 0.19 && factor < 0.31), String(factors));
+  const mean = Number((((factors[0] as number) + (factors[1] as number)) / 2).toPrecision(3));
+  const rates = chosenRates(store, experiment, request);
+  assert.equal([...rates], [['control', mean]]);
+  const { cells } = makePlan({ ...request, rates });
+  assert.equal(
+    cells.map(({ arm, settings: { learningRate } }) => [arm, learningRate]),
+    [1, 2].flatMap(() => [
+      ['magma', settings.learningRate],
+      ['control', Number((settings.learningRate * mean).toPrecision(12))],
+    ]),
+  );
+});
+
 test('of candidates the best is taken, of equals the smaller rate, and none that diverged', () => {
   const tried = (...values: number[]): Parameters<typeof bestOf>[0] =>
     values.map((value, k) => ({ factor: k, learningRate: k, value }));

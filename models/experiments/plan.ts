@@ -82,7 +82,8 @@ export const cellLabel = ({ arm, seed }: PlannedCell): string => `${arm}/seed=${
  */
 export function makePlan(request: PlanRequest): Plan {
   const { experiment, scale, overlay, seeds, only, rates, partial = false } = request;
-  const waits = ({ id, rate }: Arm): boolean => rate !== undefined && rates?.has(id) !== true;
+  const waits = ({ id, rate, measured }: Arm): boolean =>
+    (rate !== undefined || measured === true) && rates?.has(id) !== true;
   const chosen = Array.from({ length: seeds }, (_, index) => index + 1)
     .flatMap((seed) =>
       experiment.arms.map((arm): PlannedCell => ({ arm: arm.id, seed, settings: settingsOf(arm, request) })),
@@ -95,11 +96,17 @@ export function makePlan(request: PlanRequest): Plan {
   const waiting = new Set(experiment.arms.filter(waits).map(({ id }) => id));
   const cells = chosen.filter(({ arm }) => !waiting.has(arm));
   if (cells.length < chosen.length && !partial) {
-    const ids = experiment.arms
-      .map(({ id }) => id)
-      .filter((id) => waiting.has(id) && chosen.some(({ arm }) => arm === id));
+    const those = experiment.arms.filter(({ id }) => waiting.has(id) && chosen.some(({ arm }) => arm === id));
+    const list = (arms: readonly Arm[]): string =>
+      arms.length === 1 ? (arms[0]?.id as string) : `${arms.length} arms, ${arms[0]?.id} first,`;
+    const unchosen = those.filter(({ rate }) => rate !== undefined);
+    if (unchosen.length > 0) {
+      throw new JobError(
+        `the learning rates of ${list(unchosen)} have not been chosen yet: --select runs what chooses them`,
+      );
+    }
     throw new JobError(
-      `the learning rates of ${ids.length === 1 ? ids[0] : `${ids.length} arms, ${ids[0]} first,`} have not been chosen yet: --select runs what chooses them`,
+      `the learning rates of ${list(those)} take a mean factor that has not been measured yet: seed 1 of ${those[0]?.like} must be run first`,
     );
   }
   const definition = experiment.file === undefined ? {} : { definition: experiment.file };

@@ -139,6 +139,21 @@ test('a file may choose learning rates; what its runs could not have is said', (
   );
 });
 
+test('a control may take what its mask’s runs measure; one that none measures is refused', () => {
+  const mask = '"keepProbability": 0.5, "mask": "magma"';
+  const MEASURED = MINE.replace('"keepProbability": 0.5', mask).replace('"id": "lr*0.5",', '"id": "lr*0.5", "like": "p=0.5", "measured": true,'); // prettier-ignore
+  assert.equal(
+    parseExperiment(MEASURED, 'mine.json').arms.map(({ like, measured }) => [like, measured]).at(-1), // prettier-ignore
+    ['p=0.5', true],
+  );
+  refused(MEASURED.replace(mask, '"keepProbability": 0.5, "mask": "skip-update"'), /arms\[3\].measured must go with a like whose mask has the factor alignment, got "p=0\.5"/); // prettier-ignore
+  refused(MEASURED.replace('"like": "p=0.5", ', ''), /arms\[3\].measured must go with a like .*, got "none"/);
+  refused(
+    MEASURED.replace('"like": "p=0.5"', '"like": "p=9"'),
+    /arms\[3\].like must be another arm of the group .*, got "p=9"/,
+  );
+});
+
 /** Files of every family of recipes, with something at each place that settings can stand. */
 const FAMILIES: readonly Readonly<Record<string, unknown>>[] = [
   { recipe: 'fcnet', data: 'digits', optimizer: 'sgdm', epochs: 4 },

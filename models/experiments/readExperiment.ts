@@ -9,7 +9,7 @@ import type { RuleName } from 'learning-rate-dropout/spec';
 import { UsageError } from '../errors.ts';
 import { readInput } from '../storage/inputs.ts';
 import { findRecipe } from '../recipes/catalogue.ts';
-import { isDrawn, parseMask } from '../trainer/masks.ts';
+import { isAligned, isDrawn, parseMask } from '../trainer/masks.ts';
 import { checkSettings } from './checkSettings.ts';
 import type { Arm, Experiment, ExperimentFile } from './experiment.ts';
 import { experimentOf, settingsOfArm } from './experimentFile.ts';
@@ -229,19 +229,37 @@ function settingFault(file: ExperimentFile, experiment: Experiment, k: number, s
   return { path, message: `${inWords(path)}${rule} ${arm}` };
 }
 
+/** Whether an arm's mask has a factor that its runs measure. */
+function measures(file: ExperimentFile, id: string | undefined): boolean {
+  const arm = file.arms.find((one) => one.id === id);
+  const mask = arm === undefined ? undefined : settingsOfArm(file, arm, defaultsOf).mask;
+  try {
+    return typeof mask === 'string' && isAligned(parseMask(mask));
+  } catch {
+    // A mask that cannot be read is said of the arm that has it.
+    return true;
+  }
+}
+
 function armFaults(file: ExperimentFile): Fault[] {
   const ids = file.arms.map(({ id }) => id);
   const groupOf = new Map(file.arms.map(({ id, group = file.title }) => [id, group]));
   const experiment = experimentOf(completed(file));
   return file.arms.flatMap((arm, k): Fault[] => {
     const path: JSONPath = ['arms', k];
-    const { id, baseline, group = file.title } = arm;
+    const { id, baseline, like, measured, group = file.title } = arm;
     if (ids.indexOf(id) !== k)
       return [{ path: [...path, 'id'], message: `arms[${k}].id must be unique, got ${quoted(id)} again` }];
     if (baseline !== undefined && (baseline === id || groupOf.get(baseline) !== group)) {
       const others = ids.filter((other) => other !== id && groupOf.get(other) === group);
       const known = others.length === 0 ? 'none' : others.join(', ');
       return [{ path: [...path, 'baseline'], message: `arms[${k}].baseline must be another arm of the group ${quoted(group)} (${known}), got ${quoted(baseline)}` }]; // prettier-ignore
+    }
+    if (like !== undefined && (like === id || groupOf.get(like) !== group)) {
+      return [{ path: [...path, 'like'], message: `arms[${k}].like must be another arm of the group ${quoted(group)}, got ${quoted(like)}` }]; // prettier-ignore
+    }
+    if (measured === true && !measures(file, like)) {
+      return [{ path: [...path, 'measured'], message: `arms[${k}].measured must go with a like whose mask has the factor alignment, got ${quoted(like ?? 'none')}` }]; // prettier-ignore
     }
     const settings = settingsOfArm(file, arm, defaultsOf);
     for (const key of ['recipe', 'optimizer'] as const) {

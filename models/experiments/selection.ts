@@ -95,23 +95,51 @@ function endOf(store: Store, cell: PlannedCell, metric: Selection['metric']): nu
 }
 
 /**
- * What the learning rates of an experiment's arms are to be multiplied by, of those whose rate has been chosen, from the runs in its output
- * folder; arms that wait for theirs are missing. Throws a `JobError` for an arm all of whose candidates diverged.
+ * What the learning rates of an experiment's arms are to be multiplied by, of those whose rate has been chosen or takes a measured factor, from
+ * the runs in its output folder; arms that wait for theirs are missing. Throws a `JobError` for an arm all of whose candidates diverged.
  */
 export function chosenRates(
   store: Store,
   experiment: Experiment,
   { scale, overlay }: Pick<Plan, 'scale' | 'overlay'>,
 ): ReadonlyMap<string, number> {
+  const own = ownRates(store, experiment, { scale, overlay });
+  const cells = recordedPlan(store, { experiment: experiment.name, scale, overlay })?.cells ?? [];
+  const rates = new Map<string, number>();
+  for (const { id, rate, settings, measured, like } of experiment.arms) {
+    const chosen = rate === undefined ? undefined : own.get(rate.of);
+    if ((rate === undefined && measured !== true) || (rate !== undefined && chosen === undefined)) continue;
+    const factor = rate === undefined || chosen === undefined ? 1 : (chosen * rate.times) / settings.learningRate;
+    const mean = measured === true ? measuredFactor(store, cells.find((cell) => cell.arm === like && cell.seed === SEED)) : 1; // prettier-ignore
+    if (mean !== undefined) rates.set(id, factor * mean);
+  }
+  return rates;
+}
+
+/** What a run's steps were multiplied by on average, over all of its epochs; undefined while it is not done. */
+function measuredFactor(store: Store, cell: PlannedCell | undefined): number | undefined {
+  if (cell === undefined || store.result(cell)?.outcome !== 'finished') return undefined;
+  const factors = store.record(cell).metrics.flatMap(({ meanFactor }) => meanFactor ?? []);
+  // Three digits, as a person would give it.
+  return factors.length === 0
+    ? undefined
+    : Number((factors.reduce((sum, factor) => sum + factor, 0) / factors.length).toPrecision(3));
+}
+
+/** The rates that arms have chosen for themselves, by their ids. */
+function ownRates(
+  store: Store,
+  experiment: Experiment,
+  { scale, overlay }: Pick<Plan, 'scale' | 'overlay'>,
+): ReadonlyMap<string, number> {
   const { selection } = experiment;
   const chooses = selectionOf(experiment);
-  const rates = new Map<string, number>();
-  if (selection === undefined || chooses === undefined) return rates;
+  const own = new Map<string, number>();
+  if (selection === undefined || chooses === undefined) return own;
   // How long they run is the experiment's to say.
   const { epochs: _, ...rest } = overlay;
   const wanted = makePlan({ experiment: chooses, scale, overlay: rest, seeds: SEED, only: undefined });
   const cells = new Map(asRecorded(wanted, recordedPlan(store, wanted)).cells.map((cell) => [cell.arm, cell]));
-  const own = new Map<string, number>();
   for (const arm of experiment.arms.filter(choosesOwn)) {
     const tried = candidatesOf(arm, selection).flatMap(({ id, settings: { learningRate } }, k): Tried[] => {
       const value = endOf(store, cells.get(id) as PlannedCell, selection.metric);
@@ -123,9 +151,5 @@ export function chosenRates(
       throw new JobError(`${experiment.name}: every candidate for the rate of ${arm.id} diverged`);
     own.set(arm.id, best.learningRate);
   }
-  for (const { id, rate, settings } of experiment.arms) {
-    const chosen = rate === undefined ? undefined : own.get(rate.of);
-    if (rate !== undefined && chosen !== undefined) rates.set(id, (chosen * rate.times) / settings.learningRate);
-  }
-  return rates;
+  return own;
 }

@@ -20,6 +20,7 @@ import { DivergedError } from '../trainer/failures.ts';
 import type { Processes } from './processes.ts';
 import { asShared, fingerprint, unreachable } from './processes.ts';
 import { checkExclusions, optimizerOf, selectedBy } from './checkRequest.ts';
+import { meanFactorOf } from './meanFactor.ts';
 import { followSchedules } from './rates.ts';
 import { asRecorded, buildOptions, selectionOf } from './rebuild.ts';
 import type { ResolvedRequest, TrainingRequest } from './request.ts';
@@ -179,6 +180,7 @@ async function carryOut(work: Work, controls: RunControls): Promise<Run> {
       const done = from === undefined ? 0 : (from.epoch - 1) * stepsPerEpoch + from.batch;
       log = logToTensorBoard(folder, done, stepsPerEpoch);
     }
+    const meanFactor = meanFactorOf(optimizer);
     await train({
       label: `${config.optimizer} p=${config.keepProbability}`,
       task: taskOf(work, processes),
@@ -212,6 +214,7 @@ async function carryOut(work: Work, controls: RunControls): Promise<Run> {
       ...(controls.checkpointSeconds === undefined ? {} : { checkpointSeconds: controls.checkpointSeconds }),
       ...(processes === undefined ? {} : { team: processes }),
       ...(from === undefined ? {} : { from }),
+      ...(meanFactor === undefined ? {} : { meanFactor }),
     });
     const statistics = net.statistics.map(({ variable }) => variable);
     const draw = async (): Promise<void> => {

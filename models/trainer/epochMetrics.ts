@@ -35,6 +35,11 @@ export const METRICS = Type.Object({
   weightDecay: FROM_0,
   /** Where Sparse Gradients has a share. */
   sparsity: Type.Optional(FROM_0),
+  /**
+   * Of a mask that scales by the alignment of momentum and gradient: what masked parameters' steps were multiplied by on average, dropped ones
+   * included; p times the alignment, weighted by the tensors' sizes.
+   */
+  meanFactor: Type.Optional(FROM_0),
 });
 
 /** A line of `metrics.jsonl`: accuracies in percent, losses in nats a sample, seconds of training alone. */

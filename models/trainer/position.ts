@@ -14,6 +14,8 @@ const SCHEMA = Type.Object({
   /** Of this epoch's seconds, those in which the step waited for its batch. Absent where they were not kept. */
   inputSeconds: Type.Optional(FROM_0),
   secondsBefore: FROM_0,
+  /** Of a mask whose factor is measured: the sum of those of this epoch, and how many. */
+  factors: Type.Optional(Type.Object({ sum: FROM_0, count: wholeFrom(0) })),
 });
 
 /** Where a run stands: everything that training carries from one step to the next beside tensors. */

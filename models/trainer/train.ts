@@ -71,6 +71,11 @@ export interface TrainOptions<B> {
   readonly seed: bigint;
   /** As the next step will use them; written into each epoch's metrics. */
   readonly rates: () => StepRates;
+  /**
+   * Of a mask whose factor is measured: what the last step was multiplied by on average, dropped tensors included. Asked at every tenth step
+   * and an epoch's last one; the mean of an epoch is among its metrics.
+   */
+  readonly meanFactor?: () => Promise<number | undefined>;
   /** Called ahead of each optimizer step, counted from 1 over the whole run: schedules set their values here. */
   readonly beforeStep?: (step: number) => void;
   /** Default: silent. */
@@ -93,6 +98,9 @@ export interface TrainOptions<B> {
   /** With other processes, each of which has its part of every batch. Default: alone. */
   readonly team?: Team;
 }
+
+/** Steps from one question after the mean factor to the next. */
+const FACTOR_EVERY = 10;
 
 const BEGINNING: TrainingPosition = {
   epoch: 1,
@@ -145,6 +153,7 @@ async function trainEpochs<B>(options: TrainOptions<B>, watch: DeviceWatch): Pro
     const seconds = (): number => (performance.now() - start) / 1000;
     let batches = resumed.batch;
     let inputSeconds = resumed.inputSeconds ?? 0;
+    let { sum: factorSum, count: factorCount } = resumed.factors ?? { sum: 0, count: 0 };
     const stepsBefore = (epoch - 1) * stepsPerEpoch;
     const checkpoint = async (position: Pick<TrainingPosition, 'epoch' | 'batch'>): Promise<void> => {
       const within = position.batch > 0;
@@ -156,6 +165,7 @@ async function trainEpochs<B>(options: TrainOptions<B>, watch: DeviceWatch): Pro
           sums: within ? mean.sums : BEGINNING.sums,
           epochSeconds: within ? seconds() : 0,
           inputSeconds: within ? inputSeconds : 0,
+          ...(within && factorCount > 0 ? { factors: { sum: factorSum, count: factorCount } } : {}),
           secondsBefore: within ? secondsBefore : secondsBefore + seconds(),
         },
         stepsBefore + batches,
@@ -224,6 +234,11 @@ async function trainEpochs<B>(options: TrainOptions<B>, watch: DeviceWatch): Pro
       sums.catch(() => undefined);
       await pending;
       begin(sums, step, rates);
+      if (options.meanFactor !== undefined && (step % FACTOR_EVERY === 0 || batches === stepsPerEpoch)) {
+        await settled();
+        const factor = await watch.guard(options.meanFactor());
+        if (factor !== undefined) [factorSum, factorCount] = [factorSum + factor, factorCount + 1];
+      }
       if (performance.now() - lastYield > YIELD_EVERY) {
         await settled();
         await nextTask();
@@ -257,6 +272,7 @@ async function trainEpochs<B>(options: TrainOptions<B>, watch: DeviceWatch): Pro
       seconds: epochSeconds,
       inputSeconds,
       ...options.rates(),
+      ...(factorCount === 0 ? {} : { meanFactor: factorSum / factorCount }),
     };
     history.push(metrics);
     await options.onEpoch(metrics, stepsBefore + batches);

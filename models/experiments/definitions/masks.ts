@@ -6,8 +6,6 @@ import { WITHOUT, controlLabel, lrdLabel, mnist, rescaled, small } from './arms.
 
 /** p of the papers. */
 const KEEP = 0.5;
-/** Magma's mean step: p times an alignment between sigmoid(-1/2) = .38 and sigmoid(1/2) = .62, so from .19 to .31. */
-const MAGMA = 0.25;
 
 /** An arm at the rate that was given. */
 interface Kind {
@@ -17,6 +15,7 @@ interface Kind {
   readonly control?: boolean;
   /** Of a control without a mask: the kind whose mean step it takes, and what that is. */
   readonly like?: string;
+  /** Left out: what that kind's runs measure. */
   readonly times?: number;
 }
 
@@ -32,6 +31,13 @@ function kindsOf(base: Settings, masked: Overlay): readonly Kind[] {
     like,
     times,
   });
+  const measured = (like: string, label: string): Kind => ({
+    id: `lr*${like}`,
+    label: `control: p = 1, learning rate × the mean factor of ${label}`,
+    settings: base,
+    control: true,
+    like,
+  });
   return [
     { id: 'none', label: WITHOUT, settings: base },
     { id: 'lrd', label: lrdLabel(KEEP), settings: half },
@@ -39,7 +45,7 @@ function kindsOf(base: Settings, masked: Overlay): readonly Kind[] {
     { id: 'lrd-inverse', label: `control: ${lrdLabel(KEEP)}, times 1/p`, settings: { ...half, mask: 'lrd:factor=inverse' }, control: true }, // prettier-ignore
     { id: 'skip-update', label: `SkipUpdate, p = ${KEEP}`, settings: { ...half, mask: 'skip-update' } },
     { id: 'magma', label: `Magma, p = ${KEEP}`, settings: { ...half, mask: 'magma' } },
-    rescaling('magma', MAGMA),
+    measured('magma', 'Magma'),
     { id: 'cautious', label: 'Cautious', settings: { ...all, mask: 'cautious' } },
   ];
 }
@@ -58,7 +64,7 @@ interface Rates {
 /** Every kind at the rate that is given, then every kind at the best of its own; a rescaled rate is the best of the kind that it stands for. */
 function armsOf({ id: prefix, group, given, base, masked = {} }: Rates): Arm[] {
   const kinds = kindsOf(base, masked);
-  const atGiven = kinds.map(({ id, label, settings, control, like }): Arm => ({
+  const atGiven = kinds.map(({ id, label, settings, control, like, times }): Arm => ({
     id: `${prefix}/${id}`,
     group: `${group}, ${given}`,
     label,
@@ -66,16 +72,18 @@ function armsOf({ id: prefix, group, given, base, masked = {} }: Rates): Arm[] {
     ...(id === 'none' ? {} : { baseline: `${prefix}/none` }),
     ...(control === undefined ? {} : { control }),
     ...(like === undefined ? {} : { like: `${prefix}/${like}` }),
+    ...(like !== undefined && times === undefined ? { measured: true } : {}),
   }));
-  const atBest = kinds.map(({ id, label, settings, control, like, times = 1 }): Arm => ({
+  const atBest = kinds.map(({ id, label, settings, control, like, times }): Arm => ({
     id: `${prefix}/best/${id}`,
     group: `${group}, the best rate of each`,
     label,
     settings: like === undefined ? settings : base,
-    rate: { of: `${prefix}/best/${like ?? id}`, times },
+    rate: { of: `${prefix}/best/${like ?? id}`, times: times ?? 1 },
     ...(id === 'none' ? {} : { baseline: `${prefix}/best/none` }),
     ...(control === undefined ? {} : { control }),
     ...(like === undefined ? {} : { like: `${prefix}/best/${like}` }),
+    ...(like !== undefined && times === undefined ? { measured: true } : {}),
   }));
   return [...atGiven, ...atBest];
 }
@@ -103,8 +111,8 @@ function figureOf(
 const PAIRED =
   'Every arm of a seed has the same initial values and the same order of examples; differences are paired by seed, on the last epoch.';
 const MEANS =
-  'LRD steps by p on average, SkipUpdate and LRD times 1/p by 1, Magma by p times its alignment: the arms with a scaled rate and without ' +
-  'a mask are what a smaller step alone does, of the rate that is given or of the best rate of the mask that they stand for.';
+  'LRD steps by p on average, SkipUpdate and LRD times 1/p by 1, Magma by p times its alignment, as its first seed measured it: the arms with a ' +
+  'scaled rate and without a mask are what a smaller step alone does, of the rate that is given or of the best rate of the mask that they stand for.';
 
 const MNIST_RULES = ['sgdm', 'adam', 'rmsprop'] as const;
 const mnistArms = MNIST_RULES.flatMap((rule) =>
