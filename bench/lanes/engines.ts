@@ -54,9 +54,7 @@ function typedArrayLane(name: string, createEngine: typeof createJsEngine, setti
       const tensors = workload.sizes.map((size): TensorBuffers<Float32Array> => ({
         parameter: new Float32Array(size),
         gradient: gradientValues(size),
-        state: Object.fromEntries(
-          statesOf(rule, mask).map((slot) => [slot, new Float32Array(stateSize(slot, size))]),
-        ),
+        state: Object.fromEntries(statesOf(rule, mask).map((slot) => [slot, new Float32Array(stateSize(slot, size))])),
       }));
       const plan = planner(rule, workload, keepProbability, mask);
       const step = (): undefined => {

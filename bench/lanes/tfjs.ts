@@ -188,12 +188,7 @@ function kindName(backend: TfjsBackend, kind: Kind, settings: StepSettings): str
   }
 }
 
-async function openLane(
-  backend: TfjsBackend,
-  kind: Kind,
-  settings: StepSettings,
-  name: string,
-): Promise<Lane> {
+async function openLane(backend: TfjsBackend, kind: Kind, settings: StepSettings, name: string): Promise<Lane> {
   const { rule, workload, keepProbability } = settings;
   await selectBackend(backend);
   const variables = variablesOf(workload);

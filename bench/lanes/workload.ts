@@ -87,12 +87,7 @@ export function gradientValues(size: number): Float32Array {
 }
 
 /** Plans the next step of a workload on each call, as an optimizer would: the host's part of a step. */
-export function planner(
-  rule: RuleName,
-  { sizes }: Workload,
-  keepProbability: number,
-  mask?: Mask,
-): () => StepPlan {
+export function planner(rule: RuleName, { sizes }: Workload, keepProbability: number, mask?: Mask): () => StepPlan {
   const bases = layOut(sizes);
   const hyper = {};
   const key = keyOf(0x0123456789abcdefn);

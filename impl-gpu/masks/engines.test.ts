@@ -379,7 +379,10 @@ function testExtremes(test: Suite, subject: Subject): void {
         const [dropped, other] = await runner.read();
         runner.dispose();
         assert.equal(dropped?.parameter, new Float32Array(size).fill(1), `${kind}, ${bad}`);
-        assert.ok(other?.parameter.every((value) => value < 2 && value > 1.99), `${kind}, ${bad}: the other tensor`);
+        assert.ok(
+          other?.parameter.every((value) => value < 2 && value > 1.99),
+          `${kind}, ${bad}: the other tensor`,
+        );
         if (kind === 'magma') assert.ok((other?.state['alignment']?.[0] as number) > 0.4);
       }
     }
