@@ -48,10 +48,8 @@ function overlayOf({ options }: ExperimentCall): Overlay {
 }
 
 /** Options that say which plan is meant. Where none is given, `--list` and `--cancel` are about those that the folder has. */
-const OF_THE_PLAN = [
-  ...['seeds', 'only', 'scale', 'recipe', 'data', 'epochs', 'batch-size', 'width', 'limit', 'crop'],
-  ...['layers', 'context', 'epoch-steps'],
-];
+const OF_THE_PLAN =
+  'seeds only scale recipe data epochs batch-size width limit crop layers context epoch-steps'.split(' ');
 
 /** Options that mean something beside certain others alone. */
 const NEEDS: Readonly<Record<string, readonly string[]>> = {
