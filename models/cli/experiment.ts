@@ -48,8 +48,9 @@ function overlayOf({ options }: ExperimentCall): Overlay {
 }
 
 /** Options that say which plan is meant. Where none is given, `--list` and `--cancel` are about those that the folder has. */
-const OF_THE_PLAN =
-  'seeds only scale recipe data epochs batch-size width limit crop layers context epoch-steps'.split(' ');
+const OF_THE_PLAN = 'seeds only scale recipe data epochs batch-size width limit crop layers context epoch-steps'.split(
+  ' ',
+);
 
 /** Options that mean something beside certain others alone. */
 const NEEDS: Readonly<Record<string, readonly string[]>> = {

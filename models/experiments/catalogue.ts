@@ -4,7 +4,7 @@ import { experimentOf } from './experimentFile.ts';
 import { cost, table4, table5, table6 } from './definitions/ablations.ts';
 import { fig1 } from './definitions/fig1.ts';
 import { arxivDg, arxivTable3, arxivTable4, table2 } from './definitions/regularizers.ts';
-import { gptMasks, masks } from './definitions/masks.ts';
+import { gptMasks, masks, masksResnet } from './definitions/masks.ts';
 import { table1 } from './definitions/table1.ts';
 import { table3 } from './definitions/table3.ts';
 import { selectionOf } from './selection.ts';
@@ -31,6 +31,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   arxivTable4,
   ...tapers,
   masks,
+  masksResnet,
   gptMasks,
 ];
 

@@ -61,4 +61,5 @@ export function parseMask(text: string): MaskRequest {
 export const isDrawn = ({ kind }: MaskRequest): boolean => MASK_KINDS[kind].draw === 'bernoulli';
 
 /** Whether a mask scales by the alignment of momentum and gradient. */
-export const isAligned = ({ kind, factor }: MaskRequest): boolean => (factor ?? MASK_KINDS[kind].factor) === 'alignment';
+export const isAligned = ({ kind, factor }: MaskRequest): boolean =>
+  (factor ?? MASK_KINDS[kind].factor) === 'alignment';

@@ -92,7 +92,7 @@ function armsOf({ id: prefix, group, given, base, masked = {} }: Rates): Arm[] {
 function figureOf(
   place: string,
   about: string,
-  { arms, rules, metrics, best, prefix = '' }: { arms: readonly Arm[]; rules: readonly RuleName[]; metrics: readonly Metric[]; best: boolean; prefix?: string }, // prettier-ignore
+  { arms, rules, metrics, best }: { arms: readonly Arm[]; rules: readonly RuleName[]; metrics: readonly Metric[]; best: boolean }, // prettier-ignore
 ): Figure {
   return {
     place,
@@ -102,9 +102,7 @@ function figureOf(
       rules.map((rule) => ({
         title: RULE_TITLES[rule] as string,
         metric,
-        arms: arms.flatMap(({ id, rate }) =>
-          id.startsWith(`${prefix}${rule}/`) && (rate !== undefined) === best ? [id] : [],
-        ),
+        arms: arms.flatMap(({ id, rate }) => (id.startsWith(`${rule}/`) && (rate !== undefined) === best ? [id] : [])),
       })),
     ),
   };
@@ -120,69 +118,39 @@ const MNIST_RULES = ['sgdm', 'adam', 'rmsprop', 'amsgrad', 'radam'] as const;
 const mnistArms = MNIST_RULES.flatMap((rule) =>
   armsOf({ id: rule, group: `FCNet on MNIST, ${RULE_TITLES[rule]}`, given: 'the paper’s rate', base: mnist(rule) }),
 );
-const CIFAR_RULES = ['sgdm', 'adam'] as const;
-const CIFAR = 'cifar10/';
-/** The schedule of TNNLS IV-A.2 on a network that a processor can train. */
-const cifarArms = CIFAR_RULES.flatMap((rule) =>
-  armsOf({
-    id: `${CIFAR}${rule}`,
-    group: `ResNet-14 on CIFAR-10, ${RULE_TITLES[rule]}`,
-    given: 'the paper’s rate',
-    base: { ...cifar(rule), recipe: 'resnet14' },
-  }),
-);
-/** A tenth of the epochs of TNNLS IV-A.1, a sixth (a fifth of CIFAR-10's) of the training examples held out. */
-const MASKS_SELECTION: Selection = {
+/** A tenth of the epochs of TNNLS IV-A.1, a sixth of its training examples held out. */
+const MNIST_SELECTION: Selection = {
   factors: [0.25, 0.5, 1, 2, 4, 8],
-  settings: { epochs: 10, validation: 10_000, phases: undefined },
+  settings: { epochs: 10, validation: 10_000 },
   small: { epochs: 2, validation: 400 },
   metric: 'validationAccuracy',
 };
 const mnistFigure = (place: string, about: string, best: boolean): Figure =>
   figureOf(place, about, { arms: mnistArms, rules: MNIST_RULES, metrics: ['trainLoss', 'testAccuracy'], best });
 
-const cifarFigure = (place: string, about: string, best: boolean): Figure =>
-  figureOf(place, about, {
-    arms: cifarArms,
-    rules: CIFAR_RULES,
-    metrics: ['trainLoss', 'testAccuracy'],
-    best,
-    prefix: CIFAR,
-  });
-
-/** The kinds of mask on the network of TNNLS IV-A.1, and on a small one of IV-A.2's kind. */
+/** The kinds of mask on the network of TNNLS IV-A.1. */
 export const masks: Experiment = {
   name: 'masks',
   title: 'Kinds of mask: LRD, SkipUpdate, Magma and Cautious, with controls',
   paper: 'masking',
-  places:
-    'no table of its own: network and length on MNIST are those of TNNLS Table I and Fig. 4; on CIFAR-10 a smaller network has the paper’s schedule',
+  places: 'no table of its own: the network and the length are those of TNNLS Table I and Fig. 4',
   seeds: 3,
   metric: 'testAccuracy',
   further: [{ metric: 'testLoss', published: {} }],
-  arms: [...mnistArms, ...cifarArms],
-  selection: MASKS_SELECTION,
+  arms: mnistArms,
+  selection: MNIST_SELECTION,
   figures: [
     mnistFigure('Kinds of mask', 'a fully connected network on MNIST, the paper’s rates', false),
     mnistFigure('Kinds of mask at their best rates', 'the same, each at the rate that was chosen for it', true),
-    cifarFigure('Kinds of mask, ResNet-14', 'a residual network on CIFAR-10, the paper’s rates', false),
-    cifarFigure(
-      'Kinds of mask at their best rates, ResNet-14',
-      'the same, each at the rate that was chosen for it',
-      true,
-    ),
   ],
   targets: [
-    ...MNIST_RULES.flatMap((rule): Experiment['targets'] => [
-      { arms: `${rule}/`, metric: 'trainLoss', value: 0.1 },
-      { arms: `${rule}/`, metric: 'testAccuracy', value: 97 },
-    ]),
-    { arms: CIFAR, metric: 'testAccuracy', value: 90 },
+    { arms: '', metric: 'trainLoss', value: 0.1 },
+    { arms: '', metric: 'testAccuracy', value: 97 },
   ],
   claims: [
     'LRD trains faster and generalises better than the optimizer without it (TNNLS).',
     'Masked updates, scaled by 1/p, do better than the dense optimizer, and Magma does better still. The paper says it of language models; ' +
-      'of these networks it says nothing.',
+      'of this network it says nothing.',
   ],
   notes: [
     PAIRED,
@@ -190,6 +158,64 @@ export const masks: Experiment = {
       'on examples of the training set that were held out; the runs that are compared train on the whole of it.',
     MEANS,
     'A mask falls on each weight matrix and each bias vector as a whole (SkipUpdate, Magma) or on each element (LRD, Cautious); nothing is left out.',
+  ],
+  small,
+};
+
+const CIFAR_RULES = ['sgdm', 'adam'] as const;
+/** The schedule of TNNLS IV-A.2 on a network that a processor can train. */
+const cifarArms = CIFAR_RULES.flatMap((rule) =>
+  armsOf({
+    id: rule,
+    group: `ResNet-14 on CIFAR-10, ${RULE_TITLES[rule]}`,
+    given: 'the paper’s rate',
+    base: { ...cifar(rule), recipe: 'resnet14' },
+  }),
+);
+const cifarFigure = (place: string, about: string, best: boolean): Figure =>
+  figureOf(place, about, {
+    arms: cifarArms,
+    rules: CIFAR_RULES,
+    metrics: ['trainLoss', 'testAccuracy'],
+    best,
+  });
+
+/** The kinds of mask on a residual network that a processor can train, with the schedule of TNNLS IV-A.2. */
+export const masksResnet: Experiment = {
+  name: 'masks-resnet',
+  title: 'Kinds of mask on a residual network, with controls',
+  paper: 'masking',
+  places: 'no table of its own: data and schedule are those of TNNLS IV-A.2, the network has 14 layers in place of 34',
+  seeds: 3,
+  metric: 'testAccuracy',
+  further: [{ metric: 'testLoss', published: {} }],
+  arms: cifarArms,
+  selection: {
+    factors: [0.25, 0.5, 1, 2, 4, 8],
+    settings: { epochs: 20, validation: 10_000, phases: undefined },
+    small: { epochs: 2, validation: 64, phases: undefined },
+    metric: 'validationAccuracy',
+  },
+  figures: [
+    cifarFigure('Kinds of mask, ResNet-14', 'a residual network on CIFAR-10, the paper’s rates', false),
+    cifarFigure(
+      'Kinds of mask at their best rates, ResNet-14',
+      'the same, each at the rate that was chosen for it',
+      true,
+    ),
+  ],
+  targets: [{ arms: '', metric: 'testAccuracy', value: 90 }],
+  claims: [
+    'LRD trains faster and generalises better than the optimizer without it (TNNLS).',
+    'Masked updates, scaled by 1/p, do better than the dense optimizer, and Magma does better still. The paper says it of language models; ' +
+      'of this network it says nothing.',
+  ],
+  notes: [
+    PAIRED,
+    'Rates of the first tables are those of TNNLS IV-A for every arm. Those of the others were chosen for each arm by one seed in 20 epochs at a fixed rate, ' +
+      'on examples of the training set that were held out; the runs that are compared train on the whole of it.',
+    MEANS,
+    'A mask falls on each tensor as a whole (SkipUpdate, Magma) or on each element (LRD, Cautious); nothing is left out.',
   ],
   small,
 };
