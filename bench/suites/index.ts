@@ -5,6 +5,7 @@ import { epoch } from './epoch.ts';
 import { mask } from './mask.ts';
 import { masks } from './masks.ts';
 import { parallel } from './parallel.ts';
+import { products } from './products.ts';
 import { reference } from './reference.ts';
 import { resnet34 } from './resnet34.ts';
 import { scale } from './scale.ts';
@@ -25,5 +26,6 @@ export const SUITES: readonly Suite[] = [
   reference,
   engines,
   dropIn,
+  products,
   parallel,
 ];

@@ -72,13 +72,13 @@ function sharedGroup(place: ParallelPlace): Group {
   };
 }
 
-/** What packing and unpacking the kept coordinates adds to the fused step, nothing being sent. */
+/** What packing and unpacking the kept coordinates adds to the fused step. One process: two would share a memory, and here a core's units. */
 function packingGroup(): Group {
-  const peer = new ParallelPeer({ ranks: 2 });
+  const peer = new ParallelPeer({ ranks: 1 });
   const fused = (keep: number): ParallelLane => ({ name: `fused step, p = ${keep}`, keep, reduction: 'none', mute: true, alone: true }); // prettier-ignore
   const packed = (keep: number): ParallelLane => ({ ...unsent(kept(keep)), alone: true });
   return {
-    name: "the optimizer's step alone, processor time of a process",
+    name: "the optimizer's step alone on one process, processor time",
     lanes: KEEPS.flatMap((keep) => [fused(keep), packed(keep)]).map((lane) =>
       parallelLane(peer, lane, 'processor', new Map()),
     ),

@@ -265,7 +265,7 @@ let joined: Promise<Group> | undefined;
 async function join(launch: Launch, options: MpiOptions): Promise<Group> {
   const patience = patienceOf(options);
   const koffi = await loadKoffi();
-  settleTransports(koffi);
+  settleTransports(koffi, launch.size);
   const mpi = loadMpi(koffi, candidates(launch, options.library ?? process.env['LRD_MPI']), patience);
   const { rank, size } = mpi.begin();
   if (launch.size !== undefined && launch.size !== size) {

@@ -1,5 +1,5 @@
 /**
- * What MPI's transports are told before the library is loaded, so that they leave the process to Node.
+ * What MPI is told before the library is loaded: its transports, that they leave the process to Node, and its reductions, how to send.
  *
  * They were written for programs of one thread that own their process. On loading, UCX (1.13, on which Debian's MPICH stands) writes jumps
  * over the beginnings of libc's mmap, munmap, brk and sbrk, and tries them by moving the heap's end up a page and back, whatever other threads
@@ -23,12 +23,21 @@ export const TRANSPORT_SETTINGS: Readonly<Record<string, string>> = {
 };
 
 /**
+ * Of two and three processes: Open MPI (4.1, `coll_libnbc_iallreduce_algorithm`) would reduce towards one of them, then send the sum back, one direction
+ * after the other, where a ring sends both ways at once. From four on it takes the ring itself, where there is much to send.
+ */
+export const RING_SETTINGS: Readonly<Record<string, string>> = { OMPI_MCA_coll_libnbc_iallreduce_algorithm: '1' };
+
+/**
  * Sets them in the environment that libraries read, wherever a variable is not set. By libc's own function: `process.env` of a worker thread
  * is a copy that no library sees.
+ *
+ * @param size - of the group, where the launcher tells
  */
-export function settleTransports(koffi: Koffi): void {
+export function settleTransports(koffi: Koffi, size: number | undefined): void {
   if (process.platform === 'win32') return;
   // With no name: the program itself, which has libc's functions.
   const set = koffi.load(null).func('int setenv(const char *name, const char *value, int overwrite)');
-  for (const [name, value] of Object.entries(TRANSPORT_SETTINGS)) set(name, value, 0);
+  const settings = { ...TRANSPORT_SETTINGS, ...(size === 2 || size === 3 ? RING_SETTINGS : {}) };
+  for (const [name, value] of Object.entries(settings)) set(name, value, 0);
 }

@@ -1,8 +1,8 @@
 /**
  * Compiles every `assembly/*.ts` below `impl-gpu` with AssemblyScript and writes the module, as base64, into a
- * TypeScript file beside the folder: `x/assembly/gemm.ts` becomes `x/gemm.wasm.ts`. There are two of each: one for a memory of
- * its thread's own and one for a shared memory, which WebAssembly tells apart in a module's imports. The results are committed,
- * so that neither users nor bundlers need the compiler or a loader.
+ * TypeScript file beside the folder: `x/assembly/gemm.ts` becomes `x/gemm.wasm.ts`. There are four of each: for a memory of
+ * its thread's own and for a shared memory, which WebAssembly tells apart in a module's imports, each without and with relaxed SIMD, which not every
+ * engine has. The results are committed, so that neither users nor bundlers need the compiler or a loader.
  *
  *     npm run ts -- impl-gpu/scripts/buildWasm.ts [--check]
  *
@@ -16,6 +16,7 @@ import * as asc from 'assemblyscript/asc';
 const root = fileURLToPath(new URL('../', import.meta.url));
 const flags = ['--runtime', 'stub', '-O3', '--noAssert', '--enable', 'simd', '--importMemory', '--initialMemory', '0'];
 
+const relaxedFlags = ['--enable', 'relaxed-simd'];
 const sharedFlags = ['--enable', 'threads', '--sharedMemory', '--maximumMemory', '65536'];
 
 async function compile(source: string, extra: readonly string[] = []): Promise<Uint8Array> {
@@ -46,13 +47,19 @@ const check = process.argv.includes('--check');
 for (const file of sources) {
   const source = join(root, file);
   const target = join(dirname(source), '..', basename(source).replace(/\.ts$/, '.wasm.ts'));
-  const [own, shared] = [await compile(source), await compile(source, sharedFlags)];
-  const text = `// Compiled from impl-gpu/${file} by impl-gpu/scripts/buildWasm.ts: ${own.length} bytes.
-export const wasmBase64 =
-  '${Buffer.from(own).toString('base64')}';
-/** The same for a shared memory. */
-export const sharedWasmBase64 =
-  '${Buffer.from(shared).toString('base64')}';
+  const variant = async (...extra: readonly string[]): Promise<string> =>
+    `'${Buffer.from(await compile(source, extra)).toString('base64')}'`;
+  const text = `// Compiled from impl-gpu/${file} by impl-gpu/scripts/buildWasm.ts.
+/** Base64, by the memory that the module is for. */
+export const plainWasm = {
+  own: ${await variant()},
+  shared: ${await variant(...sharedFlags)},
+};
+/** The same with relaxed SIMD. */
+export const relaxedWasm = {
+  own: ${await variant(...relaxedFlags)},
+  shared: ${await variant(...relaxedFlags, ...sharedFlags)},
+};
 `;
   if (!check) writeFileSync(target, text);
   else if (readFileSync(target, 'utf8') !== text) {

@@ -158,7 +158,12 @@ export function createConvolutions(runtime: Runtime, { multiply }: Gemm): Convol
         },
       };
     };
-    dispatch(runtime, { multiplications: images * pixels * n * k, extent: images * pixels, unit: 4 }, own, share);
+    dispatch(
+      runtime,
+      { multiplications: images * pixels * n * k, extent: images * pixels, unit: kernels.tileRows() },
+      own,
+      share,
+    );
   };
 
   const convolveFilter = (info: Geometry, x: number, dy: number, df: number): void => {
@@ -223,7 +228,7 @@ export function createConvolutions(runtime: Runtime, { multiply }: Gemm): Convol
           floats().set(memory.subarray(inside.df / 4, inside.df / 4 + (last - first) * n), df / 4 + first * n),
       };
     };
-    dispatch(runtime, { multiplications: m * n * k, extent: m, unit: 4 }, own, share);
+    dispatch(runtime, { multiplications: m * n * k, extent: m, unit: kernels.tileRows() }, own, share);
   };
 
   /**

@@ -156,7 +156,7 @@ export function createGemm({ heap, kernels, team, governor, scratch }: Runtime):
       }
       const { axis, ends } = ([0, 1] as const)
         .map((axis) => {
-          const ends = borders(axis === 0 ? m : n, unitsFor(ready + 1), axis === 0 ? 4 : 8);
+          const ends = borders(axis === 0 ? m : n, unitsFor(ready + 1), axis === 0 ? kernels.tileRows() : 8);
           const { a, b, c } = part(product, axis, 0, Math.ceil((axis === 0 ? m : n) / (ready + 1)));
           return { axis, ends, cost: ready * (copyCost(a) + copyCost(b) + copyCost(c)) };
         })

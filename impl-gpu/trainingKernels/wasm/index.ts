@@ -38,9 +38,9 @@ function heapMemory(heap: WasmHeap): Memory {
 }
 
 /** All kernels for one backend's heap. */
-function kernelsOn(backend: object, team: Team): KernelTable {
+function kernelsOn(backend: object, team: Team, relaxed: boolean): KernelTable {
   const heap = wasmHeap(backend);
-  const runtime = createRuntime(heap, team);
+  const runtime = createRuntime(heap, team, relaxed);
   const gemm = createGemm(runtime);
   return {
     ...identityKernels(heap),
@@ -56,9 +56,9 @@ function kernelsOn(backend: object, team: Team): KernelTable {
   };
 }
 
-/** Installs all wasm kernels; `threads` share large products. Must be called once a process, with the wasm backend running. */
-export function installWasmKernels(threads: number): void {
-  const team = createKernelTeam(threads);
-  installTable('wasm', (backend) => kernelsOn(backend, team));
+/** Installs all wasm kernels; `threads` share large products, `relaxed` ones may be rounded less often. Must be called once a process, with the wasm backend running. */
+export function installWasmKernels(threads: number, relaxed: boolean): void {
+  const team = createKernelTeam(threads, relaxed);
+  installTable('wasm', (backend) => kernelsOn(backend, team, relaxed));
   installTable('wasm', () => channelsFirstKernels);
 }

@@ -2,12 +2,14 @@
 import { decodeBase64 } from '../../base64.ts';
 import { isShared } from '../../engines/wasm.ts';
 import type { WasmHeap } from '../../tfjs/bridges/wasm.ts';
-import { sharedWasmBase64, wasmBase64 } from './gemm.wasm.ts';
+import { plainWasm, relaxedWasm } from './gemm.wasm.ts';
 import type { Share, Team } from './team.ts';
 import { createTeam, unitsFor } from './team.ts';
 
 /** What `assembly/gemm.ts` exports. Pointers are byte addresses, truth values 0 or 1. */
 export interface Kernels {
+  /** Rows that a product computes together. */
+  tileRows(): number;
   scratchFloats(m: number, n: number, k: number): number;
   matmul(...values: MatmulArguments): void;
   convolve(...values: ConvolveArguments): void;
@@ -175,15 +177,27 @@ export function createGovernor(): Governor {
   };
 }
 
-/** Threads that run these kernels' shares, the calling one included. Serves any number of heaps. */
-export function createKernelTeam(threads: number): Team {
-  return createTeam(threads, () => new WebAssembly.Module(decodeBase64(sharedWasmBase64)));
+let relaxedKnown: boolean | undefined;
+
+/** Whether this engine has WebAssembly's relaxed SIMD: Node from 22 on, Chrome from 114. */
+export function hasRelaxedSimd(): boolean {
+  return (relaxedKnown ??= WebAssembly.validate(decodeBase64(relaxedWasm.own)));
 }
 
-/** Compiles the kernels for a heap, with a team to share large work with. */
-export function createRuntime(heap: WasmHeap, team: Team): Runtime {
+/** @param relaxed - whether a sum may be rounded once where it is rounded twice else */
+function moduleFor(memory: 'own' | 'shared', relaxed: boolean): WebAssembly.Module {
+  return new WebAssembly.Module(decodeBase64((relaxed && hasRelaxedSimd() ? relaxedWasm : plainWasm)[memory]));
+}
+
+/** Threads that run these kernels' shares, the calling one included. Serves any number of heaps. */
+export function createKernelTeam(threads: number, relaxed = true): Team {
+  return createTeam(threads, () => moduleFor('shared', relaxed));
+}
+
+/** Compiles the kernels for a heap, with a team to share large work with, whose `relaxed` must be the same. */
+export function createRuntime(heap: WasmHeap, team: Team, relaxed = true): Runtime {
   // tfjs's heap is shared in isolated pages, where it takes its threaded build.
-  const module = new WebAssembly.Module(decodeBase64(isShared(heap.memory) ? sharedWasmBase64 : wasmBase64));
+  const module = moduleFor(isShared(heap.memory) ? 'shared' : 'own', relaxed);
   const instance = new WebAssembly.Instance(module, { env: { memory: heap.memory, abort: () => undefined } });
   const slots = new Map<string, { at: number; bytes: number }>();
   return {

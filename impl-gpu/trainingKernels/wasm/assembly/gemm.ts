@@ -3,17 +3,23 @@
 // loop reads both in order, a block of A stays in the second-level cache and a panel of B in the first.
 //
 // The tile is 4 rows by 8 columns: eight accumulators, two vectors of B, a broadcast of A and a product fit in the
-// sixteen registers of x86-64; 6 x 8 spills and runs a third slower.
+// sixteen registers of x86-64; 6 x 8 spills and runs a third slower. Compiled for relaxed SIMD there is no product to hold, and a fifth row
+// has room.
 //
 // AssemblyScript. The module keeps nothing in memory of its own: it runs inside a heap that belongs to somebody else.
 
-import { transpose4 } from './parts/lanes';
+import { madd, transpose4 } from './parts/lanes';
 
 export * from './parts/batchNorm';
 export * from './parts/winograd';
 
 const KC: i32 = 512;
-const MC: i32 = 128;
+/** Rows of a tile, and of a panel of A. */
+const ROWS: i32 = ASC_FEATURE_RELAXED_SIMD ? 5 : 4;
+/** Rows of a block: a multiple of those, at least 128, as many as batches often have. */
+const MC: i32 = ASC_FEATURE_RELAXED_SIMD ? 130 : 128;
+/** Bytes of a tile, for what hangs over the rim. */
+const EDGE: usize = <usize>ROWS << 5;
 
 // @ts-ignore: decorator
 @inline
@@ -21,10 +27,21 @@ function min(a: i32, b: i32): i32 {
   return a < b ? a : b;
 }
 
+/** Rows that are computed together: a product is best cut between two such. */
+export function tileRows(): i32 {
+  return ROWS;
+}
+
+// Bytes of packed A: whole panels.
+// @ts-ignore: decorator
+@inline
+function packedBytes(m: i32, k: i32): usize {
+  return <usize>((min(m, MC) + ROWS - 1) / ROWS * ROWS * min(k, KC)) << 2;
+}
+
 /** Floats of scratch that `matmul` needs for these sizes. */
 export function scratchFloats(m: i32, n: i32, k: i32): i32 {
-  const kc = min(k, KC);
-  return ((min(m, MC) + 3) & ~3) * kc + ((n + 7) & ~7) * kc + 32;
+  return <i32>((EDGE + packedBytes(m, k)) >> 2) + ((n + 7) & ~7) * min(k, KC);
 }
 
 // Four lanes of a panel: dst[k * width + lane] = src[lane * outer + k * inner] for lane < lanes, else 0.
@@ -62,6 +79,36 @@ function packLanes(src: usize, dst: usize, lanes: i32, count: i32, outer: usize,
   }
 }
 
+// A panel of A: min(ROWS, rows) rows.
+// @ts-ignore: decorator
+@inline
+function packRowPanel(src: usize, dst: usize, rows: i32, count: i32, outer: usize, inner: usize): void {
+  if (ROWS > 4 && rows > 4 && outer == 4) {
+    for (let k: i32 = 0; k < count; k++) {
+      v128.store(dst, v128.load(src));
+      store<f32>(dst, load<f32>(src, 16), 16);
+      src += inner;
+      dst += <usize>ROWS << 2;
+    }
+    return;
+  }
+  packLanes(src, dst, min(4, rows), count, outer, inner, <usize>ROWS << 2);
+  if (ROWS > 4) packFifth(src + 4 * outer, dst, rows > 4, count, inner);
+}
+
+// The fifth lane of a panel, zeros where there is none.
+// @ts-ignore: decorator
+@inline
+function packFifth(src: usize, dst: usize, there: bool, count: i32, inner: usize): void {
+  let from = src;
+  let to = dst + 16;
+  for (let k: i32 = 0; k < count; k++) {
+    store<f32>(to, there ? load<f32>(from) : 0);
+    from += inner;
+    to += <usize>ROWS << 2;
+  }
+}
+
 // Four panels of eight columns at once, from rows `inner` bytes apart: reads whole cache lines, which one panel alone would
 // fetch twice. A panel takes `panel` bytes.
 function packColumns(src: usize, dst: usize, count: i32, inner: usize, panel: usize): void {
@@ -87,42 +134,51 @@ function finish(p: usize, x: v128, add: bool, bias: usize, relu: i32): void {
   v128.store(p, y);
 }
 
-// One 4 x 8 tile of C from packed panels of `count` steps. `bias` and `relu` apply on the last block of k only.
-// @ts-ignore: decorator
-@inline
-function tile(
-  pa: usize, pb: usize, r0: usize, r1: usize, r2: usize, r3: usize, count: i32, add: bool, bias: usize, relu: i32,
-): void {
-  let c00 = f32x4.splat(0);
-  let c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
-  const end = pa + (<usize>count << 4);
+/**
+ * The product of two panels of `count` steps, a tile of ROWS x 8, to a place of its own.
+ *
+ * V8 moves the loop's loads ahead of its sums unless the sums are numbered in the order in which they are used; with 16 registers some of them
+ * are then spilled, and it runs at two thirds. Exported, so that the compiler leaves it a function: inlined it numbers them anew.
+ */
+export function tile(pa: usize, pb: usize, to: usize, count: i32): void {
+  let zero = f32x4.splat(0);
+  let c00 = zero, c01 = zero, c10 = zero, c11 = zero, c20 = zero, c21 = zero, c30 = zero, c31 = zero, c40 = zero, c41 = zero;
+  const end = pa + <usize>(count * ROWS << 2);
   while (pa < end) {
     const b0 = v128.load(pb);
     const b1 = v128.load(pb, 16);
-    const a0 = v128.load32_splat(pa);
-    const a1 = v128.load32_splat(pa, 4);
-    const a2 = v128.load32_splat(pa, 8);
-    const a3 = v128.load32_splat(pa, 12);
-    c00 = f32x4.add(c00, f32x4.mul(a0, b0));
-    c01 = f32x4.add(c01, f32x4.mul(a0, b1));
-    c10 = f32x4.add(c10, f32x4.mul(a1, b0));
-    c11 = f32x4.add(c11, f32x4.mul(a1, b1));
-    c20 = f32x4.add(c20, f32x4.mul(a2, b0));
-    c21 = f32x4.add(c21, f32x4.mul(a2, b1));
-    c30 = f32x4.add(c30, f32x4.mul(a3, b0));
-    c31 = f32x4.add(c31, f32x4.mul(a3, b1));
-    pa += 16;
+    let a = v128.load32_splat(pa);
+    c00 = madd(a, b0, c00);
+    c01 = madd(a, b1, c01);
+    a = v128.load32_splat(pa, 4);
+    c10 = madd(a, b0, c10);
+    c11 = madd(a, b1, c11);
+    a = v128.load32_splat(pa, 8);
+    c20 = madd(a, b0, c20);
+    c21 = madd(a, b1, c21);
+    a = v128.load32_splat(pa, 12);
+    c30 = madd(a, b0, c30);
+    c31 = madd(a, b1, c31);
+    if (ROWS > 4) {
+      a = v128.load32_splat(pa, 16);
+      c40 = madd(a, b0, c40);
+      c41 = madd(a, b1, c41);
+    }
+    pa += <usize>ROWS << 2;
     pb += 32;
   }
-  const next = bias ? bias + 16 : 0;
-  finish(r0, c00, add, bias, relu);
-  finish(r0 + 16, c01, add, next, relu);
-  finish(r1, c10, add, bias, relu);
-  finish(r1 + 16, c11, add, next, relu);
-  finish(r2, c20, add, bias, relu);
-  finish(r2 + 16, c21, add, next, relu);
-  finish(r3, c30, add, bias, relu);
-  finish(r3 + 16, c31, add, next, relu);
+  v128.store(to, c00);
+  v128.store(to, c01, 16);
+  v128.store(to, c10, 32);
+  v128.store(to, c11, 48);
+  v128.store(to, c20, 64);
+  v128.store(to, c21, 80);
+  v128.store(to, c30, 96);
+  v128.store(to, c31, 112);
+  if (ROWS > 4) {
+    v128.store(to, c40, 128);
+    v128.store(to, c41, 144);
+  }
 }
 
 // Where output rows lie: `i` rows of `row` bytes after c, or, for the gradient of a strided convolution, at offsets from a
@@ -143,20 +199,20 @@ function block(
     const pb = packedB + (<usize>(j * kc) << 2);
     const columns = min(8, n - j);
     const at = c + (<usize>j << 2);
-    for (let i: i32 = 0; i < mc; i += 4) {
+    for (let i: i32 = 0; i < mc; i += ROWS) {
       const pa = packedA + (<usize>(i * kc) << 2);
-      const rows = min(4, mc - i);
-      if (rows == 4 && columns == 8) {
-        tile(
-          pa, pb,
-          rowAt(at, first + i, row, table, perImage, image),
-          rowAt(at, first + i + 1, row, table, perImage, image),
-          rowAt(at, first + i + 2, row, table, perImage, image),
-          rowAt(at, first + i + 3, row, table, perImage, image),
-          kc, add, last && bias ? bias + (<usize>j << 2) : 0, last ? relu : 0,
-        );
+      const rows = min(ROWS, mc - i);
+      tile(pa, pb, edge, kc);
+      if (columns == 8) {
+        const here = last && bias ? bias + (<usize>j << 2) : 0;
+        const clamp = last ? relu : 0;
+        for (let r: i32 = 0; r < rows; r++) {
+          const from = edge + (<usize>r << 5);
+          const to = rowAt(at, first + i + r, row, table, perImage, image);
+          finish(to, v128.load(from), add, here, clamp);
+          finish(to + 16, v128.load(from, 16), add, here ? here + 16 : 0, clamp);
+        }
       } else {
-        tile(pa, pb, edge, edge + 32, edge + 64, edge + 96, kc, false, 0, 0);
         for (let r: i32 = 0; r < rows; r++) {
           const to = rowAt(at, first + i + r, row, table, perImage, image);
           for (let s: i32 = 0; s < columns; s++) {
@@ -209,9 +265,9 @@ export function matmul(
   const bOuter: usize = transposeB ? <usize>ldb << 2 : 4;
   const bInner: usize = transposeB ? 4 : <usize>ldb << 2;
   const row: usize = <usize>ldc << 2;
-  const edge = scratch; // a 4 x 8 tile, for what hangs over the rim
-  const packedA = scratch + 128;
-  const packedB = packedA + (<usize>(((min(m, MC) + 3) & ~3) * min(k, KC)) << 2);
+  const edge = scratch;
+  const packedA = scratch + EDGE;
+  const packedB = packedA + packedBytes(m, k);
 
   for (let k0: i32 = 0; k0 < k; k0 += KC) {
     const kc = min(KC, k - k0);
@@ -225,9 +281,9 @@ export function matmul(
     }
     for (let i0: i32 = 0; i0 < m; i0 += MC) {
       const mc = min(MC, m - i0);
-      for (let i: i32 = 0; i < mc; i += 4) {
+      for (let i: i32 = 0; i < mc; i += ROWS) {
         const src = a + <usize>(i0 + i) * aOuter + <usize>k0 * aInner;
-        packLanes(src, packedA + (<usize>(i * kc) << 2), min(4, mc - i), kc, aOuter, aInner, 16);
+        packRowPanel(src, packedA + (<usize>(i * kc) << 2), mc - i, kc, aOuter, aInner);
       }
       block(packedA, packedB, c, i0, mc, n, kc, k0 > 0, k0 + kc == k, row, 0, 1, 0, bias, relu, edge);
     }
@@ -245,18 +301,18 @@ function pixelAt(x: usize, table: usize, tap: i32, pixels: i32, image: usize, ro
   return offset < 0 ? zeros : x + <usize>(row / pixels) * image + <usize>offset;
 }
 
-// dst[k * 4 + lane] = p_lane[k]
+// dst[k * ROWS + lane] = p_lane[k]
 // @ts-ignore: decorator
 @inline
 function packFour(p0: usize, p1: usize, p2: usize, p3: usize, dst: usize, count: i32): void {
   let k: i32 = 0;
   for (; k + 4 <= count; k += 4) {
-    transpose4(v128.load(p0), v128.load(p1), v128.load(p2), v128.load(p3), dst, 16);
+    transpose4(v128.load(p0), v128.load(p1), v128.load(p2), v128.load(p3), dst, <usize>ROWS << 2);
     p0 += 16;
     p1 += 16;
     p2 += 16;
     p3 += 16;
-    dst += 64;
+    dst += <usize>ROWS << 4;
   }
   for (; k < count; k++) {
     store<f32>(dst, load<f32>(p0));
@@ -267,7 +323,7 @@ function packFour(p0: usize, p1: usize, p2: usize, p3: usize, dst: usize, count:
     p1 += 4;
     p2 += 4;
     p3 += 4;
-    dst += 16;
+    dst += <usize>ROWS << 2;
   }
 }
 
@@ -285,8 +341,8 @@ export function convolve(
   const k = taps * channels;
   const row: usize = <usize>n << 2;
   const edge = scratch;
-  const packedA = scratch + 128;
-  const packedB = packedA + (<usize>(((min(m, MC) + 3) & ~3) * min(k, KC)) << 2);
+  const packedA = scratch + EDGE;
+  const packedB = packedA + packedBytes(m, k);
   const zeros = packedB + (<usize>(((n + 7) & ~7) * min(k, KC)) << 2);
   memory.fill(zeros, 0, <usize>channels << 2);
   // The rows of a table are counted from the first image; those of a dense result from the first row.
@@ -309,7 +365,7 @@ export function convolve(
     }
     for (let i0: i32 = 0; i0 < m; i0 += MC) {
       const mc = min(MC, m - i0);
-      for (let i: i32 = 0; i < mc; i += 4) {
+      for (let i: i32 = 0; i < mc; i += ROWS) {
         const dst = packedA + (<usize>(i * kc) << 2);
         const at = first + i0 + i;
         for (let kk: i32 = 0; kk < kc; ) {
@@ -317,14 +373,16 @@ export function convolve(
           const channel = (k0 + kk) % channels;
           const count = min(channels - channel, kc - kk);
           const skip: usize = <usize>channel << 2;
+          const to = dst + <usize>(kk * ROWS << 2);
           packFour(
             skip + pixelAt(x, table, tap, pixels, xImage, at, zeros),
             skip + (i + 1 < mc ? pixelAt(x, table, tap, pixels, xImage, at + 1, zeros) : zeros),
             skip + (i + 2 < mc ? pixelAt(x, table, tap, pixels, xImage, at + 2, zeros) : zeros),
             skip + (i + 3 < mc ? pixelAt(x, table, tap, pixels, xImage, at + 3, zeros) : zeros),
-            dst + (<usize>kk << 4),
+            to,
             count,
           );
+          if (ROWS > 4) packFifth(skip + (i + 4 < mc ? pixelAt(x, table, tap, pixels, xImage, at + 4, zeros) : zeros), to, true, count, 4);
           kk += count;
         }
       }
@@ -346,19 +404,20 @@ export function convolveFilter(
   const k = images * pixels;
   const row: usize = <usize>n << 2;
   const edge = scratch;
-  const packedA = scratch + 128;
-  const packedB = packedA + (<usize>(((min(m, MC) + 3) & ~3) * min(k, KC)) << 2);
+  const packedA = scratch + EDGE;
+  const packedB = packedA + packedBytes(m, k);
   for (let k0: i32 = 0; k0 < k; k0 += KC) {
     const kc = min(KC, k - k0);
     packRows(dy + <usize>k0 * row, packedB, kc, n, row);
     for (let i0: i32 = 0; i0 < m; i0 += MC) {
       const mc = min(MC, m - i0);
-      for (let i: i32 = 0; i < mc; i += 4) {
+      for (let i: i32 = 0; i < mc; i += ROWS) {
         const dst = packedA + (<usize>(i * kc) << 2);
-        const lanes = min(4, mc - i);
+        const lanes = min(ROWS, mc - i);
         const at = first + i0 + i;
-        const together = lanes == 4 && at % channels + 4 <= channels;
-        for (let lane: i32 = 0; lane < 4; lane += together ? 4 : 1) {
+        const together = lanes >= 4 && at % channels + 4 <= channels;
+        for (let lane: i32 = 0; lane < ROWS; lane += together && lane == 0 ? 4 : 1) {
+          const four = together && lane == 0;
           const tap = (at + lane) / channels;
           const skip: usize = <usize>((at + lane) % channels) << 2;
           let entry = table + (<usize>(tap * pixels + k0 % pixels) << 2);
@@ -367,9 +426,9 @@ export function convolveFilter(
           let to = dst + (<usize>lane << 2);
           for (let kk: i32 = 0; kk < kc; kk++) {
             const offset = load<i32>(entry);
-            if (together) v128.store(to, offset < 0 ? f32x4.splat(0) : v128.load(base + <usize>offset));
+            if (four) v128.store(to, offset < 0 ? f32x4.splat(0) : v128.load(base + <usize>offset));
             else store<f32>(to, lane < lanes && offset >= 0 ? load<f32>(base + <usize>offset) : 0);
-            to += 16;
+            to += <usize>ROWS << 2;
             entry += 4;
             if (entry == end) {
               entry = end - (<usize>pixels << 2);

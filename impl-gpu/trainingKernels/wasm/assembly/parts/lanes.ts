@@ -1,3 +1,11 @@
+// a b + c: rounded once where the module is compiled for relaxed SIMD and the processor has it, else twice.
+// @ts-ignore: decorator
+@inline
+export function madd(a: v128, b: v128, c: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
+  return f32x4.add(c, f32x4.mul(a, b));
+}
+
 // Four vectors as columns: lane i of the k-th result is lane k of the i-th argument.
 // @ts-ignore: decorator
 @inline

@@ -14,7 +14,7 @@
 //
 // Channels in and out must be multiples of 8.
 
-import { transpose4 } from './lanes';
+import { madd, transpose4 } from './lanes';
 
 /** Tiles that are transformed, multiplied and transformed back before the next, at most. A multiple of 4. */
 const TILES: i32 = 64;
@@ -176,28 +176,29 @@ function transformFour(tables: usize, skip: usize, to: usize, step: usize, work:
   }
 }
 
-// C += (or =) A B of packed panels: A [count][4], B [count][8]; C four rows of `columns`.
-// @ts-ignore: decorator
-@inline
-function multiplyTile(a: usize, b: usize, c: usize, count: i32, columns: i32, add: bool): void {
-  let c00 = f32x4.splat(0);
-  let c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
+/**
+ * C += (or =) A B of packed panels: A [count][4], B [count][8]; C four rows of `columns`. Written and exported as `tile` of `gemm.ts` is, for the
+ * same reason.
+ */
+export function multiplyTile(a: usize, b: usize, c: usize, count: i32, columns: i32, add: bool): void {
+  let zero = f32x4.splat(0);
+  let c00 = zero, c01 = zero, c10 = zero, c11 = zero, c20 = zero, c21 = zero, c30 = zero, c31 = zero;
   const end = a + (<usize>count << 4);
   while (a < end) {
     const b0 = v128.load(b);
     const b1 = v128.load(b, 16);
     let s = v128.load32_splat(a);
-    c00 = f32x4.add(c00, f32x4.mul(s, b0));
-    c01 = f32x4.add(c01, f32x4.mul(s, b1));
+    c00 = madd(s, b0, c00);
+    c01 = madd(s, b1, c01);
     s = v128.load32_splat(a, 4);
-    c10 = f32x4.add(c10, f32x4.mul(s, b0));
-    c11 = f32x4.add(c11, f32x4.mul(s, b1));
+    c10 = madd(s, b0, c10);
+    c11 = madd(s, b1, c11);
     s = v128.load32_splat(a, 8);
-    c20 = f32x4.add(c20, f32x4.mul(s, b0));
-    c21 = f32x4.add(c21, f32x4.mul(s, b1));
+    c20 = madd(s, b0, c20);
+    c21 = madd(s, b1, c21);
     s = v128.load32_splat(a, 12);
-    c30 = f32x4.add(c30, f32x4.mul(s, b0));
-    c31 = f32x4.add(c31, f32x4.mul(s, b1));
+    c30 = madd(s, b0, c30);
+    c31 = madd(s, b1, c31);
     a += 16;
     b += 32;
   }
