@@ -16,6 +16,8 @@ const MUL = [0xfd, 0xe6, 0x01]; // f32x4.mul
 const ADD = [0xfd, 0xe4, 0x01]; // f32x4.add
 const SPLAT = [0xfd, 0x13]; // f32x4.splat
 const LANE_0 = [0xfd, 0x1f, 0x00]; // f32x4.extract_lane 0
+/** "\0asm", version 1. */
+const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
 const I32 = 0x7f;
 const F32 = 0x7d;
 const V128 = 0x7b;
@@ -39,16 +41,16 @@ function moduleOf(relaxed: boolean): Uint8Array<ArrayBuffer> {
     ...(relaxed ? [...get(one), ...MADD] : [...MUL, ...get(one), ...ADD]),
     ...set(sum),
   ]);
-  const code = [
-    ...[1, SUMS + 2, V128], // locals
-    ...[...f32(0.5), ...SPLAT, ...set(half), ...f32(1), ...SPLAT, ...set(one)],
-    ...[0x03, 0x40, ...turn], // loop
-    ...[...get(0), 0x41, 0x01, 0x6b, 0x22, 0, 0x0d, 0, 0x0b], // br_if (turns -= 1); end
-    ...[...get(1), ...sums.slice(1).flatMap((sum) => [...get(sum), ...ADD]), ...LANE_0, 0x0b],
-  ];
+  const locals = [1, SUMS + 2, V128];
+  const constants = [...f32(0.5), ...SPLAT, ...set(half), ...f32(1), ...SPLAT, ...set(one)];
+  const loop = [0x03, 0x40, ...turn];
+  // br_if (turns -= 1), end
+  const again = [...get(0), 0x41, 0x01, 0x6b, 0x22, 0, 0x0d, 0, 0x0b];
+  const result = [...get(1), ...sums.slice(1).flatMap((sum) => [...get(sum), ...ADD]), ...LANE_0, 0x0b];
+  const code = [...locals, ...constants, ...loop, ...again, ...result];
   const { length } = code;
   return Uint8Array.from([
-    ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
+    ...MAGIC,
     ...section(1, 1, 0x60, 1, I32, 1, F32),
     ...section(3, 1, 0),
     ...section(7, 1, 3, ...new TextEncoder().encode('run'), 0, 0),
