@@ -149,7 +149,12 @@ interface Suspect {
 const chanceToReproduce = ({ random }: Mistake, how: Reproduced | undefined): number =>
   how !== undefined ? REPRODUCED[how] : random === true ? REPRODUCED.element : SLIP;
 
-function suspect(mistake: Mistake, verdicts: readonly Verdict[], replayed: Reproductions, kinds: Kinds): Suspect {
+function suspect(
+  mistake: Mistake,
+  verdicts: readonly Verdict[],
+  replayed: Reproductions['found'],
+  kinds: Kinds,
+): Suspect {
   const failed = verdicts.filter(({ status }) => status === 'failed');
   const own = new Map([...replayed].map(([property, by]) => [property, by.get(mistake.name)]));
   const reproduces = (property: string): boolean => own.get(property) !== undefined;
@@ -225,7 +230,7 @@ export async function diagnose(
   );
   const failed = (): Verdict[] => open.filter(({ status }) => status === 'failed');
   if (failed().length === 0) return [];
-  const replayed = await reproductions(drawn, judgement.implementation);
+  const { found: replayed, words } = await reproductions(drawn, judgement.implementation);
   const kinds = new Map([...drawn].map(([property, finding]) => [property, kindOf(finding)]));
   const found: Diagnosis[] = [];
   while (failed().length > 0 && found.length < MAXIMUM_CAUSES) {
@@ -240,7 +245,7 @@ export async function diagnose(
     if (1 / total < (found.length > 0 ? SURE_ENOUGH : SURE_AT_ALL)) break;
     found.push({
       mistake: first.mistake.name,
-      words: first.mistake.words,
+      words: words.get(first.mistake.name) ?? first.mistake.words,
       mend: first.mistake.mend,
       sure: Math.min(0.99, 1 / total),
       explains: first.explains,

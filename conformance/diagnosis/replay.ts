@@ -7,6 +7,7 @@ import type { Behaviour } from '../planted/implementation.ts';
 import { expandCase } from '../protocol/expand.ts';
 import { ALL_KINDS, drawsNothing } from '../protocol/kinds.ts';
 import type { Case, Implementation, StepRecord } from '../protocol/types.ts';
+import { fit } from './fit.ts';
 import { MISTAKES } from './mistakes.ts';
 import { VARIANTS } from './variants.ts';
 
@@ -78,9 +79,15 @@ function agree(
   });
 }
 
-const TOLERANCE = { float64: 1e-9, float32: 2e-5 } as const;
+/** What arithmetic in another order may differ by, and what a mistake's numbers may be off by at most. */
+const TOLERANCE = {
+  float64: { noise: 1e-13, most: 1e-9 },
+  float32: { noise: 3e-6, most: 2e-5 },
+} as const;
+/** Of what is wrong, the part that a mistake need not account for. */
+const UNEXPLAINED = 1e-3;
 
-async function answersOf(
+export async function answersOf(
   changes: Partial<Behaviour>,
   cases: readonly Case[],
 ): Promise<(readonly StepRecord[] | undefined)[]> {
@@ -104,13 +111,77 @@ async function answersOf(
  */
 export type Reproduced = 'whole' | 'element';
 
-/** By property, of the findings that the honest implementation does not reproduce: the mistakes that do, by name. */
-export type Reproductions = ReadonlyMap<string, ReadonlyMap<string, Reproduced>>;
+/** What of the findings that the honest implementation does not reproduce the mistakes do. */
+export interface Reproductions {
+  /** By property: the mistakes that make its numbers, by name. */
+  readonly found: ReadonlyMap<string, ReadonlyMap<string, Reproduced>>;
+  /** By mistake: its words with the number in them, where one was fitted. */
+  readonly words: ReadonlyMap<string, string>;
+}
 
-interface Told {
+/** A finding that can be made again. */
+export interface Told {
   readonly cases: readonly Case[];
+  /** What came. */
   readonly steps: readonly (readonly StepRecord[])[];
   readonly position: Position | undefined;
+  /** What the honest implementation answers. */
+  readonly honest: readonly (readonly StepRecord[] | undefined)[];
+  /** Whether it draws the masks that were told. */
+  readonly sameMasks: boolean;
+  /** The numbers of the first step in which it is wrong, with how far, and the case until then. */
+  readonly wrong: readonly (readonly [Spot, number])[];
+  readonly begin: Case | undefined;
+  /** By how much a mistake's numbers may differ from what came, relative to them. */
+  readonly tolerance: number;
+}
+
+/** A number in an answer. */
+export interface Spot {
+  readonly example: number;
+  readonly step: number;
+  /** A slot of the state; undefined for the parameter. */
+  readonly slot: string | undefined;
+  readonly tensor: number;
+  readonly element: number;
+}
+
+/** The number at a spot; undefined where it is not told. */
+export function numberAt(
+  answers: readonly (readonly StepRecord[] | undefined)[],
+  { example, step, slot, tensor, element }: Spot,
+): number | undefined {
+  const record = answers[example]?.[step];
+  const lists = slot === undefined ? record?.parameters : record?.state?.[slot];
+  return lists?.[tensor]?.[element];
+}
+
+/** How far apart two numbers are, relative to them; Infinity where that has no size. */
+function apart(x: number, y: number): number {
+  if (Object.is(x, y) || (Number.isNaN(x) && Number.isNaN(y))) return 0;
+  const most = Math.max(Math.abs(x), Math.abs(y));
+  return Number.isFinite(x) && Number.isFinite(y) && most > 0 ? Math.abs(x - y) / most : Infinity;
+}
+
+/** The numbers of the first step in which something is off, with how far they are. */
+export function firstWrong({ steps, honest }: Pick<Told, 'steps' | 'honest'>, noise: number): [Spot, number][] {
+  const wrong: [Spot, number][] = [];
+  for (const [example, records] of steps.entries()) {
+    for (const [step, { parameters = [], state = {} }] of records.entries()) {
+      const lists = [[undefined, parameters] as const, ...Object.entries(state).filter(([name]) => name !== 'ring')];
+      for (const [slot, tensors] of lists) {
+        for (const [tensor, list] of tensors.entries()) {
+          for (const [element, x] of list.entries()) {
+            const spot = { example, step, slot, tensor, element };
+            const y = numberAt(honest, spot);
+            if (y !== undefined && apart(x, y) > noise) wrong.push([spot, apart(x, y)]);
+          }
+        }
+      }
+      if (wrong.length > 0) break;
+    }
+  }
+  return wrong;
 }
 
 /** Decisions that matter where masks follow the stream, and nowhere else. */
@@ -121,15 +192,40 @@ const STREAM_ONLY: ReadonlySet<string> = new Set([
   'threshold',
   'keeps',
   'half',
+  'maskStream',
   'tensorStream',
 ]);
 
+/** Decisions that no mask of LRD depends on. */
+const NUMBERS_ONLY: ReadonlySet<string> = new Set([
+  'hyper',
+  'gradient',
+  'coupled',
+  'correction',
+  'direction',
+  'state',
+  'update',
+  'still',
+  'restored',
+  'initialCount',
+  'vectors',
+  'ownMoment',
+  'moment',
+  'cosine',
+  'measured',
+  'alignment',
+  'inverse',
+  'mean',
+  'factor',
+  'decay',
+]);
+
 /** Whether a mistake can show in cases at all. */
-const concerns = (changes: Partial<Behaviour>, { cases }: Told): boolean =>
+const concerns = (changes: Partial<Behaviour>, { cases }: Pick<Told, 'cases'>): boolean =>
   cases.some(({ masks }) => masks === 'stream') || !Object.keys(changes).every((name) => STREAM_ONLY.has(name));
 
 /** Whether the masks that were told on the stream are those that an implementation draws: quick to find out, and needed for all else. */
-async function drawsTheSame(changes: Partial<Behaviour>, { cases, steps }: Told): Promise<boolean> {
+async function drawsTheSame(changes: Partial<Behaviour>, { cases, steps }: Pick<Told, 'cases' | 'steps'>): Promise<boolean> {
   const adapter = openPlanted('replay', ableTo(changes));
   for (const [i, example] of cases.entries()) {
     const told = steps[i] ?? [];
@@ -144,20 +240,83 @@ async function drawsTheSame(changes: Partial<Behaviour>, { cases, steps }: Told)
   return true;
 }
 
+const touchesMasks = (changes: Partial<Behaviour>): boolean =>
+  Object.keys(changes).some((name) => !NUMBERS_ONLY.has(name));
+
+/** A case until a step. */
+function cut(example: Case, steps: number): Case {
+  return {
+    ...example,
+    gradients: example.gradients.slice(0, steps),
+    ...(Array.isArray(example.masks) ? { masks: (example.masks as readonly (readonly string[])[]).slice(0, steps) } : {}),
+  };
+}
+
+/**
+ * Whether an implementation makes any number of the first step that is wrong, or none could be looked at: quick to find out where many
+ * steps follow.
+ */
+async function begins(changes: Partial<Behaviour>, { wrong, begin, steps, position, tolerance }: Told): Promise<boolean> {
+  const first = wrong[0]?.[0];
+  if (begin === undefined || first === undefined) return true;
+  // The element that was found may go wrong later.
+  const found = position === undefined || wrong.some(([spot]) => spot.tensor === position.tensor && spot.element === position.element);
+  if (!found) return true;
+  const answers = await answersOf(changes, [begin]);
+  return wrong.some(([spot]) => {
+    const [got, made] = [numberAt(steps, spot), numberAt(answers, { ...spot, example: 0 })];
+    return got !== undefined && made !== undefined && near(got, made, tolerance);
+  });
+}
+
 /** Which of the two an implementation reproduces. */
-async function reproduces(changes: Partial<Behaviour>, told: Told, tolerance: number): Promise<Reproduced | undefined> {
-  if (!(await drawsTheSame(changes, told))) return undefined;
-  const answers = await answersOf(changes, told.cases);
+export async function reproduces(changes: Partial<Behaviour>, told: Told): Promise<Reproduced | undefined> {
+  if (touchesMasks(changes) ? !(await drawsTheSame(changes, told)) : !told.sameMasks) return undefined;
+  if (!(await begins(changes, told))) return undefined;
+  return compare(await answersOf(changes, told.cases), told);
+}
+
+function compare(
+  answers: readonly (readonly StepRecord[] | undefined)[],
+  { steps, position, tolerance }: Pick<Told, 'steps' | 'position' | 'tolerance'>,
+): Reproduced | undefined {
   const all = (only: (last: boolean) => Partial<Position> | undefined): boolean =>
     answers.every(
       (answer, i) =>
-        answer !== undefined && agree(told.steps[i] ?? [], answer, tolerance, only(i === answers.length - 1)),
+        answer !== undefined && agree(steps[i] ?? [], answer, tolerance, only(i === answers.length - 1)),
     );
   if (all(() => undefined)) return 'whole';
-  const { position } = told;
   if (position === undefined) return undefined;
   const { tensor, element } = position;
   return all((last) => (last ? position : { tensor, element })) ? 'element' : undefined;
+}
+
+/** A finding as something to make again; undefined where the honest implementation makes it, or nobody can. */
+async function toldOf({ evidence, position }: DrawnFinding, precision: Implementation['precision']): Promise<Told | undefined> {
+  const cases = evidence.flatMap((one) => replayable(one) ?? []);
+  if (cases.length === 0 || cases.length < evidence.length) return undefined;
+  const { noise, most } = TOLERANCE[precision];
+  const steps = evidence.map((one) => one.steps);
+  const sameMasks = await drawsTheSame({}, { cases, steps });
+  const honest = await answersOf({}, cases);
+  const how = sameMasks ? compare(honest, { steps, position, tolerance: noise }) : undefined;
+  if (how === 'whole') return undefined;
+  const all = firstWrong({ steps, honest }, noise);
+  const gap = all.reduce((largest, [, size]) => Math.max(largest, size), 0);
+  // Of one case: that in which the first of them is.
+  const wrong = all.filter(([{ example }]) => example === all[0]?.[0].example);
+  const example = cases[wrong[0]?.[0].example ?? 0];
+  return {
+    wrong,
+    begin: example === undefined || wrong[0] === undefined ? undefined : cut(example, wrong[0][0].step + 1),
+    cases,
+    steps,
+    honest,
+    sameMasks,
+    tolerance: Math.min(most, Math.max(noise, UNEXPLAINED * gap)),
+    // Where the element alone is as it should be, the mistake is elsewhere.
+    position: how === 'element' ? undefined : position,
+  };
 }
 
 /** What each known mistake makes of the findings. */
@@ -165,17 +324,12 @@ export async function reproductions(
   drawn: ReadonlyMap<string, DrawnFinding>,
   { precision }: Implementation,
 ): Promise<Reproductions> {
-  const tolerance = TOLERANCE[precision];
   const usable = new Map<string, Told>();
   const found = new Map<string, Map<string, Reproduced>>();
-  for (const [property, { evidence, position }] of drawn) {
-    const cases = evidence.flatMap((one) => replayable(one) ?? []);
-    if (cases.length === 0 || cases.length < evidence.length) continue;
-    const told = { cases, steps: evidence.map(({ steps }) => steps), position };
-    const honest = await reproduces({}, told, tolerance);
-    if (honest === 'whole') continue;
-    // Where the element alone is as it should be, the mistake is elsewhere.
-    usable.set(property, honest === 'element' ? { ...told, position: undefined } : told);
+  for (const [property, finding] of drawn) {
+    const told = await toldOf(finding, precision);
+    if (told === undefined) continue;
+    usable.set(property, told);
     found.set(property, new Map());
   }
   const hypotheses = [
@@ -190,9 +344,24 @@ export async function reproductions(
       if (known?.get(name) === 'whole') continue;
       const made = changes();
       if (!concerns(made, told)) continue;
-      const how = await reproduces(made, told, tolerance);
+      const how = await reproduces(made, told);
       if (how !== undefined) known?.set(name, how);
     }
   }
-  return found;
+  const words = new Map<string, string>();
+  const open = new Map(
+    [...usable].filter(([property]) => ![...(found.get(property)?.values() ?? [])].includes('whole')),
+  );
+  const best = new Map<string, number>();
+  for (const fitted of await fit(open, usable, TOLERANCE[precision].noise)) {
+    for (const [property, how] of fitted.makes) {
+      const known = found.get(property);
+      if (known?.get(fitted.mistake) !== 'whole') known?.set(fitted.mistake, how);
+    }
+    const whole = [...fitted.makes.values()].filter((how) => how === 'whole').length;
+    if (whole <= (best.get(fitted.mistake) ?? 0)) continue;
+    best.set(fitted.mistake, whole);
+    words.set(fitted.mistake, fitted.words);
+  }
+  return { found, words };
 }

@@ -26,7 +26,7 @@ const unmaskedUpdate: Behaviour['update'] = (theta, delta, _keep, { hyper }) => 
 const maskedDecay: Behaviour['coupled'] = (decay, theta, keep) => (keep ? decay * theta : 0);
 
 /** What becomes of these slots where a coordinate is dropped. */
-const ofDropped =
+export const ofDropped =
   (names: readonly string[], change: (before: number, after: number, place: Place) => number): Behaviour['state'] =>
   (before, after, keep, place) =>
     keep
@@ -43,7 +43,7 @@ const SECOND = ['v', 'vmax'] as const;
 const ALL = [...FIRST, ...SECOND, 'gavg'] as const;
 
 /** The step with something added to the gradient of a rule, or its result changed. */
-const stepOf =
+export const stepOf =
   (change: (result: { delta: number; slots: Slots }, place: Place, theta: number, t: number, g: number) => number) =>
   (g: number, slots: Slots, t: number, place: Place, theta: number): { delta: number; slots: Slots } => {
     const result = direction(g, slots, t, place);
@@ -62,7 +62,7 @@ const correctedInPart = (which: 'm' | 'v'): Behaviour['direction'] =>
       : (slots['m'] ?? 0) / c1 / (Math.sqrt(second) + n(hyper, 'epsilon'));
   });
 
-const always =
+export const always =
   (where: (place: Omit<Place, 'element' | 'kept'>, index: number, size: number) => boolean): Behaviour['effective'] =>
   (mask, place) =>
     mask.map((bit, i) => bit || where(place, i, mask.length));
@@ -91,7 +91,7 @@ const ELSEWHERE: Readonly<Record<string, readonly number[]>> = {
   window: [5, 20],
 };
 
-const defaults = (name: string, value: number): Behaviour['hyper'] => {
+export const defaults = (name: string, value: number): Behaviour['hyper'] => {
   const table = new Set(
     Object.values(RULES).flatMap(({ hyper }) => {
       const one = (hyper as Readonly<Record<string, HyperParameter>>)[name];
@@ -102,7 +102,7 @@ const defaults = (name: string, value: number): Behaviour['hyper'] => {
 };
 
 /** Bases of tensors that start at multiples of `alignment`. */
-const aligned =
+export const aligned =
   (alignment: number, gap = 0): Behaviour['bases'] =>
   (tensors) => {
     let next = 0;
@@ -114,7 +114,7 @@ const aligned =
   };
 
 const word = (x: bigint): number => Number(x & 0xffffffffn);
-const keyOf = (seed: bigint): [number, number] => [word(seed), word(seed >> 32n)];
+export const keyOf = (seed: bigint): [number, number] => [word(seed), word(seed >> 32n)];
 
 /** Steps that a count may be off by. */
 const OFFSETS = [-3, -2, -1, 1, 2, 3, 4, 5, 6, 7, 8, 10, 16, 64, 100, 1000];

@@ -54,13 +54,20 @@ export const FLOAT32: Accuracy = { ...binary32, basic: 1, division: 1, root: 1, 
  */
 export const WGSL: Accuracy = { ...binary32, basic: 1, division: 3, root: 5, flushes: true };
 
-const buffer = new DataView(new ArrayBuffer(8));
+const doubles = new Float64Array(1);
+const halves = new Uint32Array(doubles.buffer);
+/** The half of a double with its exponent: the last one where the low byte comes first. */
+const HIGH = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1 ? 1 : 0;
 
 /** floor(log2 |x|) of a normal double, exactly. */
 function exponentOf(x: number): number {
-  buffer.setFloat64(0, x);
-  return ((buffer.getUint16(0) >> 4) & 0x7ff) - 1023;
+  doubles[0] = x;
+  return (((halves[HIGH] as number) >>> 20) & 0x7ff) - 1023;
 }
+
+/** 2^e for every exponent of an ULP. */
+const LEAST_EXPONENT = -1074;
+const POWERS = Float64Array.from({ length: 1023 - LEAST_EXPONENT + 1 }, (_, i) => 2 ** (LEAST_EXPONENT + i));
 
 export interface Arithmetic {
   readonly accuracy: Accuracy;
@@ -82,7 +89,8 @@ export function arithmeticOf(accuracy: Accuracy): Arithmetic {
   const { minimumExponent, bits, maximum, flushes } = accuracy;
   const smallestNormal = 2 ** minimumExponent;
 
-  const ulp = (x: number): number => 2 ** (Math.max(exponentOf(x), minimumExponent) - bits + 1);
+  const ulp = (x: number): number =>
+    POWERS[Math.max(exponentOf(x), minimumExponent) - bits + 1 - LEAST_EXPONENT] as number;
 
   /** Widens by `ulps` at both ends; an exact zero stays one. */
   const widen = (lo: number, hi: number, ulps: number): Interval => {
@@ -101,10 +109,10 @@ export function arithmeticOf(accuracy: Accuracy): Arithmetic {
   };
 
   const isZero = (a: Interval): boolean => a.lo === 0 && a.hi === 0;
-  const corners = (values: readonly number[], ulps: number): Interval => {
+  const corners = (a: number, b: number, c: number, d: number, ulps: number): Interval => {
+    const least = Math.min(a, b, c, d);
     // 0 * Infinity at a corner: an operand is unbounded, so is the result.
-    if (values.some(Number.isNaN)) return ANYTHING;
-    return widen(Math.min(...values), Math.max(...values), ulps);
+    return Number.isNaN(least) ? ANYTHING : widen(least, Math.max(a, b, c, d), ulps);
   };
 
   const self: Arithmetic = {
@@ -125,13 +133,13 @@ export function arithmeticOf(accuracy: Accuracy): Arithmetic {
     mul: (a, b) =>
       a === ANYTHING || b === ANYTHING
         ? ANYTHING
-        : corners([a.lo * b.lo, a.lo * b.hi, a.hi * b.lo, a.hi * b.hi], accuracy.basic),
+        : corners(a.lo * b.lo, a.lo * b.hi, a.hi * b.lo, a.hi * b.hi, accuracy.basic),
     div: (a, b) => {
       if (a === ANYTHING || b === ANYTHING || (b.lo <= 0 && b.hi >= 0)) return ANYTHING;
       const size = Math.min(Math.abs(b.lo), Math.abs(b.hi));
       const top = Math.max(Math.abs(b.lo), Math.abs(b.hi));
       if (flushes && (size < smallestNormal || top > 2 ** 126)) return ANYTHING;
-      return corners([a.lo / b.lo, a.lo / b.hi, a.hi / b.lo, a.hi / b.hi], accuracy.division);
+      return corners(a.lo / b.lo, a.lo / b.hi, a.hi / b.lo, a.hi / b.hi, accuracy.division);
     },
     sqrt: (a) => {
       if (a === ANYTHING) return ANYTHING;

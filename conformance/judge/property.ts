@@ -210,10 +210,7 @@ export function contextOf(adapter: Adapter, options: ContextOptions): RunningCon
       if (to === from) return;
       let [first, last]: (Finding | undefined)[] = [];
       let end = options.until;
-      let drawn = 0;
       const property = fc.asyncProperty(arbitrary, async (value) => {
-        // The cases of the rounds before, drawn again so that all rounds together are one run of fast-check.
-        if (drawn++ < from) return;
         // Never in the middle of a conversation: what is out of time is not begun, and passes for a case that shows nothing.
         if (performance.now() >= end) return;
         try {
@@ -234,7 +231,9 @@ export function contextOf(adapter: Adapter, options: ContextOptions): RunningCon
       });
       const details = await fc.check(property, {
         seed: options.seed,
-        numRuns: to,
+        // Past the cases of the rounds before: all rounds together are one run of fast-check.
+        path: String(from),
+        numRuns: to - from,
         endOnFailure: !options.shrink,
       });
       if (first !== undefined && last !== undefined) {

@@ -100,6 +100,8 @@ export interface Behaviour {
   maskStep(step: number, firstStep: number): number;
   threshold(p: number): number;
   keeps(half: number, threshold: number): boolean;
+  /** The stream that the masks of elements are from. */
+  readonly maskStream: StreamName;
   /** From an element's index to the half that it reads. */
   half(index: number): number;
   /** Own masks. `random` goes on from call to call of one run. */
@@ -328,6 +330,7 @@ export const HONEST: Behaviour = {
   maskStep: (step) => step,
   threshold: (p) => Math.max(1, Math.floor(p * 65536 + 0.5)),
   keeps: (half, threshold) => half < threshold,
+  maskStream: 'mask',
   half: (index) => index,
   own: ({ p, size }, random) => Array.from({ length: size }, () => random() < p),
   ownSeed: (seed, runs) => Number(seed & 0xffffffffffffn) + 2 ** 20 * runs,
@@ -390,7 +393,7 @@ function streamMask(b: Behaviour, seed: bigint, base: number, size: number, step
   const first = indices.reduce((a, x) => Math.min(a, x), base);
   const last = indices.reduce((a, x) => Math.max(a, x), first);
   const start = first - (first % 8);
-  const position = { key: b.key(seed), step: step >>> 0, stream: 'mask', base: start } as const;
+  const position = { key: b.key(seed), step: step >>> 0, stream: b.maskStream, base: start } as const;
   const all = halves(position, last - start + 1);
   const threshold = b.threshold(p);
   return indices.map((index) => b.keeps(all[index - start] as number, threshold));
