@@ -84,7 +84,10 @@ const dividedBy = (denominator: (v: number, epsilon: number, c2: number) => numb
   });
 
 /** SGD's step with other weights of gradient and buffer. */
-const blended = (nesterov: boolean, delta: (g: number, buf: number, momentum: number) => number): Behaviour['direction'] =>
+const blended = (
+  nesterov: boolean,
+  delta: (g: number, buf: number, momentum: number) => number,
+): Behaviour['direction'] =>
   stepOf((result, { rule, hyper }, _theta, _t, g) =>
     rule === 'sgdm' && n(hyper, 'momentum') > 0 && (hyper['nesterov'] === true) === nesterov
       ? delta(g, result.slots['buf'] ?? 0, n(hyper, 'momentum'))
@@ -92,13 +95,15 @@ const blended = (nesterov: boolean, delta: (g: number, buf: number, momentum: nu
   );
 
 /** SGD's gradient damped otherwise. */
-const damped = (weight: (dampening: number, t: number) => number): Behaviour['direction'] => (g, slots, t, place) => {
-  const { rule, hyper } = place;
-  const momentum = n(hyper, 'momentum');
-  if (rule !== 'sgdm' || momentum === 0) return direction(g, slots, t, place);
-  const buf = (t === 1 ? 0 : momentum * (slots['buf'] ?? 0)) + weight(n(hyper, 'dampening'), t) * g;
-  return { delta: hyper['nesterov'] === true ? g + momentum * buf : buf, slots: { ...slots, buf } };
-};
+const damped =
+  (weight: (dampening: number, t: number) => number): Behaviour['direction'] =>
+  (g, slots, t, place) => {
+    const { rule, hyper } = place;
+    const momentum = n(hyper, 'momentum');
+    if (rule !== 'sgdm' || momentum === 0) return direction(g, slots, t, place);
+    const buf = (t === 1 ? 0 : momentum * (slots['buf'] ?? 0)) + weight(n(hyper, 'dampening'), t) * g;
+    return { delta: hyper['nesterov'] === true ? g + momentum * buf : buf, slots: { ...slots, buf } };
+  };
 
 const shrunk =
   (factor: (hyper: Hyper) => number, rules: (rule: string) => boolean): Behaviour['update'] =>
@@ -267,7 +272,12 @@ export const REAL_FAMILIES: readonly RealFamily[] = [
     'dropped-decay',
     (c) => `dropped coordinates decay by ${c} learningRate weightDecay, in rules with L2 too`,
     FACTORS,
-    (c) => ({ update: shrunk((hyper) => c * rate(hyper) * n(hyper, 'weightDecay'), () => true) }),
+    (c) => ({
+      update: shrunk(
+        (hyper) => c * rate(hyper) * n(hyper, 'weightDecay'),
+        () => true,
+      ),
+    }),
   ),
   real(
     'clipped',
@@ -527,8 +537,10 @@ export const REAL_FAMILIES: readonly RealFamily[] = [
   ),
 ];
 
-const members = (mistake: string, ...list: readonly (readonly [words: string, changes: Partial<Behaviour>])[]): Member[] =>
-  list.map(([words, changes]) => ({ mistake, words, changes }));
+const members = (
+  mistake: string,
+  ...list: readonly (readonly [words: string, changes: Partial<Behaviour>])[]
+): Member[] => list.map(([words, changes]) => ({ mistake, words, changes }));
 
 const upTo = (last: number, first = 1): number[] => Array.from({ length: last - first + 1 }, (_, i) => first + i);
 
@@ -551,7 +563,10 @@ function roundedTo(bits: number, x: number): number {
 const momentOf = (slots: Slots, u: number): number => slots['m'] ?? slots['buf'] ?? slots['gavg'] ?? u;
 
 /** Every number of an element that may be taken for another. */
-const OPERANDS: readonly (readonly [string, (u: number, g: number, step: Omit<TensorStep, 'keep'>, i: number) => number])[] = [
+const OPERANDS: readonly (readonly [
+  string,
+  (u: number, g: number, step: Omit<TensorStep, 'keep'>, i: number) => number,
+])[] = [
   ['the step', (u) => u],
   ['the gradient that the moments see', (_u, g) => g],
   ['the gradient as it came', (_u, _g, { raw }, i) => raw[i] ?? 0],
@@ -683,8 +698,7 @@ export const NUMBER_MEMBERS: readonly Member[] = [
       `the cosine is taken of ${left} and ${right}`,
       {
         vectors: (step) => {
-          const list = (operand: typeof a): number[] =>
-            step.g.map((g, i) => operand(step.deltas[i] ?? 0, g, step, i));
+          const list = (operand: typeof a): number[] => step.g.map((g, i) => operand(step.deltas[i] ?? 0, g, step, i));
           return [list(a), list(b)];
         },
       },
@@ -695,11 +709,7 @@ export const NUMBER_MEMBERS: readonly Member[] = [
 const POWERS = upTo(20, 0).map((i) => 2 ** i);
 /** Round numbers first: of several that explain the same, the first is said. */
 const ALIGNMENTS = [
-  ...new Set([
-    ...POWERS,
-    ...[64, 32, 16, 8].flatMap((unit) => upTo(4096 / unit).map((i) => unit * i)),
-    ...upTo(1024),
-  ]),
+  ...new Set([...POWERS, ...[64, 32, 16, 8].flatMap((unit) => upTo(4096 / unit).map((i) => unit * i)), ...upTo(1024)]),
 ].filter((alignment) => alignment !== 64);
 
 const word = (x: bigint): number => Number(x & 0xffffffffn);
@@ -829,24 +839,15 @@ export const STREAM_MEMBERS: readonly Member[] = [
         `the low word of the stream's key is ${how}`,
         { key: (seed) => [word(convert(low32(seed))), Number(seed >> 32n)] },
       ],
-      [
-        `the high word of the stream's key is ${how}`,
-        { key: (seed) => [word(seed), word(convert(seed >> 32n))] },
-      ],
+      [`the high word of the stream's key is ${how}`, { key: (seed) => [word(seed), word(convert(seed >> 32n))] }],
       [
         `the words of the stream's key are ${how}`,
         { key: (seed) => [word(convert(low32(seed))), word(convert(seed >> 32n))] },
       ],
-      [
-        `the stream's key is the low word of the seed, ${how}`,
-        { key: (seed) => [word(convert(low32(seed))), 0] },
-      ],
+      [`the stream's key is the low word of the seed, ${how}`, { key: (seed) => [word(convert(low32(seed))), 0] }],
     ]),
     ['the words of the key are exchanged', { key: (seed) => keyOf((low32(seed) << 32n) | (seed >> 32n)) }],
-    [
-      'the low word is extended by its sign',
-      { key: (seed) => [word(seed), (word(seed) | 0) < 0 ? 0xffffffff : 0] },
-    ],
+    ['the low word is extended by its sign', { key: (seed) => [word(seed), (word(seed) | 0) < 0 ? 0xffffffff : 0] }],
   ),
   ...members(
     'truncated-threshold',
@@ -899,10 +900,10 @@ export const STREAM_MEMBERS: readonly Member[] = [
       ...(stream === 'tensorMask'
         ? []
         : [
-            [`a tensor's draw is from stream ${STREAMS[stream]}`, { tensorStream: (base) => ({ stream, index: base }) }] as [
-              string,
-              Partial<Behaviour>,
-            ],
+            [
+              `a tensor's draw is from stream ${STREAMS[stream]}`,
+              { tensorStream: (base) => ({ stream, index: base }) },
+            ] as [string, Partial<Behaviour>],
           ]),
       ...[64, 32, 16, 8, 4, 2].map((stride): [string, Partial<Behaviour>] => [
         `a tensor reads half base / ${stride} of stream ${STREAMS[stream]}`,

@@ -119,7 +119,8 @@ async function solve(
   for (const root of await roots(residual, grid)) {
     const h = 1e-4 * Math.max(Math.abs(root), 1e-12);
     const slope = ((await residual(root + h)) - (await residual(root - h))) / (2 * h);
-    const slack = Number.isFinite(slope) && slope !== 0 ? Math.min(blur / Math.abs(slope), 0.01 * Math.abs(root) + 1e-9) : 0;
+    const slack =
+      Number.isFinite(slope) && slope !== 0 ? Math.min(blur / Math.abs(slope), 0.01 * Math.abs(root) + 1e-9) : 0;
     plain.push(plainest(root, Math.max(slack, 1e-12 * Math.abs(root))));
   }
   return plain;
@@ -153,7 +154,9 @@ function drawsOf({ cases, steps }: Told): Draw[] {
       const record = steps[i]?.[t];
       for (const [tensor, { plain, keepProbability: p, gradient }] of parts.entries()) {
         const told = record?.masks?.[tensor];
-        const moved = record?.parameters?.[tensor]?.map((x, j) => (Object.is(x, before[tensor]?.[j]) ? '?' : '1')).join('');
+        const moved = record?.parameters?.[tensor]
+          ?.map((x, j) => (Object.is(x, before[tensor]?.[j]) ? '?' : '1'))
+          .join('');
         const bits = told ?? moved ?? '';
         if (plain || p === 1 || gradient === null || bits === '') continue;
         draws.push({
@@ -179,10 +182,7 @@ function drawsOf({ cases, steps }: Told): Draw[] {
 function draws(b: Behaviour, { seed, step, first, tensor, tensors, present, p, whole, told, bits }: Draw): boolean {
   const base = b.bases(tensors, present)[tensor] ?? 0;
   const at = (stream: Behaviour['maskStream'], index: number): boolean => {
-    const [half = 0] = halves(
-      { key: b.key(seed), step: b.maskStep(step, first) >>> 0, stream, base: index },
-      1,
-    );
+    const [half = 0] = halves({ key: b.key(seed), step: b.maskStep(step, first) >>> 0, stream, base: index }, 1);
     return b.keeps(half, b.threshold(p));
   };
   if (whole) {
@@ -258,7 +258,9 @@ export async function fit(
   for (const [, told] of smallest.slice(0, SOURCES)) {
     for (const member of NUMBER_MEMBERS) await admit(member, told, 2);
   }
-  const streamed = smallest.filter(([, { sameMasks, cases }]) => !sameMasks && cases.some(({ masks }) => masks === 'stream'));
+  const streamed = smallest.filter(
+    ([, { sameMasks, cases }]) => !sameMasks && cases.some(({ masks }) => masks === 'stream'),
+  );
   for (const [, told] of streamed.slice(0, 2 * SOURCES)) {
     const drawn = drawsOf(told);
     if (drawn.length === 0) continue;

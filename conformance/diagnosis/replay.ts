@@ -225,7 +225,10 @@ const concerns = (changes: Partial<Behaviour>, { cases }: Pick<Told, 'cases'>): 
   cases.some(({ masks }) => masks === 'stream') || !Object.keys(changes).every((name) => STREAM_ONLY.has(name));
 
 /** Whether the masks that were told on the stream are those that an implementation draws: quick to find out, and needed for all else. */
-async function drawsTheSame(changes: Partial<Behaviour>, { cases, steps }: Pick<Told, 'cases' | 'steps'>): Promise<boolean> {
+async function drawsTheSame(
+  changes: Partial<Behaviour>,
+  { cases, steps }: Pick<Told, 'cases' | 'steps'>,
+): Promise<boolean> {
   const adapter = openPlanted('replay', ableTo(changes));
   for (const [i, example] of cases.entries()) {
     const told = steps[i] ?? [];
@@ -248,7 +251,9 @@ function cut(example: Case, steps: number): Case {
   return {
     ...example,
     gradients: example.gradients.slice(0, steps),
-    ...(Array.isArray(example.masks) ? { masks: (example.masks as readonly (readonly string[])[]).slice(0, steps) } : {}),
+    ...(Array.isArray(example.masks)
+      ? { masks: (example.masks as readonly (readonly string[])[]).slice(0, steps) }
+      : {}),
   };
 }
 
@@ -256,11 +261,16 @@ function cut(example: Case, steps: number): Case {
  * Whether an implementation makes any number of the first step that is wrong, or none could be looked at: quick to find out where many
  * steps follow.
  */
-async function begins(changes: Partial<Behaviour>, { wrong, begin, steps, position, tolerance }: Told): Promise<boolean> {
+async function begins(
+  changes: Partial<Behaviour>,
+  { wrong, begin, steps, position, tolerance }: Told,
+): Promise<boolean> {
   const first = wrong[0]?.[0];
   if (begin === undefined || first === undefined) return true;
   // The element that was found may go wrong later.
-  const found = position === undefined || wrong.some(([spot]) => spot.tensor === position.tensor && spot.element === position.element);
+  const found =
+    position === undefined ||
+    wrong.some(([spot]) => spot.tensor === position.tensor && spot.element === position.element);
   if (!found) return true;
   const answers = await answersOf(changes, [begin]);
   return wrong.some(([spot]) => {
@@ -282,8 +292,7 @@ function compare(
 ): Reproduced | undefined {
   const all = (only: (last: boolean) => Partial<Position> | undefined): boolean =>
     answers.every(
-      (answer, i) =>
-        answer !== undefined && agree(steps[i] ?? [], answer, tolerance, only(i === answers.length - 1)),
+      (answer, i) => answer !== undefined && agree(steps[i] ?? [], answer, tolerance, only(i === answers.length - 1)),
     );
   if (all(() => undefined)) return 'whole';
   if (position === undefined) return undefined;
@@ -292,7 +301,10 @@ function compare(
 }
 
 /** A finding as something to make again; undefined where the honest implementation makes it, or nobody can. */
-async function toldOf({ evidence, position }: DrawnFinding, precision: Implementation['precision']): Promise<Told | undefined> {
+async function toldOf(
+  { evidence, position }: DrawnFinding,
+  precision: Implementation['precision'],
+): Promise<Told | undefined> {
   const cases = evidence.flatMap((one) => replayable(one) ?? []);
   if (cases.length === 0 || cases.length < evidence.length) return undefined;
   const { noise, most } = TOLERANCE[precision];

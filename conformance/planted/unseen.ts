@@ -3,7 +3,7 @@
  * beside the planted faults. They must not be used to make signatures, nor the diagnosis be fitted to them. `UNSEEN_MISTAKES` were
  * written after the first table and before `diagnosis/variants.ts`, `LATER_UNSEEN_MISTAKES` after that and before the last change to how
  * causes are weighed, `LAST_UNSEEN_MISTAKES` after it; `FINAL_UNSEEN_MISTAKES` after whole families of variants (`diagnosis/drawn.ts`) and kinds
- * of mask had come in.
+ * of mask had come in; `FITTED_UNSEEN_MISTAKES` after numbers were fitted (`diagnosis/fit.ts`).
  */
 import type { MaskSource } from '../protocol/types.ts';
 import { ALL_KINDS } from '../protocol/kinds.ts';
@@ -713,5 +713,216 @@ export const FINAL_UNSEEN_MISTAKES: readonly UnseenMistake[] = [
     what: 'the moments of dropped coordinates stand still in Adam, whatever the mask is',
     kinds: ['moments-skipped', 'frozen-first-moment', 'frozen-second-moment'],
     changes: { ...FAMILY, state: (before, after, keep, { rule }) => (keep || rule !== 'adam' ? after : before) },
+  },
+];
+
+export const FITTED_UNSEEN_MISTAKES: readonly UnseenMistake[] = [
+  {
+    name: 'second-correction-without-its-root',
+    what: 'divides the root of v by 1 - beta2^t in Adam, where the root of that belongs',
+    kinds: ['no-bias-correction'],
+    changes: {
+      direction: (g, slots, t, place) => {
+        const result = direction(g, slots, t, place);
+        const { rule, hyper } = place;
+        if (rule !== 'adam' || hyper['epsilonMode'] === 'hat') return result;
+        const [beta1, beta2] = [hyper['beta1'] as number, hyper['beta2'] as number];
+        const root = Math.sqrt(result.slots['v'] ?? 0) / (1 - beta2 ** t);
+        return {
+          ...result,
+          delta: (result.slots['m'] ?? 0) / (1 - beta1 ** t) / (root + (hyper['epsilon'] as number)),
+        };
+      },
+    },
+  },
+  {
+    name: 'corrected-one-step-ahead',
+    what: 'corrects the bias of Adam and AdamW with t + 1',
+    kinds: ['no-bias-correction'],
+    changes: { correction: ({ count, rule }) => (among('adam adamw', rule) ? count + 1 : count) },
+  },
+  {
+    name: 'epsilon-squared-inside',
+    what: 'RMSprop divides by the root of v + epsilon^2',
+    kinds: ['epsilon-inside'],
+    changes: {
+      direction: (g, slots, t, place) => {
+        const { rule, hyper } = place;
+        if (rule !== 'rmsprop' || hyper['epsilonPlacement'] === 'inside') return direction(g, slots, t, place);
+        const epsilon = (hyper['epsilon'] as number) ** 2;
+        return direction(g, slots, t, { ...place, hyper: { ...hyper, epsilonPlacement: 'inside', epsilon } });
+      },
+    },
+  },
+  {
+    name: 'decay-of-l2-and-beside-it',
+    what: 'adds L2 to the gradient of Adam, and shrinks the parameter by learningRate weightDecay besides',
+    kinds: ['decay-decoupled', 'decay-lost'],
+    changes: {
+      direction: (g, slots, t, place, theta) => {
+        const result = direction(g, slots, t, place);
+        return place.rule === 'adam'
+          ? { ...result, delta: result.delta + (place.hyper['weightDecay'] as number) * theta }
+          : result;
+      },
+    },
+  },
+  {
+    name: 'rescaled-by-the-square',
+    what: 'divides the step by p twice',
+    kinds: ['rescaled'],
+    changes: {
+      update: (theta, delta, keep, { hyper, p }) => (keep ? theta - (rate(hyper) * delta) / p / p : theta),
+    },
+  },
+  {
+    name: 'buffer-times-mask-in-rmsprop',
+    what: "RMSprop's buffer is multiplied by the mask",
+    kinds: ['momentum-reset'],
+    changes: { state: resetIn(['rmsprop'], ['buf']) },
+  },
+  {
+    name: 'second-moment-times-mask',
+    what: 'the second moment is multiplied by the mask in Adam and RMSprop',
+    kinds: ['frozen-second-moment'],
+    changes: { state: resetIn(['adam', 'rmsprop'], ['v']) },
+  },
+  {
+    name: 'stale-mask',
+    what: 'takes the mask of the step before, and none in the first step',
+    kinds: ['late-mask'],
+    changes: {
+      masks: ['given'],
+      effective: (mask, _place, history) => history.at(-1) ?? mask.map(() => true),
+    },
+  },
+  {
+    name: 'masks-of-the-noise-stream',
+    what: 'draws masks from stream 3',
+    kinds: ['another-generator'],
+    changes: { maskStream: 'gradientNoise' },
+  },
+  {
+    name: 'twelve-halves-later',
+    what: "reads the stream's halves from the thirteenth on",
+    kinds: ['high-half-first', 'packed-layout'],
+    changes: { half: (index) => index + 12 },
+  },
+  {
+    name: 'nesterov-of-the-old-buffer',
+    what: 'steps by g + momentum times the buffer of the step before',
+    kinds: ['nesterov-ignored'],
+    changes: {
+      direction: (g, slots, t, place) => {
+        const result = direction(g, slots, t, place);
+        const { rule, hyper } = place;
+        if (rule !== 'sgdm' || hyper['nesterov'] !== true || hyper['momentum'] === 0) return result;
+        return { ...result, delta: g + (hyper['momentum'] as number) * (slots['buf'] ?? 0) };
+      },
+    },
+  },
+  {
+    name: 'p-of-nine-bits',
+    what: 'rounds p to 512 levels',
+    kinds: ['truncated-threshold'],
+    changes: { threshold: (p) => Math.max(1, Math.round(p * 512) * 128) },
+  },
+  {
+    name: 'p-through-a-half',
+    what: 'rounds p to the eleven bits of a float16 before it makes the threshold',
+    kinds: ['truncated-threshold'],
+    changes: {
+      threshold: (p) => {
+        const unit = 2 ** (Math.floor(Math.log2(p)) - 10);
+        return Math.max(1, Math.floor(Math.round(p / unit) * unit * 65536 + 0.5));
+      },
+    },
+  },
+  {
+    name: 'inverse-in-first-order',
+    what: 'SkipUpdate multiplies by 2 - p',
+    kinds: ['another-inverse'],
+    changes: { ...FAMILY, inverse: (p) => 2 - p },
+  },
+  {
+    name: 'mean-squared',
+    what: 'Cautious divides by the square of the mean',
+    kinds: ['another-mean'],
+    changes: { ...FAMILY, mean: (keep, mask) => HONEST.mean(keep, mask) ** 2 },
+  },
+  {
+    name: 'cosine-halved',
+    what: 'takes the sigmoid of half the cosine over the temperature',
+    kinds: ['another-sigmoid'],
+    changes: { ...FAMILY, measured: (cosine, { temperature }) => sigmoid(cosine / 2 / temperature) },
+  },
+  {
+    name: 'clipped-at-three-tenths-in-sgd',
+    what: 'clips gradients at .3 in SGD',
+    kinds: ['clipped'],
+    changes: { gradient: (g, _keep, { rule }) => (rule === 'sgdm' ? Math.max(-0.3, Math.min(0.3, g)) : g) },
+  },
+  {
+    name: 'frozen-and-rescaled',
+    what: 'leaves the momentum of dropped coordinates, and divides the step by p',
+    kinds: ['frozen-first-moment', 'rescaled'],
+    changes: {
+      state: (before, after, keep) =>
+        keep
+          ? after
+          : {
+              ...after,
+              ...('m' in after ? { m: before['m'] ?? 0 } : {}),
+              ...('buf' in after ? { buf: before['buf'] ?? 0 } : {}),
+            },
+      update: (theta, delta, keep, { hyper, p }) => (keep ? theta - (rate(hyper) * delta) / p : theta),
+    },
+  },
+  {
+    name: 'beta2-of-985',
+    what: 'a beta2 of .985 where none is given',
+    kinds: ['another-default'],
+    changes: { hyper: (hyper) => (hyper['beta2'] === 0.999 ? { ...hyper, beta2: 0.985 } : hyper) },
+  },
+  {
+    name: 'seed-plus-seven',
+    what: 'adds 7 to the seed',
+    kinds: ['seed-cut'],
+    changes: { key: (seed) => HONEST.key(BigInt.asUintN(64, seed + 7n)) },
+  },
+  {
+    name: 'a-hundred-steps-a-step',
+    what: "the stream's step is a hundred times the optimizer's",
+    kinds: ['late-mask'],
+    changes: { maskStep: (step) => 100 * step },
+  },
+  {
+    name: 'absent-halves',
+    what: 'halves the moments of a tensor without a gradient',
+    kinds: ['absent-means-zero'],
+    changes: {
+      still: (theta, slots) => ({
+        theta,
+        slots: Object.fromEntries(Object.entries(slots).map(([name, x]) => [name, among('m v buf', name) ? x / 2 : x])),
+        counts: false,
+      }),
+    },
+  },
+  {
+    name: 'resumed-two-steps-ahead',
+    what: 'bias correction is two steps ahead in a resumed run',
+    kinds: ['correction-restarts'],
+    changes: {
+      initialCount: (example) => (example.state === undefined ? 0 : (example.firstStep ?? 1) + 1),
+    },
+  },
+  {
+    name: 'the-mask-before-the-last',
+    what: 'every second step takes the mask of two steps before',
+    kinds: ['repeated-in-time', 'sticky'],
+    changes: {
+      ...OWN,
+      effective: (mask, _place, history) => (history.length % 2 === 1 ? (history.at(-2) ?? mask) : mask),
+    },
   },
 ];

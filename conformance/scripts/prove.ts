@@ -19,6 +19,7 @@ import type { DrawnFinding } from '../judge/run.ts';
 import { HONEST_VARIANTS, PLANTED_FAULTS } from '../planted/faults.ts';
 import {
   FINAL_UNSEEN_MISTAKES,
+  FITTED_UNSEEN_MISTAKES,
   LAST_UNSEEN_MISTAKES,
   LATER_UNSEEN_MISTAKES,
   UNSEEN_MISTAKES,
@@ -40,7 +41,8 @@ const scale = Number(values.scale);
 if (!(scale > 0 && scale <= 1)) throw new RangeError(`--scale must be in (0, 1], got ${values.scale}`);
 const whole = (name: string, text: string, least: number): number => {
   const x = Number(text);
-  if (!Number.isSafeInteger(x) || x < least) throw new RangeError(`--${name} must be a whole number from ${least}, got ${text}`);
+  if (!Number.isSafeInteger(x) || x < least)
+    throw new RangeError(`--${name} must be a whole number from ${least}, got ${text}`);
   return x;
 };
 const FIRST_SEED = whole('first', values.first, 0);
@@ -76,6 +78,12 @@ const DIAGNOSED: readonly {
       kinds: MISTAKES.filter(({ faults }) => faults.includes(name)).map((mistake) => mistake.name),
       open: () => openPlanted(name, changes()),
     })),
+  },
+  {
+    key: 'diagnosis/after-fit',
+    title: 'mistakes written after numbers were fitted',
+    share: 0.8,
+    mistakes: unseen(FITTED_UNSEEN_MISTAKES),
   },
   {
     key: 'diagnosis/after-families',
