@@ -5,7 +5,7 @@
  */
 export { runConformance, serve } from './run.ts';
 export { START_NAMES, initAdapter } from './init.ts';
-export { judgePlanted } from './judgeAdapters.ts';
+export { judgePlanted } from './planted/matrix.ts';
 export type { ConformanceOptions } from './judgeAdapters.ts';
 export { BUILT_IN, UnavailableAdapterError, UnknownAdapterError } from './adapters/builtIn.ts';
 export { openAdapter } from './adapters/open.ts';

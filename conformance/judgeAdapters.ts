@@ -2,8 +2,7 @@ import { UnavailableAdapterError } from './adapters/builtIn.ts';
 import { diagnose } from './diagnosis/diagnose.ts';
 import type { DrawnFinding, Judgement, Verdict } from './judge/run.ts';
 import { judge } from './judge/run.ts';
-import { PLANTED_FAULTS } from './planted/faults.ts';
-import { openPlanted } from './planted/implementation.ts';
+import { judgePlanted } from './planted/matrix.ts';
 import type { Adapter } from './protocol/types.ts';
 import { ProtocolError } from './protocol/types.ts';
 import type { ConformanceReport, KillRow, Unavailable } from './report/report.ts';
@@ -33,6 +32,8 @@ export interface AdapterSource {
   readonly names: readonly string[];
   /** @throws UnknownAdapterError, UnavailableAdapterError, ProtocolError */
   open(name: string, options: { readonly caseSeconds?: number }): Promise<Adapter>;
+  /** Judges the planted faults beside the adapters, where there is more than one core to do it. Default: after them. */
+  readonly planted?: (seed: number) => { finish(): Promise<KillRow[]>; stop(): Promise<void> };
 }
 
 const DEFAULT_SEED = 1;
@@ -94,33 +95,6 @@ async function judgeNamed(
   }
 }
 
-/** Cases a property draws for the matrix of planted faults. */
-const MATRIX_RUNS = 6;
-
-const failedIn = ({ requirements }: Judgement): string[] =>
-  requirements.filter(({ status }) => status === 'failed').map(({ requirement }) => requirement);
-
-/** Every planted fault against every requirement: which ones fail. */
-export async function judgePlanted(
-  seed: number,
-  progress?: (done: number, total: number, row: KillRow) => void,
-): Promise<KillRow[]> {
-  const rows: KillRow[] = [];
-  for (const { name, what, caughtBy, changes } of PLANTED_FAULTS) {
-    const planted = openPlanted(name, changes());
-    // A sample of masks is drawn only where there is nothing better to judge them by; few cases show most of the others.
-    const statistics = planted.implementation.masks.every((source) => source === 'own');
-    const options = { adapter: name, seed, shrink: false } as const;
-    const broad = await judge(planted, { ...options, statistics, runs: MATRIX_RUNS });
-    const failed = failedIn(broad);
-    if (!failed.includes(caughtBy)) failed.push(...failedIn(await judge(planted, { ...options, only: [caughtBy] })));
-    const row: KillRow = { fault: name, what, caughtBy, failed, caught: failed.includes(caughtBy) };
-    rows.push(row);
-    progress?.(rows.length, PLANTED_FAULTS.length, row);
-  }
-  return rows;
-}
-
 function checkPositive(name: string, value: number): number {
   if (!(value > 0 && Number.isFinite(value))) throw new RangeError(`${name} must be a positive number, got ${value}`);
   return value;
@@ -137,21 +111,27 @@ export async function judgeAdapters(
   }
   const minutes = checkPositive('minutes', options.minutes ?? DEFAULT_MINUTES);
   if (options.caseSeconds !== undefined) checkPositive('caseSeconds', options.caseSeconds);
+  const planted = options.planted ?? options.adapters === undefined;
+  const beside = planted ? source.planted?.(seed) : undefined;
   const end = performance.now() + 60_000 * minutes;
   const judgements: Judgement[] = [];
   const unavailable: Unavailable[] = [];
   const names = options.adapters ?? source.names;
-  for (const [index, name] of names.entries()) {
-    try {
-      // What one leaves of its share is for those that follow.
-      const now = performance.now();
-      const until = now + Math.max(0, end - now) / (names.length - index);
-      judgements.push(await judgeNamed(source, name, options, seed, until));
-    } catch (error) {
-      if (!(error instanceof UnavailableAdapterError) || options.adapters !== undefined) throw error;
-      unavailable.push({ adapter: name, reason: error.message });
+  try {
+    for (const [index, name] of names.entries()) {
+      try {
+        // What one leaves of its share is for those that follow.
+        const now = performance.now();
+        const until = now + Math.max(0, end - now) / (names.length - index);
+        judgements.push(await judgeNamed(source, name, options, seed, until));
+      } catch (error) {
+        if (!(error instanceof UnavailableAdapterError) || options.adapters !== undefined) throw error;
+        unavailable.push({ adapter: name, reason: error.message });
+      }
     }
+    const kills = planted ? await (beside?.finish() ?? judgePlanted(seed)) : [];
+    return makeReport({ seed, judgements, unavailable, kills });
+  } finally {
+    await beside?.stop();
   }
-  const planted = options.planted ?? options.adapters === undefined;
-  return makeReport({ seed, judgements, unavailable, kills: planted ? await judgePlanted(seed) : [] });
 }

@@ -2,6 +2,7 @@ import { BUILT_IN } from './adapters/builtIn.ts';
 import { openAdapter } from './adapters/open.ts';
 import type { ConformanceOptions } from './judgeAdapters.ts';
 import { judgeAdapters } from './judgeAdapters.ts';
+import { judgePlantedBeside } from './planted/beside.ts';
 import { serveAdapter } from './protocol/serve.ts';
 import type { ConformanceReport } from './report/report.ts';
 
@@ -14,7 +15,7 @@ import type { ConformanceReport } from './report/report.ts';
  * @throws UnknownAdapterError, UnavailableAdapterError
  */
 export function runConformance(options: ConformanceOptions = {}): Promise<ConformanceReport> {
-  return judgeAdapters({ names: BUILT_IN, open: openAdapter }, options);
+  return judgeAdapters({ names: BUILT_IN, open: openAdapter, planted: judgePlantedBeside }, options);
 }
 
 /**

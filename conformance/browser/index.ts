@@ -6,7 +6,7 @@ import type { ConformanceReport } from '../report/report.ts';
 
 export { UnavailableAdapterError, UnknownAdapterError } from '../adapters/builtIn.ts';
 export { BUILT_IN_BROWSER as BUILT_IN } from '../adapters/builtIn.ts';
-export { judgePlanted } from '../judgeAdapters.ts';
+export { judgePlanted } from '../planted/matrix.ts';
 export type { ConformanceOptions } from '../judgeAdapters.ts';
 export { judge } from '../judge/run.ts';
 export type { Counterexample, JudgeRunOptions, Judgement, RequirementVerdict, Status, Verdict } from '../judge/run.ts';

@@ -605,10 +605,14 @@ const ROUNDED: readonly (readonly [string, (round: (x: number) => number) => Par
 export const NUMBER_MEMBERS: readonly Member[] = [
   ...members(
     'late-mask',
-    ...upTo(8).map((k): [string, Partial<Behaviour>] => [
-      `the mask of ${k === 1 ? 'the step' : `${k} steps`} before takes effect`,
-      { effective: (mask, _place, history) => history.at(-k) ?? mask },
-    ]),
+    ...upTo(8).flatMap((k): [string, Partial<Behaviour>][] => {
+      const words = `the mask of ${k === 1 ? 'the step' : `${k} steps`} before takes effect`;
+      return [
+        [words, { effective: (mask, _place, history) => history.at(-k) ?? mask }],
+        [words, { effective: (mask, _place, history) => history.at(-k) ?? mask.map(() => true) }],
+        [words, { effective: (mask, _place, history) => history.at(-k) ?? mask.map(() => false) }],
+      ];
+    }),
   ),
   ...members(
     'always-kept',
@@ -851,23 +855,30 @@ export const STREAM_MEMBERS: readonly Member[] = [
   ),
   ...members(
     'truncated-threshold',
-    ...[...upTo(16).map((i) => 2 ** i), ...upTo(5).map((i) => 10 ** i), ...upTo(256, 2), 65535].flatMap(
-      (levels): [string, Partial<Behaviour>][] =>
-        (['round', 'floor', 'ceil'] as const).flatMap((how): [string, Partial<Behaviour>][] => [
-          [
-            `p is taken to ${levels} levels (${how})`,
-            { threshold: (p) => Math.max(1, (Math[how](p * levels) * 65536) / levels) },
-          ],
-          [
-            `p is taken to ${levels} levels (${how}), and the threshold rounded down`,
-            { threshold: (p) => Math.max(1, Math.floor((Math[how](p * levels) * 65536) / levels)) },
-          ],
-        ]),
+    // What is nearest to the right one first.
+    ...[
+      65535,
+      ...upTo(16).map((i) => 2 ** (17 - i)),
+      ...upTo(5).map((i) => 10 ** (6 - i)),
+      ...upTo(256, 2).reverse(),
+    ].flatMap((levels): [string, Partial<Behaviour>][] =>
+      (['round', 'floor', 'ceil'] as const).flatMap((how): [string, Partial<Behaviour>][] => [
+        [
+          `p is taken to ${levels} levels (${how})`,
+          { threshold: (p) => Math.max(1, (Math[how](p * levels) * 65536) / levels) },
+        ],
+        [
+          `p is taken to ${levels} levels (${how}), and the threshold rounded down`,
+          { threshold: (p) => Math.max(1, Math.floor((Math[how](p * levels) * 65536) / levels)) },
+        ],
+      ]),
     ),
-    ...upTo(24, 4).map((bits): [string, Partial<Behaviour>] => [
-      `p is rounded to ${bits} binary digits`,
-      { threshold: (p) => Math.max(1, Math.floor(roundedTo(bits, p) * 65536 + 0.5)) },
-    ]),
+    ...upTo(24, 4)
+      .reverse()
+      .map((bits): [string, Partial<Behaviour>] => [
+        `p is rounded to ${bits} binary digits`,
+        { threshold: (p) => Math.max(1, Math.floor(roundedTo(bits, p) * 65536 + 0.5)) },
+      ]),
     ...around(64).map((off): [string, Partial<Behaviour>] => [
       `the threshold is off by ${off}`,
       { threshold: (p) => Math.max(1, Math.floor(p * 65536 + 0.5) + off) },

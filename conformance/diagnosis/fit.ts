@@ -34,22 +34,33 @@ const LIKELY = 6;
 const sizeOf = ({ steps }: Told): number =>
   steps.flat().reduce((sum, { parameters = [], masks = [] }) => sum + parameters.flat().length + masks.length, 0);
 
+/** A number, as short as it may be; `plain` where it is one that a person would write. */
+interface Solution {
+  readonly value: number;
+  readonly text: string;
+  readonly plain: boolean;
+}
+
 /** The shortest number, or fraction, that is as good as x within `slack`. */
-function plainest(x: number, slack: number): { value: number; text: string } {
-  if (Math.abs(x) <= slack) return { value: 0, text: '0' };
+function plainest(x: number, slack: number): Solution {
+  if (Math.abs(x) <= Math.max(slack, 1e-20)) return { value: 0, text: '0', plain: true };
   for (let digits = 1; digits <= 4; digits++) {
     const value = Number(x.toPrecision(digits));
-    if (Math.abs(value - x) <= slack) return { value, text: String(value) };
+    if (Math.abs(value - x) <= slack) return { value, text: String(value), plain: true };
   }
   for (let below = 3; below <= 12; below++) {
     const above = Math.round(x * below);
-    if (above !== 0 && Math.abs(above / below - x) <= slack) return { value: above / below, text: `${above}/${below}` };
+    if (above !== 0 && Math.abs(above / below - x) <= slack) {
+      return { value: above / below, text: `${above}/${below}`, plain: true };
+    }
   }
   for (let digits = 5; digits <= 15; digits++) {
     const value = Number(x.toPrecision(digits));
-    if (Math.abs(value - x) <= slack) return { value, text: String(Number(x.toPrecision(Math.min(digits, 6)))) };
+    if (Math.abs(value - x) <= slack) {
+      return { value, text: String(Number(x.toPrecision(Math.min(digits, 6)))), plain: false };
+    }
   }
-  return { value: x, text: String(Number(x.toPrecision(6))) };
+  return { value: x, text: String(Number(x.toPrecision(6))), plain: false };
 }
 
 type Residual = (c: number) => Promise<number>;
@@ -101,12 +112,7 @@ async function roots(residual: Residual, grid: readonly number[]): Promise<numbe
 }
 
 /** The family's numbers for a wrong number, as plain as they may be. */
-async function solve(
-  { changes, grid }: RealFamily,
-  told: Told,
-  spot: Spot,
-  noise: number,
-): Promise<{ value: number; text: string }[]> {
+async function solve({ changes, grid }: RealFamily, told: Told, spot: Spot, noise: number): Promise<Solution[]> {
   const got = numberAt(told.steps, spot);
   if (got === undefined || !Number.isFinite(got) || told.begin === undefined) return [];
   const cases = [told.begin];
@@ -117,7 +123,7 @@ async function solve(
   const blur = (noise / 100) * Math.max(Math.abs(got), Math.abs(before), Number.MIN_VALUE);
   const plain = [];
   for (const root of await roots(residual, grid)) {
-    const h = 1e-4 * Math.max(Math.abs(root), 1e-12);
+    const h = 1e-4 * Math.max(Math.abs(root), Math.min(...grid.filter((c) => c !== 0).map(Math.abs)));
     const slope = ((await residual(root + h)) - (await residual(root - h))) / (2 * h);
     const slack =
       Number.isFinite(slope) && slope !== 0 ? Math.min(blur / Math.abs(slope), 0.01 * Math.abs(root) + 1e-9) : 0;
@@ -230,6 +236,7 @@ export async function fit(
     member: { mistake: string; words: string; changes: Partial<Behaviour> },
     source: Told,
     free: number,
+    plain = true,
   ): Promise<void> => {
     const key = `${member.mistake}: ${member.words}`;
     if (tried.has(key)) return;
@@ -237,7 +244,8 @@ export async function fit(
     tried.add(key);
     const makes = await tryOn(member.changes, all);
     const whole = [...makes.values()].filter((how) => how === 'whole').length;
-    if (whole === 0 || (makes.size < 2 && free < 2)) return;
+    // A number that nobody would write has been made for its source, unless it serves elsewhere as well.
+    if (whole < (plain ? 1 : 2) || (makes.size < 2 && free < 2)) return;
     fitted.push({ mistake: member.mistake, words: member.words, makes });
   };
 
@@ -248,9 +256,10 @@ export async function fit(
     const spots = wrong.toSorted(([, a], [, b]) => b - a).slice(0, SPOTS);
     for (const family of REAL_FAMILIES) {
       for (const [spot] of spots) {
-        for (const { value, text } of await solve(family, told, spot, noise)) {
+        for (const { value, text, plain } of await solve(family, told, spot, noise)) {
           const { mistake } = family;
-          await admit({ mistake, words: family.words(text), changes: family.changes(value) }, told, wrong.length);
+          const member = { mistake, words: family.words(text), changes: family.changes(value) };
+          await admit(member, told, wrong.length, plain);
         }
       }
     }

@@ -224,6 +224,15 @@ const NUMBERS_ONLY: ReadonlySet<string> = new Set([
 const concerns = (changes: Partial<Behaviour>, { cases }: Pick<Told, 'cases'>): boolean =>
   cases.some(({ masks }) => masks === 'stream') || !Object.keys(changes).every((name) => STREAM_ONLY.has(name));
 
+const MASK_CASES = new WeakMap<Case, Case>();
+
+/** The case, its masks alone; the same one each time. */
+function masksOf(example: Case): Case {
+  const masks = MASK_CASES.get(example) ?? { ...example, report: ['masks'] };
+  MASK_CASES.set(example, masks);
+  return masks;
+}
+
 /** Whether the masks that were told on the stream are those that an implementation draws: quick to find out, and needed for all else. */
 async function drawsTheSame(
   changes: Partial<Behaviour>,
@@ -234,7 +243,7 @@ async function drawsTheSame(
     const told = steps[i] ?? [];
     if (example.masks !== 'stream' || !told.some(({ masks }) => masks?.some((mask) => mask !== null) === true))
       continue;
-    const outcome = await adapter.run({ ...example, report: ['masks'] });
+    const outcome = await adapter.run(masksOf(example));
     if (outcome.kind !== 'result') return false;
     for (const [t, { masks = [] }] of told.entries()) {
       if (masks.some((mask, k) => mask !== null && (outcome.steps[t]?.masks?.[k] ?? mask) !== mask)) return false;
@@ -370,8 +379,10 @@ export async function reproductions(
       const known = found.get(property);
       if (known?.get(fitted.mistake) !== 'whole') known?.set(fitted.mistake, how);
     }
+    // A number is said where it explains most of what its mistake does.
     const whole = [...fitted.makes.values()].filter((how) => how === 'whole').length;
-    if (whole <= (best.get(fitted.mistake) ?? 0)) continue;
+    const made = [...found.values()].filter((by) => by.has(fitted.mistake)).length;
+    if (whole <= (best.get(fitted.mistake) ?? 0) || 2 * whole < made) continue;
     best.set(fitted.mistake, whole);
     words.set(fitted.mistake, fitted.words);
   }

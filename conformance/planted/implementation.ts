@@ -16,9 +16,19 @@ import type {
 } from 'learning-rate-dropout/spec';
 import { KEEP_PROBABILITY, MASK_KINDS, MASK_OPTIONS, MASK_STATE, RULES } from 'learning-rate-dropout/spec';
 import { expandCase, sizeFault, stateNames } from '../protocol/expand.ts';
-import type { ExpandedTensor, Hyper } from '../protocol/expand.ts';
+import type { ExpandedCase, ExpandedTensor, Hyper } from '../protocol/expand.ts';
 import { drawnFault, maskStateNames, momentSlot } from '../protocol/kinds.ts';
-import type { Adapter, Case, Feature, Kinds, MaskSource, Outcome, StepRecord } from '../protocol/types.ts';
+import type {
+  Adapter,
+  Case,
+  Feature,
+  Kinds,
+  MaskSource,
+  Outcome,
+  Reported,
+  State,
+  StepRecord,
+} from '../protocol/types.ts';
 
 export type Slots = Readonly<Record<string, number>>;
 
@@ -427,9 +437,20 @@ function cellFactor(
   return { factor: b.factor(factor, step), alignment: stored, ...(mu === undefined ? {} : { mu }) };
 }
 
+/** Cases written out: a diagnosis asks thousands of implementations for the same one. */
+const EXPANDED = new WeakMap<Case, ExpandedCase>();
+
+function expanded(example: Case): ExpandedCase {
+  const known = EXPANDED.get(example);
+  if (known !== undefined) return known;
+  const fresh = expandCase(example);
+  EXPANDED.set(example, fresh);
+  return fresh;
+}
+
 function runCase(b: Behaviour, example: Case, runs: number): StepRecord[] {
   const rule = example.rule as RuleName;
-  const { tensors, steps, mask: other } = expandCase(example);
+  const { tensors, steps, mask: other } = expanded(example);
   const seed = BigInt(example.seed ?? runs);
   const random = sfc32(b.ownSeed(seed, runs));
   const begun = steps[0]?.tensors[0]?.hyper ?? {};
@@ -438,6 +459,8 @@ function runCase(b: Behaviour, example: Case, runs: number): StepRecord[] {
     (name) => name !== 'ring' && name !== MASK_STATE.alignment,
   );
   const state = b.restored(example.state);
+  // Slots are never changed in place: elements without a state share one.
+  const zeros: Slots = Object.fromEntries(names.map((name) => [name, 0]));
   const now: Tensor[] = tensors.map(({ values, size }, k) => {
     const ring = state?.['ring']?.[k] ?? [];
     return {
@@ -445,37 +468,42 @@ function runCase(b: Behaviour, example: Case, runs: number): StepRecord[] {
       count: b.initialCount(example),
       kept: new Array<number>(size).fill(0),
       alignment: state?.[MASK_STATE.alignment]?.[k]?.[0],
-      slots: Array.from({ length: size }, (_, i) => ({
-        ...Object.fromEntries(names.map((name) => [name, state?.[name]?.[k]?.[i] ?? 0])),
-        ...Object.fromEntries(
-          Array.from({ length: size === 0 ? 0 : ring.length / size }, (_row, row) => [
-            `ring${row}`,
-            ring[row * size + i] ?? 0,
-          ]),
-        ),
-      })),
+      slots: Array.from({ length: size }, (_, i) =>
+        state === undefined
+          ? zeros
+          : {
+              ...Object.fromEntries(names.map((name) => [name, state[name]?.[k]?.[i] ?? 0])),
+              ...Object.fromEntries(
+                Array.from({ length: size === 0 ? 0 : ring.length / size }, (_row, row) => [
+                  `ring${row}`,
+                  ring[row * size + i] ?? 0,
+                ]),
+              ),
+            },
+      ),
     };
   });
   const firstHyper = steps[0]?.tensors.map(({ hyper }) => hyper) ?? [];
   const histories: (readonly boolean[])[][] = tensors.map(() => []);
   const list = Array.isArray(example.keepProbability) ? (example.keepProbability as readonly number[]) : [];
-  const masksOnly = b.reportsMasks && example.report?.every((name) => name === 'masks') === true;
-  return steps.map((expanded, index): StepRecord => {
+  const wanted: readonly Reported[] = example.report ?? ['parameters', 'masks', 'state'];
+  const masksOnly = b.reportsMasks && wanted.every((name) => name === 'masks');
+  return steps.map((asked, index): StepRecord => {
     const step = b.firstStep(example) + index;
     const bases = b.bases(
       tensors,
-      expanded.tensors.map(({ gradient }) => gradient !== null),
+      asked.tensors.map(({ gradient }) => gradient !== null),
     );
     const reported: (string | null)[] = [];
-    for (const [k, asking] of expanded.tensors.entries()) {
-      const { gradient, hyper: asked, keepProbability, mask: given } = asking;
+    for (const [k, asking] of asked.tensors.entries()) {
+      const { gradient, hyper: ordered, keepProbability, mask: given } = asking;
       const tensor = now[k] as Tensor;
-      const { shape, size, excluded: wanted } = tensors[k] as ExpandedTensor;
-      const excluded = b.excluded(wanted);
-      const shared = { ...asked, ...example.hyper } as Hyper;
-      const hyper = b.hyper(asked, { index, first: firstHyper[k] ?? asked, shared });
+      const { shape, size, excluded: toExclude } = tensors[k] as ExpandedTensor;
+      const excluded = b.excluded(toExclude);
+      const shared = { ...ordered, ...example.hyper } as Hyper;
+      const hyper = b.hyper(ordered, { index, first: firstHyper[k] ?? ordered, shared });
       let p = excluded ? 1 : b.keepProbability(keepProbability, index, list);
-      if (wanted && !excluded && typeof example.keepProbability === 'number') p = example.keepProbability;
+      if (toExclude && !excluded && typeof example.keepProbability === 'number') p = example.keepProbability;
       const place = { rule, hyper, p, step, tensor: k, shape, excluded, base: example.keepProbability === null };
       if (gradient === null) {
         for (let i = 0; i < size; i++) {
@@ -493,7 +521,7 @@ function runCase(b: Behaviour, example: Case, runs: number): StepRecord[] {
       }
       tensor.count += 1;
       const count = tensor.count;
-      const cell = b.plain(asking.plain, wanted) ? undefined : other;
+      const cell = b.plain(asking.plain, toExclude) ? undefined : other;
       const whole = cell !== undefined && b.granularity(cell) === 'tensor';
       let drawn: boolean[];
       if (cell?.draw === 'agreement') drawn = [];
@@ -510,7 +538,12 @@ function runCase(b: Behaviour, example: Case, runs: number): StepRecord[] {
       else drawn = b.own({ p, size, shape, tensor: k, gradient }, random, step);
       let mask = p === 1 && given === undefined ? drawn : b.effective(drawn, { ...place, count }, histories[k] ?? []);
       histories[k]?.push(drawn);
-      const tell = (): number => reported.push(b.reported(mask, step).map(Number).join(''));
+      const tell = (): void => {
+        if (!wanted.includes('masks')) return;
+        let bits = '';
+        for (const bit of b.reported(mask, step)) bits += bit ? '1' : '0';
+        reported.push(bits);
+      };
       if (cell?.draw !== 'agreement') tell();
       // Masks do not depend on values: where only they are asked for, nothing else need be computed.
       if (masksOnly && cell?.draw !== 'agreement') continue;
@@ -526,7 +559,8 @@ function runCase(b: Behaviour, example: Case, runs: number): StepRecord[] {
         const keep = mask[i] ?? true;
         let g = b.gradient(gradient[i] as number, keep, here);
         if (coupled) g += b.coupled(decay, theta, keep, here);
-        return { g, ...b.direction(g, tensor.slots[i] as Slots, b.correction(here), here, theta) };
+        const { delta, slots } = b.direction(g, tensor.slots[i] as Slots, b.correction(here), here, theta);
+        return { g, delta, slots };
       });
       let factor = 1;
       let mu: readonly number[] | undefined;
@@ -575,10 +609,8 @@ function runCase(b: Behaviour, example: Case, runs: number): StepRecord[] {
       }
     }
     const window = n(steps[0]?.tensors[0]?.hyper ?? {}, 'window');
-    const record: StepRecord = {
-      parameters: now.map(({ theta }) => [...theta]),
-      masks: b.reportsMasks ? reported : reported.map(() => null),
-      state: Object.fromEntries([
+    const stateOf = (): State =>
+      Object.fromEntries([
         ...names.map((name) => [name, now.map(({ slots }) => slots.map((slot) => slot[name] ?? 0))]),
         ...(maskNames.includes(MASK_STATE.alignment)
           ? [[MASK_STATE.alignment, now.map(({ alignment }) => (alignment === undefined ? [] : [alignment]))]]
@@ -593,14 +625,12 @@ function runCase(b: Behaviour, example: Case, runs: number): StepRecord[] {
               ],
             ]
           : []),
-      ]),
+      ]) as State;
+    return {
+      ...(wanted.includes('parameters') ? { parameters: now.map(({ theta }) => [...theta]) } : {}),
+      ...(wanted.includes('masks') ? { masks: b.reportsMasks ? reported : reported.map(() => null) } : {}),
+      ...(wanted.includes('state') && b.features.includes('state') ? { state: stateOf() } : {}),
     };
-    const wanted = example.report ?? ['parameters', 'masks', 'state'];
-    return Object.fromEntries(
-      Object.entries(record).filter(
-        ([name]) => wanted.includes(name as never) && (name !== 'state' || b.features.includes('state')),
-      ),
-    );
   });
 }
 

@@ -4,6 +4,7 @@ import { suite } from '../harness/suite.ts';
 import { judge } from '../judge/run.ts';
 import { HONEST_VARIANTS, PLANTED_FAULTS } from './faults.ts';
 import { openPlanted } from './implementation.ts';
+import { judgeFaults } from './matrix.ts';
 
 const test = suite('conformance/planted');
 const seed = Number(process.env['LRD_SEED'] ?? 3);
@@ -31,6 +32,18 @@ for (const { name, what, caughtBy, changes } of PLANTED_FAULTS) {
     assert.ok(requirements.some(({ requirement, status }) => requirement === caughtBy && status === 'failed'));
   });
 }
+
+test('who works on the matrix together takes each fault once', async () => {
+  const next = Int32Array.of(PLANTED_FAULTS.length - 2);
+  const parts = await Promise.all([judgeFaults(seed, next), judgeFaults(seed, next)]);
+  assert.equal(
+    parts.map((rows) => rows.map(([index, { fault, caught }]) => [index, fault, caught])),
+    [
+      [[PLANTED_FAULTS.length - 2, PLANTED_FAULTS.at(-2)?.name, true]],
+      [[PLANTED_FAULTS.length - 1, PLANTED_FAULTS.at(-1)?.name, true]],
+    ],
+  );
+});
 
 test('there are at least 25 faults, over every area of what binds implementations', () => {
   assert.ok(PLANTED_FAULTS.length >= 25);

@@ -86,7 +86,11 @@ export class LineReader {
 
   /** An error with what the program said last. */
   error(fault: string): ProtocolError {
-    const words = this.lastWords.trim().split('\n').slice(-3).join('\n');
+    const lines = this.lastWords.trim().split('\n');
+    const end = lines.slice(-3);
+    // Some print the stack above what went wrong, some below it.
+    const named = lines.findLast((line) => /^\s*(Uncaught )?([\w.]+\.)?\w*(Error|Exception)\b|panicked at/.test(line));
+    const words = (named === undefined || end.includes(named) ? end : [named, ...end]).join('\n');
     return new ProtocolError(words === '' ? fault : `${fault}; stderr: ${foreignText(words, 400)}`);
   }
 

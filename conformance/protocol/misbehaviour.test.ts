@@ -34,7 +34,16 @@ interface Misbehaviour {
   readonly says?: RegExp;
   /** Whether everything that was asked holds all the same. Default false. */
   readonly passes?: boolean;
+  /** What is judged of it. Default: a rule. */
+  readonly only?: readonly string[];
+  /** Minutes that the run may take. Default: as many as it wants. */
+  readonly minutes?: number;
 }
+
+/** Its own masks, and the large sample of them. */
+const OWN_MASKS = ['LRD-MASK-001$', 'LRD-EQ-003$', 'LRD-MASK-010$'];
+/** Other kinds of mask, state and resuming. */
+const VERSION_2 = ['LRD-RULE-001/', 'LRD-FAM-001/', 'LRD-STATE-001/'];
 
 const ESCAPES = '\\u001b[2J\\u001b]0;owned\\u0007\\u202e\\u009b31m';
 
@@ -275,13 +284,247 @@ const MISBEHAVIOURS: readonly Misbehaviour[] = [
   },
 ];
 
+const greeting = (changes: string): string => `{ ${changes}; answer(hello); }`;
+
+/** In the version of its greeting, in the features that it claims, in what it says of its own masks. */
+const MORE_MISBEHAVIOURS: readonly Misbehaviour[] = [
+  { name: 'answers start twice', start: `answer(hello); answer(hello)`, says: /nothing asked for/ },
+  { name: 'greets over several lines', start: `line(JSON.stringify(hello, null, 1))`, says: /not JSON: \{/ },
+  { name: 'greets as Python prints', start: `line("{'version': 1, 'implementation': None}")`, says: /not JSON/ },
+  { name: 'begins with a byte order mark', start: `raw('\\ufeff'); answer(hello)`, says: /not JSON/ },
+  {
+    name: 'greets in UTF-16',
+    start: `process.stdout.write(Buffer.from(JSON.stringify(hello) + '\\n', 'utf16le'))`,
+    says: /not JSON/,
+  },
+  {
+    name: 'claims a feature that there is not',
+    start: greeting(`hello.implementation.features = ['telepathy']`),
+    says: /features.*must be one of state, resume, base/,
+  },
+  {
+    name: 'claims features in a word',
+    start: greeting(`hello.implementation.features = 'state'`),
+    says: /features/,
+  },
+  {
+    name: 'claims every feature and has none',
+    start: greeting(
+      `hello.implementation.features = ['state', 'resume', 'base', 'schedule', 'groups', 'null-gradient']`,
+    ),
+    only: VERSION_2,
+  },
+  {
+    name: 'has a precision that there is not',
+    start: greeting(`hello.implementation.precision = 'float16'`),
+    says: /precision must be one of float64, float32; got "float16"/,
+  },
+  {
+    name: 'has masks from nowhere',
+    start: greeting(`hello.implementation.masks = []`),
+    says: /masks/,
+  },
+  {
+    name: 'has rules of its own alone',
+    start: greeting(`hello.implementation.rules = ['mine']`),
+    only: ['.'],
+  },
+  {
+    name: 'is named after the prototype',
+    start: greeting(`hello.implementation.rules = ['__proto__', 'constructor', 'toString']`),
+    only: ['.'],
+  },
+  {
+    name: 'has a homepage that runs',
+    start: greeting(`hello.implementation.homepage = 'javascript:alert(1)'`),
+    passes: true,
+  },
+  {
+    name: 'has a version of escape sequences',
+    start: greeting(`hello.implementation.version = '${ESCAPES}'`),
+    passes: true,
+  },
+  {
+    name: 'speaks version 2 and knows no kind',
+    start: greeting(`hello.version = 2; hello.implementation.kinds = {}`),
+    passes: true,
+  },
+  {
+    name: 'speaks version 1 and knows kinds',
+    start: greeting(`hello.implementation.kinds = { magma: {} }`),
+    says: /kinds/,
+  },
+  {
+    name: 'knows a kind that there is not',
+    start: greeting(`hello.version = 2; hello.implementation.kinds = { telekinesis: {} }`),
+    says: /kinds/,
+  },
+  {
+    name: 'knows the prototype for a kind',
+    start: `line('{"version":2,"implementation":{"name":"x","language":"js","precision":"float64","rules":["sgdm"],"masks":["own"],"kinds":{"__proto__":{},"constructor":{}}}}')`,
+    says: /kinds/,
+  },
+  {
+    name: 'knows ten thousand kinds',
+    start: greeting(
+      `hello.version = 2; hello.implementation.kinds = Object.fromEntries(Array.from({ length: 1e4 }, (_, i) => ['k' + i, {}]))`,
+    ),
+    says: /kinds/,
+  },
+  {
+    name: 'knows a kind with options of escape sequences',
+    start: greeting(`hello.version = 2; hello.implementation.kinds = { magma: { moment: '${ESCAPES}' } }`),
+    says: /moment/,
+  },
+  {
+    name: 'knows every kind and steps without',
+    start: greeting(
+      `hello.version = 2; hello.implementation.kinds = { 'skip-update': {}, magma: {}, cautious: {} }; hello.implementation.masks = ['own', 'given', 'stream']`,
+    ),
+    only: VERSION_2,
+    says: /LRD-FAM-001/,
+  },
+  {
+    name: 'greets otherwise each time',
+    start: greeting(
+      `{ const n = fs.readFileSync(pids, 'utf8').split('\\n').length; hello.implementation.precision = n % 2 ? 'float32' : 'float64'; hello.implementation.rules = n % 2 ? ['adam'] : ['sgdm']; }`,
+    ),
+    run: `process.exit(6)`,
+    says: /exit code 6|nothing was judged/,
+  },
+  {
+    name: 'greets once and never again',
+    start: `if (fs.readFileSync(pids, 'utf8').split('\\n').length < 3) answer(hello)`,
+    run: `process.exit(7)`,
+    says: /no answer to start/,
+  },
+  { name: 'stops itself', run: `process.kill(process.pid, 'SIGSTOP')`, says: /no answer after 1 s/ },
+  {
+    name: 'stops reading',
+    run: `process.stdin.pause(); for (;;);`,
+    says: /no answer after 1 s/,
+  },
+  { name: 'floods when it is asked to stop', stop: `flood(process.stdout, 'x'.repeat(65536))`, passes: true },
+  {
+    name: 'leaves a detached child when it is asked to stop',
+    stop: `child('setInterval(() => {}, 1000)', true); process.exit(0)`,
+    passes: true,
+  },
+  {
+    name: 'dies of a flood of escape sequences on stderr',
+    run: `fs.writeSync(2, '${ESCAPES}\\n'.repeat(5000)); process.exit(1)`,
+    says: /exit code 1.*\\x1b/s,
+  },
+  {
+    name: 'refuses over a thousand lines',
+    run: `answer({ seq: request.seq, errored: { code: 'internal', message: 'a\\r\\n'.repeat(1000) } })`,
+    says: /a valid case is refused/,
+  },
+  {
+    name: 'refuses with half a character',
+    run: `line('{"seq":' + request.seq + ',"errored":{"code":"internal","message":"\\\\ud800 \\\\udfff"}}')`,
+    says: /a valid case is refused/,
+  },
+  {
+    name: 'writes numbers that are too large',
+    run: `line(JSON.stringify(right()).replace(/"parameters":\\[\\[[^,\\]]*/, '"parameters":[[1e400'))`,
+    says: /must be a number|outside its interval/,
+  },
+  {
+    name: 'writes true and null for numbers',
+    run: `{ const r = right(); r.result.steps[0].parameters[0] = [true, null]; answer(r); }`,
+    says: /must be a number/,
+  },
+  {
+    name: 'puts numbers a level deeper',
+    run: `{ const r = right(); r.result.steps[0].parameters = [[[1]]]; answer(r); }`,
+    says: /must be a number/,
+  },
+  {
+    name: 'writes masks of twos',
+    run: `{ const r = right(); r.result.steps[0].masks = r.result.steps[0].masks.map((m) => m.replaceAll('1', '2')); answer(r); }`,
+    says: /masks/,
+  },
+  {
+    name: 'writes masks of a megabyte',
+    run: `{ const r = right(); r.result.steps[0].masks = ['1'.repeat(1e6)]; answer(r); }`,
+    says: /mask/,
+  },
+  {
+    name: 'has a state called after the prototype',
+    run: `{ const r = right(); line(JSON.stringify(r).replaceAll('"state":{}', '"state":{"__proto__":[[1]]}')); }`,
+    says: /__proto__|does not know/,
+  },
+  {
+    name: 'has a state called by escape sequences',
+    run: `{ const r = right(); r.result.steps[0].state['${ESCAPES}'] = [[1]]; answer(r); }`,
+    says: /\\x1b\[2J/,
+  },
+  {
+    name: 'answers anything',
+    run: `{ const r = right(); r.result.steps[0].parameters[0] = r.result.steps[0].parameters[0].map(() => Math.random() * 1e300); answer(r); }`,
+    says: /outside its interval/,
+  },
+  { name: 'keeps everything of its own masks', only: OWN_MASKS, says: /LRD-MASK-001/ },
+  {
+    name: 'reports masks of its own too short',
+    run: `{ const r = right(); for (const s of r.result.steps) s.masks = s.masks.map(() => '1'); answer(r); }`,
+    only: OWN_MASKS,
+    says: /wrong (size|length)/,
+  },
+  {
+    name: 'reports a mask here and there',
+    run: `{ const r = right(); r.result.steps.forEach((s, t) => { if (t % 2) s.masks = s.masks.map(() => null); }); answer(r); }`,
+    only: OWN_MASKS,
+    says: /LRD-MASK-001/,
+  },
+  {
+    name: 'gives a sample of its own masks fewer steps',
+    run: `{ const r = right(); r.result.steps.pop(); answer(r); }`,
+    only: OWN_MASKS,
+    says: /wrong (number|length|size)|steps/,
+  },
+  {
+    name: 'refuses the sample of its own masks',
+    run: `answer({ seq: request.seq, errored: { code: 'unsupported', message: '${ESCAPES}' } })`,
+    only: OWN_MASKS,
+    says: /nothing was judged/,
+  },
+  {
+    name: 'throws and says it above the stack',
+    run: `request.case.nothing.at(0)`,
+    says: /exit code 1.*TypeError: Cannot read properties of undefined/,
+  },
+  {
+    name: 'dies in the sample of its own masks',
+    run: `process.exit(8)`,
+    only: OWN_MASKS,
+    says: /exit code 8/,
+  },
+  {
+    name: 'is slower than the run is long',
+    run: `setTimeout(() => answer(right()), 900)`,
+    minutes: 0.05,
+    says: /time ran out/,
+  },
+  {
+    name: 'is silent, in a run that is short',
+    run: ``,
+    minutes: 0.01,
+    says: /time ran out|no answer/,
+  },
+];
+
+const ALL = [...MISBEHAVIOURS, ...MORE_MISBEHAVIOURS];
+
 /** The program of a misbehaviour: a correct SGD without LRD features that does one thing wrong. */
 function programOf({ first = '', start, run, stop = 'process.exit(0)' }: Misbehaviour, index: number): string {
   const pids = join(scratch, `${index}.pids`);
   const source = `
     const { spawn } = require('node:child_process');
     const fs = require('node:fs');
-    fs.appendFileSync(${JSON.stringify(pids)}, process.pid + '\\n');
+    const pids = ${JSON.stringify(pids)};
+    fs.appendFileSync(pids, process.pid + '\\n');
     const raw = (text) => process.stdout.write(text);
     const line = (text) => raw(text + '\\n');
     const answer = (message) => line(JSON.stringify(message));
@@ -291,16 +534,18 @@ function programOf({ first = '', start, run, stop = 'process.exit(0)' }: Misbeha
     const flood = (stream, text) => { const more = () => { while (stream.write(text)); }; stream.on('drain', more); more(); };
     const child = (code, detached = false) => {
       const { pid } = spawn(process.execPath, ['-e', code], { stdio: 'inherit', detached });
-      fs.appendFileSync(${JSON.stringify(pids)}, pid + '\\n');
+      fs.appendFileSync(pids, pid + '\\n');
     };
     const hello = { version: 1, implementation: { name: 'x', language: 'js', precision: 'float64', rules: ['sgdm'], masks: ['own'], features: [] } };
     const sgdm = ({ hyper = {}, parameters, gradients }) => {
       const { learningRate = .1, momentum = .9, dampening = 0, nesterov = false, weightDecay = 0 } = hyper;
-      let theta = parameters.map(({ values }) => [...values]);
+      const flat = (list, k) => Array.isArray(list) ? list : Array(parameters[k].shape.reduce((a, b) => a * b, 1)).fill(list.fill);
+      let theta = parameters.map(({ values }, k) => [...flat(values, k)]);
       const buf = theta.map((values) => values.map(() => 0));
       return gradients.map((step, t) => {
+        const all = step.map(flat);
         theta = theta.map((values, k) => values.map((x, i) => {
-          const g = step[k][i] + (weightDecay === 0 ? 0 : weightDecay * x);
+          const g = all[k][i] + (weightDecay === 0 ? 0 : weightDecay * x);
           buf[k][i] = t === 0 ? g : momentum * buf[k][i] + (1 - dampening) * g;
           return x - learningRate * (momentum === 0 ? g : nesterov ? g + momentum * buf[k][i] : buf[k][i]);
         }));
@@ -364,7 +609,13 @@ async function see(misbehaviour: Misbehaviour, index: number): Promise<Seen> {
   const caseSeconds = waits ? ENOUGH_SECONDS : CASE_SECONDS;
   const report = await judgeAdapters(
     { names: [], open: (adapter, options) => openAdapter(adapter, { ...options, startSeconds: 2 * caseSeconds }) },
-    { adapters: [programOf(misbehaviour, index)], only: ['LRD-RULE-001/'], caseSeconds, seed: 1 },
+    {
+      adapters: [programOf(misbehaviour, index)],
+      only: misbehaviour.only ?? ['LRD-RULE-001/'],
+      caseSeconds,
+      seed: 1,
+      ...(misbehaviour.minutes === undefined ? {} : { minutes: misbehaviour.minutes }),
+    },
   );
   return { report, left: pidsOf(index).filter(runs) };
 }
@@ -374,10 +625,10 @@ const AT_ONCE = 3;
 const seen: Promise<Seen>[] = [];
 let usual = 0;
 test.before(async () => {
-  await see({ name: 'usual' }, MISBEHAVIOURS.length);
+  await see({ name: 'usual' }, ALL.length);
   usual = rss();
   const lanes: Promise<unknown>[] = Array.from({ length: AT_ONCE }, () => Promise.resolve());
-  for (const [index, misbehaviour] of MISBEHAVIOURS.entries()) {
+  for (const [index, misbehaviour] of ALL.entries()) {
     const lane = index % AT_ONCE;
     const result = (lanes[lane] as Promise<unknown>).then(() => see(misbehaviour, index));
     lanes[lane] = result.catch(() => undefined);
@@ -386,9 +637,9 @@ test.before(async () => {
   }
 });
 
-test('there are at least 40 misbehaviours', () => assert.ok(MISBEHAVIOURS.length >= 40));
+test('there are at least 40 misbehaviours', () => assert.ok(ALL.length >= 40));
 
-for (const [index, { name, says, passes = false }] of MISBEHAVIOURS.entries()) {
+for (const [index, { name, says, passes = false }] of ALL.entries()) {
   test(`[LRD-PROTO-001] a program that ${name}`, async () => {
     const { report, left } = await (seen[index] as Promise<Seen>);
     const { text } = checkBounds(report);

@@ -9,6 +9,7 @@ import type { CaseOptions } from '../arbitrary.ts';
 import { Finding, show } from '../finding.ts';
 import { judgeSteps } from '../judgeSteps.ts';
 import type { JudgeOptions } from '../judgeSteps.ts';
+import { Skip } from '../property.ts';
 import type { Context } from '../property.ts';
 
 /** The rules of the specification, simplest first. */
@@ -46,16 +47,34 @@ export const lacksRule =
   (implementation: Implementation): string | undefined =>
     implementation.rules.includes(rule) ? undefined : `has no rule ${rule}`;
 
-/** A rule for the properties that need only one: the simplest that there is. */
+/** Rules of the specification that an implementation has; it may have others, by any name, which the kit does not know. */
+export const knownRules = ({ rules }: Pick<Implementation, 'rules'>): readonly RuleName[] =>
+  rules.filter((name): name is RuleName => Object.hasOwn(RULES, name));
+
+/** Why an implementation cannot be judged where any rule would do. */
+export const NO_RULE = 'has no rule of the specification';
+
+/**
+ * A rule for the properties that need only one: the simplest that there is.
+ *
+ * @throws Skip where there is none
+ */
 export function someRule(implementation: Implementation): RuleName {
-  return RULE_NAMES.find((rule) => implementation.rules.includes(rule)) ?? 'sgdm';
+  const rule = RULE_NAMES.find((name) => implementation.rules.includes(name));
+  if (rule === undefined) throw new Skip(NO_RULE);
+  return rule;
 }
 
-/** Cases of any rule that the implementation has; rules of its own, which the kit does not know, are left out. */
-export const casesOfAnyRule = ({ implementation }: Context, options: Omit<CaseOptions, 'rule'>): fc.Arbitrary<Case> =>
-  fc
-    .constantFrom(...implementation.rules.filter((name): name is RuleName => name in RULES))
-    .chain((rule) => caseOf({ ...options, rule }));
+/**
+ * Cases of any rule that the implementation has; rules of its own, which the kit does not know, are left out.
+ *
+ * @throws Skip where nothing is left
+ */
+export function casesOfAnyRule({ implementation }: Context, options: Omit<CaseOptions, 'rule'>): fc.Arbitrary<Case> {
+  const rules = knownRules(implementation);
+  if (rules.length === 0) throw new Skip(NO_RULE);
+  return fc.constantFrom(...rules).chain((rule) => caseOf({ ...options, rule }));
+}
 
 /** Draws cases and holds each answer against its intervals. */
 export async function judged(

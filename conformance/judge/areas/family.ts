@@ -2,7 +2,6 @@
 import fc from 'fast-check';
 import type { MaskRequest } from 'learning-rate-dropout/ref';
 import type { RuleName } from 'learning-rate-dropout/spec';
-import { RULES } from 'learning-rate-dropout/spec';
 import { drawsNothing, maskStateNames } from '../../protocol/kinds.ts';
 import { expandCase, stateNames } from '../../protocol/expand.ts';
 import type { Case, Implementation, StepRecord } from '../../protocol/types.ts';
@@ -14,19 +13,19 @@ import type { JudgeOptions } from '../judgeSteps.ts';
 import { Skip } from '../property.ts';
 import type { Context, Property } from '../property.ts';
 import { judgeDelicate, judgeTensorMasks } from '../../statistics/tensors.ts';
-import { first, lacks, lacksMasks, lacksRule, same, sameSteps, whole } from './asking.ts';
+import { NO_RULE, first, knownRules, lacks, lacksMasks, lacksRule, same, sameSteps, whole } from './asking.ts';
 import { KIND_NAMES, lacksKind, requestsOf } from './kinds.ts';
 import type { Wanted } from './kinds.ts';
 
 /** Rules of the specification that an implementation has; `sgdm-avg` serves where it has nothing else. */
-function rulesOf({ rules }: Implementation): readonly RuleName[] {
-  const known = rules.filter((name): name is RuleName => name in RULES);
+function rulesOf(implementation: Implementation): readonly RuleName[] {
+  const known = knownRules(implementation);
   const others = known.filter((name) => name !== 'sgdm-avg');
   return others.length === 0 ? known : others;
 }
 
 const lacksRules = (implementation: Implementation): string | undefined =>
-  rulesOf(implementation).length === 0 ? 'has no rule of the specification' : undefined;
+  rulesOf(implementation).length === 0 ? NO_RULE : undefined;
 
 type Options = Omit<CaseOptions, 'rule' | 'mask' | 'masks'> &
   Partial<Pick<CaseOptions, 'masks'>> & { readonly rules?: readonly RuleName[] };
