@@ -1,6 +1,6 @@
 /**
  * From findings to causes. Each known mistake has a signature: how often it broke which property, and how, when it was planted
- * (`signatures.ts`); and it can be made again on the failing cases (`replay.ts`). The likeliest comes first; what it explains is
+ * (`signatures.ts`); and it can be made again on the failing cases (`reproductions.ts`). The likeliest comes first; what it explains is
  * taken away, and the rest is asked again.
  */
 import { PROPERTIES } from '../judge/properties.ts';
@@ -12,8 +12,9 @@ import { measureMasks } from '../statistics/measure.ts';
 import { kindOf, likeness } from './features.ts';
 import { MISTAKES } from './mistakes.ts';
 import type { Mistake } from './mistakes.ts';
-import { reproductions } from './replay.ts';
-import type { Reproduced, Reproductions } from './replay.ts';
+import type { Reproduced } from './replay.ts';
+import { reproductions } from './reproductions.ts';
+import type { Reproductions } from './reproductions.ts';
 import type { Signature } from './signature.ts';
 import { SIGNATURES } from './signatures.ts';
 

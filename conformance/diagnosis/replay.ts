@@ -1,15 +1,11 @@
 /** Whether a known mistake, made on purpose, answers a failing case with the very numbers that came. */
 import type { Position } from '../judge/finding.ts';
 import type { DrawnFinding, Evidence } from '../judge/run.ts';
-import { PLANTED_FAULTS } from '../planted/faults.ts';
 import { HONEST, openPlanted } from '../planted/implementation.ts';
 import type { Behaviour } from '../planted/implementation.ts';
 import { expandCase } from '../protocol/expand.ts';
 import { ALL_KINDS, drawsNothing } from '../protocol/kinds.ts';
 import type { Case, Implementation, StepRecord } from '../protocol/types.ts';
-import { fit } from './fit.ts';
-import { MISTAKES } from './mistakes.ts';
-import { VARIANTS } from './variants.ts';
 
 /** The mistake alone, able to do all that the protocol knows: what a planted fault cannot do besides is no part of the mistake. */
 function ableTo(changes: Partial<Behaviour>): Partial<Behaviour> {
@@ -80,7 +76,7 @@ function agree(
 }
 
 /** What arithmetic in another order may differ by, and what a mistake's numbers may be off by at most. */
-const TOLERANCE = {
+export const TOLERANCE = {
   float64: { noise: 1e-13, most: 1e-9 },
   float32: { noise: 3e-6, most: 2e-5 },
 } as const;
@@ -110,14 +106,6 @@ export async function answersOf(
  * the elements only, or beside another.
  */
 export type Reproduced = 'whole' | 'element';
-
-/** What of the findings that the honest implementation does not reproduce the mistakes do. */
-export interface Reproductions {
-  /** By property: the mistakes that make its numbers, by name. */
-  readonly found: ReadonlyMap<string, ReadonlyMap<string, Reproduced>>;
-  /** By mistake: its words with the number in them, where one was fitted. */
-  readonly words: ReadonlyMap<string, string>;
-}
 
 /** A finding that can be made again. */
 export interface Told {
@@ -221,7 +209,7 @@ const NUMBERS_ONLY: ReadonlySet<string> = new Set([
 ]);
 
 /** Whether a mistake can show in cases at all. */
-const concerns = (changes: Partial<Behaviour>, { cases }: Pick<Told, 'cases'>): boolean =>
+export const concerns = (changes: Partial<Behaviour>, { cases }: Pick<Told, 'cases'>): boolean =>
   cases.some(({ masks }) => masks === 'stream') || !Object.keys(changes).every((name) => STREAM_ONLY.has(name));
 
 const MASK_CASES = new WeakMap<Case, Case>();
@@ -310,7 +298,7 @@ function compare(
 }
 
 /** A finding as something to make again; undefined where the honest implementation makes it, or nobody can. */
-async function toldOf(
+export async function toldOf(
   { evidence, position }: DrawnFinding,
   precision: Implementation['precision'],
 ): Promise<Told | undefined> {
@@ -338,53 +326,4 @@ async function toldOf(
     // Where the element alone is as it should be, the mistake is elsewhere.
     position: how === 'element' ? undefined : position,
   };
-}
-
-/** What each known mistake makes of the findings. */
-export async function reproductions(
-  drawn: ReadonlyMap<string, DrawnFinding>,
-  { precision }: Implementation,
-): Promise<Reproductions> {
-  const usable = new Map<string, Told>();
-  const found = new Map<string, Map<string, Reproduced>>();
-  for (const [property, finding] of drawn) {
-    const told = await toldOf(finding, precision);
-    if (told === undefined) continue;
-    usable.set(property, told);
-    found.set(property, new Map());
-  }
-  const hypotheses = [
-    ...PLANTED_FAULTS.flatMap(({ name, changes }) =>
-      MISTAKES.filter(({ faults }) => faults.includes(name)).map((mistake) => ({ name: mistake.name, changes })),
-    ),
-    ...VARIANTS.map(({ mistake, changes }) => ({ name: mistake, changes: () => changes })),
-  ];
-  for (const { name, changes } of hypotheses) {
-    for (const [property, told] of usable) {
-      const known = found.get(property);
-      if (known?.get(name) === 'whole') continue;
-      const made = changes();
-      if (!concerns(made, told)) continue;
-      const how = await reproduces(made, told);
-      if (how !== undefined) known?.set(name, how);
-    }
-  }
-  const words = new Map<string, string>();
-  const open = new Map(
-    [...usable].filter(([property]) => ![...(found.get(property)?.values() ?? [])].includes('whole')),
-  );
-  const best = new Map<string, number>();
-  for (const fitted of await fit(open, usable, TOLERANCE[precision].noise)) {
-    for (const [property, how] of fitted.makes) {
-      const known = found.get(property);
-      if (known?.get(fitted.mistake) !== 'whole') known?.set(fitted.mistake, how);
-    }
-    // A number is said where it explains most of what its mistake does.
-    const whole = [...fitted.makes.values()].filter((how) => how === 'whole').length;
-    const made = [...found.values()].filter((by) => by.has(fitted.mistake)).length;
-    if (whole <= (best.get(fitted.mistake) ?? 0) || 2 * whole < made) continue;
-    best.set(fitted.mistake, whole);
-    words.set(fitted.mistake, fitted.words);
-  }
-  return { found, words };
 }

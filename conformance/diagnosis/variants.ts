@@ -1,5 +1,5 @@
 /**
- * Other ways in which the known mistakes are made, for `replay.ts` alone: the same cause with other numbers. Signatures come from
+ * Other ways in which the known mistakes are made, for `reproductions.ts` alone: the same cause with other numbers. Signatures come from
  * the planted faults, one or two a mistake; these are why a mistake is known again that was made a little differently.
  */
 import { RULES } from 'learning-rate-dropout/spec';
