@@ -192,9 +192,15 @@ function suspect(
     const reproduced = failed.filter(({ property }) => reproduces(property)).length;
     const always = verdicts.filter((verdict) => chance(verdict) > 0.85);
     const kept = always.filter(({ status }) => status === 'passed').length;
+    // What can be made again and is not, is something else.
+    const other =
+      mistake.random !== true &&
+      reproduced === 0 &&
+      2 * failed.filter(({ property }) => own.has(property)).length > failed.length;
     // Either it makes the very numbers, or what it breaks is broken, and little else.
     const fits =
-      reproduced > 0 || (explains.length > 0 && 2 * explains.length >= failed.length && 3 * kept <= always.length);
+      reproduced > 0 ||
+      (!other && explains.length > 0 && 2 * explains.length >= failed.length && 3 * kept <= always.length);
     best = { mistake, score, explains, fits };
   }
   return best ?? { mistake, score: -Infinity, explains: [], fits: false };

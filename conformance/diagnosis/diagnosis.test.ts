@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert';
 import { suite } from '../harness/suite.ts';
-import type { DrawnFinding, JudgeRunOptions } from '../judge/run.ts';
+import type { Diagnosis, DrawnFinding, JudgeRunOptions } from '../judge/run.ts';
 import { judge } from '../judge/run.ts';
 import { openPlanted } from '../planted/implementation.ts';
 import type { Behaviour } from '../planted/implementation.ts';
@@ -11,10 +11,12 @@ import { VARIANTS } from './variants.ts';
 
 const test = suite('conformance/diagnosis');
 
-async function causesOf(
+const rateOf = (hyper: Readonly<Record<string, unknown>>): number => hyper['learningRate'] as number;
+
+async function diagnosesOf(
   changes: Partial<Behaviour>,
   options: Partial<JudgeRunOptions>,
-): Promise<(string | undefined)[]> {
+): Promise<readonly Diagnosis[]> {
   const drawn = new Map<string, DrawnFinding>();
   const judgement = await judge(openPlanted('foreign', changes), {
     adapter: 'foreign',
@@ -24,7 +26,14 @@ async function causesOf(
     drawn: (property, finding) => drawn.set(property, finding),
     ...options,
   });
-  return (await diagnose(judgement, drawn)).map(({ mistake }) => mistake);
+  return diagnose(judgement, drawn);
+}
+
+async function causesOf(
+  changes: Partial<Behaviour>,
+  options: Partial<JudgeRunOptions>,
+): Promise<(string | undefined)[]> {
+  return (await diagnosesOf(changes, options)).map(({ mistake }) => mistake);
 }
 
 test('every variant is one of a mistake that the kit knows', () => {
@@ -67,6 +76,47 @@ for (const [mistake, changes] of [
     assert.is((await causesOf({ ...foreign, ...changes }, { only: ['/sgdm', 'EQ-008', 'NUM', 'PROTO'] }))[0], mistake);
   });
 }
+
+// Numbers that nothing was made for: they are solved for, and said.
+for (const [words, changes] of [
+  [
+    'the step is multiplied by p^-0.7',
+    { update: (theta, delta, keep, { hyper, p }) => (keep ? theta - rateOf(hyper) * delta * p ** -0.7 : theta) },
+  ],
+  ['gradients are clipped at 0.37 without being asked', { gradient: (g) => Math.max(-0.37, Math.min(0.37, g)) }],
+  [
+    'the momentum of dropped coordinates is multiplied by 0.3',
+    {
+      state: (_before, after, keep) =>
+        keep || !('buf' in after) ? after : { ...after, buf: 0.3 * (after['buf'] ?? 0) },
+    },
+  ],
+] as const satisfies readonly (readonly [string, Partial<Behaviour>])[]) {
+  test(`the number of a mistake is said: ${words}`, async () => {
+    assert.is(
+      (await diagnosesOf({ ...foreign, ...changes }, { only: ['/sgdm', 'EQ-008', 'RULE-009', 'NUM'] }))[0]?.words,
+      words,
+    );
+  });
+}
+
+test('the number of a mistake on the stream is said', async () => {
+  const [first] = await diagnosesOf({ maskStep: (step) => step + 37 }, { only: ['STREAM'] });
+  assert.is(first?.words, "the stream's first step is step 38");
+});
+
+test('what no number explains is of no known kind', async () => {
+  // Another number for every coordinate.
+  const [first] = await diagnosesOf(
+    {
+      ...foreign,
+      update: (theta, delta, keep, { hyper, element }) =>
+        keep ? theta - rateOf(hyper) * delta * (1 + Math.sin(element + 1) / 7) : theta,
+    },
+    { only: ['/sgdm', 'EQ-008', 'RULE-009', 'NUM'] },
+  );
+  assert.is(first?.words, 'a mistake of no known kind');
+});
 
 test('two mistakes at once are two causes', async () => {
   const causes = await causesOf(

@@ -17,7 +17,8 @@ import type { Reproduced, Spot, Told } from './replay.ts';
 /** A mistake with its number. */
 export interface Fitted {
   readonly mistake: string;
-  readonly words: string;
+  /** With the number in them; undefined where nobody would have written it. */
+  readonly words: string | undefined;
   /** By property: what it makes. */
   readonly makes: ReadonlyMap<string, Reproduced>;
 }
@@ -246,7 +247,7 @@ export async function fit(
     const whole = [...makes.values()].filter((how) => how === 'whole').length;
     // A number that nobody would write has been made for its source, unless it serves elsewhere as well.
     if (whole < (plain ? 1 : 2) || (makes.size < 2 && free < 2)) return;
-    fitted.push({ mistake: member.mistake, words: member.words, makes });
+    fitted.push({ mistake: member.mistake, words: plain ? member.words : undefined, makes });
   };
 
   const numeric = smallest.filter(([, { sameMasks }]) => sameMasks).slice(0, SOURCES);

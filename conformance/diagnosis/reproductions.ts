@@ -55,6 +55,7 @@ export async function reproductions(
       const known = found.get(property);
       if (known?.get(fitted.mistake) !== 'whole') known?.set(fitted.mistake, how);
     }
+    if (fitted.words === undefined) continue;
     // A number is said where it explains most of what its mistake does.
     const whole = [...fitted.makes.values()].filter((how) => how === 'whole').length;
     const made = [...found.values()].filter((by) => by.has(fitted.mistake)).length;
