@@ -6,13 +6,16 @@ import { FROM_SOURCE } from '../../../conformance/harness/fromSource.ts';
 import { suite } from '../../../conformance/harness/suite.ts';
 import { useBackend } from '../../../models/backend.ts';
 import { createArrayEngine, createJsEngine } from '../../engines/checked.ts';
+import { stateSize } from '../../engines/engine.ts';
 import { planStep } from '../../engines/plan.ts';
+import { resolveMask } from '../../masks/mask.ts';
+import type { MaskRequest as FamilyRequest } from '../../masks/resolve.ts';
 import { drawKept, keyOf, layOut } from '../../random.ts';
 import { installationFolder, readInstallation } from '../../tensorflow/installation.ts';
 import { tensorflowMissing } from '../../tensorflow/load.ts';
 import { nativeVersion } from '../../tensorflow/native.ts';
 import type { HyperValues } from '../../validate.ts';
-import { stateNames } from '../../validate.ts';
+import { resolveHyper, stateNames } from '../../validate.ts';
 import type { RuleName } from '../../../spec/rules.ts';
 import type { Tensorflow } from '../bridges/tensorflow.ts';
 import { TYPES, tensorflow } from '../bridges/tensorflow.ts';
@@ -380,6 +383,67 @@ inAddon(
     }
   },
 );
+
+inAddon('[LRD-FAM-001] other kinds of mask step with the bits of the engine for arrays', () => {
+  const alive = tf.memory().numTensors;
+  const [engine, sizes] = [createArrayEngine(), [1000, 2 * 8192 + 5, 0, 1]];
+  const bases = layOut(sizes);
+  const kinds: readonly (readonly [FamilyRequest, RuleName, HyperValues])[] = [
+    [{ kind: 'skip-update' }, 'adam', {}],
+    [{ kind: 'lrd', granularity: 'tensor' }, 'amsgrad', { weightDecay: 0.01 }],
+    [{ kind: 'magma' }, 'adam', {}],
+    [{ kind: 'magma', decay: 'masked' }, 'adamw', { weightDecay: 0.1 }],
+    [{ kind: 'magma', granularity: 'element' }, 'sgdm', { weightDecay: 0.01 }],
+    [{ kind: 'magma' }, 'rmsprop', { centered: true }],
+    [{ kind: 'magma', decay: 'plain' }, 'adamw', { weightDecay: 0.1 }],
+    [{ kind: 'cautious' }, 'adam', {}],
+  ];
+  for (const [request, rule, given] of kinds) {
+    const mask = resolveMask(request);
+    const hyper = resolveHyper(rule, { ...given, learningRate: 0.1 });
+    const names = [...stateNames(rule, hyper), ...mask.stateNames(rule, hyper)];
+    const own = sizes.map((size, k) => ({
+      parameter: wave(size, k + 0.3),
+      gradient: new Float32Array(size),
+      state: Object.fromEntries(names.map((name) => [name, new Float32Array(stateSize(name, size))])),
+    }));
+    const theirs = own.map(({ parameter, state }) => ({
+      variable: variableOf(parameter.slice()),
+      state: Object.fromEntries(names.map((name) => [name, variableOf((state[name] as Float32Array).slice())])),
+    }));
+    const stepper = tensorflowStepper({ native: true, onDevice: false });
+    for (let count = 1; count <= 6; count++) {
+      const plan = planStep({
+        rule,
+        key: keyOf(SEED),
+        step: count,
+        tensors: sizes.map((size, k) => ({
+          base: bases[k] as number,
+          size,
+          count,
+          hyper,
+          keepProbability: request.kind === 'cautious' ? 1 : 0.5,
+          mask,
+        })),
+      });
+      own.forEach(({ gradient }, k) => gradient.set(wave(gradient.length, 0.2 * count + k)));
+      const gradients = own.map(({ gradient }) => tf.tensor(gradient.slice()));
+      stepper.step(plan, theirs.map((entry, k) => ({ ...entry, gradient: gradients[k] as tf.Tensor })), 32768); // prettier-ignore
+      engine.step(plan, own);
+      tf.dispose(gradients);
+      theirs.forEach(({ variable, state }, k) => {
+        const where = `${JSON.stringify(request)} over ${rule}, step ${count}, tensor ${k}`;
+        same(variable.dataSync(), own[k]?.parameter as Float32Array, where);
+        for (const name of names) {
+          same((state[name] as tf.Variable).dataSync(), own[k]?.state[name] as Float32Array, `${where}: ${name}`);
+        }
+      });
+    }
+    stepper.dispose();
+    tf.dispose(theirs.flatMap(({ variable, state }) => [variable, ...Object.values(state)]));
+  }
+  assert.is(tf.memory().numTensors, alive);
+});
 
 inAddon('the step in the addon writes nothing that somebody else holds, and nothing twice', () => {
   const below = tensorflow();

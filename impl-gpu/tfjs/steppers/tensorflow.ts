@@ -1,8 +1,9 @@
-import type * as tf from '@tensorflow/tfjs';
+import * as tf from '@tensorflow/tfjs';
 import type { ScalarName, StepPlan, TensorPlan } from '../../engines/engine.ts';
 import { KEEP_ALL, isElementwise, kernelState } from '../../engines/engine.ts';
 import type { Algebra } from '../../engines/formulas.ts';
 import { update } from '../../engines/formulas.ts';
+import { measureOnArrays } from '../../engines/arrays.ts';
 import { bringHome } from '../bridges/residence.ts';
 import type { Attribute, Handle, Tensorflow } from '../bridges/tensorflow.ts';
 import { TYPES, tensorflow as openTensorflow } from '../bridges/tensorflow.ts';
@@ -16,6 +17,38 @@ import { MaskSource } from './tensorflowMasks.ts';
 interface Part {
   readonly plan: TensorPlan;
   readonly entry: StepEntry;
+}
+
+/**
+ * Whether the addon's operation steps a tensor once its factor is known: it draws or keeps or drops all, and never asks for signs. An empty
+ * tensor has no step, but its alignment goes on.
+ */
+const hasNativeStep = ({ kernel, measure, size }: TensorPlan): boolean =>
+  !kernel.agreement && !kernel.plain && (measure === null || size > 0);
+
+/** A part with its measured factor, and what writes the measure's own state once the step has been taken. What is measured is read. */
+function measured({ plan, entry }: Part): Part & { readonly settle?: () => void } {
+  if (plan.measure === null) return { plan, entry };
+  const own = plan.measure.state;
+  const work = plan.measure.wasm(plan);
+  const names = [...new Set([...work.reads, ...own])];
+  const state = Object.fromEntries(
+    names.map((name) => [name, (entry.state[name] as tf.Variable).dataSync<'float32'>().slice()]),
+  );
+  const next = measureOnArrays(plan, {
+    parameter: plan.kernel.coupled ? entry.variable.dataSync<'float32'>() : new Float32Array(0),
+    gradient: entry.gradient.dataSync<'float32'>(),
+    state,
+  });
+  const settle = (): void => {
+    for (const name of own) {
+      const variable = entry.state[name] as tf.Variable;
+      const value = tf.tensor(state[name] as Float32Array, variable.shape);
+      variable.assign(value);
+      value.dispose();
+    }
+  };
+  return { plan: next, entry, settle };
 }
 
 /** What makes a step. */
@@ -79,7 +112,8 @@ function algebraOf(tensorflow: Tensorflow, made: Set<Handle>): Algebra<Handle> {
  * Steps by the operation that `lrd setup tensorflow` compiled into the addon. Where there is none, as on a GPU, on TensorFlow's own operations: its fused
  * training operations where they compute the same formula, else the formula of `engines/formulas.ts` an operation at a time. A dropped
  * coordinate is selected then, so that it keeps its bits: TensorFlow's kernels flush subnormal numbers in arithmetic, but not in selecting.
- * Steps of other kinds of mask than the element-wise are the array engine's everywhere.
+ * Of other kinds of mask than the element-wise the addon's operation steps those that it can (`hasNativeStep`), with factors that are measured on what
+ * is read of moment and gradient; the others are the array engine's.
  */
 export function tensorflowStepper(ways = waysOf(openTensorflow())): Stepper {
   const tensorflow = openTensorflow();
@@ -129,8 +163,10 @@ export function tensorflowStepper(ways = waysOf(openTensorflow())): Stepper {
 
   return {
     step: (plan: StepPlan, entries, extent) => {
-      if (plan.tensors.some((tensor) => tensor !== null && !isElementwise(tensor))) {
-        const aside = plan.tensors.map((tensor) => (tensor === null || isElementwise(tensor) ? null : tensor));
+      const here = (tensor: TensorPlan): boolean =>
+        isElementwise(tensor) || (native !== undefined && hasNativeStep(tensor));
+      if (plan.tensors.some((tensor) => tensor !== null && !here(tensor))) {
+        const aside = plan.tensors.map((tensor) => (tensor === null || here(tensor) ? null : tensor));
         // A new one each time: it must not remember values that TensorFlow replaces in the next step.
         hostStepper().step(
           { ...plan, tensors: aside },
@@ -139,7 +175,7 @@ export function tensorflowStepper(ways = waysOf(openTensorflow())): Stepper {
         );
       }
       const parts = plan.tensors.flatMap((tensor, index): Part[] => {
-        if (tensor !== null && !isElementwise(tensor)) return [];
+        if (tensor !== null && !here(tensor)) return [];
         const entry = entries[index];
         return tensor === null || entry === null || entry === undefined || tensor.size === 0
           ? []
@@ -149,7 +185,9 @@ export function tensorflowStepper(ways = waysOf(openTensorflow())): Stepper {
         [entry.variable, entry.gradient, ...Object.values(entry.state)].forEach(bringHome);
       }
       if (native !== undefined) {
-        native.step(plan, parts);
+        const known = parts.map(measured);
+        native.step(plan, known);
+        known.forEach(({ settle }) => settle?.());
         return;
       }
       const masked = parts.filter((part) => part.plan.threshold < KEEP_ALL);
