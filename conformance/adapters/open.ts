@@ -1,6 +1,7 @@
 /** Adapters by the name that `--adapter` takes: the built-in ones, programs and modules. */
-import { pathToFileURL } from 'node:url';
+import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { foreignText } from 'learning-rate-dropout/internal';
 import { CASE_SECONDS, STOP_SECONDS, openChild } from '../protocol/child.ts';
 import { stringify } from '../protocol/numbers.ts';
@@ -9,8 +10,19 @@ import { NoAnswerError, OutOfTimeError, PROTOCOL_VERSION, ProtocolError } from '
 import type { Adapter, Implementation, Outcome } from '../protocol/types.ts';
 import { BUILT_IN, UnavailableAdapterError, openBuiltIn } from './builtIn.ts';
 
+/** Throws for a path that is no file with something in it: to load a pipe, a device or what the kernel makes up would never end. */
+function checkModuleFile(path: string): void {
+  const stats = statSync(resolve(path), { throwIfNoEntry: false });
+  if (stats === undefined || stats.isDirectory() || (stats.isFile() && stats.size > 0)) return;
+  throw new UnavailableAdapterError(
+    `adapter module:${path} cannot be loaded: it is ${stats.isFile() ? 'empty' : 'no regular file'}`,
+  );
+}
+
 async function openModule(path: string, seconds: number): Promise<Adapter> {
-  const url = path.startsWith('.') || path.startsWith('/') ? pathToFileURL(resolve(path)).href : path;
+  const isPath = path.startsWith('.') || path.startsWith('/');
+  if (isPath) checkModuleFile(path);
+  const url = isPath ? pathToFileURL(resolve(path)).href : path;
   let loaded: { createAdapter?: unknown };
   try {
     loaded = (await import(url)) as typeof loaded;
@@ -112,6 +124,10 @@ export interface OpenOptions {
  */
 export async function openAdapter(name: string, options: OpenOptions = {}): Promise<Adapter> {
   const { caseSeconds = CASE_SECONDS } = options;
+  if (/^(cmd|module):\s*$/.test(name))
+    throw new UnavailableAdapterError(
+      `adapter ${name} names nothing; as in cmd:python3 my_lrd.py, module:./my_lrd.mjs`,
+    );
   if (name.startsWith('cmd:')) return openChild(name.slice('cmd:'.length), options);
   if (name.startsWith('module:')) return openModule(name.slice('module:'.length), caseSeconds);
   return openBuiltIn(name, BUILT_IN, ['cmd:COMMAND', 'module:PATH']);

@@ -1,3 +1,4 @@
+import { foreignText } from 'learning-rate-dropout/internal';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { dataFolders } from '../data/catalogue.ts';
@@ -39,7 +40,7 @@ export function transferProgress(output: Output = process.stderr): FetchProgress
       open = tty;
     },
     line: (text) => {
-      output.write(open ? `\r\u001b[K${text}\n` : `${text}\n`);
+      output.write(`${open ? '\r\u001b[K' : ''}${foreignText(text, 4000)}\n`);
       open = false;
     },
   };

@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { foreignText } from 'learning-rate-dropout/internal';
 import { JobError, STOPPED_TASK, UsageError } from '../errors.ts';
 import { EXPERIMENTS, experimentIn, findExperiment } from '../experiments/catalogue.ts';
@@ -22,6 +22,7 @@ import { formatOverview, overviewOf } from '../experiments/overview.ts';
 import { kubernetesJob } from '../experiments/kubernetes.ts';
 import { LARGEST_JSON } from '../storage/form.ts';
 import { readInput } from '../storage/inputs.ts';
+import { isModulePath } from '../storage/modules.ts';
 import { jsonLines } from './jsonLines.ts';
 import { stoppable } from './stop.ts';
 import { looksLikePath } from './table/row.ts';
@@ -30,11 +31,15 @@ import type { Call } from './table/row.ts';
 
 type ExperimentCall = Call<typeof EXPERIMENT>;
 
+/** A module's path as the tasks of a cluster and later calls find it too; a name as it stands. */
+const fromAnywhere = (name: string | undefined): string | undefined =>
+  name !== undefined && isModulePath(name) ? resolve(name) : name;
+
 /** Settings that the command line gives in place of the paper's or the scale's. */
 function overlayOf({ options }: ExperimentCall): Overlay {
   const given: Overlay = {
-    recipe: options.recipe,
-    data: options.data,
+    recipe: fromAnywhere(options.recipe),
+    data: fromAnywhere(options.data),
     epochs: options.epochs,
     batchSize: options['batch-size'],
     width: options.width,
@@ -460,6 +465,10 @@ export async function experimentCommand(call: ExperimentCall): Promise<void> {
   const scale = options.scale ?? 'full';
   const seeds = options.seeds ?? (scale === 'small' ? 1 : experiment.seeds);
   const overlay = overlayOf(call);
+  if (overlay.recipe !== undefined && isModulePath(overlay.recipe)) {
+    const { prepareRecipe } = await import('../recipes/catalogue.ts');
+    await prepareRecipe(overlay.recipe);
+  }
   const rates = chosenRates(store, experiment, { scale, overlay });
   const request = { experiment, scale, overlay, seeds, only, rates };
   const context: Context = { call, experiment, name, out, store, request };

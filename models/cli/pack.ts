@@ -9,23 +9,27 @@ import {
   readFileSync,
   readdirSync,
   realpathSync,
-  renameSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { checkDataSetName, dataFolders } from '../data/catalogue.ts';
 import { isEmbedded } from '../data/fetch/publications.ts';
 import { JobError, UsageError } from '../errors.ts';
+import { beginFile, dropQuietly } from '../storage/files.ts';
+import { checkInput, openInput } from '../storage/inputs.ts';
 import { installedPackage, ownPackage, resolvePackage, trace } from './packTrace.ts';
 import { checkOutputs } from './outputs.ts';
 import type { PACK } from './table/others.ts';
 import type { Call } from './table/row.ts';
 
 const NAME = 'lrd-linux-x64';
+
+/** Bytes that are in memory while the bundle is put in its place. */
+const PIECE = 2 ** 24;
 
 /**
  * What starts the bundle: POSIX sh and nothing else. Node needs libstdc++ and libgcc_s, which the barest systems lack: then the
@@ -188,17 +192,38 @@ function stageNode(stage: string): void {
   }
 }
 
-/** A data set's files, from where `--data` would find them. */
-function stageData(stage: string, name: string, dataDir: string | undefined): void {
+/** The folder of a data set, where `--data` would find it; undefined for one that is part of the program. */
+function findData(name: string, dataDir: string | undefined): string | undefined {
   checkDataSetName(name);
-  if (isEmbedded(name)) return;
-  const folder = dataFolders(dataDir)
-    .map((candidate) => join(candidate, name))
-    .find(existsSync);
-  if (folder === undefined) {
-    throw new JobError(`--data ${name}: not found in ${dataFolders(dataDir).join(', ')}`);
+  if (isEmbedded(name)) return undefined;
+  const folders = dataFolders(dataDir);
+  const folder = folders.map((candidate) => join(candidate, name)).find((candidate) => existsSync(candidate));
+  if (folder === undefined) throw new JobError(`--data ${name}: not found in ${folders.join(', ')}`);
+  checkInput(folder, 'folder', `--data ${name}: ${folder}`);
+  for (const file of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    const path = join(file.parentPath, file.name);
+    if (!statSync(path).isDirectory()) checkInput(path, 'file');
   }
-  cpSync(folder, join(stage, 'data', name), { recursive: true, dereference: true });
+  return folder;
+}
+
+/** Puts a finished file in its place, whole or not at all. */
+function place(file: string, out: string): void {
+  const input = openInput(file);
+  const draft = beginFile(out);
+  try {
+    for (let at = 0; at < input.size; at += PIECE) {
+      const piece = Buffer.allocUnsafe(Math.min(PIECE, input.size - at));
+      input.read(piece, at);
+      draft.write(piece);
+    }
+    draft.keep();
+  } catch (error) {
+    dropQuietly(draft);
+    throw error;
+  } finally {
+    input.close();
+  }
 }
 
 /** `lrd pack --out FILE`: one archive that runs where nothing is installed and no network is. */
@@ -212,6 +237,7 @@ export function packCommand({ options }: Call<typeof PACK>): void {
       `lrd pack must run on linux-x64, whose node it packs; this is ${process.platform}-${process.arch}`,
     );
   }
+  const dataFolder = data === undefined ? undefined : findData(data, options['data-dir']);
   const here = fileURLToPath(import.meta.url);
   const fromSources = here.endsWith('.ts');
   const root = ownPackage(here);
@@ -226,14 +252,15 @@ export function packCommand({ options }: Call<typeof PACK>): void {
     const { files, unresolved } = traceIn(root, app, staged);
     stagePackages(root, app, files);
     stageNode(stage);
-    if (data !== undefined) stageData(stage, data, options['data-dir']);
+    if (dataFolder !== undefined)
+      cpSync(dataFolder, join(stage, 'data', data as string), { recursive: true, dereference: true });
     writeFileSync(join(stage, 'lrd'), LAUNCHER, { mode: 0o755 });
     writeFileSync(join(stage, 'README'), README);
-    const target = resolve(out);
+    const archive = join(scratch, 'bundle.tar.xz');
     const owner = ['--sort=name', '--owner=0', '--group=0', '--numeric-owner', '--mtime=@0'];
-    run('tar', ['-C', scratch, ...owner, '-I', 'xz -6 -T0', '-cf', `${target}.part`, NAME], `--out ${out}`);
-    renameSync(`${target}.part`, target);
-    const mebibytes = statSync(target).size / 2 ** 20;
+    run('tar', ['-C', scratch, ...owner, '-I', 'xz -6 -T0', '-cf', archive, NAME], `--out ${out}`);
+    place(archive, out);
+    const mebibytes = statSync(archive).size / 2 ** 20;
     // Optional packages that are not installed. What packages say of their own optional parts is their affair.
     for (const line of unresolved.filter((text) => /^[@\w][^ ]* \(from (dist|bin)\//.test(text))) {
       process.stderr.write(`not packed: ${line}\n`);

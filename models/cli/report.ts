@@ -11,7 +11,7 @@ import { predictionsSection } from '../report/predictions.ts';
 import { samplesSection } from '../report/samples.ts';
 import { runSection } from '../report/runReport.ts';
 import type { Run } from '../runs/runFolder.ts';
-import { shortName } from '../runs/runTraining.ts';
+import { shortName } from '../storage/modules.ts';
 import { findRuns } from '../runs/findRuns.ts';
 import { readPredictions, readRun, readSamples, writeWhole } from '../runs/runFolder.ts';
 import { checkOutputs } from './outputs.ts';

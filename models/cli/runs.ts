@@ -4,7 +4,7 @@ import { listRuns } from '../runs/listRuns.ts';
 import type { FoundRun } from '../runs/listRuns.ts';
 import { readRun } from '../runs/runFolder.ts';
 import type { Run } from '../runs/runFolder.ts';
-import { shortName } from '../runs/runTraining.ts';
+import { shortName } from '../storage/modules.ts';
 import { differingSettings, settingsOf } from '../runs/settingsOf.ts';
 import type { EpochMetrics } from '../trainer/epochMetrics.ts';
 import type { DIFF, RUNS } from './table/experiment.ts';

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { installationFolder } from 'learning-rate-dropout/tensorflow';
 import type { TensorflowLane } from 'learning-rate-dropout/tensorflow';
 import { JobError, UsageError } from '../errors.ts';
+import { checkInput } from '../storage/inputs.ts';
 import { complaint, runProgram } from '../setup/programs.ts';
 import { setUpTensorflow } from '../setup/tensorflow.ts';
 import type { SETUP_TENSORFLOW } from './table/others.ts';
@@ -31,6 +32,7 @@ export async function setupCommand({ options }: Call<typeof SETUP_TENSORFLOW>): 
   const lane: TensorflowLane = options.gpu ? 'node-gpu' : 'node';
   const { version, wheel, dir } = options;
   if (version !== undefined && wheel !== undefined) throw new UsageError('--version and --wheel exclude each other');
+  if (wheel !== undefined) checkInput(resolve(wheel), 'file', `--wheel ${wheel}`);
   const folder = dir === undefined ? installationFolder(lane) : resolve(dir);
   if (options.verify) {
     await verifyHere(folder, lane);

@@ -22,6 +22,8 @@ const whole = (description: string, maximum = 2 ** 31 - 1): Schema => ({
 });
 /** Of what is printed on terminals. */
 export const NO_CONTROL = '^[^\\u0000-\\u001f\\u007f-\\u009f]*$';
+/** What can only be a path: it has a slash, or the ending of a module. */
+export const PATH = '^[^\\u0000-\\u001f\\u007f-\\u009f]*([/\\\\]|\\.[cm]?[jt]s$)[^\\u0000-\\u001f\\u007f-\\u009f]*$';
 const text = (description: string): Schema => ({
   type: 'string',
   minLength: 1,
@@ -30,6 +32,14 @@ const text = (description: string): Schema => ({
   description,
 });
 const one = (names: readonly string[], description: string): Schema => ({ type: 'string', enum: names, description });
+/** A name, or the path of a module of one's own: from the folder of the experiment's file. */
+const oneOrPath = (names: readonly string[], description: string): Schema => ({
+  anyOf: [
+    { type: 'string', enum: names, $comment: ", or a module's path such as ./mine.js" },
+    { type: 'string', maxLength: 2000, pattern: PATH },
+  ],
+  description: `${description}; or a module’s path, from the folder of this file on`,
+});
 const list = (items: Schema, description: string): Schema => ({ type: 'array', items, description });
 const record = (properties: Schema, required: readonly string[], description: string): Schema => ({
   type: 'object',
@@ -68,8 +78,8 @@ const REGULARIZERS: Each<Regularizers> = {
 };
 
 const SETTINGS: Each<Settings> = {
-  recipe: one(RECIPE_NAMES, 'the network, with the paper’s data, batches and epochs where they are left out'),
-  data: one(DATA, 'the data set; default: the recipe’s'),
+  recipe: oneOrPath(RECIPE_NAMES, 'the network, with the paper’s data, batches and epochs where they are left out'),
+  data: oneOrPath(DATA, 'the data set; default: the recipe’s'),
   optimizer: one(OPTIMIZERS, 'the rule'),
   keepProbability: number(
     'p, the probability that an update is kept; 1: no learning rate dropout; default 1, .5 with a mask that is drawn',

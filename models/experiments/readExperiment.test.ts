@@ -294,7 +294,7 @@ test(
       }),
       { numRuns: 60 },
     );
-    assert.ok(trained > 6, `${trained} were read`);
+    assert.ok(trained > 2, `${trained} were read`);
   },
   { timeout: 120 },
 );

@@ -1,4 +1,4 @@
-import { basename } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import { Ajv } from 'ajv';
 import type { ErrorObject } from 'ajv';
 import { findNodeAtLocation, parseTree, printParseErrorCode } from 'jsonc-parser';
@@ -8,10 +8,11 @@ import { RULES } from 'learning-rate-dropout/spec';
 import type { RuleName } from 'learning-rate-dropout/spec';
 import { UsageError } from '../errors.ts';
 import { readInput } from '../storage/inputs.ts';
-import { findRecipe } from '../recipes/catalogue.ts';
+import { isModulePath } from '../storage/modules.ts';
+import { findRecipe, prepareRecipe } from '../recipes/catalogue.ts';
 import { isAligned, isDrawn, parseMask } from '../trainer/masks.ts';
 import { checkSettings } from './checkSettings.ts';
-import type { Arm, Experiment, ExperimentFile } from './experiment.ts';
+import type { Arm, Experiment, ExperimentFile, FileSettings } from './experiment.ts';
 import { experimentOf, settingsOfArm } from './experimentFile.ts';
 import type { SettingDefaults } from './experimentFile.ts';
 import { EXPERIMENT_SCHEMA, NO_CONTROL } from './experimentSchema.ts';
@@ -82,7 +83,7 @@ function ruleOf({ keyword, params, schema, parentSchema }: ErrorObject): string 
     case 'type':
       return `must be ${params['type'] === 'integer' ? 'a whole number' : `of type ${String(params['type'])}`}`;
     case 'enum':
-      return `must be one of ${(schema as string[]).join(', ')}`;
+      return `must be one of ${(schema as string[]).join(', ')}${(parentSchema as { $comment?: string } | undefined)?.$comment ?? ''}`;
     case 'const':
       return `must be ${quoted(schema)}`;
     case 'minimum':
@@ -332,6 +333,27 @@ function figureFaults({ figures = [], arms, targets = [], further = [] }: Experi
   ];
 }
 
+/** Paths of modules as they are from anywhere: a file names them from its own folder. */
+function withPaths(file: ExperimentFile, base: string): ExperimentFile {
+  const absolute = (name: string | null | undefined): string | undefined =>
+    typeof name === 'string' && isModulePath(name) ? resolve(base, name) : undefined;
+  const inPlace = <S extends FileSettings>(settings: S): S => {
+    const [recipe, data] = [absolute(settings.recipe), absolute(settings.data)];
+    return { ...settings, ...(recipe === undefined ? {} : { recipe }), ...(data === undefined ? {} : { data }) };
+  };
+  const within = <T extends { readonly settings?: FileSettings; readonly small?: FileSettings }>(part: T): T => ({
+    ...part,
+    ...(part.settings === undefined ? {} : { settings: inPlace(part.settings) }),
+    ...(part.small === undefined ? {} : { small: inPlace(part.small) }),
+  });
+  const { selection } = file;
+  return {
+    ...within(file),
+    arms: file.arms.map(within),
+    ...(selection === undefined ? {} : { selection: within(selection) }),
+  };
+}
+
 /** The file with what it leaves out written out, so that another version of the program reads it the same way. */
 function completed(file: ExperimentFile): ExperimentFile {
   const { settings: _, $schema: __, ...rest } = file;
@@ -340,10 +362,10 @@ function completed(file: ExperimentFile): ExperimentFile {
 }
 
 /**
- * Reads an experiment from text. Throws a `UsageError`, one line with the file's name, line and column, for the first thing that is wrong with
+ * Reads an experiment from text; recipes of the user's own have been prepared. `base` is the folder that paths in it are from. Throws a `UsageError`, one line with the file's name, line and column, for the first thing that is wrong with
  * it: its JSON, its form, or settings that no run could have.
  */
-export function parseExperiment(text: string, name: string): Experiment {
+export function parseExperiment(text: string, name: string, base = '.'): Experiment {
   const refuse = (offset: number, message: string): UsageError =>
     new UsageError(`${name}:${placeOf(text, offset)}: ${visible(message)}`);
   const errors: ParseError[] = [];
@@ -366,7 +388,7 @@ export function parseExperiment(text: string, name: string): Experiment {
   const twice = duplicateKey(root, []);
   check(twice === undefined ? [] : [twice]);
   check(schemaFaults(value));
-  const file = value as ExperimentFile;
+  const file = withPaths(value as ExperimentFile, base);
   check([...armFaults(file), ...figureFaults(file)]);
   check(rateFaults(file));
   return experimentOf(completed(file));
@@ -375,8 +397,25 @@ export function parseExperiment(text: string, name: string): Experiment {
 /** In bytes: a thousand arms have a hundredth of it. */
 const LARGEST = 2 ** 25;
 
-/** Reads an experiment's file. Throws as `parseExperiment` does, and a `UsageError` for a file that cannot be read. */
-export function readExperiment(path: string): Experiment {
+/** Every recipe's path that a text has in settings, wherever they are. What is wrong with the text is found later. */
+function recipesIn(text: string): string[] {
+  const paths = new Set<string>();
+  try {
+    JSON.parse(text, (key, value: unknown) => {
+      if (key === 'recipe' && typeof value === 'string' && isModulePath(value)) paths.add(value);
+      return value;
+    });
+  } catch {
+    return [];
+  }
+  return [...paths];
+}
+
+/**
+ * Reads an experiment's file, and makes the recipes known that it names by path. Throws as `parseExperiment` does, a `UsageError` for a file that
+ * cannot be read, and a `JobError` for a recipe's module that cannot be used.
+ */
+export async function readExperiment(path: string): Promise<Experiment> {
   let text: string;
   try {
     text = readInput(path, LARGEST).toString('utf8');
@@ -385,5 +424,7 @@ export function readExperiment(path: string): Experiment {
       `NAME must be an experiment or a file that can be read, got ${path} (${(error as Error).message})`,
     );
   }
-  return parseExperiment(text, basename(path));
+  const base = dirname(path);
+  for (const recipe of recipesIn(text)) await prepareRecipe(resolve(base, recipe));
+  return parseExperiment(text, basename(path), base);
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { Type } from '@sinclair/typebox';
 import { FROM_0, PROBABILITY, oneOf, wholeFrom } from '../storage/form.ts';
 import type { Read } from '../storage/form.ts';
+import { shortName } from '../storage/modules.ts';
 
 const PHASE = Type.Object({
   from: wholeFrom(1),
@@ -102,7 +103,8 @@ function canonical(value: unknown): string {
  * run share it; a change of the program does not change it.
  */
 export function cellName(settings: Settings, seed: number): string {
-  const { recipe, data, optimizer, keepProbability } = settings;
+  const { optimizer, keepProbability } = settings;
+  const [recipe, data] = [settings.recipe, settings.data].map((name) => shortName(name).replaceAll(/[^\w.-]/g, '_'));
   const hash = createHash('sha256')
     .update(canonical({ ...settings, seed }))
     .digest('hex')

@@ -1,4 +1,5 @@
 import { findRecipe } from '../recipes/catalogue.ts';
+import { isModulePath } from '../storage/modules.ts';
 import type { Experiment, Metric, MetricInfo } from './experiment.ts';
 import { METRICS } from './experiment.ts';
 
@@ -6,6 +7,8 @@ import { METRICS } from './experiment.ts';
 export function metricOf({ arms }: Pick<Experiment, 'arms'>, metric: Metric): MetricInfo {
   const info = METRICS[metric];
   const recipe = arms[0]?.settings.recipe;
-  const own = recipe === undefined || info.unit !== 'nats' ? undefined : findRecipe(recipe).lossUnit;
+  // A module of the user's own need not be there when its results are read.
+  const isOurs = recipe !== undefined && !isModulePath(recipe);
+  const own = isOurs && info.unit === 'nats' ? findRecipe(recipe).lossUnit : undefined;
   return own === undefined ? info : { ...info, unit: own };
 }

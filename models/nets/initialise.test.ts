@@ -130,25 +130,33 @@ test("VGG-16's convolutions by their place in torchvision's list", () => {
   assert.is(vgg16Name('classifier.0.weight'), undefined);
 });
 
-test('numbers of other types are read as float32 or int32', () => {
-  const path = join(scratch, 'types.safetensors');
-  const pieces: [string, string, number, Uint8Array][] = [
-    ['half', 'F16', 5, new Uint8Array(Uint16Array.of(0x3c00, 0xc000, 0x0001, 0x7c00, 0x7e00).buffer)],
-    ['brain', 'BF16', 2, new Uint8Array(Uint16Array.of(0x3f80, 0xc040).buffer)],
-    ['double', 'F64', 2, new Uint8Array(Float64Array.of(0.1, -2).buffer)],
-    ['long', 'I64', 1, new Uint8Array(BigInt64Array.of(-7n).buffer)],
-  ];
+/** Name, type, shape and bytes of a tensor. */
+type Piece = readonly [name: string, dtype: string, shape: readonly number[], bytes: Uint8Array];
+
+/** An archive as other programs write it. */
+function archiveOf(pieces: readonly Piece[]): Buffer {
   let offset = 0;
   const header = Object.fromEntries(
-    pieces.map(([name, dtype, count, bytes]) => {
+    pieces.map(([name, dtype, shape, bytes]) => {
       const place = [offset, (offset += bytes.length)];
-      return [name, { dtype, shape: [count], data_offsets: place }];
+      return [name, { dtype, shape, data_offsets: place }];
     }),
   );
   const text = Buffer.from(JSON.stringify(header));
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(text.length));
-  writeFileSync(path, Buffer.concat([length, text, ...pieces.map(([, , , bytes]) => bytes)]));
+  return Buffer.concat([length, text, ...pieces.map(([, , , bytes]) => bytes)]);
+}
+
+test('numbers of other types are read as float32 or int32', () => {
+  const path = join(scratch, 'types.safetensors');
+  const pieces: Piece[] = [
+    ['half', 'F16', [5], new Uint8Array(Uint16Array.of(0x3c00, 0xc000, 0x0001, 0x7c00, 0x7e00).buffer)],
+    ['brain', 'BF16', [2], new Uint8Array(Uint16Array.of(0x3f80, 0xc040).buffer)],
+    ['double', 'F64', [2], new Uint8Array(Float64Array.of(0.1, -2).buffer)],
+    ['long', 'I64', [1], new Uint8Array(BigInt64Array.of(-7n).buffer)],
+  ];
+  writeFileSync(path, archiveOf(pieces));
   const { tensors } = readArchive(path);
   const values = (name: string): number[] => [...(tensors.get(name) as HostTensor).values];
   assert.equal(values('half'), [1, -2, 2 ** -24, Infinity, NaN]);
@@ -157,13 +165,62 @@ test('numbers of other types are read as float32 or int32', () => {
   assert.equal(values('long'), [-7]);
   writeFileSync(
     path,
-    Buffer.concat([
-      length,
-      Buffer.from(text.toString().replace('"F16"', '"F8x"')),
-      ...pieces.map(([, , , bytes]) => bytes),
-    ]),
+    archiveOf(pieces.map(([name, dtype, ...rest]) => [name, dtype === 'F16' ? 'F8x' : dtype, ...rest])),
   );
   assert.throws(() => readArchive(path), /tensor half is of type F8x; F32, F64, F16, BF16, I32, I64 are read/);
+});
+
+test('what is of a type that no network needs is left out and said, whatever it is; a value that has no place is refused by name', async () => {
+  const net = build(4);
+  const own = await stateDict(net);
+  const path = join(scratch, 'more.safetensors');
+  const bytesOf = ({ values }: HostTensor): Uint8Array =>
+    new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  const pieces = [...own].map(([name, tensor]): Piece => [name, 'F32', tensor.shape, bytesOf(tensor)]);
+  const started = (more: readonly Piece[], less = ''): string | undefined => {
+    writeFileSync(path, archiveOf([...pieces.filter(([name]) => name !== less), ...more]));
+    return initialise(net, path).remark;
+  };
+  const failed = (more: readonly Piece[], less = ''): string => {
+    try {
+      started(more, less);
+      return 'no error';
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+  const large = new Uint8Array(BigInt64Array.of(2n ** 40n).buffer);
+  assert.is(started([]), undefined);
+  // PyTorch's count of batches is nothing to speak of.
+  assert.is(started([['bn1.num_batches_tracked', 'I64', [], large]]), undefined);
+  assert.is(
+    started([['position_ids', 'I64', [1], large]]),
+    'tensor position_ids of type I64 is left out, no part of the network',
+  );
+  assert.is(
+    started([
+      ['attn.mask', 'BOOL', [3], new Uint8Array(3)],
+      ['scale', 'F8_E4M3', [2], new Uint8Array(2)],
+      ['table', 'U8', [1], new Uint8Array(1)],
+      ['other', 'BOOL', [1], new Uint8Array(1)],
+    ]),
+    'tensor attn.mask of type BOOL and 3 more (BOOL, F8_E4M3, U8) are left out, no part of the network',
+  );
+  const bias = 'bn1.bias';
+  assert.match(
+    failed([[bias, 'BOOL', [2], new Uint8Array(2)]], bias),
+    /tensor bn1\.bias must be .*got \[2\] of type BOOL$/,
+  );
+  assert.match(
+    failed([[bias, 'I32', [2], new Uint8Array(8)]], bias),
+    /tensor bn1\.bias must be .*got \[2\] of whole numbers$/,
+  );
+  const huge = new Uint8Array(Float64Array.of(0, 1e39).buffer);
+  assert.match(
+    failed([[bias, 'F64', [2], huge]], bias),
+    /element 1 of tensor bn1\.bias is 1e\+39, which float32 has no place for$/,
+  );
+  net.dispose();
 });
 
 test.run();

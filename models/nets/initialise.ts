@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
 import { JobError } from '../errors.ts';
 import type { HostTensor } from '../storage/safetensors.ts';
-import { readArchive } from '../storage/safetensors.ts';
+import type { ArchiveEntry, OpenArchive } from '../storage/safetensors.ts';
+import { DTYPE_NAMES, openArchive } from '../storage/safetensors.ts';
 import type { Net, Parameter } from './net.ts';
 
 /** How a file's tensors find their places in a network. */
@@ -21,6 +22,8 @@ export interface Initialised {
   readonly loaded: number;
   /** Names of those of the classifier that kept their own. */
   readonly skipped: readonly string[];
+  /** What was left out of the file, in a line; undefined where nothing was. */
+  readonly remark?: string;
 }
 
 /**
@@ -89,6 +92,46 @@ function named(names: readonly string[]): string {
   return names.length === 1 ? first : `${first} and ${names.length - 1} more`;
 }
 
+/** Types of what a network is trained on; what is of another one and not asked for (masks, positions, counts) is no part of it. */
+const FLOATS: readonly string[] = ['F32', 'F64', 'F16', 'BF16'];
+
+/** A tensor of the file by its place in the network. */
+interface Found extends ArchiveEntry {
+  readonly source: string;
+}
+
+/** Where a file's tensors belong, and those that are nobody's. Throws for two of one place. */
+function placesOf(
+  { entries }: OpenArchive,
+  rename: (name: string) => string | undefined,
+  names: ReadonlySet<string>,
+  twice: (name: string, a: string, b: string) => JobError,
+): { readonly found: ReadonlyMap<string, Found>; readonly left: readonly Found[] } {
+  const found = new Map<string, Found>();
+  const left: Found[] = [];
+  for (const [source, { dtype, shape }] of entries) {
+    const name = rename(source);
+    if (name === undefined) continue;
+    if (!names.has(name) && !FLOATS.includes(dtype)) {
+      left.push({ source, dtype, shape });
+      continue;
+    }
+    const twin = found.get(name);
+    if (twin !== undefined) throw twice(name, twin.source, source);
+    found.set(name, { source, dtype, shape });
+  }
+  return { found, left };
+}
+
+/** What was left out, and of which types. */
+function saidOf(left: readonly Found[]): string | undefined {
+  const [first] = left;
+  if (first === undefined) return undefined;
+  if (left.length === 1) return `tensor ${first.source} of type ${first.dtype} is left out, no part of the network`;
+  const types = [...new Set(left.map(({ dtype }) => dtype))].join(', ');
+  return `tensor ${first.source} of type ${first.dtype} and ${left.length - 1} more (${types}) are left out, no part of the network`;
+}
+
 /**
  * Gives a network the values of a safetensors file in PyTorch's layout (`--init`): all its parameters and statistics, or those that `target` lists. Nothing
  * changes unless everything fits: throws a `JobError` that names the file and the first tensor that is missing, unknown or of another shape.
@@ -98,45 +141,61 @@ export function initialise(
   path: string,
   { rename = torchvisionName, skipClassifier = false }: InitialiseOptions = {},
 ): Initialised {
-  const broken = (what: string): JobError => new JobError(`--init ${path}: ${what}`);
-  const found = new Map<string, { readonly source: string; readonly tensor: HostTensor }>();
-  for (const [source, tensor] of readArchive(path).tensors) {
-    const name = rename(source);
-    if (name === undefined) continue;
-    const twin = found.get(name);
-    if (twin !== undefined) throw broken(`tensors ${twin.source} and ${source} are both ${name} of ${target.name}`);
-    found.set(name, { source, tensor: fromTorch(tensor) });
+  const archive = openArchive(path);
+  try {
+    return fromArchive(target, archive, path, { rename, skipClassifier });
+  } finally {
+    archive.close();
   }
+}
+
+function fromArchive(
+  target: Pick<Net, 'name' | 'parameters' | 'statistics'>,
+  archive: OpenArchive,
+  path: string,
+  { rename, skipClassifier }: Required<InitialiseOptions>,
+): Initialised {
+  const broken = (what: string): JobError => new JobError(`--init ${path}: ${what}`);
   const own: readonly Parameter[] = [...target.parameters, ...target.statistics];
+  const names = new Set(own.map(({ name }) => name));
+  const { found, left } = placesOf(archive, rename, names, (name, a, b) =>
+    broken(`tensors ${a} and ${b} are both ${name} of ${target.name}`),
+  );
   const missing = own.filter(({ name }) => !found.has(name)).map(({ name }) => name);
   if (missing.length > 0) throw broken(`no tensor for ${named(missing)} of ${target.name}`);
-  const names = new Set(own.map(({ name }) => name));
   const extra = [...found].filter(([name]) => !names.has(name)).map(([, { source }]) => source);
   if (extra.length > 0) throw broken(`tensor ${named(extra)} is not of ${target.name}`);
 
   const skipped: string[] = [];
   const assignments: { variable: tf.Variable; tensor: HostTensor }[] = [];
   for (const { name, variable } of own) {
-    const { source, tensor } = found.get(name) as { source: string; tensor: HostTensor };
-    const fits = tensor.shape.join() === variable.shape.join();
+    const { source, dtype, shape: there } = found.get(name) as Found;
+    const order = ORDER[there.length];
+    const shape = order === undefined ? there : order.map((axis) => there[axis] as number);
+    const fits = shape.join() === variable.shape.join();
     if (!fits && skipClassifier && isClassifier(name)) {
       skipped.push(name);
       continue;
     }
-    if (!fits || !(tensor.values instanceof Float32Array)) {
+    if (!fits || !FLOATS.includes(dtype)) {
       const hint = isClassifier(name) ? '; a classifier of other classes is left out only when asked for' : '';
-      const kind = tensor.values instanceof Float32Array ? '' : ' of whole numbers';
+      const kind = FLOATS.includes(dtype)
+        ? ''
+        : DTYPE_NAMES.includes(dtype)
+          ? ' of whole numbers'
+          : ` of type ${dtype}`;
       throw broken(
         `tensor ${source} must be of shape ${list(variable.shape)} as ${name} of ${target.name} (in the order of tfjs), ` +
-          `got ${list(tensor.shape)}${kind}${hint}`,
+          `got ${list(shape)}${kind}${hint}`,
       );
     }
-    assignments.push({ variable, tensor });
+    assignments.push({ variable, tensor: fromTorch(archive.read(source)) });
   }
   tf.tidy(() => {
     for (const { variable, tensor } of assignments) variable.assign(tf.tensor(tensor.values, [...tensor.shape]));
   });
-  return { loaded: assignments.length, skipped };
+  const remark = saidOf(left);
+  return { loaded: assignments.length, skipped, ...(remark === undefined ? {} : { remark }) };
 }
 
 /** Convolutions of each of VGG-16's five blocks (Simonyan and Zisserman 2015, configuration D). */

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { JobError } from '../errors.ts';
 import type { HostTensor } from '../storage/safetensors.ts';
-import { readArchive } from '../storage/safetensors.ts';
+import { openArchive } from '../storage/safetensors.ts';
 import { fromTorch, initialise, torchvisionName, vgg16Name } from './initialise.ts';
 import type { Net, Parameter } from './net.ts';
 
@@ -9,7 +9,12 @@ type Target = Pick<Net<unknown>, 'name' | 'parameters' | 'statistics'>;
 
 /** Whether a file holds all of a network, heads too, rather than a backbone trained on ImageNet. */
 function isWhole(path: string, head: RegExp): boolean {
-  return [...readArchive(path).tensors.keys()].some((name) => head.test(name));
+  const archive = openArchive(path);
+  try {
+    return [...archive.entries.keys()].some((name) => head.test(name));
+  } finally {
+    archive.close();
+  }
 }
 
 const BACKBONE = /^(conv1|bn1|layer[1-4])\//;
@@ -18,11 +23,8 @@ const BACKBONE = /^(conv1|bn1|layer[1-4])\//;
  * Gives a PSPNet the values of a safetensors file in PyTorch's layout: of all of its tensors, or of torchvision's ResNet-50 alone, whose classifier is left out; the
  * heads then keep their own. Throws a `JobError` that names the file.
  */
-export function initialisePspNet(net: Target, path: string): void {
-  if (isWhole(path, /^(module\.)?(ppm|cls)\./)) {
-    initialise(net, path);
-    return;
-  }
+export function initialisePspNet(net: Target, path: string): string | undefined {
+  if (isWhole(path, /^(module\.)?(ppm|cls)\./)) return initialise(net, path).remark;
   const ofBackbone = ({ name }: Parameter): boolean => BACKBONE.test(name);
   const backbone: Target = {
     name: `the backbone of ${net.name}`,
@@ -33,7 +35,7 @@ export function initialisePspNet(net: Target, path: string): void {
     const own = torchvisionName(name);
     return own?.startsWith('fc/') === true ? undefined : own;
   };
-  initialise(backbone, path, { rename });
+  return initialise(backbone, path, { rename }).remark;
 }
 
 /** Every `step`th of a tensor's elements along each axis, from the first on. */
@@ -67,14 +69,11 @@ const UNITS = 4;
  * layers thinned out to fc6 and fc7 as SSD section 3.1 does (DeepLab's subsampling), where the file has them. The rest keeps its own. Throws a `JobError` that
  * names the file.
  */
-export function initialiseSsd300(net: Target, path: string): void {
-  if (isWhole(path, /^(module\.)?(extras|offsets)\./)) {
-    initialise(net, path);
-    return;
-  }
+export function initialiseSsd300(net: Target, path: string): string | undefined {
+  if (isWhole(path, /^(module\.)?(extras|offsets)\./)) return initialise(net, path).remark;
   const base = net.parameters.filter(({ name }) => /^conv\d_\d\//.test(name));
-  initialise({ name: `the VGG-16 of ${net.name}`, parameters: base, statistics: [] }, path, { rename: vgg16Name });
-  const { tensors } = readArchive(path);
+  const vgg: Target = { name: `the VGG-16 of ${net.name}`, parameters: base, statistics: [] };
+  const { remark } = initialise(vgg, path, { rename: vgg16Name });
   const [, , maps, units] = find(net, 'fc6/weight').variable.shape as [number, number, number, number];
   const wide = UNITS * units;
   // The first layer reads 7 x 7 pixels of the last maps, of which every third row and column stays; the second one reads the first.
@@ -84,8 +83,7 @@ export function initialiseSsd300(net: Target, path: string): void {
   ] as const;
   for (const { name, inputs, every } of layers) {
     const linear = LINEAR[name];
-    const weight = tensors.get(`${linear}.weight`);
-    const bias = tensors.get(`${linear}.bias`);
+    const [weight, bias] = readBoth(path, [`${linear}.weight`, `${linear}.bias`]);
     if (weight === undefined || bias === undefined) continue;
     const shape = [wide, inputs[0] * inputs[1] * inputs[2]];
     if (weight.shape.join() !== shape.join() || bias.shape.join() !== String(wide)) {
@@ -96,6 +94,17 @@ export function initialiseSsd300(net: Target, path: string): void {
     const filters = thinOut({ shape: [wide, ...inputs], values: weight.values }, [UNITS, ...every]);
     assign(net, `${name}/weight`, fromTorch(filters));
     assign(net, `${name}/bias`, thinOut(bias, [UNITS]));
+  }
+  return remark;
+}
+
+/** Tensors of a file by their names; undefined for those that it has not. */
+function readBoth(path: string, names: readonly [string, string]): (HostTensor | undefined)[] {
+  const archive = openArchive(path);
+  try {
+    return names.map((name) => (archive.entries.has(name) ? archive.read(name) : undefined));
+  } finally {
+    archive.close();
   }
 }
 

@@ -38,9 +38,7 @@ async function load(selection: Selection): Promise<WorkloadData> {
         net,
         task: ({ optimizer, part }) =>
           language({ net, splits, steps: epochSteps, batchSize, optimizer, ...(part === undefined ? {} : { part }) }),
-        initialise: (path) => {
-          initialise(net, path);
-        },
+        initialise: (path) => initialise(net, path).remark,
         draw: async () => [],
         write: () => sampleText({ net, context, text: splits.test, seed: options.seed }),
       };

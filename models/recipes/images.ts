@@ -68,9 +68,7 @@ export function imageRecipe({ check = () => undefined, ...parts }: ImageRecipePa
         return {
           net,
           task: (task) => classification({ net, set, ...task, ...(noisyLabels === undefined ? {} : { noisyLabels }) }),
-          initialise: (path) => {
-            initialise(net, path);
-          },
+          initialise: (path) => initialise(net, path).remark,
           draw: async () => [],
         };
       },

@@ -79,8 +79,8 @@ export interface TaskOptions {
 export interface Workload {
   readonly net: TrainedNet;
   task(options: TaskOptions): Task<unknown>;
-  /** Gives the network the values of a file (`--init`). */
-  initialise(path: string): void;
+  /** Gives the network the values of a file (`--init`). Returns what was left out of it, in a line; undefined where nothing was. */
+  initialise(path: string): string | undefined;
   /** A few test pictures with what the network sees in them; none where there is nothing to draw. */
   draw(): Promise<readonly Drawing[]>;
   /** Of a language model: texts that it writes. Default: none. */

@@ -32,7 +32,7 @@ export interface VocRecipeParts<E> {
 export interface VocWorkload<E> {
   readonly net: TrainedNet;
   task(options: TaskOptions): Task<unknown>;
-  initialise(path: string): void;
+  initialise(path: string): string | undefined;
   draw(example: E, path: string): Promise<Drawing>;
 }
 

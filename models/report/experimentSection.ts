@@ -8,6 +8,7 @@ import type { Arm, Experiment, Figure, Metric } from '../experiments/experiment.
 import { METRICS, PAPERS } from '../experiments/experiment.ts';
 import { metricOf } from '../experiments/units.ts';
 import type { CellOutcome, ExperimentOutcome } from '../experiments/results.ts';
+import { shortName } from '../storage/modules.ts';
 import type { Arm as DrawnArm, Block, Chart, Column, Curve } from './charts/model.ts';
 import { runAxes } from './charts/model.ts';
 import { short } from './charts/thin.ts';
@@ -54,7 +55,9 @@ function headingOf({ group, arms }: GroupSummary): string {
   const arm = arms.find(({ runs }) => runs.length > 0)?.arm;
   if (cell === undefined || arm === undefined) return group;
   const { recipe, data } = cell.settings;
-  return recipe === arm.settings.recipe && data === arm.settings.data ? group : `${group}; here ${recipe} on ${data}`;
+  return recipe === arm.settings.recipe && data === arm.settings.data
+    ? group
+    : `${group}; here ${shortName(recipe)} on ${shortName(data)}`;
 }
 
 function comparisonTable(experiment: Experiment, groups: readonly GroupSummary[]): string {

@@ -3,6 +3,7 @@ import { foreignText } from 'learning-rate-dropout/internal';
 import { MASK_TITLES, RULE_TITLES } from '../recipes/ruleTitles.ts';
 import type { Run, RunConfig } from '../runs/runFolder.ts';
 import type { EpochMetrics } from '../trainer/train.ts';
+import { shortName } from '../storage/modules.ts';
 import type { Arm, Block, Chart, Column, Curve } from './charts/model.ts';
 import { runAxes } from './charts/model.ts';
 import { keptRows, short } from './charts/thin.ts';
@@ -75,7 +76,7 @@ function differing(all: readonly ReadonlyMap<string, string>[]): string[] {
 /** Runs whose settings agree but for the seed are one arm. Labels say what their arms differ in. */
 export function armsOf(runs: readonly Run[]): RunArm[] {
   const settings = new Map(runs.map((run) => [run, settingsOf(run.config)] as const));
-  const pairs = new Set(runs.map(({ config }) => `${config.recipe} on ${config.data}`));
+  const pairs = new Set(runs.map(({ config }) => `${shortName(config.recipe)} on ${shortName(config.data)}`));
   const names = differing([...settings.values()]);
   const arms = new Map<string, { column: string; label: string; plain: boolean; runs: Run[] }>();
   for (const run of runs) {
@@ -83,7 +84,9 @@ export function armsOf(runs: readonly Run[]): RunArm[] {
     const own = settings.get(run) as ReadonlyMap<string, string>;
     const rule = ruleTitle(config.optimizer);
     const column =
-      pairs.size > 1 ? `${rule}, ${foreignText(config.recipe, 60)} on ${foreignText(config.data, 60)}` : rule;
+      pairs.size > 1
+        ? `${rule}, ${foreignText(shortName(config.recipe), 60)} on ${foreignText(shortName(config.data), 60)}`
+        : rule;
     const { name, plain } = maskName(config, own);
     const differs = names.map((name) => `${NAMES[name] ?? name} ${foreignText(own.get(name) ?? '–', 60)}`);
     const label = [name, ...differs].join(', ');

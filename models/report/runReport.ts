@@ -1,5 +1,6 @@
 import type { Run } from '../runs/runFolder.ts';
 import type { EpochMetrics } from '../trainer/train.ts';
+import { shortName } from '../storage/modules.ts';
 import { meanOf } from './charts/lines.ts';
 import { formatValue } from './charts/ticks.ts';
 import { escapeHtml } from './html.ts';
@@ -112,7 +113,7 @@ function runRow(run: Run, arm: RunArm, judged: ReturnType<typeof judgedBy>, furt
   return {
     cells: [
       folder,
-      `${textOf(config.recipe)}, ${textOf(config.data)}`,
+      `${textOf(shortName(config.recipe))}, ${textOf(shortName(config.data))}`,
       ruleTitle(config.optimizer),
       arm.label,
       numberCell(typeof rate === 'number' ? rate : undefined, String),

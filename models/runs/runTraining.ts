@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { checkBackendName, useBackend, whyBackend } from '../backend.ts';
 import { describeEnvironment } from './environment.ts';
 import { JobError, UsageError } from '../errors.ts';
@@ -13,7 +13,7 @@ import type { RuleName } from 'learning-rate-dropout/spec';
 import type { Checkpoint } from './checkpoint.ts';
 import { hasCheckpoint, readCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import { checkInput, inWords } from '../storage/inputs.ts';
-import { isModulePath } from '../storage/modules.ts';
+import { isModulePath, shortName } from '../storage/modules.ts';
 import type { EpochMetrics, TrainingPosition } from '../trainer/train.ts';
 import type { Progress } from '../trainer/progress.ts';
 import { DivergedError } from '../trainer/failures.ts';
@@ -87,11 +87,6 @@ export interface ResumeRequest {
   readonly dataDir?: string | undefined;
   /** See `epochs`. */
   readonly backend?: string | undefined;
-}
-
-/** A name as it stands; of a module's path the file's, without its ending. */
-export function shortName(name: string): string {
-  return isModulePath(name) ? basename(name).replace(/\.[cm]?[jt]s$/, '') : name;
 }
 
 /** One line that says what is trained, with what, on what and where to. */
@@ -381,7 +376,8 @@ async function prepareRun(asked: TrainingRequest, controls: RunControls): Promis
   const { examples } = loaded;
   const remarks = [request.dataRemark, loaded.remark].filter((said) => said !== undefined);
   const remark = remarks.length === 0 ? undefined : remarks.join('; ');
-  if (init !== undefined) workload.initialise(init);
+  const leftOut = init === undefined ? undefined : workload.initialise(init);
+  if (leftOut !== undefined) controls.progress?.line(`--init ${init}: ${leftOut}`);
   optimizer.bind(net.parameters.map(({ variable }) => variable));
   const config: RunConfig = {
     recipe: request.recipe,

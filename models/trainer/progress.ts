@@ -1,3 +1,5 @@
+import { foreignText } from 'learning-rate-dropout/internal';
+
 /** What a progress display is told after each step. */
 export interface ProgressState {
   /** The run's name. */
@@ -92,6 +94,9 @@ interface Output {
 const LOG_FIRST = 10_000;
 const LOG_LONGEST = 300_000;
 
+/** Characters of a line; names of files are in it. */
+const LONGEST_LINE = 20_000;
+
 /**
  * On a terminal one line that is rewritten at most ten times a second, cut to its width; elsewhere plain lines, the first after ten
  * seconds, then ever more rarely, up to one in five minutes.
@@ -119,7 +124,7 @@ export function consoleProgress(
       open = true;
     },
     line: (text) => {
-      output.write(open ? `\r\u001b[K${text}\n` : `${text}\n`);
+      output.write(`${open ? '\r\u001b[K' : ''}${foreignText(text, LONGEST_LINE)}\n`);
       open = false;
     },
   };

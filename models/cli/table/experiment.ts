@@ -110,8 +110,16 @@ export const EXPERIMENT = command({
       schema: flag({ about: 'Print the form of such files (JSON Schema), for editors.' }),
     }),
     ...group("In place of the paper's settings:", {
-      recipe: choice(recipes, { value: 'R', about: 'Another network.', default: "the experiment's" }),
-      data: text({ value: 'D', about: 'Another data set.', default: "the experiment's" }),
+      recipe: choice(
+        recipes,
+        { value: 'R', about: "Another network; a module's path for one of your own.", default: "the experiment's" },
+        true,
+      ),
+      data: text({
+        value: 'D',
+        about: "Another data set; a module's path for one of your own.",
+        default: "the experiment's",
+      }),
       epochs: { ...epochs, default: "the experiment's" },
       'batch-size': { ...batchSize, default: "the experiment's" },
       width: { ...width, default: "the experiment's" },
