@@ -3,7 +3,7 @@ import { RULES } from 'learning-rate-dropout/spec';
 import { launchOf } from 'learning-rate-dropout/internal';
 import type { HyperParameter } from 'learning-rate-dropout/spec';
 import { JobError, UsageError, unknownName } from '../errors.ts';
-import { RECIPE_NAMES, prepareRecipe } from '../recipes/catalogue.ts';
+import { RECIPE_NAMES, findRecipe, prepareRecipe } from '../recipes/catalogue.ts';
 import { isDrawn, parseMask } from '../trainer/masks.ts';
 import { consoleProgress, silentProgress } from '../trainer/progress.ts';
 import { parseRegularizers } from '../trainer/regularizers.ts';
@@ -66,7 +66,7 @@ export function trainingOf(call: Call<typeof TRAIN>): ResolvedRequest & { checkp
   const { recipe } = words;
   const path = (name: string): string => (looksLikePath(name) ? resolve(name) : name);
   if (recipe === undefined) throw new UsageError(`lrd train needs a RECIPE: ${RECIPE_NAMES.join(', ')}`);
-  const optimizer = options.optimizer ?? 'sgdm';
+  const optimizer = options.optimizer ?? findRecipe(path(recipe)).defaults.optimizer ?? 'sgdm';
   const mask = options.mask === undefined ? undefined : parseMask(options.mask);
   if (mask !== undefined && !isDrawn(mask) && options.keep !== undefined) {
     throw new UsageError(`--keep must be left out with --mask ${mask.kind}, got ${options.keep}`);

@@ -55,6 +55,7 @@ export const GPT: Recipe = {
     data: 'genesis',
     batchSize: 32,
     epochs: 10,
+    optimizer: 'adamw',
     schedules: { learningRate: { kind: 'warmup', steps: 100 } },
   },
   takes: ['layers', 'context', 'epochSteps'],

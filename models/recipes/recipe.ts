@@ -15,6 +15,8 @@ export interface RecipeDefaults {
   readonly batchSize: number;
   /** Of the whole training. */
   readonly epochs: number;
+  /** The rule's name. Default `sgdm`. */
+  readonly optimizer?: string;
   /** Default: the rule's. */
   readonly weightDecay?: number;
   /** Default: none. */

@@ -99,7 +99,7 @@ export function resolveRequest(request: TrainingRequest): ResolvedRequest {
     throw new UsageError(`--mask-exclude must go with --mask or --keep, got ${JSON.stringify(maskExclude[0])} alone`);
   }
   const { defaults } = findRecipe(request.recipe);
-  const { optimizer = 'sgdm' } = request;
+  const { optimizer = defaults.optimizer ?? 'sgdm' } = request;
   // A paper's 5e-4 is L2; AdamW's decay means something else.
   const decoupled = Object.hasOwn(RULES, optimizer) && RULES[optimizer as RuleName].decay === 'decoupled';
   return {

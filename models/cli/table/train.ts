@@ -155,7 +155,7 @@ export const TRAIN = command({
       optimizer: choice(async () => (await import('../../recipes/optimizers.ts')).OPTIMIZERS, {
         value: 'R',
         about: "The optimizer's rule.",
-        default: 'sgdm',
+        default: 'sgdm; of gpt adamw',
       }),
       lr: number({ ...ABOVE_0, value: 'A', about: 'The learning rate.', default: "the rule's" }),
       'weight-decay': number({
