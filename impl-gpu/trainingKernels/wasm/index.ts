@@ -19,6 +19,7 @@ import { preluKernels } from '../composed/prelu.ts';
 import { cumulativeKernels } from '../composed/axes.ts';
 import { composedKernels } from '../composed/index.ts';
 import { createKernelTeam, createRuntime } from './runtime.ts';
+import { numberTypeKernels } from './numberTypes.ts';
 import { segmentSumKernels } from './segmentSum.ts';
 import type { Team } from './team.ts';
 
@@ -61,4 +62,5 @@ export function installWasmKernels(threads: number, relaxed: boolean): void {
   const team = createKernelTeam(threads, relaxed);
   installTable('wasm', (backend) => kernelsOn(backend, team, relaxed));
   installTable('wasm', () => channelsFirstKernels);
+  installTable('wasm', () => numberTypeKernels);
 }
