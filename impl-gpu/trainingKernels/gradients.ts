@@ -8,6 +8,7 @@ import { aroundAxis } from './composed/axes.ts';
 import { einsumGradient, einsumOfProducts } from './composed/einsum.ts';
 import type { Source } from './loops/resize.ts';
 import { linearSources, nearestSources } from './loops/resize.ts';
+import { padGradient } from './composed/crop.ts';
 import { wrapGradient } from './wrapGradient.ts';
 
 /** A gradient of an operation with one output: `saved` are the inputs asked for, then the output where `output` asks. */
@@ -412,4 +413,5 @@ export function installGradients(): void {
   registerMoves();
   registerGathers();
   registerPictures();
+  wrapGradient('PadV2', padGradient);
 }

@@ -2,6 +2,7 @@
 import { sizeOf } from '../../shape.ts';
 import { cpuStorage } from '../../tfjs/bridges/cpu.ts';
 import { cumulativeKernels } from '../composed/axes.ts';
+import { cropKernels } from '../composed/crop.ts';
 import { composedKernels } from '../composed/index.ts';
 import { depthToSpaceKernels } from '../composed/depthToSpace.ts';
 import { matMulKernels } from '../composed/matMul.ts';
@@ -22,6 +23,7 @@ const memory: Memory = {
 export function installCpuKernels(): void {
   installTable('cpu', () => ({
     ...composedKernels,
+    ...cropKernels,
     ...cumulativeKernels(),
     ...matMulKernels,
     ...depthToSpaceKernels,

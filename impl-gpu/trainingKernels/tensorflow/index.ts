@@ -8,6 +8,7 @@ import { channelsFirstKernels } from '../composed/layout.ts';
 import { preluKernels } from '../composed/prelu.ts';
 import { tensorOf } from '../composed/tensorOf.ts';
 import type { KernelTable } from '../kernel.ts';
+import { cropKernels } from '../composed/crop.ts';
 import { installTable } from '../kernel.ts';
 import { roundedPools, widePools } from '../refused.ts';
 import { installPadding } from './padding.ts';
@@ -39,4 +40,5 @@ export function installTensorflowKernels(): void {
   installTable('tensorflow', () => table);
   installTable('tensorflow', () => roundedPools);
   installTable('tensorflow', () => channelsFirstKernels);
+  installTable('tensorflow', () => cropKernels);
 }

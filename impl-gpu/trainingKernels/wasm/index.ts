@@ -15,10 +15,12 @@ import { channelsFirstKernels } from '../composed/layout.ts';
 import { installTable } from '../kernel.ts';
 import { matMulKernels } from './matMul.ts';
 import { loopKernels } from '../loops/index.ts';
+import { cropKernels } from '../composed/crop.ts';
 import { preluKernels } from '../composed/prelu.ts';
 import { cumulativeKernels } from '../composed/axes.ts';
 import { composedKernels } from '../composed/index.ts';
 import { createKernelTeam, createRuntime } from './runtime.ts';
+import { indexKernels } from './indices.ts';
 import { numberTypeKernels } from './numberTypes.ts';
 import { segmentSumKernels } from './segmentSum.ts';
 import type { Team } from './team.ts';
@@ -62,5 +64,5 @@ export function installWasmKernels(threads: number, relaxed: boolean): void {
   const team = createKernelTeam(threads, relaxed);
   installTable('wasm', (backend) => kernelsOn(backend, team, relaxed));
   installTable('wasm', () => channelsFirstKernels);
-  installTable('wasm', () => numberTypeKernels);
+  installTable('wasm', () => ({ ...numberTypeKernels, ...indexKernels, ...cropKernels }));
 }

@@ -1,0 +1,92 @@
+/** What tfjs-core lets through to its backends, and they compute as if it were right: paddings below zero, indices that lie outside. */
+import * as tf from '@tensorflow/tfjs';
+import * as assert from 'uvu/assert';
+import { suite } from '../../conformance/harness/suite.ts';
+import { useBackend } from '../../models/backend.ts';
+import { drawWords } from '../random.ts';
+
+const test = suite('impl-gpu/trainingKernels/edges');
+
+/** For each element of a padded tensor the place of its element in x, or -1. */
+function placesOf(shape: readonly number[], paddings: readonly (readonly [number, number])[]): number[] {
+  const out = shape.map((extent, axis) => extent + (paddings[axis]?.[0] as number) + (paddings[axis]?.[1] as number));
+  return Array.from({ length: out.reduce((a, b) => a * b, 1) }, (_, i) => {
+    let [rest, place, stride, inside] = [i, 0, 1, true];
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      const at = (rest % (out[axis] as number)) - (paddings[axis]?.[0] as number);
+      rest = Math.floor(rest / (out[axis] as number));
+      inside &&= at >= 0 && at < (shape[axis] as number);
+      place += at * stride;
+      stride *= shape[axis] as number;
+    }
+    return inside ? place : -1;
+  });
+}
+
+for (const backend of ['cpu', 'wasm', 'webgpu']) {
+  test(`${backend}: paddings below zero take away, values and gradients`, async () => {
+    await useBackend(backend);
+    for (let round = 0; round < 40; round++) {
+      const words = drawWords({ seed: 31n, stream: 'augmentation', step: round }, 0, 12);
+      const rank = 1 + (round % 3);
+      const shape = Array.from({ length: rank }, (_, axis) => 4 + ((words[axis] as number) % 3));
+      const paddings = shape.map((_, axis): [number, number] => [
+        ((words[3 + axis] as number) % 4) - 1,
+        ((words[6 + axis] as number) % 4) - 2,
+      ]);
+      const places = placesOf(shape, paddings);
+      const size = shape.reduce((a, b) => a * b, 1);
+      const values = Float32Array.from({ length: size }, (_, i) => i + 1);
+      const weights = Float32Array.from(places, (_, i) => 1 + (i % 7));
+      const x = tf.tensor(values, shape);
+      const padded = tf.pad(x, paddings, 9);
+      const what = `[${shape}] by ${JSON.stringify(paddings)}`;
+      assert.equal(Array.from(await padded.data()), places.map((place) => (place < 0 ? 9 : (values[place] as number))), what); // prettier-ignore
+      const expected = new Float32Array(size);
+      places.forEach((place, i) => {
+        if (place >= 0) expected[place] = weights[i] as number;
+      });
+      const gradient = tf.grad((q: tf.Tensor) =>
+        tf.sum(tf.mul(tf.pad(q, paddings, 9), tf.tensor(weights, padded.shape))),
+      )(x);
+      assert.equal(Array.from(await gradient.data()), Array.from(expected), `gradient of ${what}`);
+      tf.dispose([x, padded, gradient]);
+    }
+    assert.throws(() => tf.pad(tf.tensor1d([1, 2]), [[-2, -1]]), /take away more than shape \[2\] has/);
+  });
+}
+
+test('wasm: indices that lie outside are refused, and nothing is read or written there', async () => {
+  await useBackend('wasm');
+  const one = tf.tensor2d([[2, 0]], [1, 2], 'int32');
+  const x = tf.ones([2, 2]);
+  const wrong: readonly (readonly [string, () => tf.Tensor])[] = [
+    ['GatherNd', () => tf.gatherND(x, one)],
+    ['GatherNd', () => tf.gatherND(x, tf.tensor2d([[0, -1]], [1, 2], 'int32'))],
+    ['ScatterNd', () => tf.scatterND(one, tf.tensor1d([1]), [2, 2])],
+    ['TensorScatterUpdate', () => tf.tensorScatterUpdate(x, one, tf.tensor1d([1]))],
+    ['SparseToDense', () => tf.sparseToDense(tf.tensor1d([4], 'int32'), tf.tensor1d([1]), [4], tf.scalar(0))],
+    ['CropAndResize', () => tf.image.cropAndResize(tf.ones([1, 4, 4, 1]), [[0, 0, 1, 1]], [1], [2, 2])],
+  ];
+  const tensors = tf.memory().numTensors;
+  tf.tidy(() => {
+    for (const [name, compute] of wrong)
+      assert.throws(compute, new RegExp(`^${name}: the index \\[.*\\] lies outside`));
+  });
+  assert.is(tf.memory().numTensors, tensors);
+  tf.tidy(() => {
+    assert.equal(Array.from(tf.gatherND(x, tf.tensor2d([[1, 1]], [1, 2], 'int32')).dataSync()), [1]);
+    assert.equal(
+      Array.from(
+        tf.sparseToDense(tf.tensor2d([[1, 0]], [1, 2], 'int32'), tf.tensor1d([5]), [2, 2], tf.scalar(0)).dataSync(),
+      ),
+      [0, 0, 5, 0],
+    );
+    assert.equal(
+      Array.from(tf.scatterND(tf.tensor2d([[3]], [1, 1], 'int32'), tf.tensor1d([5]), [4]).dataSync()),
+      [0, 0, 0, 5],
+    );
+  });
+});
+
+test.run();
