@@ -4,7 +4,15 @@
  * @module learning-rate-dropout/tensorflow
  */
 export type { Manifest, TensorflowLane } from './installation.ts';
-export { ADDON, MANIFEST, TFJS_SYMBOL, installationFolder, readInstallation, thisPlatform } from './installation.ts';
+export {
+  ADDON,
+  DESCRIPTORS,
+  MANIFEST,
+  TFJS_SYMBOL,
+  installationFolder,
+  readInstallation,
+  thisPlatform,
+} from './installation.ts';
 export type { LoadedTensorflow } from './load.ts';
 export { loadTensorflow, tensorflowAdvice, tensorflowMissing } from './load.ts';
 export { nativeSource, nativeVersion } from './native.ts';

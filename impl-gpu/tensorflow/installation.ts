@@ -27,6 +27,8 @@ export interface Manifest {
 export const MANIFEST = 'manifest.json';
 /** The addon, beside the manifest. */
 export const ADDON = 'tfjs_binding.node';
+/** `native/descriptors.cc`, built, beside the addon. */
+export const DESCRIPTORS = 'descriptors.node';
 /** The property of `globalThis` through which the package in the folder finds the one tfjs of this process. */
 export const TFJS_SYMBOL = 'learning-rate-dropout.tfjs';
 

@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { UnsupportedError } from '../validate.ts';
 import type { TensorflowLane } from './installation.ts';
-import { ADDON, TFJS_SYMBOL, installationFolder, readInstallation } from './installation.ts';
+import { ADDON, DESCRIPTORS, TFJS_SYMBOL, installationFolder, readInstallation } from './installation.ts';
 import { withoutStderr } from './quiet.ts';
 import { restoreUtil } from './restoreUtil.ts';
 
@@ -50,7 +50,7 @@ function fromFolder(folder: string, lane: TensorflowLane): LoadedTensorflow | st
   const { NodeJSKernelBackend } = require(path.join(root, 'nodejs_kernel_backend.js')) as {
     NodeJSKernelBackend: new (addon: Addon, name: string) => tf.KernelBackend;
   };
-  const addon = withoutStderr(() => require(path.join(folder, ADDON)) as Addon);
+  const addon = withoutStderr(() => require(path.join(folder, ADDON)) as Addon, path.join(folder, DESCRIPTORS));
   tf.registerBackend('tensorflow', () => new NodeJSKernelBackend(addon, PACKAGES[lane]), 3);
   return { version: addon.TF_Version, origin: folder, gpu: addon.isUsingGpuDevice() };
 }
@@ -59,7 +59,10 @@ function fromFolder(folder: string, lane: TensorflowLane): LoadedTensorflow | st
 function fromPackage(lane: TensorflowLane): LoadedTensorflow | string {
   const name = PACKAGES[lane];
   try {
-    const loaded = withoutStderr(() => require(name) as { readonly version: Readonly<Record<string, string>> });
+    const loaded = withoutStderr(
+      () => require(name) as { readonly version: Readonly<Record<string, string>> },
+      path.join(installationFolder(lane), DESCRIPTORS),
+    );
     const { binding } = tf.findBackend('tensorflow') as tf.KernelBackend & { readonly binding?: Addon };
     if (binding === undefined) return `${name} runs on another copy of @tensorflow/tfjs`;
     return {

@@ -3,7 +3,7 @@
  * `process`: a bundler for browsers must not find them here.
  */
 
-const FILES = ['step.h', 'kernel.cc', 'operation.cc'] as const;
+const FILES = ['step.h', 'kernel.cc', 'operation.cc', 'descriptors.cc'] as const;
 
 /** Where a file of the source lies, beside this module. */
 export function nativeSource(name: (typeof FILES)[number]): string {

@@ -1,10 +1,11 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { FROM_SOURCE } from '../../conformance/harness/fromSource.ts';
 import { suite } from '../../conformance/harness/suite.ts';
+import { DESCRIPTORS, installationFolder } from './installation.ts';
 
 const test = suite('impl-gpu/tensorflow/quiet');
 const scratch = mkdtempSync(join(tmpdir(), 'lrd-quiet-'));
@@ -16,9 +17,10 @@ writeFileSync(
   `import { writeSync } from 'node:fs';
 import { withoutStderr } from ${JSON.stringify(new URL('quiet.ts', import.meta.url).href)};
 process.stderr.write('before\\n');
-const value = withoutStderr(() => { writeSync(2, 'noise\\n'); return 7; });
+const addon = process.argv[2];
+const value = withoutStderr(() => { writeSync(2, 'noise\\n'); return 7; }, addon);
 process.stderr.write('after ' + value + '\\n');
-try { withoutStderr(() => { writeSync(2, 'noise\\n'); throw new Error('thrown'); }); } catch (error) { writeSync(2, error.message + '\\n'); }
+try { withoutStderr(() => { writeSync(2, 'noise\\n'); throw new Error('thrown'); }, addon); } catch (error) { writeSync(2, error.message + '\\n'); }
 `,
 );
 const call = [...FROM_SOURCE, program];
@@ -51,13 +53,34 @@ linux(
   },
 );
 
-linux('without koffi nothing that others write is lost: where stderr cannot be put back, the noise stays', () => {
+const noKoffi = join(scratch, 'noKoffi.cjs');
+writeFileSync(
+  noKoffi,
+  `const M = require('module'); const load = M._load; M._load = (name, ...rest) => { if (name === 'koffi') throw new Error('none'); return load(name, ...rest); };`,
+);
+
+const addon = join(installationFolder('node'), DESCRIPTORS);
+test.when(existsSync(addon), 'lrd setup tensorflow has not built it here')(
+  'without koffi what lrd setup tensorflow builds does the same, of a file and of a socket',
+  async () => {
+    const path = join(scratch, 'descriptors');
+    const file = openSync(path, 'w');
+    writeSync(file, 'script\n');
+    const words = ['--require', noKoffi, ...call, addon];
+    assert.is(spawnSync(process.execPath, words, { stdio: ['ignore', 'ignore', file] }).status, 0);
+    writeSync(file, 'script\n');
+    closeSync(file);
+    assert.is(readFileSync(path, 'utf8'), `script\n${SAID}script\n`);
+    const child = spawn(process.execPath, words, { stdio: ['ignore', 'ignore', 'pipe'] });
+    let said = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
+    await new Promise((resolve) => child.on('close', resolve));
+    assert.is(said, SAID);
+  },
+);
+
+linux('with neither nothing that others write is lost: where stderr cannot be put back, the noise stays', () => {
   const path = join(scratch, 'without');
-  const noKoffi = join(scratch, 'noKoffi.cjs');
-  writeFileSync(
-    noKoffi,
-    `const M = require('module'); const load = M._load; M._load = (name, ...rest) => { if (name === 'koffi') throw new Error('none'); return load(name, ...rest); };`,
-  );
   const file = openSync(path, 'w');
   writeSync(file, 'script\n');
   spawnSync(process.execPath, ['--require', noKoffi, ...call], { stdio: ['ignore', 'ignore', file] });

@@ -31,32 +31,52 @@ interface Koffi {
   load(path: null): { func(declaration: string): (...values: readonly number[]) => number };
 }
 
+/** libc's functions, which Node has no word for. */
+interface Descriptors {
+  dup(number: number): number;
+  dup2(from: number, to: number): number;
+}
+
 /** A way to put something else in stderr's place for a while. */
 interface Stand {
   restore(): void;
 }
 
-/** By libc's own `dup`, which Node has no word for: whatever stderr is, it is the same afterwards. Undefined where koffi is not installed. */
-function byDup(): Stand | undefined {
-  try {
-    const koffi = createRequire(import.meta.url)('koffi') as Koffi;
-    const libc = koffi.load(null);
-    const dup = libc.func('int dup(int)');
-    const dup2 = libc.func('int dup2(int, int)');
-    const kept = dup(STDERR);
-    if (kept < 0) return undefined;
-    const nowhere = openSync('/dev/null', 'w');
-    dup2(nowhere, STDERR);
-    closeSync(nowhere);
-    return {
-      restore: () => {
-        dup2(kept, STDERR);
-        closeSync(kept);
-      },
-    };
-  } catch {
-    return undefined;
+const require = createRequire(import.meta.url);
+
+/** What `lrd setup tensorflow` has built, else by koffi; undefined where neither is there. */
+function descriptors(addon: string | undefined): Descriptors | undefined {
+  for (const attempt of [
+    (): Descriptors | undefined => (addon === undefined ? undefined : (require(addon) as Descriptors)),
+    (): Descriptors => {
+      const libc = (require('koffi') as Koffi).load(null);
+      return { dup: libc.func('int dup(int)'), dup2: libc.func('int dup2(int, int)') };
+    },
+  ]) {
+    try {
+      const found = attempt();
+      if (found !== undefined) return found;
+    } catch {
+      // Not there, or for another machine.
+    }
   }
+  return undefined;
+}
+
+/** By `dup`: whatever stderr is, it is the same afterwards. */
+function byDup(addon: string | undefined): Stand | undefined {
+  const found = descriptors(addon);
+  const kept = found?.dup(STDERR) ?? -1;
+  if (found === undefined || kept < 0) return undefined;
+  const nowhere = openSync('/dev/null', 'w');
+  found.dup2(nowhere, STDERR);
+  closeSync(nowhere);
+  return {
+    restore: () => {
+      found.dup2(kept, STDERR);
+      closeSync(kept);
+    },
+  };
 }
 
 /** By a second opening of the same thing. */
@@ -79,10 +99,12 @@ function byOpening(): Stand | undefined {
 
 /**
  * Runs a job, which must be synchronous, with the process's stderr closed off: the library behind it logs before it can be told not to. What
- * the job throws is thrown. Where stderr cannot be put back as it was (a socket or a file, without koffi) the job runs as it is.
+ * the job throws is thrown. Where stderr cannot be put back as it was (a socket or a file, without `addon` and koffi) the job runs as it is.
+ *
+ * @param addon - the path of `DESCRIPTORS`, which need not be there
  */
-export function withoutStderr<T>(job: () => T): T {
-  const stand = process.platform === 'linux' ? (byDup() ?? byOpening()) : undefined;
+export function withoutStderr<T>(job: () => T, addon?: string): T {
+  const stand = process.platform === 'linux' ? (byDup(addon) ?? byOpening()) : undefined;
   if (stand === undefined) return job();
   try {
     return job();

@@ -182,6 +182,38 @@ const place = { dataDir: undefined, backend: 'cpu', keepCheckpoints: false, chec
 const workOn = (root: string, cells: readonly PlannedCell[]): ReturnType<typeof work> =>
   work({ ...place, store: new Store(root), cells, progress: silentProgress, signal: new AbortController().signal });
 
+test('what auto took first holds for all cells of a folder, whatever it would take later', async () => {
+  const root = join(scratch, 'auto');
+  const backendOf = (cell: PlannedCell): unknown =>
+    (JSON.parse(readFileSync(join(new Store(root).folder(cell), 'run', 'config.json'), 'utf8')) as { backend: string })
+      .backend;
+  const [one, two, three] = [tiny(), tiny({}, 2), tiny({}, 3)];
+  const auto = (cells: readonly PlannedCell[], backend = 'auto'): ReturnType<typeof work> =>
+    work({
+      ...place,
+      backend,
+      store: new Store(root),
+      cells,
+      progress: silentProgress,
+      signal: new AbortController().signal,
+    });
+  await auto([one]);
+  const recorded = JSON.parse(readFileSync(join(root, 'backend.json'), 'utf8')) as { backend: string };
+  assert.is(backendOf(one), recorded.backend);
+  assert.is.not(recorded.backend, 'auto');
+  // As on another machine, where auto took this.
+  writeWhole(join(root, 'backend.json'), '{"backend":"cpu"}\n');
+  await auto([one, two]);
+  assert.is(backendOf(two), 'cpu');
+  assert.is(backendOf(one), recorded.backend);
+  await auto([three], 'wasm');
+  assert.is(backendOf(three), 'wasm', 'what is asked for is taken');
+  for (const text of ['', '{}', '{"backend":"auto"}', '{"backend":"cuda"}']) {
+    writeWhole(join(root, 'backend.json'), text);
+    assert.throws(() => new Store(root).backend(), /^[^\n]*backend\.json[^\n]*$/);
+  }
+});
+
 test('work runs each cell once, leaves what is done alone, and records what failed and what diverged', async () => {
   const root = join(scratch, 'work');
   const store = new Store(root);

@@ -1,7 +1,8 @@
-import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, linkSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { Type } from '@sinclair/typebox';
+import { BACKENDS } from '../backendNames.ts';
 import type { RunConfig } from '../runs/runFolder.ts';
 import type { EpochMetrics } from '../trainer/train.ts';
 import { readEnvironment, readRun, writeWhole } from '../runs/runFolder.ts';
@@ -30,6 +31,10 @@ const RESULT = Type.Object({
 export type CellResult = Read<typeof RESULT>;
 
 const CELL_RESULT = form("a cell's result", RESULT);
+const BACKEND = form(
+  "an experiment's backend",
+  Type.Object({ backend: oneOf(BACKENDS.filter((name) => name !== 'auto')) }),
+);
 const FAILURE = form("a cell's failure", Type.Object({ message: Type.String(), host: Type.Optional(Type.String()) }));
 
 /** What a page about a cell needs, without the tensors. */
@@ -68,6 +73,30 @@ export class Store {
 
   folder({ settings, seed }: Cell): string {
     return join(this.#root, 'cells', cellName(settings, seed));
+  }
+
+  /** What `--backend auto` took when the series began, as `backend.json` says; undefined where it has not begun so. */
+  backend(): string | undefined {
+    const path = join(this.#root, 'backend.json');
+    return existsSync(path) ? readAs(path, BACKEND).backend : undefined;
+  }
+
+  /** Records what `auto` took, unless somebody was faster; returns what is recorded. */
+  recordBackend(backend: string): string {
+    const path = join(this.#root, 'backend.json');
+    const text = `${JSON.stringify({ backend })}\n`;
+    const draft = `${path}.${hostname()}.${process.pid}`;
+    writeFileSync(draft, text);
+    try {
+      // Whole from the moment it is there, and never in place of another's.
+      linkSync(draft, path);
+    } catch (error) {
+      // A file system without links: the last one wins.
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') writeWhole(path, text);
+    } finally {
+      rmSync(draft, { force: true });
+    }
+    return this.backend() ?? backend;
   }
 
   result(cell: Cell): CellResult | undefined {

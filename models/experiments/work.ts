@@ -76,11 +76,12 @@ export async function work(options: WorkOptions): Promise<WorkSummary> {
         // It may have been finished between the look at its state and the claim.
         if (store.result(cell) !== undefined) continue;
         progress.line(`${label}${claim.attempt > 1 ? `: taken up again, attempt ${claim.attempt}` : ''}`);
-        const result = await runCell(cell, folder, claim.attempt, options, {
+        const controls = {
           progress: labelled(progress, label),
           checkpointSeconds: options.checkpointSeconds,
           signal: AbortSignal.any([signal, lost.signal]),
-        });
+        };
+        const result = await runCell(cell, folder, claim.attempt, options, controls, store);
         if (claim.stillHeld()) store.writeResult(cell, result);
         if (result.outcome === 'diverged') progress.line(`${label}: ${result.message}`);
         advanced = true;

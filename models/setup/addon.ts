@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { extract } from 'tar';
-import { ADDON, TFJS_SYMBOL, nativeSource, nativeVersion } from 'learning-rate-dropout/tensorflow';
+import { ADDON, DESCRIPTORS, TFJS_SYMBOL, nativeSource, nativeVersion } from 'learning-rate-dropout/tensorflow';
 import { JobError } from '../errors.ts';
 import { complaint, firstThatRuns, runProgram } from './programs.ts';
 
@@ -137,6 +137,16 @@ export async function buildAddon(folder: string, archives: string): Promise<void
     '-l:libtensorflow_framework.so.2',
     '-pthread',
     '-Wl,-rpath,$ORIGIN/tensorflow',
+  );
+  await build(
+    '-shared',
+    '-O2',
+    '-DNODE_GYP_MODULE_NAME=descriptors',
+    `-DNAPI_VERSION=${NAPI_VERSION}`,
+    `-I${headers}`,
+    nativeSource('descriptors.cc'),
+    '-o',
+    join(folder, DESCRIPTORS),
   );
   renameSync(partial, join(folder, ADDON));
   for (const spent of [scratch, objects, join(folder, 'tensorflow', 'include')]) {

@@ -61,7 +61,11 @@ export const EXPERIMENT = command({
       out: folder({ about: 'Where results go.', default: 'runs/experiments' }),
       workers: whole({ most: 1024, about: 'Processes that work side by side.', default: '1' }),
       'data-dir': dataDir,
-      backend: { ...backend, default: 'auto' },
+      backend: {
+        ...backend,
+        about: `${backend.about} What auto took first holds for all cells of an --out.`,
+        default: 'auto',
+      },
       'checkpoint-seconds': checkpointSeconds,
       'keep-checkpoints': flag({ about: 'Keep the checkpoint of a cell that is done.' }),
     }),
