@@ -64,6 +64,7 @@ test('wasm: indices that lie outside are refused, and nothing is read or written
     ['GatherNd', () => tf.gatherND(x, one)],
     ['GatherNd', () => tf.gatherND(x, tf.tensor2d([[0, -1]], [1, 2], 'int32'))],
     ['ScatterNd', () => tf.scatterND(one, tf.tensor1d([1]), [2, 2])],
+    ['ScatterNd', () => tf.scatterND(tf.tensor1d([0, 4], 'int32'), tf.ones([2, 2]), [4, 2])],
     ['TensorScatterUpdate', () => tf.tensorScatterUpdate(x, one, tf.tensor1d([1]))],
     ['SparseToDense', () => tf.sparseToDense(tf.tensor1d([4], 'int32'), tf.tensor1d([1]), [4], tf.scalar(0))],
     ['CropAndResize', () => tf.image.cropAndResize(tf.ones([1, 4, 4, 1]), [[0, 0, 1, 1]], [1], [2, 2])],
@@ -85,6 +86,10 @@ test('wasm: indices that lie outside are refused, and nothing is read or written
     assert.equal(
       Array.from(tf.scatterND(tf.tensor2d([[3]], [1, 1], 'int32'), tf.tensor1d([5]), [4]).dataSync()),
       [0, 0, 0, 5],
+    );
+    assert.equal(
+      Array.from(tf.scatterND(tf.tensor1d([0, 3], 'int32'), tf.tensor1d([5, 6]), [4]).dataSync()),
+      [5, 0, 0, 6],
     );
   });
 });

@@ -35,16 +35,29 @@ const within =
     return undefined;
   };
 
+/** A vector is as many indices of the first axis. */
+const rowsOrVector = (shape: readonly number[]): number => (shape.length < 2 ? 1 : (shape.at(-1) as number));
+
 /** For the wasm backend, before its other kernels. */
 export const indexKernels: KernelTable = {
   GatherNd: within('GatherNd', 'indices', ({ params }) => (params as tf.TensorInfo).shape),
-  ScatterNd: within('ScatterNd', 'indices', (_, attrs) => (attrs as { readonly shape: readonly number[] }).shape),
-  TensorScatterUpdate: within('TensorScatterUpdate', 'indices', ({ tensor }) => (tensor as tf.TensorInfo).shape),
+  ScatterNd: within(
+    'ScatterNd',
+    'indices',
+    (_, attrs) => (attrs as { readonly shape: readonly number[] }).shape,
+    rowsOrVector,
+  ),
+  TensorScatterUpdate: within(
+    'TensorScatterUpdate',
+    'indices',
+    ({ tensor }) => (tensor as tf.TensorInfo).shape,
+    rowsOrVector,
+  ),
   SparseToDense: within(
     'SparseToDense',
     'sparseIndices',
     (_, attrs) => (attrs as { readonly outputShape: readonly number[] }).outputShape,
-    (shape) => (shape.length < 2 ? 1 : (shape[1] as number)),
+    rowsOrVector,
   ),
   CropAndResize: within(
     'CropAndResize',
