@@ -8,6 +8,8 @@ import { aroundAxis } from './composed/axes.ts';
 import { einsumGradient, einsumOfProducts } from './composed/einsum.ts';
 import type { Source } from './loops/resize.ts';
 import { linearSources, nearestSources } from './loops/resize.ts';
+import type { StridedSliceAttrs } from './composed/stridedSlice.ts';
+import { stridesOf } from './composed/stridedSlice.ts';
 import { padGradient } from './composed/crop.ts';
 import { wrapGradient } from './wrapGradient.ts';
 
@@ -224,22 +226,10 @@ function registerMoves(): void {
       },
     }),
   );
-  interface Strided {
-    readonly begin: number[];
-    readonly end: number[];
-    readonly strides: number[];
-    readonly beginMask: number;
-    readonly endMask: number;
-    readonly ellipsisMask: number;
-    readonly newAxisMask: number;
-    readonly shrinkAxisMask: number;
-  }
-  register<Strided>('StridedSlice', ['x'], (dy, saved, attrs) => ({
+  register<StridedSliceAttrs>('StridedSlice', ['x'], (dy, saved, attrs) => ({
     x: () => {
       const [x] = saved as [tf.Tensor];
-      const { begin, strides, finalShapeSparse } = tf.slice_util.sliceInfo(
-        x.shape, attrs.begin, attrs.end, attrs.strides, attrs.beginMask, attrs.endMask, attrs.ellipsisMask, attrs.newAxisMask, attrs.shrinkAxisMask,
-      ); // prettier-ignore
+      const { begin, strides, finalShapeSparse } = stridesOf(x.shape, attrs);
       if (dy.size === 0) return tf.zeros(x.shape);
       return x.shape.reduce<tf.Tensor>(
         (gradient, extent, axis) => {

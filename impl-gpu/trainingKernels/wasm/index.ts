@@ -19,11 +19,11 @@ import { cropKernels } from '../composed/crop.ts';
 import { preluKernels } from '../composed/prelu.ts';
 import { cumulativeKernels } from '../composed/axes.ts';
 import { composedKernels } from '../composed/index.ts';
+import type { KernelTeam } from './runtime.ts';
 import { createKernelTeam, createRuntime } from './runtime.ts';
 import { indexKernels } from './indices.ts';
 import { numberTypeKernels } from './numberTypes.ts';
 import { segmentSumKernels } from './segmentSum.ts';
-import type { Team } from './team.ts';
 
 /** The heap as loops see it. */
 function heapMemory(heap: WasmHeap): Memory {
@@ -41,9 +41,9 @@ function heapMemory(heap: WasmHeap): Memory {
 }
 
 /** All kernels for one backend's heap. */
-function kernelsOn(backend: object, team: Team, relaxed: boolean): KernelTable {
+function kernelsOn(backend: object, team: KernelTeam): KernelTable {
   const heap = wasmHeap(backend);
-  const runtime = createRuntime(heap, team, relaxed);
+  const runtime = createRuntime(heap, team);
   const gemm = createGemm(runtime);
   return {
     ...identityKernels(heap),
@@ -62,7 +62,7 @@ function kernelsOn(backend: object, team: Team, relaxed: boolean): KernelTable {
 /** Installs all wasm kernels; `threads` share large products, `relaxed` ones may be rounded less often. Must be called once a process, with the wasm backend running. */
 export function installWasmKernels(threads: number, relaxed: boolean): void {
   const team = createKernelTeam(threads, relaxed);
-  installTable('wasm', (backend) => kernelsOn(backend, team, relaxed));
+  installTable('wasm', (backend) => kernelsOn(backend, team));
   installTable('wasm', () => channelsFirstKernels);
   installTable('wasm', () => ({ ...numberTypeKernels, ...indexKernels, ...cropKernels }));
 }

@@ -18,13 +18,16 @@ function check(kernelName: string, indices: ArrayLike<number>, depth: number, sh
   }
 }
 
+/** A vector is as many indices of the first axis. */
+const rowsOrVector = (shape: readonly number[]): number => (shape.length < 2 ? 1 : (shape.at(-1) as number));
+
 /** `name`: the input with the indices, whose last axis has one for each axis that they index. `shapeOf`: what they index. */
 const within =
   (
     kernelName: string,
     name: string,
     shapeOf: (inputs: tf.NamedTensorInfoMap, attrs: unknown) => readonly number[],
-    depthOf: (shape: readonly number[]) => number = (shape) => shape.at(-1) ?? 1,
+    depthOf: (shape: readonly number[]) => number = rowsOrVector,
   ): Kernel =>
   ({ inputs, attrs }) => {
     const indices = inputs[name] as tf.TensorInfo;
@@ -35,29 +38,20 @@ const within =
     return undefined;
   };
 
-/** A vector is as many indices of the first axis. */
-const rowsOrVector = (shape: readonly number[]): number => (shape.length < 2 ? 1 : (shape.at(-1) as number));
-
 /** For the wasm backend, before its other kernels. */
 export const indexKernels: KernelTable = {
-  GatherNd: within('GatherNd', 'indices', ({ params }) => (params as tf.TensorInfo).shape),
-  ScatterNd: within(
-    'ScatterNd',
+  GatherNd: within(
+    'GatherNd',
     'indices',
-    (_, attrs) => (attrs as { readonly shape: readonly number[] }).shape,
-    rowsOrVector,
+    ({ params }) => (params as tf.TensorInfo).shape,
+    (shape) => shape.at(-1) ?? 1,
   ),
-  TensorScatterUpdate: within(
-    'TensorScatterUpdate',
-    'indices',
-    ({ tensor }) => (tensor as tf.TensorInfo).shape,
-    rowsOrVector,
-  ),
+  ScatterNd: within('ScatterNd', 'indices', (_, attrs) => (attrs as { readonly shape: readonly number[] }).shape),
+  TensorScatterUpdate: within('TensorScatterUpdate', 'indices', ({ tensor }) => (tensor as tf.TensorInfo).shape),
   SparseToDense: within(
     'SparseToDense',
     'sparseIndices',
     (_, attrs) => (attrs as { readonly outputShape: readonly number[] }).outputShape,
-    rowsOrVector,
   ),
   CropAndResize: within(
     'CropAndResize',

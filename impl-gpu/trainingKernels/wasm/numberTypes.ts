@@ -4,6 +4,8 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { sizeOf } from '../../shape.ts';
+import type { StridedSliceAttrs } from '../composed/stridedSlice.ts';
+import { stridesOf } from '../composed/stridedSlice.ts';
 import { tensorOf } from '../composed/tensorOf.ts';
 import type { Kernel, KernelArgs, KernelTable } from '../kernel.ts';
 
@@ -36,30 +38,9 @@ const inFloats =
 const table = (make: (kernelName: string) => Kernel, ...names: readonly string[]): KernelTable =>
   Object.fromEntries(names.map((kernelName) => [kernelName, make(kernelName)]));
 
-interface StridedSlice {
-  readonly begin: number[];
-  readonly end: number[];
-  readonly strides: number[];
-  readonly beginMask: number;
-  readonly endMask: number;
-  readonly ellipsisMask: number;
-  readonly newAxisMask: number;
-  readonly shrinkAxisMask: number;
-}
-
 /** What lies at every so many places along each axis, gathered. */
-function stridedSlice(x: tf.Tensor, attrs: StridedSlice): tf.Tensor {
-  const { begin, end, strides, finalShape } = tf.slice_util.sliceInfo(
-    x.shape,
-    attrs.begin,
-    attrs.end,
-    attrs.strides,
-    attrs.beginMask,
-    attrs.endMask,
-    attrs.ellipsisMask,
-    attrs.newAxisMask,
-    attrs.shrinkAxisMask,
-  );
+function stridedSlice(x: tf.Tensor, attrs: StridedSliceAttrs): tf.Tensor {
+  const { begin, end, strides, finalShape } = stridesOf(x.shape, attrs);
   let out = x;
   for (const [axis, extent] of x.shape.entries()) {
     const [first, last, stride] = [begin[axis] as number, end[axis] as number, strides[axis] as number];
@@ -103,7 +84,7 @@ export const numberTypeKernels: KernelTable = {
     const dtype = dtypeOf(args, 'x');
     if (dtype === 'float32') return undefined;
     const x = args.inputs['x'] as tf.TensorInfo;
-    return tf.tidy(() => tf.cast(stridedSlice(cast(x, 'int32'), args.attrs as StridedSlice), dtype));
+    return tf.tidy(() => tf.cast(stridedSlice(cast(x, 'int32'), args.attrs as StridedSliceAttrs), dtype));
   },
   OneHot: (args) => {
     const attrs = args.attrs as { readonly dtype?: tf.DataType };

@@ -51,9 +51,10 @@ if (!hasRelaxedSimd()) {
 
   test('a product differs from the plain one by roundings alone, at any size', () => {
     const heap = wasmHeap();
-    const [relaxed, plain] = [true, false].map((way) =>
-      createGemm(createRuntime(heap, createKernelTeam(1, way), way)),
-    ) as [ReturnType<typeof createGemm>, ReturnType<typeof createGemm>];
+    const [relaxed, plain] = [true, false].map((way) => createGemm(createRuntime(heap, createKernelTeam(1, way)))) as [
+      ReturnType<typeof createGemm>,
+      ReturnType<typeof createGemm>,
+    ];
     for (let round = 0; round < 60; round++) {
       const words = drawWords({ seed: 11n, stream: 'augmentation', step: round }, 0, 8);
       const size = (i: number, most: number): number => 1 + ((words[i] as number) % most);

@@ -189,15 +189,21 @@ function moduleFor(memory: 'own' | 'shared', relaxed: boolean): WebAssembly.Modu
   return new WebAssembly.Module(decodeBase64((relaxed && hasRelaxedSimd() ? relaxedWasm : plainWasm)[memory]));
 }
 
-/** Threads that run these kernels' shares, the calling one included. Serves any number of heaps. */
-export function createKernelTeam(threads: number, relaxed = true): Team {
-  return createTeam(threads, () => moduleFor('shared', relaxed));
+/** A team whose helpers and calling thread run the same code. */
+export interface KernelTeam extends Team {
+  /** Whether it may round a sum once where it is rounded twice else. */
+  readonly relaxed: boolean;
 }
 
-/** Compiles the kernels for a heap, with a team to share large work with, whose `relaxed` must be the same. */
-export function createRuntime(heap: WasmHeap, team: Team, relaxed = true): Runtime {
+/** Threads that run these kernels' shares, the calling one included. Serves any number of heaps. */
+export function createKernelTeam(threads: number, relaxed = true): KernelTeam {
+  return { ...createTeam(threads, () => moduleFor('shared', relaxed)), relaxed };
+}
+
+/** Compiles the kernels for a heap, with a team to share large work with. */
+export function createRuntime(heap: WasmHeap, team: KernelTeam): Runtime {
   // tfjs's heap is shared in isolated pages, where it takes its threaded build.
-  const module = moduleFor(isShared(heap.memory) ? 'shared' : 'own', relaxed);
+  const module = moduleFor(isShared(heap.memory) ? 'shared' : 'own', team.relaxed);
   const instance = new WebAssembly.Instance(module, { env: { memory: heap.memory, abort: () => undefined } });
   const slots = new Map<string, { at: number; bytes: number }>();
   return {

@@ -5,21 +5,9 @@ import type { CellOutcome } from '../results.ts';
 import { answersInWords, directionOf } from './answers.ts';
 import { paired } from './samples.ts';
 import { summarize } from './summary.ts';
+import { maskCells as cells } from '../testing/maskCells.ts';
 
 const test = suite('models/experiments/analysis/answers');
-
-/** Seeds of an arm, each with its training loss and its accuracy at the end. */
-function cells(id: string, ends: readonly (readonly [loss: number, accuracy: number])[]): CellOutcome[] {
-  const arm = masks.arms.find((known) => known.id === id);
-  if (arm === undefined) throw new Error(id);
-  return ends.map(([trainLoss, testAccuracy], k) => ({
-    arm: id,
-    seed: k + 1,
-    settings: arm.settings,
-    outcome: 'finished',
-    metrics: [{ epoch: 1, trainLoss, trainAccuracy: 90, testLoss: 1, testAccuracy, seconds: 1, inputSeconds: 0, learningRate: 0.1, keepProbability: 1, weightDecay: 0 }], // prettier-ignore
-  }));
-}
 
 const words = (...all: readonly CellOutcome[]): readonly string[] =>
   answersInWords(masks, summarize(masks, { experiment: 'masks', scale: 'full', overlay: {}, cells: all }));

@@ -128,6 +128,13 @@ const MNIST_SELECTION: Selection = {
 const mnistFigure = (place: string, about: string, best: boolean): Figure =>
   figureOf(place, about, { arms: mnistArms, rules: MNIST_RULES, metrics: ['trainLoss', 'testAccuracy'], best });
 
+/** What the papers say that networks of pictures can be asked. */
+const CLAIMS: readonly string[] = [
+  'LRD trains faster and generalises better than the optimizer without it (TNNLS).',
+  'Masked updates, scaled by 1/p, do better than the dense optimizer, and Magma does better still. The paper says it of language models; ' +
+    'of this network it says nothing.',
+];
+
 /** The kinds of mask on the network of TNNLS IV-A.1. */
 export const masks: Experiment = {
   name: 'masks',
@@ -147,11 +154,7 @@ export const masks: Experiment = {
     { arms: '', metric: 'trainLoss', value: 0.1 },
     { arms: '', metric: 'testAccuracy', value: 97 },
   ],
-  claims: [
-    'LRD trains faster and generalises better than the optimizer without it (TNNLS).',
-    'Masked updates, scaled by 1/p, do better than the dense optimizer, and Magma does better still. The paper says it of language models; ' +
-      'of this network it says nothing.',
-  ],
+  claims: CLAIMS,
   notes: [
     PAIRED,
     'Rates of the first tables are those of TNNLS IV-A for every arm. Those of the others were chosen for each arm by one seed on a short run, ' +
@@ -205,11 +208,7 @@ export const masksResnet: Experiment = {
     ),
   ],
   targets: [{ arms: '', metric: 'testAccuracy', value: 90 }],
-  claims: [
-    'LRD trains faster and generalises better than the optimizer without it (TNNLS).',
-    'Masked updates, scaled by 1/p, do better than the dense optimizer, and Magma does better still. The paper says it of language models; ' +
-      'of this network it says nothing.',
-  ],
+  claims: CLAIMS,
   notes: [
     PAIRED,
     'Rates of the first tables are those of TNNLS IV-A for every arm. Those of the others were chosen for each arm by one seed in 20 epochs at a fixed rate, ' +
