@@ -5,7 +5,7 @@ import { EXPERIMENTS, experimentIn, findExperiment } from '../experiments/catalo
 import type { Experiment } from '../experiments/experiment.ts';
 import { fileOf } from '../experiments/experimentFile.ts';
 import type { Plan, PlanRequest, PlannedCell } from '../experiments/plan.ts';
-import { cellLabel, makePlan, planName, readPlan, recordPlan, recordedPlan } from '../experiments/plan.ts';
+import { cellLabel, cellNumber, makePlan, planName, readPlan, recordPlan, recordedPlan } from '../experiments/plan.ts';
 import type { Overlay } from '../experiments/settings.ts';
 import { cancelJobs } from '../experiments/slurm/commands.ts';
 import { SlurmFolder } from '../experiments/slurm/jobs.ts';
@@ -23,7 +23,10 @@ import { kubernetesJob } from '../experiments/kubernetes.ts';
 import { LARGEST_JSON } from '../storage/form.ts';
 import { readInput } from '../storage/inputs.ts';
 import { isModulePath } from '../storage/modules.ts';
+import type { FailedCell, Watcher, WorkSummary } from '../experiments/work.ts';
+import type { JsonLines } from './jsonLines.ts';
 import { jsonLines } from './jsonLines.ts';
+import { printLineForm } from './lineForms.ts';
 import { stoppable } from './stop.ts';
 import { looksLikePath } from './table/row.ts';
 import type { EXPERIMENT } from './table/experiment.ts';
@@ -70,12 +73,11 @@ const NEEDS: Readonly<Record<string, readonly string[]>> = {
   gpus: ['on kubernetes'],
 };
 /** What a call does; it can do one of them. */
-const DOES = ['list', 'cancel', 'on', 'cell', 'json', 'schema', 'workers'];
+const DOES = ['list', 'cancel', 'on', 'cell', 'schema', 'workers'];
 
 /** Throws a `UsageError` for options that do not go together. */
 function checkTogether({ options, given, behind }: ExperimentCall): void {
-  // A list may be one for programs.
-  const [first, second] = DOES.filter((name) => given.has(name) && !(name === 'json' && given.has('list')));
+  const [first, second] = DOES.filter((name) => given.has(name));
   if (second !== undefined) throw new UsageError(`--${first} and --${second} exclude each other`);
   if (given.has('cell') && given.has('only')) throw new UsageError('--cell and --only exclude each other');
   const decided = ['seeds', 'epochs'].find((name) => given.has(name));
@@ -93,8 +95,11 @@ function checkTogether({ options, given, behind }: ExperimentCall): void {
   }
 }
 
-function listExperiments(): void {
+/** The experiments that are known: a line each, or one of JSON. */
+function listExperiments(lines: JsonLines | undefined): void {
   for (const { name, title, paper, places, arms, seeds } of EXPERIMENTS) {
+    lines?.write('experiment', { experiment: name, title, paper, places, arms: arms.length, seeds });
+    if (lines !== undefined) continue;
     console.log(`${name.padEnd(16)} ${paper} ${places}: ${title} (${arms.length} arms x ${seeds} seeds)`);
   }
 }
@@ -108,6 +113,8 @@ interface Context {
   readonly out: string;
   readonly store: Store;
   readonly request: PlanRequest;
+  /** With --json: where a line goes for whatever happens. */
+  readonly lines: JsonLines | undefined;
 }
 
 const note = (line: string): void => void process.stderr.write(`lrd: note: ${foreignText(line, 4000)}\n`);
@@ -130,23 +137,31 @@ function plansOf(context: Context): readonly Plan[] {
   return recorded.length === 0 ? [planOf(context)] : recorded;
 }
 
+/** What says in a line which cell it is about. */
+const nameOf = (experiment: Experiment, cell: PlannedCell): object => ({
+  number: cellNumber(experiment, cell),
+  arm: cell.arm,
+  seed: cell.seed,
+});
+
 /** A line of JSON a cell, and one of the whole. */
-function printLines(plan: Plan, states: readonly CellStatus[], overview: Overview): void {
-  const lines = jsonLines();
-  for (const { cell, number, state, epochs, note: why } of states) {
-    const { arm, seed, settings } = cell;
-    lines.write('cell', {
-      number,
-      arm,
-      seed,
+function printLines(
+  { experiment, lines }: Pick<Context, 'experiment' | 'lines'>,
+  plan: Plan,
+  states: readonly CellStatus[],
+  overview: Overview,
+): void {
+  for (const { cell, state, epochs, note: why } of states) {
+    lines?.write('cell', {
+      ...nameOf(experiment, cell),
       state,
       epochs,
-      of: settings.epochs,
+      of: cell.settings.epochs,
       ...(why === '' ? {} : { note: why }),
     });
   }
-  const { experiment, scale } = plan;
-  lines.write('overview', { experiment, scale, ...overview });
+  const { experiment: name, scale } = plan;
+  lines?.write('overview', { experiment: name, scale, ...overview });
 }
 
 function printCells(states: readonly CellStatus[], overview: Overview): void {
@@ -183,8 +198,8 @@ function listCells(context: Context): void {
     }
     const states = statusOf({ store: context.store, experiment, plan, folder, queue });
     const overview = overviewOf(context.store, states);
-    if (context.call.options.json) {
-      printLines(plan, states, overview);
+    if (context.lines !== undefined) {
+      printLines({ ...context, experiment }, plan, states, overview);
       continue;
     }
     if (plans.length > 1) console.log(`${planName(plan)}:`);
@@ -195,14 +210,19 @@ function listCells(context: Context): void {
 function cancel(context: Context): void {
   const queues = plansOf(context).map((plan) => new Queue(new SlurmFolder(context.out, planName(plan)).jobs()));
   const jobs = queues.flatMap((queue) => queue.jobs.map(({ id }) => id));
+  const sum = (of: 'running' | 'waiting'): number => queues.reduce((total, { counts }) => total + counts[of], 0);
+  const [waiting, running] = [sum('waiting'), sum('running')];
+  if (jobs.length > 0) cancelJobs(jobs);
+  if (context.lines !== undefined) {
+    context.lines.write('cancelled', { jobs, waiting, running });
+    return;
+  }
   if (jobs.length === 0) {
     console.log('nothing to cancel: the cluster has no task of it');
     return;
   }
-  cancelJobs(jobs);
-  const sum = (of: 'running' | 'waiting'): number => queues.reduce((total, { counts }) => total + counts[of], 0);
   console.log(
-    `cancelled ${sum('waiting')} tasks that wait, ${sum('running')} that run and stop behind a checkpoint (${jobs.join(', ')})`,
+    `cancelled ${waiting} tasks that wait, ${running} that run and stop behind a checkpoint (${jobs.join(', ')})`,
   );
 }
 
@@ -266,6 +286,12 @@ async function submit(context: Context): Promise<void> {
     note,
   });
   const { done, queued, elsewhere } = submitted.counts;
+  if (context.lines !== undefined) {
+    const { script, calls, jobs, cells, tasks } = submitted;
+    const more = options['dry-run'] ? { calls } : {};
+    context.lines.write('submitted', { script, jobs: jobs.map(({ id }) => id), cells, tasks, done, queued, elsewhere, ...more }); // prettier-ignore
+    return;
+  }
   const others = [`${done} done`, `${queued} in the queue`, ...(elsewhere === 0 ? [] : [`${elsewhere} run elsewhere`])].join(', '); // prettier-ignore
   if (submitted.cells === 0) {
     console.log(`nothing to submit: ${others}`);
@@ -285,6 +311,7 @@ async function submit(context: Context): Promise<void> {
 async function printKubernetes(context: Context): Promise<void> {
   const { call, out, name, experiment, request } = context;
   const { image, claim, mount = out, gpus = 0, 'array-limit': limit, only } = { ...call.options };
+  if (context.lines !== undefined) throw new UsageError('--on kubernetes prints JSON as it is: leave --json out');
   if (image === undefined || claim === undefined) throw new UsageError('--on kubernetes needs --image and --claim');
   if (only !== undefined)
     throw new UsageError('--on kubernetes and --only exclude each other: an Indexed Job runs every index');
@@ -346,8 +373,14 @@ async function cellsToRun(context: Context): Promise<{ readonly plan: Plan; read
 
 const inCrew = (): boolean => process.env['LRD_CREW'] === '1';
 
-function printStart({ title, memory }: Experiment, { scale }: Plan, cells: readonly PlannedCell[]): void {
+/** What a call is about to run. */
+function sayStart({ experiment, lines, out }: Context, { scale }: Plan, cells: readonly PlannedCell[]): void {
+  const { name, title, memory } = experiment;
   const epochs = cells.reduce((sum, { settings }) => sum + settings.epochs, 0);
+  if (lines !== undefined) {
+    lines.write('plan', { experiment: name, title, scale, out, cells: cells.length, epochs });
+    return;
+  }
   const count = cells.length === 1 ? '1 cell' : `${cells.length} cells`;
   console.log(`${title}: ${count}, ${epochs} epochs in all, scale ${scale}`);
   for (const line of new Set(cells.map(({ settings }) => memory?.(settings)))) {
@@ -357,7 +390,7 @@ function printStart({ title, memory }: Experiment, { scale }: Plan, cells: reado
 
 /** What is to be run, recorded and said. */
 async function prepare(context: Context): Promise<{ readonly plan: Plan; readonly cells: readonly PlannedCell[] }> {
-  const { call, experiment, store } = context;
+  const { call, store } = context;
   const { plan, cells } = await cellsToRun(context);
   // A worker of a crew finds the plan checked and recorded.
   if (inCrew()) return { plan, cells };
@@ -365,44 +398,96 @@ async function prepare(context: Context): Promise<{ readonly plan: Plan; readonl
   const recorded = new Set(recordedPlan(store, plan)?.cells.map(cellLabel));
   const known = call.options.cell !== undefined && cells.every((cell) => recorded.has(cellLabel(cell)));
   recordPlan(store, known ? { ...plan, cells } : plan);
-  printStart(experiment, plan, cells);
+  sayStart(context, plan, cells);
   for (const cell of cells) store.clearFailure(cell);
   return { plan, cells };
 }
 
+/** Cells that failed, in words: the first of them, and how many more. */
+function inWords(failed: readonly FailedCell[], cells: number): string {
+  const shown = failed.slice(0, SHOWN_FAILURES).map(({ cell, note: why }) => `${cellLabel(cell)}: ${why}`);
+  const more = failed.length > shown.length ? `; and ${failed.length - shown.length} more, which --list shows` : '';
+  return `${failed.length} of ${cells} cells failed: ${shown.join('; ')}${more}`;
+}
+
+/** Failures that a last line has room for. */
+const SHOWN_FAILURES = 3;
+
+/** What has come of a call. Throws a `JobError` where cells failed. */
+function sayEnd(
+  { experiment, lines, out }: Context,
+  { scale }: Plan,
+  cells: readonly PlannedCell[],
+  { done, failed }: Pick<WorkSummary, 'done' | 'failed'>,
+): void {
+  lines?.write('end', {
+    experiment: experiment.name,
+    scale,
+    out,
+    cells: cells.length,
+    done,
+    failed: failed.map(({ cell, note: why }) => ({ ...nameOf(experiment, cell), note: why })),
+  });
+  if (failed.length > 0) throw new JobError(inWords(failed, cells.length));
+  if (lines === undefined) console.log(`${done} of ${cells.length} cells done; lrd report ${out} --out FILE.html shows them`); // prettier-ignore
+}
+
 async function runByCrew(context: Context, workers: number): Promise<void> {
-  const { plan } = await prepare(context);
+  const { call, store, lines } = context;
+  const { plan, cells } = await prepare(context);
   const { runCrew } = await import('../experiments/crew.ts');
-  await runCrew(workers, context.call.args, context.store, plan);
+  const stopped = (): void => sayStopped(context, plan);
+  sayEnd(context, plan, cells, await runCrew({ workers, args: call.args, store, plan, stopped, lines: lines !== undefined })); // prettier-ignore
+}
+
+const sayStopped = ({ experiment, lines, out }: Context, { scale }: Plan): void =>
+  lines?.write('stopped', { experiment: experiment.name, scale, out });
+
+/** Lines of what becomes of cells; undefined without --json. */
+function watcherOf({ experiment, lines }: Context, { scale }: Plan): Watcher | undefined {
+  if (lines === undefined) return undefined;
+  const of = (cell: PlannedCell): object => nameOf(experiment, cell);
+  return {
+    cell: (cell, state, epochs, why) => {
+      const more = why === undefined ? {} : { note: why };
+      lines.write('cell', { ...of(cell), state, epochs, of: cell.settings.epochs, ...more });
+    },
+    start: (cell, start) => lines.write('start', { ...of(cell), ...start }),
+    epoch: (cell, metrics) => lines.write('epoch', { ...of(cell), ...metrics }),
+    overview: (overview) => lines.write('overview', { experiment: experiment.name, scale, ...overview }),
+  };
 }
 
 /** Listens from its beginning: what a signal tells it as it starts is known when the first step has been taken. */
 async function run(context: Context, signal: AbortSignal): Promise<void> {
-  const { store, out, call } = context;
+  const { store, call, lines } = context;
   const { options } = call;
-  const { cells } = await prepare(context);
-  const [{ work }, { consoleProgress }, { StoppedError }] = await Promise.all([
+  const { plan, cells } = await prepare(context);
+  const [{ work }, { consoleProgress, silentProgress }, { StoppedError }] = await Promise.all([
     import('../experiments/work.ts'),
     import('../trainer/progress.ts'),
     import('../trainer/train.ts'),
   ]);
-  const stopped = (how: string): JobError =>
-    new JobError(`${how}; the same command goes on`, options.cell === undefined ? 1 : STOPPED_TASK);
+  const stopped = (how: string): JobError => {
+    if (!inCrew()) sayStopped(context, plan);
+    return new JobError(`${how}; the same command goes on`, options.cell === undefined ? 1 : STOPPED_TASK);
+  };
   try {
-    const { done, failed, left } = await work({
+    const summary = await work({
       store,
       cells,
       dataDir: options['data-dir'],
       backend: options.backend ?? 'auto',
       checkpointSeconds: options['checkpoint-seconds'] ?? 60,
       keepCheckpoints: options['keep-checkpoints'],
-      progress: consoleProgress(),
+      progress: lines === undefined ? consoleProgress() : silentProgress,
+      watcher: watcherOf(context, plan),
       signal,
     });
     if (inCrew()) return;
-    if (failed.length > 0) throw new JobError(`${failed.length} of ${cells.length} cells failed: ${failed[0]}`);
-    if (left > 0) throw stopped(`stopped while ${left} of ${cells.length} cells were run by other processes`);
-    console.log(`${done} of ${cells.length} cells done; lrd report ${out} --out FILE.html shows them`);
+    const { left } = summary;
+    if (left > 0 && summary.failed.length === 0) throw stopped(`stopped while ${left} of ${cells.length} cells were run by other processes`); // prettier-ignore
+    sayEnd(context, plan, cells, summary);
   } catch (error) {
     if (!(error instanceof StoppedError)) throw error;
     throw stopped(error.message);
@@ -437,15 +522,17 @@ function recordedExperiment(file: string, store: Store): Experiment | undefined 
 /** `lrd experiment NAME ...`: every cell of an experiment that is not done yet: here, one of them, or on a cluster. */
 export async function experimentCommand(call: ExperimentCall): Promise<void> {
   checkTogether(call);
-  const { words, options, args } = call;
+  const { words, options, args, given } = call;
   const { name } = words;
   if (options.schema) {
+    if (options.json) return printLineForm('experiment');
     const { EXPERIMENT_SCHEMA } = await import('../experiments/experimentSchema.ts');
     console.log(JSON.stringify(EXPERIMENT_SCHEMA, null, 2));
     return;
   }
+  const lines = options.json ? jsonLines() : undefined;
   if (name === undefined) {
-    if (args.length === 0) listExperiments();
+    if (args.length === 0 || (lines !== undefined && given.size === 1)) listExperiments(lines);
     else throw new UsageError(`lrd experiment needs a NAME: ${EXPERIMENTS.map((known) => known.name).join(', ')}`);
     return;
   }
@@ -458,7 +545,8 @@ export async function experimentCommand(call: ExperimentCall): Promise<void> {
   if (experiment === undefined) {
     throw new UsageError(`--select must be for an experiment that chooses learning rates, got ${JSON.stringify(name)}`);
   }
-  if (options.json && !options.list) {
+  // Alone it asks what the experiment is; beside anything else it says what becomes of it.
+  if (options.json && given.size === 1 && !inCrew()) {
     console.log(JSON.stringify({ $schema: './experiment.schema.json', ...fileOf(experiment) }, null, 2));
     return;
   }
@@ -471,7 +559,7 @@ export async function experimentCommand(call: ExperimentCall): Promise<void> {
   }
   const rates = chosenRates(store, experiment, { scale, overlay });
   const request = { experiment, scale, overlay, seeds, only, rates };
-  const context: Context = { call, experiment, name, out, store, request };
+  const context: Context = { call, experiment, name, out, store, request, lines };
   if (options.list) listCells(context);
   else if (options.cancel) cancel(context);
   else if (options.on === 'slurm') await submit(context);

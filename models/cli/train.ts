@@ -18,6 +18,7 @@ import { parseSchedules } from '../trainer/schedules/parse.ts';
 import { StoppedError } from '../trainer/train.ts';
 import type { EpochMetrics } from '../trainer/train.ts';
 import { jsonLines } from './jsonLines.ts';
+import { printLineForm } from './lineForms.ts';
 import { stoppable } from './stop.ts';
 import type { Call } from './table/row.ts';
 import { looksLikePath, readNumber } from './table/row.ts';
@@ -191,6 +192,7 @@ function ofProcess(thrown: unknown, processes: Processes): Error | undefined {
  * Ctrl-C, SIGTERM and the end of the terminal stop it behind a checkpoint.
  */
 export async function trainCommand(call: Call<typeof TRAIN>): Promise<void> {
+  if (call.options.schema) return printLineForm('train');
   let folder = 'DIR';
   const goOn = (): string => `go on with: lrd train --resume ${folder}`;
   if (call.words.recipe !== undefined) await prepareRecipe(call.words.recipe);

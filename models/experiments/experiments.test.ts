@@ -223,7 +223,7 @@ test('work runs each cell once, leaves what is done alone, and records what fail
   const first = await workOn(root, [good, diverging, wrong]);
   assert.is(first.done, 2);
   assert.is(first.failed.length, 1);
-  assert.match(first.failed[0] as string, /--optimizer must be one of .* got "none"/);
+  assert.match(first.failed[0]?.note ?? '', /--optimizer must be one of .* got "none"/);
   assert.is(store.state(good).state, 'finished');
   assert.is(store.state(diverging).state, 'diverged');
   assert.is(store.state(wrong).state, 'failed');

@@ -136,6 +136,11 @@ export class Store {
     return note === undefined ? { state: 'waiting', epochs } : { state: 'failed', epochs, note };
   }
 
+  /** Epochs of a cell that are done. */
+  epochs(cell: Cell): number {
+    return this.#epochs(this.folder(cell));
+  }
+
   /** Seconds from a run's beginning to its last epoch so far, by the files' times; undefined where there is none. */
   seconds(cell: Cell): number | undefined {
     const run = join(this.folder(cell), 'run');

@@ -1,15 +1,31 @@
 import { StoppedError } from '../trainer/train.ts';
 import { formatDuration } from '../trainer/progress.ts';
 import type { Progress } from '../trainer/progress.ts';
+import type { EpochMetrics } from '../trainer/epochMetrics.ts';
 import { setTimeout as pause } from 'node:timers/promises';
 import { InvalidArgumentError } from 'learning-rate-dropout/internal';
 import { JobError, UsageError } from '../errors.ts';
 import { takeClaim } from '../runs/claim.ts';
+import type { RunStart } from '../runs/runTraining.ts';
+import type { Overview } from './overview.ts';
+import { Pace } from './overview.ts';
 import type { PlannedCell } from './plan.ts';
 import { cellLabel } from './plan.ts';
 import type { CellPlace } from './runCell.ts';
 import { runCell } from './runCell.ts';
 import type { Store } from './store.ts';
+
+/** Who is told what happens, for programs. */
+export interface Watcher {
+  /** A cell begins (or is taken up again), or ends; `note`: why it failed or diverged, or which attempt this is. */
+  cell(cell: PlannedCell, state: 'running' | 'finished' | 'diverged' | 'failed', epochs: number, note?: string): void;
+  /** What a cell trains, ahead of its first step. */
+  start(cell: PlannedCell, start: RunStart): void;
+  /** An epoch of a cell. */
+  epoch(cell: PlannedCell, metrics: EpochMetrics): void;
+  /** How far the whole is: behind whatever becomes of a cell, and behind an epoch. */
+  overview(overview: Overview): void;
+}
 
 export interface WorkOptions extends CellPlace {
   readonly store: Store;
@@ -17,12 +33,21 @@ export interface WorkOptions extends CellPlace {
   readonly progress: Progress;
   readonly signal: AbortSignal;
   readonly checkpointSeconds: number;
+  /** Default: nobody. */
+  readonly watcher?: Watcher | undefined;
+}
+
+/** A cell that failed, and why. */
+export interface FailedCell {
+  readonly cell: PlannedCell;
+  readonly note: string;
 }
 
 /** What became of the cells after a worker found no more to do. */
 export interface WorkSummary {
   readonly done: number;
-  readonly failed: readonly string[];
+  /** Of this process. */
+  readonly failed: readonly FailedCell[];
   /** How many other processes were still at when the signal was aborted. */
   readonly left: number;
 }
@@ -41,24 +66,21 @@ const isOfCell = (error: unknown): error is Error =>
  */
 export async function work(options: WorkOptions): Promise<WorkSummary> {
   const { store, cells, progress, signal } = options;
-  const failed: string[] = [];
+  const { watcher } = options;
+  const failed: FailedCell[] = [];
   let left: PlannedCell[] = [];
   let waiting = false;
   const open = (): PlannedCell[] => cells.filter((cell) => store.result(cell) === undefined);
-  const epochsOf = (some: readonly PlannedCell[]): number =>
-    some.reduce((sum, { settings }) => sum + settings.epochs, 0);
-  const began = performance.now();
-  const epochsAtFirst = epochsOf(open());
+  const pace = new Pace(store, cells);
   /** Of a whole sweep: cells done by anyone, and the time left at everybody's pace since this process began. */
   const sayHowFar = (): void => {
+    const overview = pace.overview();
+    watcher?.overview(overview);
     if (cells.length === 1) return;
-    const undone = open();
-    const isFailed = undone.filter((cell) => store.failure(cell) !== undefined);
-    const toDo = epochsOf(undone) - epochsOf(isFailed);
-    const seconds = ((performance.now() - began) / 1000) * (toDo / Math.max(1, epochsAtFirst - epochsOf(undone)));
-    const time = toDo === 0 || epochsOf(undone) === epochsAtFirst ? '' : `, about ${formatDuration(seconds)} left`;
-    const failures = isFailed.length === 0 ? '' : `, ${isFailed.length} failed`;
-    progress.line(`${cells.length - undone.length} of ${cells.length} cells done${failures}${time}`);
+    const { done, states, secondsLeft } = overview;
+    const time = secondsLeft === null || secondsLeft === 0 ? '' : `, about ${formatDuration(secondsLeft)} left`;
+    const failures = states['failed'] === undefined ? '' : `, ${states['failed']} failed`;
+    progress.line(`${done} of ${cells.length} cells done${failures}${time}`);
   };
   for (;;) {
     let advanced = false;
@@ -75,15 +97,24 @@ export async function work(options: WorkOptions): Promise<WorkSummary> {
       try {
         // It may have been finished between the look at its state and the claim.
         if (store.result(cell) !== undefined) continue;
-        progress.line(`${label}${claim.attempt > 1 ? `: taken up again, attempt ${claim.attempt}` : ''}`);
+        const again = claim.attempt > 1 ? `taken up again, attempt ${claim.attempt}` : undefined;
+        progress.line(`${label}${again === undefined ? '' : `: ${again}`}`);
+        watcher?.cell(cell, 'running', store.epochs(cell), again);
         const controls = {
           progress: labelled(progress, label),
           checkpointSeconds: options.checkpointSeconds,
           signal: AbortSignal.any([signal, lost.signal]),
+          onStart: (start: RunStart) => watcher?.start(cell, start),
+          onEpoch: (metrics: EpochMetrics) => {
+            if (watcher === undefined) return;
+            watcher.epoch(cell, metrics);
+            watcher.overview(pace.overview());
+          },
         };
         const result = await runCell(cell, folder, claim.attempt, options, controls, store);
         if (claim.stillHeld()) store.writeResult(cell, result);
         if (result.outcome === 'diverged') progress.line(`${label}: ${result.message}`);
+        watcher?.cell(cell, result.outcome, store.epochs(cell), result.message);
         advanced = true;
       } catch (error) {
         if (error instanceof StoppedError && !lost.signal.aborted) throw error;
@@ -91,9 +122,10 @@ export async function work(options: WorkOptions): Promise<WorkSummary> {
         if (!isOfCell(error)) throw error;
         // Whoever has taken the cell over says what becomes of it.
         if (!claim.stillHeld()) continue;
-        failed.push(`${label}: ${error.message}`);
+        failed.push({ cell, note: error.message });
         store.writeFailure(cell, error.message);
         progress.line(`${label}: failed: ${error.message}`);
+        watcher?.cell(cell, 'failed', store.epochs(cell), error.message);
       } finally {
         clearInterval(timer);
         await claim.release();
@@ -103,7 +135,10 @@ export async function work(options: WorkOptions): Promise<WorkSummary> {
     if (advanced) continue;
     left = open().filter((cell) => store.failure(cell) === undefined);
     if (left.length === 0 || signal.aborted) break;
-    if (!waiting) progress.line(`${left.length} cells are run by other processes: waiting for them`);
+    if (!waiting) {
+      progress.line(`${left.length} cells are run by other processes: waiting for them`);
+      watcher?.overview(pace.overview());
+    }
     waiting = true;
     await pause(WAIT_MS, undefined, { signal }).catch(() => undefined);
   }

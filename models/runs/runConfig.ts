@@ -41,7 +41,8 @@ const REGULARIZERS: { readonly [K in keyof Required<Regularizers>]: TSchema } = 
   }),
 };
 
-const SCHEMA = Type.Object({
+/** The fields of `config.json`. */
+export const CONFIG = Type.Object({
   recipe: name,
   data: name,
   dataSource: name,
@@ -88,10 +89,10 @@ const SCHEMA = Type.Object({
 });
 
 /** What was asked for, with every default filled in; `seed` as "0x...". */
-export type RunConfig = Read<typeof SCHEMA>;
+export type RunConfig = Read<typeof CONFIG>;
 
 /** What `config.json` is checked against. */
-export const RUN_CONFIG = form("a run's settings", SCHEMA);
+export const RUN_CONFIG = form("a run's settings", CONFIG);
 
 /** What `environment.json` is checked against: facts by name. */
 export const ENVIRONMENT = form(

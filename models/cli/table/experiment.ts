@@ -107,11 +107,15 @@ export const EXPERIMENT = command({
         read: (given, name) => readNumber(given, name, ANY_WHOLE),
       }),
     }),
-    ...group('As a file:', {
+    ...group('For programs:', {
       json: flag({
-        about: 'Print the experiment as a file, to make one of your own of it; with --list, a line of JSON a cell.',
+        about:
+          'Alone: print the experiment as a file, to make one of your own of it. Beside any other option: do what is asked for, and write a line of ' +
+          'JSON to stdout for each thing that happens (a cell begins, an epoch, a cell ends, how far the whole is), and no progress.',
       }),
-      schema: flag({ about: 'Print the form of such files (JSON Schema), for editors.' }),
+      schema: flag({
+        about: 'Print the form of such files (JSON Schema), for editors; with --json, the form of the lines.',
+      }),
     }),
     ...group("In place of the paper's settings:", {
       recipe: choice(
@@ -138,6 +142,7 @@ export const EXPERIMENT = command({
     ['lrd experiment table1 --scale small', 'Table 1 as a laptop can run it'],
     ['lrd experiment fig1 --only adam --workers 2', 'the arms of Fig. 1 with adam in their name, by two processes'],
     ['lrd experiment table1 --list', 'which cells are done, and which failed'],
+    ['lrd experiment table1 --scale small --json', 'lines of JSON as it runs, for programs'],
     [
       'lrd experiment table3 --json > mine.json',
       'a file to make an experiment of your own of; lrd experiment mine.json runs it',

@@ -230,6 +230,7 @@ export const TRAIN = command({
       json: flag({
         about: 'Write a line of JSON to stdout at the start, after each epoch and at the end, and no progress.',
       }),
+      schema: flag({ about: 'Print the form of these lines (JSON Schema), and train nothing.' }),
       tensorboard: flag({ about: 'Write event files for TensorBoard into the folder.' }),
     }),
   },
