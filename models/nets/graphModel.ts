@@ -5,7 +5,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { JobError } from '../errors.ts';
 
-/** What `tf.io` takes to write a model: the graph, and the weights as one piece of memory. */
+/** What `tf.io` takes to write a model: the graph, and the weights, whose bytes follow one another in the order of their specifications. */
 export interface GraphModel {
   readonly topology: object;
   readonly weightSpecs: readonly {
@@ -13,7 +13,8 @@ export interface GraphModel {
     readonly shape: readonly number[];
     readonly dtype: 'float32' | 'int32';
   }[];
-  readonly weightData: Uint8Array;
+  /** Of each weight. On the backend `cpu` they are the network's own memory: to be written before it changes. */
+  readonly weights: readonly Uint8Array[];
 }
 
 type Attribute = Readonly<Record<string, unknown>>;
@@ -46,7 +47,7 @@ class Graph {
   readonly nodes: Node[] = [];
   readonly #names = new Map<number, string>();
   readonly #specs: { name: string; shape: number[]; dtype: 'float32' | 'int32' }[] = [];
-  readonly #data: Uint8Array[] = [];
+  readonly #weightBytes: Uint8Array[] = [];
 
   add(op: string, input: readonly string[], attr: Node['attr'] = { T: FLOAT }): string {
     const name = `${op.toLowerCase()}_${this.nodes.length}`;
@@ -59,7 +60,7 @@ class Graph {
     const float = values instanceof Float32Array;
     const name = this.add('Const', [], { dtype: float ? FLOAT : INT });
     this.#specs.push({ name, shape: [...shape], dtype: float ? 'float32' : 'int32' });
-    this.#data.push(new Uint8Array(values.buffer, values.byteOffset, values.byteLength).slice());
+    this.#weightBytes.push(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
     return name;
   }
 
@@ -118,7 +119,7 @@ class Graph {
     return {
       topology: { node: this.nodes, library: {}, versions: { producer: 1 } },
       weightSpecs: this.#specs,
-      weightData: Buffer.concat(this.#data),
+      weights: this.#weightBytes,
     };
   }
 }

@@ -67,6 +67,10 @@ test('a convolution [out, in, height, width] becomes [height, width, in, out], a
     shape: [3, 2],
     values: Float32Array.of(1, 4, 2, 5, 3, 6),
   });
+  // Larger than a square of those that are turned one by one, and no multiple of it.
+  const table = Float32Array.from({ length: 70 * 45 }, (_, i) => i);
+  const turned = fromTorch({ shape: [70, 45], values: table }).values;
+  assert.ok(turned.every((value, i) => value === (i % 70) * 45 + Math.floor(i / 70)));
 });
 
 test('a missing, an unknown and a wrongly shaped tensor are named in one line, and nothing changes', async () => {

@@ -51,9 +51,34 @@ export function fromTorch(tensor: HostTensor): HostTensor {
   return reordered(tensor, ORDER[tensor.shape.length]);
 }
 
+/** A shape of tfjs's layout in that of PyTorch. */
+export function torchShape(shape: readonly number[]): readonly number[] {
+  return BACK[shape.length]?.map((axis) => shape[axis] as number) ?? shape;
+}
+
 /** A tensor of tfjs's layout in that of PyTorch. */
 export function toTorch(tensor: HostTensor): HostTensor {
   return reordered(tensor, BACK[tensor.shape.length]);
+}
+
+/** Rows and columns of a square that a processor's cache holds of both tables. */
+const TILE = 32;
+
+/** Square by square: column by column a large table is read from memory sixteen times. */
+function transpose(
+  values: HostTensor['values'],
+  [rows, columns]: readonly [number, number],
+  into: HostTensor['values'],
+): void {
+  for (let top = 0; top < rows; top += TILE) {
+    const bottom = Math.min(rows, top + TILE);
+    for (let left = 0; left < columns; left += TILE) {
+      const right = Math.min(columns, left + TILE);
+      for (let column = left; column < right; column++) {
+        for (let row = top; row < bottom; row++) into[column * rows + row] = values[row * columns + column] as number;
+      }
+    }
+  }
 }
 
 function reordered({ shape, values }: HostTensor, order: readonly number[] | undefined): HostTensor {
@@ -61,7 +86,11 @@ function reordered({ shape, values }: HostTensor, order: readonly number[] | und
   const strides = shape.map((_, axis) => shape.slice(axis + 1).reduce((product, extent) => product * extent, 1));
   const to = order.map((axis) => shape[axis] as number);
   const from = order.map((axis) => strides[axis] as number);
-  const moved = new Float32Array(values.length);
+  const moved = values instanceof Int32Array ? new Int32Array(values.length) : new Float32Array(values.length);
+  if (shape.length === 2) {
+    transpose(values, shape as [number, number], moved);
+    return { shape: to, values: moved };
+  }
   const index = to.map(() => 0);
   let at = 0;
   for (let i = 0; i < moved.length; i++) {
@@ -167,7 +196,7 @@ function fromArchive(
   if (extra.length > 0) throw broken(`tensor ${named(extra)} is not of ${target.name}`);
 
   const skipped: string[] = [];
-  const assignments: { variable: tf.Variable; tensor: HostTensor }[] = [];
+  const assignments: { variable: tf.Variable; source: string }[] = [];
   for (const { name, variable } of own) {
     const { source, dtype, shape: there } = found.get(name) as Found;
     const order = ORDER[there.length];
@@ -189,11 +218,15 @@ function fromArchive(
           `got ${list(shape)}${kind}${hint}`,
       );
     }
-    assignments.push({ variable, tensor: fromTorch(archive.read(source)) });
+    // Of all types only this one has values that float32 may have no place for: found before anything changes.
+    if (dtype === 'F64') archive.read(source);
+    assignments.push({ variable, source });
   }
-  tf.tidy(() => {
-    for (const { variable, tensor } of assignments) variable.assign(tf.tensor(tensor.values, [...tensor.shape]));
-  });
+  // One after the other: no more than one is in memory beside the network.
+  for (const { variable, source } of assignments) {
+    const { values, shape } = fromTorch(archive.read(source));
+    tf.tidy(() => variable.assign(tf.tensor(values, [...shape])));
+  }
   const remark = saidOf(left);
   return { loaded: assignments.length, skipped, ...(remark === undefined ? {} : { remark }) };
 }

@@ -191,6 +191,8 @@ export interface Checkpoint {
   restore(net: TrainedNet, optimizer: LrdOptimizer, processes?: Processes): Promise<void>;
   /** The network's parameters and statistics alone. */
   restoreNet(net: TrainedNet): void;
+  /** They as they lie in the file, by their names in the network: to be read one after the other. */
+  readonly network: readonly (Omit<ComingTensor, 'values'> & { readonly read: () => HostTensor })[];
   close(): void;
 }
 
@@ -275,8 +277,15 @@ function checkpointOf(path: string, archive: OpenArchive, config: RunConfig): Ch
       });
     }
   };
+  const network = [...entries].flatMap(([key, { shape, dtype }]) => {
+    const [, name] = /^(?:parameter|statistic)\/(.*)$/s.exec(key) ?? [];
+    const whole = dtype === 'I32' || dtype === 'I64';
+    const read = (): HostTensor => archive.read(key);
+    return name === undefined ? [] : [{ name, shape, dtype: whole ? ('int32' as const) : ('float32' as const), read }];
+  });
   return {
     position,
+    network,
     optimizer: optimizer as tf.serialization.ConfigDict,
     processes: writers,
     restore: async (net, target, processes) => {

@@ -82,11 +82,11 @@ test('ResNets, a DenseNet and a ResNeXt are written down operation by operation'
   };
   for (const [name, net] of Object.entries(nets)) {
     const forward = (x: tf.Tensor): tf.Tensor => net.forward(x, { training: false, step: 1 });
-    const { topology, weightSpecs, weightData } = graphModelOf(forward, [32, 32, 3]);
+    const { topology, weightSpecs, weights } = graphModelOf(forward, [32, 32, 3]);
     const artifacts = {
       modelTopology: topology,
       weightSpecs: weightSpecs as tf.io.WeightsManifestEntry[],
-      weightData: new Uint8Array(weightData).buffer,
+      weightData: new Uint8Array(Buffer.concat(weights)).buffer,
     };
     const model = await tf.loadGraphModel({ load: () => Promise.resolve(artifacts) });
     const x = tf.randomUniform([2, 32, 32, 3], -1, 1, 'float32', 3);

@@ -1,16 +1,19 @@
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import type * as tf from '@tensorflow/tfjs';
 import { useBackend } from '../backend.ts';
 import { JobError } from '../errors.ts';
 import { graphModelOf } from '../nets/graphModel.ts';
-import { toTorch } from '../nets/initialise.ts';
-import type { Net, TrainedNet } from '../nets/net.ts';
+import { toTorch, torchShape } from '../nets/initialise.ts';
+import type { Net } from '../nets/net.ts';
 import { loadWorkload } from '../recipes/catalogue.ts';
 import { checkWritable, makeFolders, writeWhole } from '../storage/files.ts';
-import type { HostTensor } from '../storage/safetensors.ts';
-import { writeArchive } from '../storage/safetensors.ts';
+import type { ComingTensor } from '../storage/safetensors.ts';
+import { writeTensors } from '../storage/safetensors.ts';
+import type { Checkpoint } from './checkpoint.ts';
 import { hasCheckpoint, readCheckpoint } from './checkpoint.ts';
 import { asRecorded, buildOptions, selectionOf } from './rebuild.ts';
+import type { RunConfig } from './runFolder.ts';
 import { readRun } from './runFolder.ts';
 
 /** Forms in which a trained network leaves. */
@@ -27,25 +30,60 @@ export interface ExportRequest {
 /** `layer1/0/conv1/weight` -> `layer1.0.conv1.weight`. */
 const torchName = (name: string): string => name.replaceAll('/', '.');
 
-async function writeTorch(net: TrainedNet, path: string): Promise<void> {
-  const tensors = new Map<string, HostTensor>();
-  for (const { name, variable } of [...net.parameters, ...net.statistics]) {
-    const values = (await variable.data()) as Float32Array;
-    tensors.set(torchName(name), toTorch({ shape: variable.shape, values }));
+/** One tensor after the other, from file to file: no more than one is in memory. */
+async function writeTorch(folder: string, { network }: Checkpoint, path: string): Promise<void> {
+  const tensors = network.map(({ name, shape, dtype, read }): ComingTensor => ({
+    name: torchName(name),
+    shape: torchShape(shape),
+    dtype,
+    values: () => toTorch(read()).values,
+  }));
+  const names = new Set<string>();
+  for (const { name } of tensors) {
+    if (names.has(name)) throw new JobError(`${folder}: two tensors of its network are both ${name} in PyTorch's names`);
+    names.add(name);
   }
-  await writeArchive(path, { tensors, metadata: { format: 'pt' } });
+  await writeTensors(path, tensors, { format: 'pt' });
 }
 
 /** Bytes of a file of weights, as tfjs's own converter cuts them: caches of browsers like small files. */
 const SHARD = 4 * 2 ** 20;
 
-function writeTfjs(net: Net, shape: readonly number[], classes: readonly string[], folder: string): void {
+/** Pieces of memory that follow one another, cut anew into such as have the bytes of a file each. */
+function shardsOf(pieces: readonly Uint8Array[]): Uint8Array[][] {
+  const shards: Uint8Array[][] = [[]];
+  let room = SHARD;
+  for (const piece of pieces) {
+    for (let at = 0; at < piece.length;) {
+      if (room === 0) {
+        shards.push([]);
+        room = SHARD;
+      }
+      const part = piece.subarray(at, at + room);
+      shards.at(-1)?.push(part);
+      at += part.length;
+      room -= part.length;
+    }
+  }
+  return shards;
+}
+
+async function writeTfjs(
+  net: Net,
+  shape: readonly number[],
+  classes: readonly string[],
+  folder: string,
+): Promise<void> {
   const forward = (x: tf.Tensor): tf.Tensor => net.forward(x, { training: false, step: 1 });
-  const { topology, weightSpecs, weightData } = graphModelOf(forward, shape);
+  const { topology, weightSpecs, weights } = graphModelOf(forward, shape);
   makeFolders(folder);
-  const count = Math.max(1, Math.ceil(weightData.length / SHARD));
-  const paths = Array.from({ length: count }, (_, k) => `group1-shard${k + 1}of${count}.bin`);
-  paths.forEach((path, k) => writeWhole(join(folder, path), [weightData.subarray(k * SHARD, (k + 1) * SHARD)]));
+  const shards = shardsOf(weights);
+  const paths = shards.map((_, k) => `group1-shard${k + 1}of${shards.length}.bin`);
+  for (const [k, path] of paths.entries()) {
+    writeWhole(join(folder, path), shards[k] as Uint8Array[]);
+    // A signal is heard between two files.
+    await turn();
+  }
   const model = {
     format: 'graph-model',
     generatedBy: 'learning-rate-dropout',
@@ -56,6 +94,22 @@ function writeTfjs(net: Net, shape: readonly number[], classes: readonly string[
   };
   // Last: a folder with a model.json is whole.
   writeWhole(join(folder, 'model.json'), `${JSON.stringify(model)}\n`);
+}
+
+async function exportGraph(folder: string, config: RunConfig, checkpoint: Checkpoint, target: string): Promise<void> {
+  const data = await asRecorded(folder, () => loadWorkload(config.recipe, selectionOf(config, undefined)));
+  if (data.images === undefined) {
+    throw new JobError(`${folder}: lrd export --to tfjs is for networks that classify images, not for ${config.recipe}`);
+  }
+  // A graph is written down as it is computed: the backend must answer at once.
+  await useBackend('cpu');
+  const { net } = data.build(buildOptions(BigInt(config.seed), config.regularizers));
+  try {
+    checkpoint.restoreNet(net);
+    await writeTfjs(net as Net, data.images.shape, data.images.classes, target);
+  } finally {
+    net.dispose();
+  }
 }
 
 /**
@@ -73,22 +127,8 @@ export async function exportRun({ folder, to, out }: ExportRequest): Promise<str
   if (to === 'safetensors') checkWritable(target);
   const checkpoint = readCheckpoint(folder, config);
   try {
-    const data = await asRecorded(folder, () => loadWorkload(config.recipe, selectionOf(config, undefined)));
-    // A graph is written down as it is computed: the backend must answer at once.
-    await useBackend('cpu');
-    const { net } = data.build(buildOptions(BigInt(config.seed), config.regularizers));
-    try {
-      checkpoint.restoreNet(net);
-      if (to === 'safetensors') await writeTorch(net, target);
-      else {
-        if (data.images === undefined) {
-          throw new JobError(`${folder}: lrd export --to tfjs is for networks that classify images, not for ${config.recipe}`);
-        }
-        writeTfjs(net as Net, data.images.shape, data.images.classes, target);
-      }
-    } finally {
-      net.dispose();
-    }
+    if (to === 'safetensors') await writeTorch(folder, checkpoint, target);
+    else await exportGraph(folder, config, checkpoint, target);
   } finally {
     checkpoint.close();
   }

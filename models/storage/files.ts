@@ -19,9 +19,7 @@ import type { Stats } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { JobError } from '../errors.ts';
 import { inWords } from './inputs.ts';
-
-/** Bytes that one write takes at most: systems refuse 2 GiB and more. */
-const CHUNK = 2 ** 28;
+import { pieceBytes } from './pieces.ts';
 
 /** Milliseconds after which a pipe is tried again that was full. */
 const PIPE_PAUSE = 5;
@@ -31,7 +29,7 @@ const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoExc
 function writeAll(file: number, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length;) {
     try {
-      at += writeSync(file, bytes, at, Math.min(CHUNK, bytes.length - at));
+      at += writeSync(file, bytes, at, Math.min(pieceBytes(), bytes.length - at));
     } catch (error) {
       if (codeOf(error) !== 'EAGAIN') throw error;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PIPE_PAUSE);

@@ -2,6 +2,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync, statSync, statfsSync } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { JobError } from '../errors.ts';
+import { pieceBytes } from './pieces.ts';
 
 /** What the kernel makes up when it is read, without a size and without an end (Linux, statfs(2)). */
 const MADE_UP: readonly number[] = [0x9fa0, 0x62656572];
@@ -68,9 +69,6 @@ export interface Input {
   close(): void;
 }
 
-/** Bytes that one read takes at most: systems refuse 2 GiB and more. */
-const CHUNK = 2 ** 28;
-
 /** Opens a regular file. Throws a `JobError` that names it; nothing else is opened. */
 export function openInput(path: string, name: string = path): Input {
   checkInput(path, 'file', name);
@@ -92,7 +90,7 @@ export function openInput(path: string, name: string = path): Input {
       for (let done = 0; done < into.length;) {
         let count: number;
         try {
-          count = readSync(file, into, done, Math.min(CHUNK, into.length - done), at + done);
+          count = readSync(file, into, done, Math.min(pieceBytes(), into.length - done), at + done);
         } catch (error) {
           throw new JobError(`${name}: cannot be read (${inWords(error)})`);
         }

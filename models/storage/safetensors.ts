@@ -11,6 +11,7 @@ import { JobError } from '../errors.ts';
 import { beginFile, dropQuietly } from './files.ts';
 import { form, parseAs } from './form.ts';
 import { openInput } from './inputs.ts';
+import { inPieces, pieceBytes } from './pieces.ts';
 
 /** A tensor on the host, row-major. */
 export interface HostTensor {
@@ -46,39 +47,43 @@ function half(bits: number): number {
 type Refuse = (index: number, value: number | bigint, type: 'float32' | 'int32') => JobError;
 
 interface Dtype {
+  /** Of an element in the file. */
   readonly bytes: number;
-  readonly read: (data: ArrayBuffer, refuse: Refuse) => HostTensor['values'];
+  readonly as: 'float32' | 'int32';
+  /** The values of a piece of the file, from the tensor's element `first` on. */
+  readonly read: (piece: ArrayBuffer, refuse: Refuse, first: number) => HostTensor['values'];
 }
 
-function narrowed(doubles: Float64Array, refuse: Refuse): Float32Array {
+function narrowed(doubles: Float64Array, refuse: Refuse, first: number): Float32Array {
   const floats = Float32Array.from(doubles);
   for (let i = 0; i < floats.length; i++) {
     const value = doubles[i] as number;
-    if (!Number.isFinite(floats[i]) && Number.isFinite(value)) throw refuse(i, value, 'float32');
+    if (!Number.isFinite(floats[i]) && Number.isFinite(value)) throw refuse(first + i, value, 'float32');
   }
   return floats;
 }
 
-function shortened(longs: BigInt64Array, refuse: Refuse): Int32Array {
+function shortened(longs: BigInt64Array, refuse: Refuse, first: number): Int32Array {
   const ints = new Int32Array(longs.length);
   for (let i = 0; i < ints.length; i++) {
     const value = longs[i] as bigint;
     ints[i] = Number(BigInt.asIntN(32, value));
-    if (BigInt(ints[i] as number) !== value) throw refuse(i, value, 'int32');
+    if (BigInt(ints[i] as number) !== value) throw refuse(first + i, value, 'int32');
   }
   return ints;
 }
 
 const DTYPES: Readonly<Record<string, Dtype>> = {
-  F32: { bytes: 4, read: (data) => new Float32Array(data) },
-  F64: { bytes: 8, read: (data, refuse) => narrowed(new Float64Array(data), refuse) },
-  F16: { bytes: 2, read: (data) => Float32Array.from(new Uint16Array(data), half) },
+  F32: { bytes: 4, as: 'float32', read: (piece) => new Float32Array(piece) },
+  F64: { bytes: 8, as: 'float32', read: (piece, refuse, first) => narrowed(new Float64Array(piece), refuse, first) },
+  F16: { bytes: 2, as: 'float32', read: (piece) => Float32Array.from(new Uint16Array(piece), half) },
   BF16: {
     bytes: 2,
-    read: (data) => new Float32Array(Uint32Array.from(new Uint16Array(data), (bits) => bits << 16).buffer),
+    as: 'float32',
+    read: (piece) => new Float32Array(Uint32Array.from(new Uint16Array(piece), (bits) => bits << 16).buffer),
   },
-  I32: { bytes: 4, read: (data) => new Int32Array(data) },
-  I64: { bytes: 8, read: (data, refuse) => shortened(new BigInt64Array(data), refuse) },
+  I32: { bytes: 4, as: 'int32', read: (piece) => new Int32Array(piece) },
+  I64: { bytes: 8, as: 'int32', read: (piece, refuse, first) => shortened(new BigInt64Array(piece), refuse, first) },
 };
 
 /** Names of the types that are read. */
@@ -151,8 +156,10 @@ export async function writeTensors(
     for (const { name, shape, values } of tensors) {
       const bytes = bytesOf(await values());
       if (bytes.length !== 4 * sizeOf(shape)) throw new RangeError(`${name} has ${bytes.length} bytes`);
-      sum = checksum(bytes, sum);
-      file.write(bytes);
+      for await (const piece of inPieces(bytes)) {
+        sum = checksum(piece, sum);
+        file.write(piece);
+      }
     }
     file.rewrite(padded(blank.replace(CHECKSUM, `$1${inHex(sum)}"`)), 8);
     file.keep();
@@ -209,9 +216,6 @@ interface Entry extends ArchiveEntry {
 /** The format's own bound. */
 const LARGEST_HEADER = 100_000_000;
 
-/** Bytes that are in memory while a checksum is taken. */
-const CHUNK = 2 ** 24;
-
 /** A key that stands twice in the header, or twice in what it says of a tensor. */
 function duplicateKey(text: string): string | undefined {
   const root = parseTree(text);
@@ -256,18 +260,10 @@ function checkCover(
   if (end !== bytes) throw broken(`its tensors end at byte ${end} of ${bytes}`);
 }
 
-/** How an archive is opened. */
-export interface OpenOptions {
-  /** What messages call it; default: the path. */
-  readonly name?: string;
-  /** Bytes that are read at a time for the checksum; default 2^24. */
-  readonly chunk?: number;
-}
-
 /** Opens an archive: its header is checked, and its checksum where it has one. Throws a `JobError` that names the file and what is wrong with it. */
-export function openArchive(path: string, { name: title = path, chunk = CHUNK }: OpenOptions = {}): OpenArchive {
-  const input = openInput(path, title);
-  const broken = (what: string): JobError => new JobError(`${title}: not a safetensors file that can be used: ${what}`);
+export function openArchive(path: string): OpenArchive {
+  const input = openInput(path);
+  const broken = (what: string): JobError => new JobError(`${path}: not a safetensors file that can be used: ${what}`);
   try {
     if (input.size < 8) throw broken(`${input.size} bytes`);
     const head = Buffer.alloc(8);
@@ -282,7 +278,7 @@ export function openArchive(path: string, { name: title = path, chunk = CHUNK }:
     const start = 8 + length;
     checkSum(text, start);
     if (!text.startsWith('{')) throw broken('its header does not begin with {');
-    const { __metadata__: metadata = {}, ...rest } = parseAs(text, HEADER, title);
+    const { __metadata__: metadata = {}, ...rest } = parseAs(text, HEADER, path);
     const entries = Object.entries<Entry>(rest);
     const twice = duplicateKey(text);
     if (twice !== undefined) throw broken(`${twice} stands twice in its header`);
@@ -305,7 +301,7 @@ export function openArchive(path: string, { name: title = path, chunk = CHUNK }:
     const written = CHECKSUM.exec(text)?.[2];
     if (written === undefined) return;
     let sum = crc32(Buffer.from(text.replace(CHECKSUM, `$1${NO_CHECKSUM}"`)));
-    const buffer = Buffer.allocUnsafeSlow(Math.min(chunk, Math.max(1, input.size - start)));
+    const buffer = Buffer.allocUnsafeSlow(Math.min(pieceBytes(), Math.max(1, input.size - start)));
     for (let at = start; at < input.size; at += buffer.length) {
       const piece = buffer.subarray(0, Math.min(buffer.length, input.size - at));
       input.read(piece, at);
@@ -320,18 +316,22 @@ export function openArchive(path: string, { name: title = path, chunk = CHUNK }:
     const [from, to] = data_offsets;
     const type = Object.hasOwn(DTYPES, dtype) ? DTYPES[dtype] : undefined;
     if (type === undefined) throw broken(`tensor ${name} is of type ${dtype}; ${DTYPE_NAMES.join(', ')} are read`);
-    let data: ArrayBuffer;
+    const count = (to - from) / type.bytes;
+    let values: HostTensor['values'];
     try {
-      data = new ArrayBuffer(to - from);
+      values = type.as === 'float32' ? new Float32Array(count) : new Int32Array(count);
     } catch {
       throw broken(`there is no memory for tensor ${name} of ${to - from} bytes`);
     }
-    for (let at = 0; at < data.byteLength; at += 2 ** 28) {
-      input.read(new Uint8Array(data, at, Math.min(2 ** 28, data.byteLength - at)), start + from + at);
-    }
     const refuse: Refuse = (index, value, kind) =>
       broken(`element ${index} of tensor ${name} is ${value}, which ${kind} has no place for`);
-    return { shape, values: type.read(data, refuse) };
+    const elements = Math.max(1, Math.floor(pieceBytes() / type.bytes));
+    for (let first = 0; first < count; first += elements) {
+      const piece = new ArrayBuffer(type.bytes * Math.min(elements, count - first));
+      input.read(new Uint8Array(piece), start + from + type.bytes * first);
+      values.set(type.read(piece, refuse, first), first);
+    }
+    return { shape, values };
   }
 }
 
@@ -344,8 +344,8 @@ function decode(bytes: Buffer, broken: (what: string) => JobError): string {
 }
 
 /** Reads all of an archive. Throws a `JobError` that names the file and what is wrong with it. */
-export function readArchive(path: string, options: OpenOptions = {}): Archive {
-  const archive = openArchive(path, options);
+export function readArchive(path: string): Archive {
+  const archive = openArchive(path);
   try {
     const tensors = [...archive.entries.keys()].map((name) => [name, archive.read(name)] as const);
     return { tensors: new Map(tensors), metadata: archive.metadata };
