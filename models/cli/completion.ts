@@ -10,71 +10,114 @@ const TABLE: Readonly<Record<string, Command>> = COMMANDS;
 /** As a shell takes it, between single quotes. */
 const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
-/** What stands behind an option or in a word's place: names, a file, a folder, or anything. */
-type Source = { readonly names: readonly string[] } | { readonly path: 'file' | 'folder' } | undefined;
-
-async function sourceOf(row: Parameters<typeof choicesOf>[0] & { readonly path?: 'file' | 'folder' }): Promise<Source> {
-  const names = await choicesOf(row);
-  if (names.length > 0) return { names };
-  return row.path === undefined ? undefined : { path: row.path };
+/** What stands behind an option or in a word's place: names, or paths, or names and else paths, or anything. */
+interface Source {
+  readonly names: readonly string[];
+  readonly path: 'file' | 'folder' | undefined;
 }
 
-function bashReply(source: Source): string {
-  if (source === undefined) return 'COMPREPLY=()';
-  if ('names' in source) return `COMPREPLY=($(compgen -W ${quote(source.names.join(' '))} -- "$cur"))`;
-  return `compopt -o filenames; COMPREPLY=($(compgen ${source.path === 'folder' ? '-d' : '-f'} -- "$cur"))`;
+interface Completed extends Pick<Parameters<typeof choicesOf>[0], 'choices'> {
+  readonly path?: 'file' | 'folder';
+  readonly orPath?: boolean | string;
+}
+
+async function sourceOf(row: Completed): Promise<Source> {
+  const names = await choicesOf(row);
+  const orPath = row.orPath !== undefined && row.orPath !== false;
+  return { names, path: orPath ? 'file' : names.length > 0 ? undefined : row.path };
+}
+
+const words = (list: readonly string[]): string => `_lrd_words ${quote(list.join(' '))}`;
+
+/** Readline's own completion of files and folders, which knows what must be quoted, is asked for where no name fits. */
+function bashReply({ names, path }: Source): string {
+  const paths = path === undefined ? [] : [`compopt -o ${path === 'folder' ? 'dirnames' : 'default'}`];
+  return [...paths, ...(names.length > 0 ? [words(names)] : [])].join('; ') || ':';
 }
 
 async function bashCommand(name: string, row: Command): Promise<string> {
+  const withValue = Object.entries(row.options).filter(([, { flag }]) => flag !== true);
   const values = await Promise.all(
-    Object.entries(row.options)
-      .filter(([, { flag }]) => flag !== true)
-      .map(async ([option, entry]) => `      --${option}) ${bashReply(await sourceOf(entry))}; return ;;`),
+    withValue.map(async ([option, entry]) => `      --${option}) ${bashReply(await sourceOf(entry))}; return ;;`),
   );
-  const options = [...Object.keys(row.options).map((option) => `--${option}`), '--help'];
-  const word = Object.values(row.words)[0];
-  const words = word === undefined ? 'COMPREPLY=()' : bashReply(await sourceOf(word));
+  const options = words([...Object.keys(row.options).map((option) => `--${option}`), '--help']);
+  const places = await Promise.all(
+    Object.values(row.words).map(
+      async (word, k) => `      ${word.repeated === true ? '*' : k}) ${bashReply(await sourceOf(word))} ;;`,
+    ),
+  );
   return [
     `  ${quote(name)})`,
+    `    _lrd_place ${quote(withValue.map(([option]) => `--${option}`).join(' '))}`,
     ...(values.length === 0 ? [] : ['    case "$prev" in', ...values, '    esac']),
-    `    if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W ${quote(options.join(' '))} -- "$cur")); return; fi`,
-    `    ${words} ;;`,
+    `    if [[ $cur == -* ]]; then ${options}; return; fi`,
+    '    case $place in',
+    ...places,
+    // Behind the last word there are options alone.
+    ...(Object.values(row.words).some(({ repeated }) => repeated === true) ? [] : [`      *) ${options} ;;`]),
+    '    esac ;;',
   ].join('\n');
 }
 
 /** The script for bash 4 and newer. */
 async function bash(): Promise<string> {
   const cases = await Promise.all(Object.entries(TABLE).map(([name, row]) => bashCommand(name, row)));
-  const subs = FIRST_WORDS.filter((first) => below(first).length > 0).map((first) => {
-    const names = below(first).map((name) => name.slice(first.length + 1));
+  const firsts = FIRST_WORDS.filter((first) => below(first).length > 0);
+  const subsOf = (first: string): string[] => below(first).map((name) => name.slice(first.length + 1));
+  const subs = firsts.map((first) => {
     // A command with sub-commands has options of its own too.
     const also = TABLE[first] === undefined ? [] : Object.keys(TABLE[first].options).map((option) => `--${option}`);
-    return `    ${first}) COMPREPLY=($(compgen -W ${quote([...names, ...also].join(' '))} -- "$cur")); return ;;`;
+    return `    ${first}) ${words([...subsOf(first), ...also, '--help'])}; return ;;`;
   });
   const pairs = Object.keys(TABLE)
     .filter((name) => name.includes(' '))
     .map(quote)
     .join('|');
   return `# bash completion for lrd; made by: lrd completion bash
+_lrd_words() { mapfile -t COMPREPLY < <(compgen -W "$1" -- "$cur"); }
+
+# Which of the command's words is typed: those ahead are counted, without options and their values.
+_lrd_place() {
+  local k
+  place=0
+  for (( k = first; k < COMP_CWORD; k++ )); do
+    if [[ " $1 " == *" \${COMP_WORDS[k]} "* ]]; then
+      # bash takes the = of --option=value for a word of its own.
+      if [[ \${COMP_WORDS[k+1]} == = ]]; then (( k += 2 )); else (( k += 1 )); fi
+    elif [[ \${COMP_WORDS[k]} != -* ]]; then
+      (( place += 1 ))
+    fi
+  done
+}
+
 _lrd() {
-  local cur prev command
+  local cur prev command place first=2 k
+  COMPREPLY=()
   cur=\${COMP_WORDS[COMP_CWORD]}
   prev=\${COMP_WORDS[COMP_CWORD-1]}
-  # bash takes the = of --option=value for a word of its own.
   if [[ $cur == = ]]; then cur=; elif [[ $prev == = ]]; then prev=\${COMP_WORDS[COMP_CWORD-2]}; fi
+  # What stands behind -- is another program's.
+  for (( k = 1; k < COMP_CWORD; k++ )); do [[ \${COMP_WORDS[k]} == -- ]] && return; done
   if (( COMP_CWORD == 1 )); then
-    COMPREPLY=($(compgen -W ${quote(`${FIRST_WORDS.join(' ')} help --help --version`)} -- "$cur"))
+    ${words([...FIRST_WORDS, 'help', '--help', '--version'])}
     return
   fi
   if (( COMP_CWORD == 2 )); then
     case "\${COMP_WORDS[1]}" in
 ${subs.join('\n')}
-    help) COMPREPLY=($(compgen -W ${quote(FIRST_WORDS.join(' '))} -- "$cur")); return ;;
+    help) ${words(FIRST_WORDS)}; return ;;
     esac
+  fi
+  if [[ \${COMP_WORDS[1]} == help ]]; then
+    (( COMP_CWORD == 3 )) || return
+    case "\${COMP_WORDS[2]}" in
+${firsts.map((first) => `    ${first}) ${words(subsOf(first))} ;;`).join('\n')}
+    esac
+    return
   fi
   command=\${COMP_WORDS[1]}
   case "\${COMP_WORDS[1]} \${COMP_WORDS[2]}" in
-  ${pairs}) command="\${COMP_WORDS[1]} \${COMP_WORDS[2]}" ;;
+  ${pairs}) command="\${COMP_WORDS[1]} \${COMP_WORDS[2]}"; first=3 ;;
   esac
   case "$command" in
 ${cases.join('\n')}
@@ -87,10 +130,12 @@ complete -F _lrd lrd
 /** Within zsh's `[...]` and behind its colons. */
 const zshText = (text: string): string => text.replace(/[[\]:\\]/g, '\\$&');
 
-function zshAction(source: Source): string {
-  if (source === undefined) return ' ';
-  if ('names' in source) return `(${source.names.map((name) => name.replace(/[\s():]/g, '\\$&')).join(' ')})`;
-  return source.path === 'folder' ? '_files -/' : '_files';
+function zshAction({ names, path }: Source): string {
+  const files = path === 'folder' ? '_files -/' : '_files';
+  const list = names.map((name) => name.replace(/[\s():]/g, '\\$&')).join(' ');
+  if (names.length === 0) return path === undefined ? ' ' : files;
+  // compadd says whether one of them fits.
+  return path === undefined ? `(${list})` : `{ compadd -- ${list} || ${files} }`;
 }
 
 async function zshCommand(name: string, row: Command): Promise<string> {
@@ -126,9 +171,21 @@ _lrd() {
   local -a commands subs
   local name=$words[2] own=1
   if (( CURRENT == 2 )); then
-    commands=(${list})
-    _describe -t commands command commands
+    commands=(${list} 'help:how a command is called')
+    if [[ $PREFIX == -* ]]; then compadd -- --help --version; else _describe -t commands command commands; fi
     return
+  fi
+  # help COMMAND: what stands behind it is completed as far as it names one.
+  if [[ $name == help ]]; then
+    if (( CURRENT == 3 )); then
+      commands=(${list})
+      _describe -t commands command commands
+      return
+    fi
+    shift words
+    (( CURRENT-- ))
+    (( CURRENT == 3 )) || return
+    name=$words[2]
   fi
   case $name in
 ${subs.join('\n')}

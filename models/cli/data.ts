@@ -8,6 +8,7 @@ import { PUBLICATIONS, isEmbedded } from '../data/fetch/publications.ts';
 import { verifyDataSet } from '../data/fetch/verifyDataSet.ts';
 import { JobError } from '../errors.ts';
 import { formatDuration } from '../trainer/progress.ts';
+import { columnsOf, table, wrapped } from '../terminal.ts';
 import type { DATA_FETCH, DATA_LIST, DATA_VERIFY } from './table/others.ts';
 import type { Call } from './table/row.ts';
 
@@ -61,16 +62,8 @@ function list(dataDir: string | undefined): void {
     licence,
   ]);
   const head = ['name', 'size', 'here', 'what it is', 'licence'];
-  const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => (row[column] as string).length)));
-  for (const row of [head, ...rows]) {
-    console.log(
-      row
-        .map((cell, column) => cell.padEnd(widths[column] as number))
-        .join('  ')
-        .trimEnd(),
-    );
-  }
-  console.log(`\nlooked for in ${folders.join(', ')}`);
+  console.log(table(head, rows, columnsOf()));
+  console.log(wrapped(`\nlooked for in ${folders.join(', ')}`, columnsOf()));
 }
 
 /** Files that are shown one by one; of larger sets only what is not right. */

@@ -7,6 +7,7 @@ import { BACKENDS } from '../backendNames.ts';
 import type { BackendName } from '../backendNames.ts';
 import { describeEnvironment } from '../runs/environment.ts';
 import { probeGpuJs } from './doctorGpuJs.ts';
+import { columnsOf, entries } from '../terminal.ts';
 import { verifyApart } from './setup.ts';
 import type { DOCTOR } from './table/judge.ts';
 import type { Call } from './table/row.ts';
@@ -57,16 +58,16 @@ async function probe(name: BackendName): Promise<Finding> {
   }
 }
 
-function row(name: string, value: string): void {
-  console.log(`${name.padEnd(14)} ${value}`);
-}
+type Row = readonly [name: string, value: string];
 
 /** What was found on the way to a WebGPU adapter, what was chosen and why, and how to get what is missing. */
-function printGpu({ attempts, chosen, why, advice, limits }: GpuDiagnosis): void {
-  for (const { source, outcome } of attempts) row('webgpu found', `${source}: ${outcome}`);
-  row('webgpu uses', `${chosen === undefined ? 'nothing' : chosen.source}: ${why}`);
-  for (const [name, value] of Object.entries(limits ?? {})) row('webgpu limit', `${name} ${value}`);
-  for (const sentence of advice) row('advice', sentence);
+function gpuRows({ attempts, chosen, why, advice, limits }: GpuDiagnosis): Row[] {
+  return [
+    ...attempts.map(({ source, outcome }): Row => ['webgpu found', `${source}: ${outcome}`]),
+    ['webgpu uses', `${chosen === undefined ? 'nothing' : chosen.source}: ${why}`],
+    ...Object.entries(limits ?? {}).map(([name, value]): Row => ['webgpu limit', `${name} ${value}`]),
+    ...advice.map((sentence): Row => ['advice', sentence]),
+  ];
 }
 
 /** `lrd doctor [--json]`: what runs here, which versions, and what `--backend auto` takes. */
@@ -81,9 +82,13 @@ export async function doctorCommand({ options }: Call<typeof DOCTOR>): Promise<v
     console.log(JSON.stringify({ environment, backends, auto, webgpu: gpu, gpujs }, null, 2));
     return;
   }
-  for (const [name, value] of Object.entries(environment)) row(name, String(value));
-  for (const { backend, runs, detail } of backends) row(backend, `${runs ? 'runs' : 'does not run'}: ${detail}`);
-  row('gpu.js', `${gpujs.modes.length > 0 ? 'runs' : 'does not run'}: ${gpujs.detail}`);
-  printGpu(gpu);
-  row('auto', `takes ${auto}: ${whyAuto(auto)}`);
+  const does = (runs: boolean, detail: string): string => `${runs ? 'runs' : 'does not run'}: ${detail}`;
+  const rows: Row[] = [
+    ...Object.entries(environment).map(([name, value]): Row => [name, String(value)]),
+    ...backends.map(({ backend, runs, detail }): Row => [backend, does(runs, detail)]),
+    ['gpu.js', does(gpujs.modes.length > 0, gpujs.detail)],
+    ...gpuRows(gpu),
+    ['auto', `takes ${auto}: ${whyAuto(auto)}`],
+  ];
+  console.log(entries(rows, columnsOf()));
 }

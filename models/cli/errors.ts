@@ -1,6 +1,7 @@
 import { InvalidArgumentError, UnsupportedError, foreignText, launchOf } from 'learning-rate-dropout/internal';
 import { JobError, UsageError } from '../errors.ts';
 import { inWords } from '../storage/inputs.ts';
+import { columnsOf, wrapped } from '../terminal.ts';
 import { blamed } from '../storage/modules.ts';
 
 /**
@@ -49,7 +50,9 @@ export function othersSpeak(): boolean {
 
 /** What a command came to, in one line, and what the process exits with. */
 function tell(error: unknown): void {
-  const line = (message: unknown): void => void process.stderr.write(`lrd: ${foreignText(message, 4000)}\n`);
+  // One line, which a terminal that is narrower shows as several.
+  const line = (message: unknown): void =>
+    void process.stderr.write(`${wrapped(`lrd: ${foreignText(message, 4000)}`, columnsOf(process.stderr))}\n`);
   const ofModule = blamed(error);
   if (error instanceof UsageError || error instanceof InvalidArgumentError) {
     if (othersSpeak()) return;

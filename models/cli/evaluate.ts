@@ -1,4 +1,5 @@
 import { evaluateRun } from '../runs/evaluateRun.ts';
+import { columnsOf, wrapped } from '../terminal.ts';
 import type { TestMetrics } from '../tasks/task.ts';
 import type { Call } from './table/row.ts';
 import type { EVALUATE } from './table/train.ts';
@@ -32,9 +33,8 @@ export async function evaluateCommand({ words, options }: Call<typeof EVALUATE>)
     return;
   }
   const within = batches === 0 ? '' : ` and ${batches} batches`;
-  console.log(
-    `${folder}: ${recipe} after ${epochs} epochs${within}, on ${examples} test images of ${data}, ${backend}`,
-  );
+  const what = `${folder}: ${recipe} after ${epochs} epochs${within}, on ${examples} test images of ${data}, ${backend}`;
+  console.log(wrapped(what, columnsOf()));
   const rows = ROWS.flatMap(([name, label, format]) => {
     const value = metrics[name];
     return value === undefined ? [] : [[label, format(value)] as const];

@@ -27,6 +27,7 @@ import type { FailedCell, Watcher, WorkSummary } from '../experiments/work.ts';
 import type { JsonLines } from './jsonLines.ts';
 import { jsonLines } from './jsonLines.ts';
 import { printLineForm } from './lineForms.ts';
+import { columnsOf, entries, wrapped } from '../terminal.ts';
 import { stoppable } from './stop.ts';
 import { looksLikePath } from './table/row.ts';
 import type { EXPERIMENT } from './table/experiment.ts';
@@ -97,11 +98,12 @@ function checkTogether({ options, given, behind }: ExperimentCall): void {
 
 /** The experiments that are known: a line each, or one of JSON. */
 function listExperiments(lines: JsonLines | undefined): void {
+  const shown: (readonly [string, string])[] = [];
   for (const { name, title, paper, places, arms, seeds } of EXPERIMENTS) {
     lines?.write('experiment', { experiment: name, title, paper, places, arms: arms.length, seeds });
-    if (lines !== undefined) continue;
-    console.log(`${name.padEnd(16)} ${paper} ${places}: ${title} (${arms.length} arms x ${seeds} seeds)`);
+    shown.push([name, `${paper} ${places}: ${title} (${arms.length} arms x ${seeds} seeds)`]);
   }
+  if (lines === undefined) console.log(entries(shown, columnsOf()));
 }
 
 /** Everything that a call is about. */
@@ -117,7 +119,11 @@ interface Context {
   readonly lines: JsonLines | undefined;
 }
 
-const note = (line: string): void => void process.stderr.write(`lrd: note: ${foreignText(line, 4000)}\n`);
+const note = (line: string): void =>
+  void process.stderr.write(`${wrapped(`lrd: note: ${foreignText(line, 4000)}`, columnsOf(process.stderr))}\n`);
+
+/** A line on stdout, for people. */
+const say = (line: string): void => console.log(wrapped(line, columnsOf()));
 
 /** The plan that is asked for, as the folder has it begun, without arms that wait for their rates. */
 function planOf({ store, request }: Context): Plan {
@@ -171,7 +177,7 @@ function printCells(states: readonly CellStatus[], overview: Overview): void {
     return `${String(number).padStart(digits)}  ${state.padEnd(9)} ${done}  ${cellLabel(cell)}${why === '' ? '' : `  ${why}`}`;
   });
   lines.push(formatOverview(overview));
-  console.log(lines.join('\n'));
+  say(lines.join('\n'));
 }
 
 function listCells(context: Context): void {
@@ -346,10 +352,10 @@ async function cellsToRun(context: Context): Promise<{ readonly plan: Plan; read
   ]);
   const wanted = makePlan(request);
   const recorded = recordedPlan(store, wanted);
-  const say = (line: string): void => console.error(line);
+  const tell = (line: string): void => console.error(wrapped(line, columnsOf(process.stderr)));
   if (number === undefined) {
     checkCells(wanted.cells);
-    const plan = await checkData(wanted, { dataDir, recorded, note: say });
+    const plan = await checkData(wanted, { dataDir, recorded, note: tell });
     return { plan, cells: plan.cells };
   }
   const { 'cells-per-task': cellsPerTask = 1, 'cell-offset': offset = 0 } = call.options;
@@ -357,7 +363,7 @@ async function cellsToRun(context: Context): Promise<{ readonly plan: Plan; read
   const cells = cellsOfTask(wanted.cells, choice);
   checkCells(cells);
   try {
-    const plan = await checkData(wanted, { cells, dataDir, recorded, note: say });
+    const plan = await checkData(wanted, { cells, dataDir, recorded, note: tell });
     return { plan, cells: cellsOfTask(plan.cells, choice) };
   } catch (error) {
     // Nobody may be there to read what a task says: the list shows it.
@@ -382,9 +388,9 @@ function sayStart({ experiment, lines, out }: Context, { scale }: Plan, cells: r
     return;
   }
   const count = cells.length === 1 ? '1 cell' : `${cells.length} cells`;
-  console.log(`${title}: ${count}, ${epochs} epochs in all, scale ${scale}`);
+  say(`${title}: ${count}, ${epochs} epochs in all, scale ${scale}`);
   for (const line of new Set(cells.map(({ settings }) => memory?.(settings)))) {
-    if (line !== undefined) console.log(line);
+    if (line !== undefined) say(line);
   }
 }
 
@@ -429,7 +435,7 @@ function sayEnd(
     failed: failed.map(({ cell, note: why }) => ({ ...nameOf(experiment, cell), note: why })),
   });
   if (failed.length > 0) throw new JobError(inWords(failed, cells.length));
-  if (lines === undefined) console.log(`${done} of ${cells.length} cells done; lrd report ${out} --out FILE.html shows them`); // prettier-ignore
+  if (lines === undefined) say(`${done} of ${cells.length} cells done; lrd report ${out} --out FILE.html shows them`); // prettier-ignore
 }
 
 async function runByCrew(context: Context, workers: number): Promise<void> {

@@ -5,27 +5,24 @@ import type { FoundRun } from '../runs/listRuns.ts';
 import { readRun } from '../runs/runFolder.ts';
 import type { Run } from '../runs/runFolder.ts';
 import { shortName } from '../storage/modules.ts';
+import { columnsOf, table, wrapped } from '../terminal.ts';
 import { differingSettings, settingsOf } from '../runs/settingsOf.ts';
 import type { EpochMetrics } from '../trainer/epochMetrics.ts';
 import type { DIFF, RUNS } from './table/experiment.ts';
 import type { Call } from './table/row.ts';
 
-/** Characters of a cell, at most. */
-const WIDEST = 40;
+/** Characters of a cell, at most: longer than any path. */
+const LONGEST = 8192;
 
-/** Columns of text, each as wide as its widest cell; what comes from files is made visible first. */
-export function textTable(rows: readonly (readonly string[])[]): string {
-  const cells = rows.map((row) => row.map((cell) => foreignText(cell, WIDEST)));
-  const widths = (cells[0] ?? []).map((_, column) => Math.max(...cells.map((row) => (row[column] ?? '').length)));
-  return cells
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+/** A table for the terminal; what comes from files is made visible first. */
+function textTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const cells = rows.map((row) => row.map((cell) => foreignText(cell, LONGEST)));
+  return table(head, cells, columnsOf());
 }
+
+/** JSON with blanks at which a line can be broken. */
+const readable = (value: string): string =>
+  /^[[{]/.test(value) ? value.replaceAll(/([,:])(?=["[{\dtfn-])/g, '$1 ') : value;
 
 const percent = (value: number | undefined): string => (value === undefined ? '-' : value.toFixed(2));
 
@@ -46,7 +43,7 @@ function rowOf(found: FoundRun, root: string, settings: readonly string[]): stri
     `${metrics.length}/${config.epochs}`,
     percent(metrics.at(-1)?.testAccuracy),
     percent(best(metrics)),
-    ...settings.map((setting) => shortName(values.get(setting) ?? '-')),
+    ...settings.map((setting) => readable(shortName(values.get(setting) ?? '-'))),
   ];
 }
 
@@ -74,8 +71,14 @@ export function runsCommand({ words, options }: Call<typeof RUNS>): void {
   const configs = found.flatMap((entry) => (entry.state === 'broken' ? [] : [entry.run.config]));
   const settings = [...ALWAYS, ...differingSettings(configs).filter((name) => !ALWAYS.includes(name))];
   const head = ['run', 'state', 'epochs', 'accuracy %', 'best %', ...settings];
-  console.log(textTable([head, ...found.map((entry) => rowOf(entry, root, settings))]));
-  for (const entry of found) if (entry.state === 'broken') console.log(`broken: ${foreignText(entry.why)}`);
+  console.log(
+    textTable(
+      head,
+      found.map((entry) => rowOf(entry, root, settings)),
+    ),
+  );
+  for (const entry of found)
+    if (entry.state === 'broken') console.log(wrapped(`broken: ${foreignText(entry.why, LONGEST)}`, columnsOf()));
 }
 
 /** The curves that `lrd diff` compares, with the digits that it shows. */
@@ -132,13 +135,20 @@ export function diffCommand({ words, options }: Call<typeof DIFF>): void {
     console.log(JSON.stringify({ a: a.folder, b: b.folder, settings, firstDifferentEpoch: first ?? null, curves }));
     return;
   }
+  for (const [name, { folder }] of [
+    ['A', a],
+    ['B', b],
+  ] as const)
+    console.log(`${name}  ${foreignText(folder, LONGEST)}`);
+  console.log('');
   if (names.length === 0) console.log('the same settings');
   else {
+    const values = (of: typeof there, name: string): string => readable(of.get(name) ?? '-');
     console.log(
-      textTable([
-        ['setting', a.folder, b.folder],
-        ...names.map((name) => [name, there.get(name) ?? '-', here.get(name) ?? '-']),
-      ]),
+      textTable(
+        ['setting', 'A', 'B'],
+        names.map((name) => [name, values(there, name), values(here, name)]),
+      ),
     );
   }
   const both = Math.min(a.metrics.length, b.metrics.length);
@@ -152,6 +162,6 @@ export function diffCommand({ words, options }: Call<typeof DIFF>): void {
   for (const [key, title, digits] of CURVES) {
     if ([a, b].some(({ metrics }) => metrics[0]?.[key] === undefined)) continue;
     console.log(`\n${title}`);
-    console.log(textTable([['epoch', a.folder, b.folder, 'B - A'], ...curveRows(a, b, key, digits)]));
+    console.log(textTable(['epoch', 'A', 'B', 'B - A'], curveRows(a, b, key, digits)));
   }
 }

@@ -1,6 +1,7 @@
 import { runToy } from 'learning-rate-dropout/ref';
 import { renderToy } from '../report/toy.ts';
 import { writeWhole } from '../runs/runFolder.ts';
+import { columnsOf, table } from '../terminal.ts';
 import { checkOutputs } from './outputs.ts';
 import type { TOY } from './table/others.ts';
 import type { Call } from './table/row.ts';
@@ -21,12 +22,11 @@ export function toyCommand({ options }: Call<typeof TOY>): void {
     ...(grid === undefined ? {} : { grid }),
     ...(seed === undefined ? {} : { seed }),
   });
-  console.log('rule      learning rate  keep probability  steps  global minimum  local minimum  elsewhere');
-  for (const { rule, learningRate: rate, keepProbability: p, steps: n, ends } of result.counts) {
-    const cells = [rate, p, n, ends.global, ends.local, ends.elsewhere].map(String);
-    const widths = [13, 16, 5, 14, 13, 9];
-    console.log(`${rule.padEnd(8)}  ${cells.map((cell, i) => cell.padStart(widths[i] as number)).join('  ')}`);
-  }
+  const head = ['rule', 'learning rate', 'keep probability', 'steps', 'global minimum', 'local minimum', 'elsewhere'];
+  const rows = result.counts.map(({ rule, learningRate: rate, keepProbability: p, steps: n, ends }) =>
+    [rule, rate, p, n, ends.global, ends.local, ends.elsewhere].map(String),
+  );
+  console.log(table(head, rows, columnsOf()));
   if (out === undefined) return;
   writeWhole(out, renderToy(result));
   console.log(out);

@@ -54,6 +54,8 @@ export interface WorkSummary {
 
 const LOST_CHECK_MS = 10_000;
 const WAIT_MS = 3000;
+/** Within long cells too it is said now and then how far the whole is. */
+const SAY_AGAIN_MS = 60_000;
 
 /** Faults of a cell's settings or data, which say nothing about the next cell. */
 const isOfCell = (error: unknown): error is Error =>
@@ -72,9 +74,11 @@ export async function work(options: WorkOptions): Promise<WorkSummary> {
   let waiting = false;
   const open = (): PlannedCell[] => cells.filter((cell) => store.result(cell) === undefined);
   const pace = new Pace(store, cells);
+  let said = performance.now();
   /** Of a whole sweep: cells done by anyone, and the time left at everybody's pace since this process began. */
   const sayHowFar = (): void => {
     const overview = pace.overview();
+    said = performance.now();
     watcher?.overview(overview);
     if (cells.length === 1) return;
     const { done, states, secondsLeft } = overview;
@@ -106,9 +110,8 @@ export async function work(options: WorkOptions): Promise<WorkSummary> {
           signal: AbortSignal.any([signal, lost.signal]),
           onStart: (start: RunStart) => watcher?.start(cell, start),
           onEpoch: (metrics: EpochMetrics) => {
-            if (watcher === undefined) return;
-            watcher.epoch(cell, metrics);
-            watcher.overview(pace.overview());
+            watcher?.epoch(cell, metrics);
+            if (watcher !== undefined || performance.now() - said >= SAY_AGAIN_MS) sayHowFar();
           },
         };
         const result = await runCell(cell, folder, claim.attempt, options, controls, store);

@@ -1,4 +1,5 @@
 import { foreignText } from 'learning-rate-dropout/internal';
+import { columnsOf, widthOf, wrapped } from '../terminal.ts';
 
 /** What a progress display is told after each step. */
 export interface ProgressState {
@@ -70,7 +71,7 @@ function fitted(state: ProgressState, columns: number): string {
     `${at}  loss ${loss.toFixed(4)}`,
     at,
   ];
-  return lines.find((line) => line.length <= columns) ?? at.slice(0, columns);
+  return lines.find((line) => widthOf(line) <= columns) ?? at.slice(0, columns);
 }
 
 /** Three digits, as in 0.0123, 1.23, 123 and 12346: slow steps matter most. */
@@ -124,7 +125,7 @@ export function consoleProgress(
       open = true;
     },
     line: (text) => {
-      output.write(`${open ? '\r\u001b[K' : ''}${foreignText(text, LONGEST_LINE)}\n`);
+      output.write(`${open ? '\r\u001b[K' : ''}${wrapped(foreignText(text, LONGEST_LINE), columnsOf(output))}\n`);
       open = false;
     },
   };

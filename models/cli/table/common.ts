@@ -8,6 +8,13 @@ export const dataDir = folder({
   default: "LRD_DATA, then the user's cache, then /usr/share/datasets",
 });
 
+/** Data sets and texts that there are recipes for. */
+export const dataNames = async (): Promise<readonly string[]> => {
+  const { DATA_SETS } = await import('../../data/catalogue.ts');
+  const { TEXT_NAMES } = await import('../../data/texts.ts');
+  return [...DATA_SETS, 'voc', ...TEXT_NAMES];
+};
+
 /** What computes. */
 export const backend = choice(async () => (await import('../../backendNames.ts')).BACKENDS, {
   value: 'B',

@@ -5,6 +5,7 @@ import {
   context,
   crop,
   dataDir,
+  dataNames,
   epochSteps,
   epochs,
   layers,
@@ -123,11 +124,15 @@ export const EXPERIMENT = command({
         { value: 'R', about: "Another network; a module's path for one of your own.", default: "the experiment's" },
         true,
       ),
-      data: text({
-        value: 'D',
-        about: "Another data set; a module's path for one of your own.",
-        default: "the experiment's",
-      }),
+      data: {
+        ...text({
+          value: 'D',
+          about: "Another data set; a module's path for one of your own.",
+          default: "the experiment's",
+        }),
+        choices: dataNames,
+        orPath: true,
+      },
       epochs: { ...epochs, default: "the experiment's" },
       'batch-size': { ...batchSize, default: "the experiment's" },
       width: { ...width, default: "the experiment's" },
@@ -161,7 +166,7 @@ export const REPORT = command({
   summary: 'runs side by side; experiments beside what the papers print',
   about:
     'One page that needs no network. A RUN is the folder of a run, a folder with runs in it, the folder of an experiment, or a file of its results.',
-  words: { runs: { about: 'Folders of runs or experiments, or files of results.', repeated: true, path: 'folder' } },
+  words: { runs: { about: 'Folders of runs or experiments, or files of results.', repeated: true, path: 'file' } },
   options: {
     out: file({ value: 'FILE.html', about: 'The page.' }),
     json: file({ about: 'Results of the experiments, from which the same page can be made elsewhere.' }),

@@ -33,6 +33,8 @@ export interface Option<T> extends Said {
   readonly choices?: Choices;
   /** What the shell completes. */
   readonly path?: 'file' | 'folder';
+  /** Whether a path may stand in place of one of the choices. */
+  readonly orPath?: boolean;
   /** Reads one value. Throws a `UsageError` that names the option, the value and the rule. */
   readonly read: (text: string, name: string, choices: readonly string[]) => unknown;
 }
@@ -185,6 +187,7 @@ export function choice<T extends string>(
   return {
     ...said,
     choices,
+    orPath,
     absent: undefined,
     read: (given, name, known) => {
       if (!known.includes(given) && !(orPath && looksLikePath(given))) throw unknownName(name, given, known);

@@ -7,6 +7,7 @@ import {
   context,
   crop,
   dataDir,
+  dataNames,
   epochSteps,
   epochs,
   json,
@@ -108,11 +109,7 @@ export const TRAIN = command({
   options: {
     ...group('Data:', {
       data: choice(
-        async () => {
-          const { DATA_SETS } = await import('../../data/catalogue.ts');
-          const { TEXT_NAMES } = await import('../../data/texts.ts');
-          return [...DATA_SETS, 'voc', ...TEXT_NAMES];
-        },
+        dataNames,
         {
           value: 'D',
           about: 'The data set; the path of a module that exports one of your own, or for gpt of a text.',
