@@ -71,6 +71,16 @@ function tell(error: unknown): void {
   }
 }
 
+/** Milliseconds that what was said has to get away, when the process was told to end. */
+const LAST_WORDS = 1000;
+
+let endsSoon = false;
+
+/** A command that was told to end does not wait for a reader who reads nothing of what it said. */
+export function endSoon(): void {
+  endsSoon = true;
+}
+
 let isSetUp = false;
 
 /** What holds for the whole process, once. */
@@ -94,4 +104,5 @@ export async function reportErrors(command: () => void | Promise<void>): Promise
   } catch (error) {
     tell(error);
   }
+  if (endsSoon) setTimeout(() => process.exit(), LAST_WORDS).unref();
 }

@@ -29,6 +29,7 @@ import { jsonLines } from './jsonLines.ts';
 import { printLineForm } from './lineForms.ts';
 import { columnsOf, entries, wrapped } from '../terminal.ts';
 import { stoppable } from './stop.ts';
+import type { Stop } from './stop.ts';
 import { looksLikePath } from './table/row.ts';
 import type { EXPERIMENT } from './table/experiment.ts';
 import type { Call } from './table/row.ts';
@@ -464,8 +465,8 @@ function watcherOf({ experiment, lines }: Context, { scale }: Plan): Watcher | u
   };
 }
 
-/** Listens from its beginning: what a signal tells it as it starts is known when the first step has been taken. */
-async function run(context: Context, signal: AbortSignal): Promise<void> {
+/** Listens from its beginning; while a cell's network is built and until its first step a signal ends the process at once. */
+async function run(context: Context, { signal, hear }: Stop): Promise<void> {
   const { store, call, lines } = context;
   const { options } = call;
   const { plan, cells } = await prepare(context);
@@ -489,6 +490,8 @@ async function run(context: Context, signal: AbortSignal): Promise<void> {
       progress: lines === undefined ? consoleProgress() : silentProgress,
       watcher: watcherOf(context, plan),
       signal,
+      // A cluster's job says with its exit code whether it is to be started again.
+      ...(options.cell === undefined ? { hear } : {}),
     });
     if (inCrew()) return;
     const { left } = summary;
@@ -571,5 +574,5 @@ export async function experimentCommand(call: ExperimentCall): Promise<void> {
   else if (options.on === 'slurm') await submit(context);
   else if (options.on === 'kubernetes') await printKubernetes(context);
   else if ((options.workers ?? 1) > 1) await runByCrew(context, options.workers as number);
-  else await stoppable((signal) => run(context, signal));
+  else await stoppable((stop) => run(context, stop));
 }

@@ -132,18 +132,20 @@ export function resumeOf({ words, options, given }: Call<typeof TRAIN>): ResumeR
 /** Trains, or goes on. `folder` is told where, as soon as it is known. Throws as `trainCommand` does, a `StoppedError` too. */
 async function carryOut(
   call: Call<typeof TRAIN>,
-  controls: Omit<RunControls, 'signal'>,
+  controls: Omit<RunControls, 'signal' | 'hear'>,
   told: (folder: string) => void,
   goOn: () => string,
 ): Promise<void> {
   // Open MPI's mpirun passes nothing on that its processes say once it has told them to end.
   const lastWords = (): string => (launchOf(process.env)?.by === 'Open MPI' ? `; ${goOn()}` : '');
-  await stoppable(async (signal) => {
+  await stoppable(async ({ signal, hear }) => {
+    // Of several processes that train together none ends without the others.
+    const stop = { signal, ...(controls.processes === undefined ? { hear } : {}) };
     if (call.options.resume !== undefined) {
       const read = async (): Promise<ReturnType<typeof resumeOf>> => resumeOf(call);
       const { checkpointSeconds, ...request } = await (controls.processes?.together(read) ?? read());
       told(request.folder);
-      await resumeTraining(request, { ...controls, signal, checkpointSeconds });
+      await resumeTraining(request, { ...controls, ...stop, checkpointSeconds });
     } else {
       const read = async (): Promise<ReturnType<typeof trainingOf>> =>
         call.given.has('data') ? trainingOf(call) : withStandIn(trainingOf(call));
@@ -155,7 +157,7 @@ async function carryOut(
           : controls.processes.firstSeed(asked.seed);
       const request = { ...asked, seed };
       told(request.out ?? defaultFolder(request));
-      await runTraining(request, { ...controls, signal, checkpointSeconds });
+      await runTraining(request, { ...controls, ...stop, checkpointSeconds });
     }
   }, lastWords);
 }

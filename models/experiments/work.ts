@@ -32,6 +32,8 @@ export interface WorkOptions extends CellPlace {
   readonly cells: readonly PlannedCell[];
   readonly progress: Progress;
   readonly signal: AbortSignal;
+  /** As `RunControls` has it. */
+  readonly hear?: (on: boolean) => void;
   readonly checkpointSeconds: number;
   /** Default: nobody. */
   readonly watcher?: Watcher | undefined;
@@ -108,6 +110,7 @@ export async function work(options: WorkOptions): Promise<WorkSummary> {
           progress: labelled(progress, label),
           checkpointSeconds: options.checkpointSeconds,
           signal: AbortSignal.any([signal, lost.signal]),
+          ...(options.hear === undefined ? {} : { hear: options.hear }),
           onStart: (start: RunStart) => watcher?.start(cell, start),
           onEpoch: (metrics: EpochMetrics) => {
             watcher?.epoch(cell, metrics);
@@ -130,6 +133,8 @@ export async function work(options: WorkOptions): Promise<WorkSummary> {
         progress.line(`${label}: failed: ${error.message}`);
         watcher?.cell(cell, 'failed', store.epochs(cell), error.message);
       } finally {
+        // A cell may have ended ahead of its first step.
+        options.hear?.(true);
         clearInterval(timer);
         await claim.release();
       }

@@ -154,7 +154,15 @@ function guardedTask(path: string, task: Task<unknown>): Task<unknown> {
   return {
     ...task,
     step: (batch, step) => ofModuleLater(path, () => task.step(batch, step)),
-    evaluate: () => ofModuleLater(path, () => task.evaluate()),
+    evaluate: async (signal) => {
+      try {
+        return await ofModuleLater(path, () => task.evaluate(signal));
+      } catch (error) {
+        // That it was stopped is no fault of the module.
+        signal?.throwIfAborted();
+        throw error;
+      }
+    },
   };
 }
 

@@ -57,6 +57,11 @@ export interface RunControls {
   readonly checkpointSeconds?: number;
   /** Aborted: the run stops behind a checkpoint. */
   readonly signal?: AbortSignal;
+  /**
+   * Told false ahead of work that keeps the event loop from its turn, and with which nothing is lost (a network is built, its values are read, its
+   * first step is taken), and true behind it: a signal in between should end the process at once.
+   */
+  readonly hear?: (on: boolean) => void;
   /** Those that train together with this one; of them the first writes the folder. Default: this one alone. */
   readonly processes?: Processes | undefined;
   /** The program's version, which must be the same on all of them. */
@@ -166,14 +171,14 @@ async function carryOut(work: Work, controls: RunControls): Promise<Run> {
   const { processes } = controls;
   const { net } = workload;
   const stepsPerEpoch = Math.ceil(examples.train / config.batchSize);
+  const first = from === undefined ? 1 : (from.epoch - 1) * stepsPerEpoch + from.batch + 1;
   // Of several processes one writes the folder.
   const writes = lock !== undefined;
   let kept = from;
   let log: TensorBoardLogger | undefined;
   try {
     if (config.tensorBoard === true && writes) {
-      const done = from === undefined ? 0 : (from.epoch - 1) * stepsPerEpoch + from.batch;
-      log = logToTensorBoard(folder, done, stepsPerEpoch);
+      log = logToTensorBoard(folder, first - 1, stepsPerEpoch);
     }
     const meanFactor = meanFactorOf(optimizer);
     await train({
@@ -191,7 +196,10 @@ async function carryOut(work: Work, controls: RunControls): Promise<Run> {
           : { sparsity: optimizer.sparsity }),
       }),
       beforeStep,
-      onStep: (report) => log?.step(report),
+      onStep: (report) => {
+        if (report.step === first) controls.hear?.(true);
+        log?.step(report);
+      },
       onEpoch: (line, step) => {
         if (lock === undefined) return;
         lock.checkHeld();
@@ -363,6 +371,7 @@ async function prepareRun(asked: TrainingRequest, controls: RunControls): Promis
   checkFree(folder);
   if (existsSync(folder)) await untilUnlocked(folder, waitingOf(controls));
   if (init !== undefined) checkInit(init);
+  controls.hear?.(false);
   const { lossUnit } = findRecipe(request.recipe);
   const { crop, evaluation, layers, context, epochSteps } = request;
   const loaded = await loadWorkload(request.recipe, selectedBy(request));
@@ -456,6 +465,7 @@ async function resumeLocked(request: ResumeRequest, lock: RunLock | undefined, c
   let checkpoint: Checkpoint | undefined;
   let resumed: Resumed;
   try {
+    controls.hear?.(false);
     const run = await jointly(processes, async () => {
       const found = readRun(folder);
       if (hasCheckpoint(folder)) checkpoint = readCheckpoint(folder, found.config);

@@ -48,11 +48,12 @@ export type SplitMetrics = Omit<TestMetrics, 'validationLoss' | 'validationAccur
 export async function testBoth<S>(
   test: S,
   validation: S | undefined,
-  measure: (split: S) => Promise<SplitMetrics>,
+  measure: (split: S, signal: AbortSignal | undefined) => Promise<SplitMetrics>,
+  signal: AbortSignal | undefined,
 ): Promise<TestMetrics> {
-  const tested = await measure(test);
+  const tested = await measure(test, signal);
   if (validation === undefined) return tested;
-  const { testLoss: validationLoss, testAccuracy: validationAccuracy } = await measure(validation);
+  const { testLoss: validationLoss, testAccuracy: validationAccuracy } = await measure(validation, signal);
   return { ...tested, validationLoss, validationAccuracy };
 }
 
@@ -64,6 +65,6 @@ export interface Task<B> {
   batches(request: BatchRequest): AsyncGenerator<B, void, undefined>;
   /** One optimizer step on a batch, the run's `step`th (from 1), and the sums of what the network said before it. */
   step(batch: B, step: number): Promise<ClassificationSums>;
-  /** In evaluation mode. */
-  evaluate(): Promise<TestMetrics>;
+  /** In evaluation mode. Throws the signal's reason where it is aborted meanwhile; a task that does not look is waited for. */
+  evaluate(signal?: AbortSignal): Promise<TestMetrics>;
 }

@@ -257,11 +257,19 @@ async function trainEpochs<B>(options: TrainOptions<B>, watch: DeviceWatch): Pro
     const epochSeconds = seconds();
     meter.pause();
     const evaluated = performance.now();
-    const test = await watch.guard(task.evaluate());
+    // A test ends with the signal, and is begun anew when training goes on; processes test together, or not at all.
+    const test = await watch.guard(task.evaluate(team === undefined ? options.signal : undefined)).catch((error) => {
+      if (team !== undefined || options.signal?.aborted !== true || error !== options.signal.reason) throw error;
+      return undefined;
+    });
     const evaluationTime = performance.now() - evaluated;
     evaluationSeconds = evaluationTime / 1000;
     // Nor is testing.
     start += evaluationTime;
+    if (test === undefined) {
+      await checkpoint({ epoch, batch: batches });
+      throw new StoppedError(epoch, batches);
+    }
     if (!Number.isFinite(test.testLoss)) throw diverged('the test loss', test.testLoss, stepsBefore + batches);
     const metrics: EpochMetrics = {
       epoch,

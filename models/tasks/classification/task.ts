@@ -10,6 +10,7 @@ import { RunningMean, classificationSums, countTop5 } from '../metrics.ts';
 import type { Part } from '../part.ts';
 import { WHOLE } from '../part.ts';
 import type { SplitMetrics, Task, Updater } from '../task.ts';
+import { attend } from '../attend.ts';
 import { testBoth } from '../task.ts';
 
 /** Images of a test batch: a thousand small ones, else a hundred, so that activations stay within memory. */
@@ -91,6 +92,7 @@ export async function evaluate(
   set: ImageSet,
   part: Part = WHOLE,
   split: Split = set.test,
+  signal?: AbortSignal,
 ): Promise<TestResult> {
   const classes = set.classes.length;
   const own = new RunningMean();
@@ -100,6 +102,7 @@ export async function evaluate(
     const values = await readLogits(logits);
     own.add(classificationSums(values, batch.labels, classes));
     if (classes >= 100) hits += countTop5(values, batch.labels, classes);
+    await attend(signal);
   }
   const sums = Float64Array.of(own.sums.count, own.sums.loss, own.sums.correct, hits);
   part.sum(sums);
@@ -131,14 +134,14 @@ export function classification(options: ClassificationOptions): Task<Batch> {
           ...batch,
           labels: disturb(batch.labels, { seed, step, first: batch.rows.first, classes: set.classes.length, rate }),
         };
-  const measure = async (split: Split): Promise<SplitMetrics> => {
-    const { loss, accuracy, top5 } = await evaluate(net, set, part, split);
+  const measure = async (split: Split, signal?: AbortSignal): Promise<SplitMetrics> => {
+    const { loss, accuracy, top5 } = await evaluate(net, set, part, split, signal);
     return { testLoss: loss, testAccuracy: accuracy, ...(top5 === undefined ? {} : { top5 }) };
   };
   return {
     examples: set.train.count,
     batches: (request) => trainingBatches(set, request.batchSize, request.seed, request.epoch, request.first, part),
     step: (batch, step) => trainBatch(options, disturbed(batch, step), step),
-    evaluate: () => testBoth(set.test, set.validation, measure),
+    evaluate: (signal) => testBoth(set.test, set.validation, measure, signal),
   };
 }

@@ -9,6 +9,7 @@ import type { Part } from '../part.ts';
 import { WHOLE } from '../part.ts';
 import { stepPictures } from '../pictureStep.ts';
 import type { SplitMetrics, Task, Updater } from '../task.ts';
+import { attend } from '../attend.ts';
 import { testBoth } from '../task.ts';
 import type { LabelledPicture } from '../../data/vocExamples.ts';
 import { augment } from './augment.ts';
@@ -101,7 +102,7 @@ export async function detectIn(
 /** Training and testing SSD300 on pictures with boxes. */
 export function detection(options: DetectionTaskOptions): Task<ExampleBatch<LabelledPicture>> {
   const { net, classes, train, validation, test, optimizer, plain = false, testBatch = 8, part = WHOLE } = options;
-  const measure = async (split: Examples<LabelledPicture>): Promise<SplitMetrics> => {
+  const measure = async (split: Examples<LabelledPicture>, signal?: AbortSignal): Promise<SplitMetrics> => {
     // Whole batches of tests go round: the loss is normalised by a batch's matches.
     const mine: number[] = [];
     for (let index = 0; index < split.count; index++) {
@@ -116,6 +117,7 @@ export function detection(options: DetectionTaskOptions): Task<ExampleBatch<Labe
       detections.forEach((found, i) =>
         own.push([mine[own.length] as number, { truths: (batch[i] as LabelledPicture).truths, detections: found }]),
       );
+      await attend(signal);
     }
     part.sum(sums);
     const [total, right] = sums as unknown as readonly [number, number];
@@ -149,6 +151,6 @@ export function detection(options: DetectionTaskOptions): Task<ExampleBatch<Labe
           accuracy: (logits) => accuracyOf({ logits }, targets),
         };
       }),
-    evaluate: () => testBoth(test, validation, measure),
+    evaluate: (signal) => testBoth(test, validation, measure, signal),
   };
 }

@@ -5,6 +5,7 @@ import type { ClassificationSums } from '../metrics.ts';
 import type { Part } from '../part.ts';
 import { WHOLE } from '../part.ts';
 import type { SplitMetrics, Task, Updater } from '../task.ts';
+import { attend } from '../attend.ts';
 import { testBoth } from '../task.ts';
 import type { WindowBatch } from './windows.ts';
 import { testStarts, trainingWindows, windowsAt } from './windows.ts';
@@ -78,7 +79,7 @@ export function language(options: LanguageOptions): Task<WindowBatch> {
     return readSums(figures, batch.count);
   };
 
-  const measure = async (text: Uint8Array): Promise<SplitMetrics> => {
+  const measure = async (text: Uint8Array, signal?: AbortSignal): Promise<SplitMetrics> => {
     const starts = testStarts(text, context);
     const sums = new Float64Array(3);
     for (let first = part.rank * TEST_BATCH; first < starts.length; first += part.size * TEST_BATCH) {
@@ -90,6 +91,7 @@ export function language(options: LanguageOptions): Task<WindowBatch> {
       });
       const { count, loss, correct } = await readSums(figures, batch.count);
       [count, loss, correct].forEach((value, k) => (sums[k] = (sums[k] as number) + value));
+      await attend(signal);
     }
     part.sum(sums);
     const [count, loss, correct] = sums as unknown as readonly [number, number, number];
@@ -100,6 +102,6 @@ export function language(options: LanguageOptions): Task<WindowBatch> {
     examples: steps * batchSize,
     batches: (request) => trainingWindows(train, { context, steps }, request, part),
     step,
-    evaluate: () => testBoth(test, validation, measure),
+    evaluate: (signal) => testBoth(test, validation, measure, signal),
   };
 }

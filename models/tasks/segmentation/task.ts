@@ -10,6 +10,7 @@ import type { Part } from '../part.ts';
 import { WHOLE } from '../part.ts';
 import { stepPictures } from '../pictureStep.ts';
 import type { SplitMetrics, Task, Updater } from '../task.ts';
+import { attend } from '../attend.ts';
 import { testBoth } from '../task.ts';
 import type { SegmentedPicture } from '../../data/vocExamples.ts';
 import { augment, fittingSide, middle, padToFit } from './augment.ts';
@@ -104,11 +105,12 @@ export function segmentation(options: SegmentationOptions): Task<ExampleBatch<Se
   };
   const judge = evaluation === 'sliding' ? judgeSliding : judgeWhole;
 
-  const measure = async (split: Examples<SegmentedPicture>): Promise<SplitMetrics> => {
+  const measure = async (split: Examples<SegmentedPicture>, signal?: AbortSignal): Promise<SplitMetrics> => {
     const matrix = new ConfusionMatrix(classes);
     let total = 0;
     for (let index = part.rank; index < split.count; index += part.size) {
       total += await judge(shrink(await split.read(index), crop), matrix);
+      await attend(signal);
     }
     const loss = Float64Array.of(total);
     part.sum(loss);
@@ -145,7 +147,7 @@ export function segmentation(options: SegmentationOptions): Task<ExampleBatch<Se
           accuracy: (main) => accuracyOf(main, labels as LabelBatch),
         };
       }),
-    evaluate: () => testBoth(test, validation, measure),
+    evaluate: (signal) => testBoth(test, validation, measure, signal),
   };
 }
 
