@@ -8,7 +8,7 @@ export interface Stop {
    * Whether signals are heard, as from the beginning. While they are not, one ends the process at once, as it does where nobody listens: for work that
    * keeps the event loop from its turn, and with which nothing is lost.
    */
-  hear(on: boolean): void;
+  readonly hear: (on: boolean) => void;
 }
 
 /**

@@ -40,7 +40,7 @@ async function answer(words: readonly string[]): Promise<Answer> {
     console.log = log;
   }
   const said = { stdout: stdout(), stderr: stderr() };
-  const status = Number(process.exitCode);
+  const status = process.exitCode;
   process.exitCode = 0;
   return { status, ...said, megabytes: process.resourceUsage().maxRSS / 1000 };
 }
