@@ -16,7 +16,7 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
  */
 export const FLOORS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   models: [
-    ['errors', 'backendNames', 'terminal'],
+    ['errors', 'backendNames', 'terminal', 'decimal'],
     ['raster'],
     ['storage', 'tensorboard', 'backend', 'setup'],
     ['data'],

@@ -52,10 +52,9 @@ function readHyper(
     } else {
       const { minimum, maximum, openMinimum, openMaximum, integer, text: rule } = parameter;
       const holds = (x: number): boolean =>
-        (openMinimum === true ? x > minimum : x >= minimum) &&
-        (openMaximum === true ? x < maximum : x <= maximum) &&
-        (integer !== true || Number.isInteger(x));
-      values[name] = readNumber(text, `--${option}`, { rule: rule.replace(/^must be /, ''), holds });
+        (openMinimum === true ? x > minimum : x >= minimum) && (openMaximum === true ? x < maximum : x <= maximum);
+      const range = { rule: rule.replace(/^must be /, ''), holds, whole: integer === true };
+      values[name] = readNumber(text, `--${option}`, range);
     }
   }
   return values;

@@ -82,6 +82,13 @@ export const cellLabel = ({ arm, seed }: PlannedCell): string => `${arm}/seed=${
  */
 export function makePlan(request: PlanRequest): Plan {
   const { experiment, scale, overlay, seeds, only, rates, partial = false } = request;
+  const { length: arms } = experiment.arms;
+  if (arms * seeds > MOST_CELLS) {
+    const most = Math.floor(MOST_CELLS / arms);
+    throw new UsageError(
+      `--seeds must be at most ${most.toLocaleString('en')} for ${arms} arms (${MOST_CELLS.toLocaleString('en')} cells in all), got ${seeds}`,
+    );
+  }
   const waits = ({ id, rate, measured }: Arm): boolean =>
     (rate !== undefined || measured === true) && rates?.has(id) !== true;
   const chosen = Array.from({ length: seeds }, (_, index) => index + 1)
@@ -112,6 +119,9 @@ export function makePlan(request: PlanRequest): Plan {
   const definition = experiment.file === undefined ? {} : { definition: experiment.file };
   return { version: 1, experiment: experiment.name, scale, overlay, ...definition, cells };
 }
+
+/** Cells of a plan, at most: each is a folder. */
+const MOST_CELLS = 100_000;
 
 /** What the plan is called in the output folder: one name for an experiment, a scale and given settings. */
 export function planName({ experiment, scale, overlay }: Pick<Plan, 'experiment' | 'scale' | 'overlay'>): string {

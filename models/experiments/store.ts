@@ -56,14 +56,16 @@ export type CellState =
 /** The folders of cells below an output folder: `cells/NAME/` with `cell.json`, claims, the run's folder and `result.json`. */
 export class Store {
   readonly #root: string;
+  readonly #folders = new WeakMap<Cell, string>();
 
   constructor(root: string) {
     this.#root = root;
   }
 
   /** The cell's folder, made with its `cell.json`. */
-  prepare({ settings, seed }: Cell): string {
-    const folder = this.folder({ settings, seed });
+  prepare(cell: Cell): string {
+    const { settings, seed } = cell;
+    const folder = this.folder(cell);
     makeFolders(folder, `--out ${this.#root}`);
     if (!existsSync(join(folder, 'cell.json'))) {
       writeWhole(join(folder, 'cell.json'), `${JSON.stringify({ settings, seed }, null, 2)}\n`);
@@ -71,8 +73,10 @@ export class Store {
     return folder;
   }
 
-  folder({ settings, seed }: Cell): string {
-    return join(this.#root, 'cells', cellName(settings, seed));
+  folder(cell: Cell): string {
+    const known = this.#folders.get(cell) ?? join(this.#root, 'cells', cellName(cell.settings, cell.seed));
+    this.#folders.set(cell, known);
+    return known;
   }
 
   /** What `--backend auto` took when the series began, as `backend.json` says; undefined where it has not begun so. */

@@ -13,12 +13,21 @@ const NAME = 'gpt';
 /** Steps of an epoch, unless `--epoch-steps` says otherwise. */
 const EPOCH_STEPS = 200;
 
-function check({ data, augment, width }: Selection): void {
+/** Bytes of text that a step takes, at most: the logits alone are a thousand times as many. */
+const MOST_OF_STEP = 2 ** 22;
+
+function check({ data, augment, width, batchSize, context = GPT_DEFAULTS.context }: Selection): void {
   checkTextName(data);
   if (augment !== undefined && augment !== 'none') {
     throw new UsageError(`--augment must be none or left out for ${NAME}, got ${JSON.stringify(augment)}`);
   }
   checkGptWidth(width ?? GPT_DEFAULTS.width);
+  const most = Math.floor(MOST_OF_STEP / context);
+  if (batchSize > most) {
+    throw new UsageError(
+      `--batch-size must be at most ${most.toLocaleString('en')} at a context of ${context} (2^22 bytes a step), got ${batchSize}`,
+    );
+  }
 }
 
 async function load(selection: Selection): Promise<WorkloadData> {

@@ -36,7 +36,8 @@ export function checkMemory(build: () => void, { rule, backend, window = 1 }: Wa
   const [allowed, whose] = backend === 'wasm' ? [WASM_BYTES, 'WebAssembly can address'] : [bytesAllowed(), 'this process may have']; // prettier-ignore
   if (needed <= allowed) return;
   const count = parameters.toLocaleString('en');
+  const smaller = states > state.length ? '--window or --width' : '--width';
   throw new JobError(
-    `the network has ${count} parameters: their values, gradients and the state of ${rule} need ${megabytes(needed)}, ${whose} ${megabytes(allowed)}; choose a smaller --width`,
+    `the network has ${count} parameters: their values, gradients and the state of ${rule} need ${megabytes(needed)}, ${whose} ${megabytes(allowed)}; choose a smaller ${smaller}`,
   );
 }

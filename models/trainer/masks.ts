@@ -1,6 +1,7 @@
 import { MASK_KINDS, MASK_OPTIONS } from 'learning-rate-dropout/spec';
 import type { HyperParameter, MaskKind, MaskKindName, MaskOption } from 'learning-rate-dropout/spec';
 import type { MaskRequest } from 'learning-rate-dropout';
+import { readDecimal } from '../decimal.ts';
 import { UsageError, unknownName } from '../errors.ts';
 
 /** Names that `--mask` takes. */
@@ -28,7 +29,7 @@ function optionsOf(kind: MaskKindName): ReadonlyMap<string, readonly [name: stri
 
 function readValue(option: string, text: string, parameter: HyperParameter): number | string {
   if (parameter.kind !== 'number') return text;
-  const value = text.trim() === '' ? Number.NaN : Number(text);
+  const value = readDecimal(text);
   if (Number.isNaN(value)) throw new UsageError(`--mask: ${option} ${parameter.text}, got ${JSON.stringify(text)}`);
   return value;
 }

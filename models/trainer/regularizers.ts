@@ -1,4 +1,5 @@
 import type { GradientOptions, TrainedKeepProbability } from 'learning-rate-dropout';
+import { readDecimal } from '../decimal.ts';
 import { UsageError } from '../errors.ts';
 
 /** What a run may have beside LRD itself: the papers' comparators and their combinations. What is left out does nothing. */
@@ -107,7 +108,7 @@ function parseOne(text: string): [string, Regularizers] {
     return [long, set(NaN)];
   }
   if (valueText === undefined && preset !== undefined) return [long, set(preset)];
-  const value = valueText === undefined || valueText.trim() === '' ? NaN : Number(valueText);
+  const value = valueText === undefined ? NaN : readDecimal(valueText);
   if (values.length !== 1 || !Number.isFinite(value) || holds?.(value) !== true) {
     throw new UsageError(`--regularizer ${long}: ${word} ${rule}, got ${JSON.stringify(values.join(':'))}`);
   }

@@ -30,8 +30,9 @@ export const checkpointSeconds = number({
 });
 
 const CROP: Range = {
-  rule: 'a whole number of 8k + 1, at least 25',
+  rule: 'a whole number of 8k + 1, at least 25 and at most 4097',
   holds: (value) => value >= 25 && value <= 4097 && value % 8 === 1,
+  whole: true,
 };
 
 export const crop = number({

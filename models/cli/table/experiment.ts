@@ -1,3 +1,4 @@
+import { readTaskIndex } from '../../experiments/tasks.ts';
 import {
   backend,
   batchSize,
@@ -12,14 +13,13 @@ import {
   limit,
   width,
 } from './common.ts';
-import { choice, command, file, flag, folder, group, pattern, readNumber, special, text, whole } from './row.ts';
-import type { Range } from './row.ts';
+import { choice, command, file, flag, folder, group, pattern, readCount, special, text, whole } from './row.ts';
 
 const recipes = async (): Promise<readonly string[]> => (await import('../../recipes/catalogue.ts')).RECIPE_NAMES;
 
 const ENGINES = ['slurm', 'kubernetes'] as const;
-const COUNT: Range = { rule: 'a whole number from 0 to 64', holds: (n) => Number.isInteger(n) && n >= 0 && n <= 64 };
-const ANY_WHOLE: Range = { rule: 'a whole number', holds: (n) => Number.isSafeInteger(n) };
+/** Numbers of tasks, as array engines have them. */
+const MOST_TASKS = 2 ** 31 - 1;
 
 /** `lrd experiment`. */
 export const EXPERIMENT = command({
@@ -91,12 +91,16 @@ export const EXPERIMENT = command({
         value: 'N',
         about: 'Of Kubernetes: GPUs of a pod.',
         default: '0',
-        read: (given, name) => readNumber(given, name, COUNT),
+        read: (given, name) => readCount(given, name, { least: 0, most: 64 }),
       }),
     }),
     ...group('One task of any array engine:', {
-      cell: text({
+      cell: special<string>({
         value: 'N',
+        read: (given) => {
+          if (given !== 'env') readTaskIndex(given, {});
+          return given;
+        },
         about:
           'Run the cell of this number alone, counted from 0 as --list shows them. With env, the number is taken from SLURM_ARRAY_TASK_ID, ' +
           'JOB_COMPLETION_INDEX, AWS_BATCH_JOB_ARRAY_INDEX, PBS_ARRAY_INDEX or LSB_JOBINDEX (which counts from 1).',
@@ -105,7 +109,7 @@ export const EXPERIMENT = command({
         value: 'N',
         about: "Added to the task's number, as -1 where an array counts from 1.",
         default: '0',
-        read: (given, name) => readNumber(given, name, ANY_WHOLE),
+        read: (given, name) => readCount(given, name, { least: -MOST_TASKS, most: MOST_TASKS }),
       }),
     }),
     ...group('For programs:', {

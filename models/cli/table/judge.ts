@@ -1,5 +1,6 @@
 import { json } from './common.ts';
-import { ABOVE_0, command, file, flag, folder, list, number, pattern, special, text } from './row.ts';
+import { ABOVE_0, command, file, flag, folder, list, number, pattern, readCount, special, text } from './row.ts';
+import { readWhole } from '../../decimal.ts';
 import { UsageError } from '../../errors.ts';
 
 const builtIn = async (): Promise<readonly string[]> => (await import('../../../conformance/index.ts')).BUILT_IN;
@@ -7,13 +8,9 @@ const builtIn = async (): Promise<readonly string[]> => (await import('../../../
 /** A seed of the judge: a whole number, or the word for one that is drawn. */
 function readJudgeSeed(given: string, name: string): number | 'random' {
   if (given === 'random') return given;
-  const value = given.trim() === '' ? NaN : Number(given);
-  if (!Number.isSafeInteger(value) || value < 0) {
-    throw new UsageError(
-      `${name} must be a whole number in [0, 2^53) or the word random, got ${JSON.stringify(given)}`,
-    );
-  }
-  return value;
+  const value = readWhole(given);
+  if (value >= 0) return value;
+  throw new UsageError(`${name} must be a whole number in [0, 2^53) or the word random, got ${JSON.stringify(given)}`);
 }
 
 /** `lrd conformance`. */
@@ -90,12 +87,7 @@ export const SERVE = command({
 
 /** Threads of a benchmark: a whole number, or the word for all cores. */
 function readThreads(given: string, name: string): number | 'all' {
-  if (given === 'all') return given;
-  const value = given.trim() === '' ? NaN : Number(given);
-  if (!Number.isSafeInteger(value) || value < 1 || value > 1024) {
-    throw new UsageError(`${name} must be a whole number in [1, 1024] or the word all, got ${JSON.stringify(given)}`);
-  }
-  return value;
+  return given === 'all' ? given : readCount(given, name, { least: 1, most: 1024, or: 'all' });
 }
 
 /** `lrd bench`. */

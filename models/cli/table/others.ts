@@ -16,6 +16,7 @@ import {
   text,
   whole,
 } from './row.ts';
+import { readDecimal } from '../../decimal.ts';
 import { UsageError } from '../../errors.ts';
 
 const published = async (): Promise<readonly string[]> =>
@@ -86,7 +87,7 @@ export const SETUP_TENSORFLOW = command({
 });
 
 function readStart(given: string, name: string): { x: number; y: number } {
-  const [x, y, ...rest] = given.split(',').map((part) => (part.trim() === '' ? NaN : Number(part)));
+  const [x, y, ...rest] = given.split(',').map(readDecimal);
   if (rest.length > 0 || !Number.isFinite(x) || !Number.isFinite(y)) {
     throw new UsageError(`${name} must be two numbers as in -3,1.5, got ${JSON.stringify(given)}`);
   }

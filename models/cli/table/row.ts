@@ -4,6 +4,7 @@
  * `completion.ts`, `reference.ts`), and the types of a command's values are derived from them.
  */
 import { parseSeed } from 'learning-rate-dropout/stream';
+import { isDecimal, readDecimal, readWhole } from '../../decimal.ts';
 import { UsageError, didYouMean, unknownName } from '../../errors.ts';
 
 /** Names that a value may be; those that are known only to a room with a tensor library are loaded when they are needed. */
@@ -127,6 +128,8 @@ export function folder(said: Said): Option<string | undefined> {
 export interface Range {
   readonly rule: string;
   readonly holds: (value: number) => boolean;
+  /** Whether it is one of whole numbers. */
+  readonly whole?: boolean;
 }
 
 /** The largest finite float32, and the smallest above 0. */
@@ -134,18 +137,34 @@ const LARGEST = 3.4028234663852886e38;
 const SMALLEST = 2 ** -149;
 
 /** Reads a number of a range. Throws a `UsageError` that names the argument, the value and the rule. */
-export function readNumber(given: string, name: string, { rule, holds }: Range): number {
-  const value = given.trim() === '' ? NaN : Number(given);
-  if (!Number.isFinite(value) || !holds(value)) {
+export function readNumber(given: string, name: string, { rule, holds, whole = false }: Range): number {
+  const value = whole ? readWhole(given) : readDecimal(given);
+  // A decimal that no double holds: it may be of the range for all that.
+  const beyond = !whole && Number.isNaN(value) && isDecimal(given) && holds(Number(given));
+  if (!beyond && (Number.isNaN(value) || !holds(value))) {
     throw new UsageError(`${name} must be ${rule}, got ${JSON.stringify(given)}`);
   }
-  if (Math.abs(value) > LARGEST || (value !== 0 && Math.fround(value) === 0)) {
+  if (beyond || Math.abs(value) > LARGEST || (value !== 0 && Math.fround(value) === 0)) {
     throw new UsageError(
       `${name} must be a number that float32 holds, at least ${SMALLEST.toPrecision(2)} and at most ${LARGEST.toPrecision(2)}, ` +
         `got ${JSON.stringify(given)}`,
     );
   }
   return value;
+}
+
+/** Reads a whole number in [least, most]; `or` is the word that may stand in its place. Throws a `UsageError` as `readNumber` does. */
+export function readCount(
+  given: string,
+  name: string,
+  { least, most, or }: { readonly least: number; readonly most: number; readonly or?: string },
+): number {
+  const value = readWhole(given);
+  if (value >= least && value <= most) return value;
+  const word = or === undefined ? '' : `, or the word ${or}`;
+  throw new UsageError(
+    `${name} must be a whole number of at least ${least.toLocaleString('en')} and at most ${most.toLocaleString('en')}${word}, got ${JSON.stringify(given)}`,
+  );
 }
 
 /** A finite number of a range. */
@@ -163,18 +182,7 @@ export const PROBABILITY: Range = { rule: 'a number in [2^-16, 1]', holds: (p) =
 /** A whole number from 1 to `most`. */
 export function whole(said: Said & { readonly most?: number }): Option<number | undefined> {
   const { most = 2 ** 31 - 1 } = said;
-  const bound = said.most === undefined ? '' : ` and at most ${most.toLocaleString('en')}`;
-  const range = {
-    rule: `a whole number of at least 1${bound}`,
-    holds: (value: number): boolean => Number.isInteger(value) && value >= 1,
-  };
-  const read = (given: string, name: string): number => {
-    const value = readNumber(given, name, range);
-    if (value > most) {
-      throw new UsageError(`${name} must be at most ${most.toLocaleString('en')}, got ${JSON.stringify(given)}`);
-    }
-    return value;
-  };
+  const read = (given: string, name: string): number => readCount(given, name, { least: 1, most });
   return { value: 'N', ...said, absent: undefined, read };
 }
 

@@ -1,5 +1,9 @@
+import { readDecimal } from '../../decimal.ts';
 import { UsageError } from '../../errors.ts';
 import type { Schedule, ScheduleTarget, Schedules, TaperScheme } from './schedule.ts';
+
+/** The largest float32. */
+const LARGEST = 3.4028234663852886e38;
 
 /** Targets by the names of the options that give their base values. */
 const TARGETS: Readonly<Record<string, ScheduleTarget>> = {
@@ -46,8 +50,11 @@ function parseOne(text: string): [ScheduleTarget, Schedule] {
   const [first, second, ...extra] = rest;
   if (extra.length > 0 || rest.includes('')) refuse('must have its parts apart by single colons');
   const number = (part: string, rule: string, holds: (value: number) => boolean): number => {
-    const value = part.trim() === '' ? NaN : Number(part);
-    return Number.isFinite(value) && holds(value) ? value : refuse(rule);
+    const value = readDecimal(part);
+    if (Number.isNaN(value) || !holds(value)) refuse(rule);
+    if (Math.abs(value) > LARGEST || (value !== 0 && Math.fround(value) === 0))
+      refuse('must have numbers that float32 holds');
+    return value;
   };
   const whole = (part: string): number =>
     number(part, 'must have whole numbers of epochs of at least 1', (x) => Number.isInteger(x) && x >= 1);
