@@ -258,8 +258,8 @@ const mnistName = fc.record({
   joint: fc.constantFrom('-', '.', '_'),
   test: fc.constantFrom('t10k', 'test'),
   capitals: fc.boolean(),
-  ending: fc.constantFrom('', '.gz', '.GZ', ' (1).gz'),
-  packed: fc.boolean(),
+  ending: fc.constantFrom('', '.gz', '.GZ', ' (1).gz', '.gz.1', ' copy.gz', ' copy 2', ' - Copy.gz', ' - Copy (2).gz'),
+  packed: fc.constantFrom(0, 1, 2),
   folder: fc.boolean(),
 });
 
@@ -280,7 +280,12 @@ test("MNIST's files are found under every name that they go by, packed or not, w
         const root = place();
         MNIST.forEach(({ split, kind, bytes, packed }, k) => {
           const how = names[k] as MnistName;
-          put(root, join(below, nameOf(split, kind, how)), how.packed ? packed : bytes);
+          const twice = (): Buffer => gzipSync(packed, { level: 1 });
+          put(
+            root,
+            join(below, nameOf(split, kind, how)),
+            how.packed === 0 ? bytes : how.packed === 1 ? packed : twice(),
+          );
         });
         put(root, join(below, '.DS_Store'), 'x');
         put(root, join(below, '._train-images-idx3-ubyte.gz'), 'x');
@@ -436,6 +441,10 @@ const annotation = fc.record({
     'latin1 that says utf-8',
   ),
   sizeLast: fc.boolean(),
+  wrapped: fc.boolean(),
+  tags: fc.constantFrom('', 'CAPITALS', 'prefix'),
+  before: fc.constantFrom('', '\n', ' \t'),
+  after: fc.constantFrom('', '\r\n', '\u0000\u0000'),
   lineEnds: fc.constantFrom('\n', '\r\n', ''),
   title: fc.constantFrom('a.jpg', 'Straße ü.jpg', 'R&amp;D &#x2603;.jpg'),
 });
@@ -446,11 +455,15 @@ function writeXml({
   doctype,
   encoding,
   sizeLast,
+  wrapped,
+  tags,
+  before,
+  after,
   lineEnds,
   title,
 }: typeof annotation extends fc.Arbitrary<infer A> ? A : never): Buffer {
   const size = '<size depth="3"><depth>3</depth><height>50</height><width>100</width></size>';
-  const items = objects.map(({ truth, flag, corners, data, order, cornerOrder, comment }) => {
+  const listed = objects.map(({ truth, flag, corners, data, order, cornerOrder, comment }) => {
     const [xmin, ymin, xmax, ymax] = corners;
     const coordinates = [
       `<xmin>${xmin}</xmin>`,
@@ -467,13 +480,19 @@ function writeXml({
     ];
     return `${comment ? '<!-- <object> a > b </object> -->' : ''}<object id="7">${order.map((k) => parts[k]).join(lineEnds)}</object>`;
   });
+  const items = wrapped ? ['<objects>', ...listed, '</objects>'] : listed;
+  const tagged = (xml: string): string =>
+    xml.replaceAll(/<(\/?)([a-z]+)(?=[\s>/])/g, (_, slash: string, tag: string) =>
+      tags === '' ? `<${slash}${tag}` : `<${slash}${tags === 'prefix' ? `v:${tag}` : tag.toUpperCase()}`,
+    );
   const name = encoding === 'latin1 that says utf-8' ? 'utf-8' : (encoding.split(' ')[0] as string);
   const head = [declaration.replace('ENC', name.replace(/[lb]e$/, '')), doctype];
   const body = [
     `<filename>${encoding.includes('8859') || encoding.includes('latin1') ? title.replace('ß', 'ss') : title}</filename>`,
     ...(sizeLast ? [...items, size] : [size, ...items]),
   ];
-  const text = [...head, '<annotation verified="no">', ...body, '</annotation>'].filter(Boolean).join(lineEnds);
+  const annotated = tagged(['<annotation verified="no">', ...body, '</annotation>'].filter(Boolean).join(lineEnds));
+  const text = `${before}${[...head, annotated].filter(Boolean).join(lineEnds)}${after}`;
   switch (encoding) {
     case 'utf-8':
       return Buffer.from(text);
@@ -569,6 +588,84 @@ test('pictures and annotations by other tools make a set: capitals, endings, lis
     await messageOf(() => loadVocDetection([root])),
     /Annotations\/one\.xml: class "unicorn"; one of VOC's twenty expected/,
   );
+});
+
+test('what else is odd about an annotation is read, and counted', () => {
+  const read = (body: string): ReturnType<typeof parseAnnotation> =>
+    parseAnnotation(`<annotation><size><width>40</width><height>30</height></size>${body}</annotation>`, 'a.xml');
+  const cat = `<object><name>cat</name>${box(1, 1, 9, 9)}</object>`;
+  const oddOf = (body: string): readonly string[] => read(body).odd;
+  for (const text of ['R&D.jpg', 'a&nbsp;b', '&']) {
+    assert.equal(oddOf(`<filename>${text}</filename>${cat}`), ['annotations with a bare &, taken as it stands']);
+  }
+  assert.equal(oddOf(`<filename>R&amp;D &#65; &lt;</filename>${cat}`), []);
+  assert.equal(oddOf(`<object><name>cat</name>${box(1, 1, 9, 9)}${box(2, 2, 9, 9)}</object>`), [
+    'further boxes of one object, left out',
+  ]);
+  assert.equal(oddOf(`<object><name>cat</name>${box(0.1, 0.25, 0.5, 1)}</object>`), [
+    'boxes in parts of the picture from 0 to 1, read as pixels',
+  ]);
+  assert.equal(oddOf(`<object><name>cat</name>${box(0, 0, 1, 1)}</object>`), []);
+  for (const size of ['<size/>', '<size><width></width><height/></size>', '<size><depth>3</depth></size>']) {
+    const { size: found, odd } = parseAnnotation(`<annotation>${size}${cat}</annotation>`, 'a.xml');
+    assert.equal([found, odd], [undefined, ["annotations without the picture's size"]]);
+  }
+});
+
+test('names that are composed otherwise, annotations that have the name of their picture, lists of paths', async () => {
+  const body = `<annotation><size><width>40</width><height>30</height></size><object><name>cat</name>${box(1, 1, 9, 9)}</object></annotation>`;
+  const [apart, together] = ['cafe\u0301', 'caf\u00e9'];
+  for (const [line, picture, xml] of [
+    [together, `${apart}.jpg`, `${together}.xml`],
+    [apart, `${together}.jpg`, `${apart}.xml`],
+    ['a', 'a.jpg', 'a.jpg.xml'],
+    ['a.b', 'a.b.jpg', 'a.b.xml'],
+    ['JPEGImages/a.jpg', 'a.jpg', 'a.xml'],
+    ['C:\\VOC\\JPEGImages\\a b.jpg', 'a b.jpg', 'a b.xml'],
+    ['/home/x/a.jpg 1', 'a.jpg', 'a.xml'],
+    ['"a",1', 'a.jpg', 'a.xml'],
+    ['a.bmp', 'a.jpg', 'a.xml'],
+  ] as const) {
+    const root = place();
+    put(root, `JPEGImages/${picture}`, jpeg);
+    put(root, `Annotations/${xml}`, body);
+    const all = await loadVocDetection([root]);
+    assert.equal([all.train.count, all.oddities], [1, []], picture);
+    for (const split of ['train', 'val']) put(root, `ImageSets/Main/${split}.txt`, `${line}\n`);
+    const set = await loadVocDetection([root]);
+    assert.equal([set.train.count, set.oddities], [1, []], line);
+  }
+  const root = place();
+  put(root, 'JPEGImages/x/a.jpg', jpeg);
+  put(root, 'Annotations/x/a.xml', body);
+  assert.match(
+    await messageOf(() => loadVocDetection([root])),
+    /Annotations\/\*\.xml, but folders within, left out: 2/,
+  );
+});
+
+test("classes are found by folders with WordNet's ids in capitals or before a name, and the images to test by under either name", async () => {
+  for (const [first, val] of [
+    ['N01440764', 'Val'],
+    ['n01440764-tench', 'valid'],
+    ['n01440764_tench fish', 'validation'],
+  ] as const) {
+    const root = place();
+    for (const folder of ['train', val]) {
+      put(root, `${folder}/${first}/a.JPEG`, picture);
+      put(root, `${folder}/n01443537/b.jpg`, picture);
+    }
+    put(root, `train/n01443537 (1)/b.jpg`, picture);
+    put(root, `train/n014405371x/b.jpg`, picture);
+    const set = await loadImageSet('imagenet', root);
+    assert.equal([set.classes, set.train.count, set.test.count], [['n01440764', 'n01443537'], 2, 2]);
+    const out = new Uint8Array(224 * 224 * 3);
+    await set.train.images.read(0, 'plain', out);
+    assert.equal((set.oddities ?? []).map((said) => said.replace(/ \(.*/, '')).sort(), [
+      "folders that no id of WordNet's names, left out: 1",
+      'further folders of a class, left out: 1',
+    ]);
+  }
 });
 
 const drawn = fileURLToPath(new URL('../../../shared/data/voc/VOCdevkit/VOC2012', import.meta.url));

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { JobError } from '../errors.ts';
 import type { ImageSet, Split } from './dataSet.ts';
@@ -19,26 +18,39 @@ export interface ClassFiles {
   readonly files: readonly string[];
 }
 
-/** Folders whose names are WordNet's ids, sorted: the classes of ImageNet and its relatives, in the order of published weights. */
-export function listClasses(folder: string, oddities: Oddities): string[] {
+/** The id of WordNet's that a folder is called by: `n02085620`, `N02085620`, or with the class's name as in `n02085620-Chihuahua`. */
+export function wnidOf(name: string): string | undefined {
+  return /^(n\d{8})(?![\da-z])/i.exec(name)?.[1]?.toLowerCase();
+}
+
+/**
+ * Folders whose names are WordNet's ids, by these: the classes of ImageNet and its relatives, sorted, which is the order of published weights. Of two
+ * that have an id, the shorter name is the class's.
+ */
+export function listClasses(folder: string, oddities: Oddities): ReadonlyMap<string, string> {
   const { files, folders } = listFolder(folder, oddities);
   for (const name of files) oddities.add('files beside the class folders, left out', join(folder, name));
-  const classes = folders.filter((name) => /^n\d{8}$/.test(name));
-  for (const name of folders) {
-    if (!classes.includes(name)) oddities.add("folders that no id of WordNet's names, left out", join(folder, name));
+  const found = new Map<string, string>();
+  for (const name of [...folders].sort((a, b) => a.length - b.length)) {
+    const wnid = wnidOf(name);
+    const path = join(folder, name);
+    if (wnid === undefined) oddities.add("folders that no id of WordNet's names, left out", path);
+    else if (found.has(wnid)) oddities.add('further folders of a class, left out', path);
+    else found.set(wnid, path);
   }
-  return classes;
+  return new Map([...found].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** The image files of each class, in the folder that has its name; none of a class that has no folder. */
 export function filesOfClasses(
   classes: readonly string[],
-  folderOf: (wnid: string) => string,
+  folderOf: (wnid: string) => string | undefined,
   oddities: Oddities,
 ): readonly ClassFiles[] {
   return classes.map((wnid): ClassFiles => {
     const folder = folderOf(wnid);
-    return { folder, files: existsSync(folder) ? imagesOf(folder, listFolder(folder, oddities), oddities) : [] };
+    if (folder === undefined) return { folder: '', files: [] };
+    return { folder, files: imagesOf(folder, listFolder(folder, oddities), oddities) };
   });
 }
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { JobError } from '../errors.ts';
 import type { ClassFiles } from './classFolders.ts';
-import { classFolderSet, filesOfClasses, listClasses } from './classFolders.ts';
+import { classFolderSet, filesOfClasses, listClasses, wnidOf } from './classFolders.ts';
 import type { ImageSet } from './dataSet.ts';
 import { Oddities, imagesOf, isImageName, listFolder } from './listing.ts';
 import { findPlace, notFound, within } from './locate.ts';
@@ -51,16 +51,17 @@ function readFlatLabels(root: string, folder: string): Map<string, string> {
 }
 
 function readValidation(root: string, classes: readonly string[], oddities: Oddities): readonly ClassFiles[] {
-  const folder = ['val', 'validation', 'ILSVRC2012_img_val'].map((name) => within(root, name)).find(Boolean);
+  const folder = ['val', 'valid', 'validation', 'ILSVRC2012_img_val'].map((name) => within(root, name)).find(Boolean);
   if (folder === undefined) {
     throw new JobError(`data set imagenet: ${root} has train, but no val with the validation images`);
   }
   const { files, folders } = listFolder(folder, new Oddities());
-  if (folders.some((name) => /^n\d{8}$/.test(name))) {
-    for (const wnid of listClasses(folder, oddities)) {
-      if (!classes.includes(wnid)) oddities.add('classes of val that train lacks, left out', join(folder, wnid));
+  if (folders.some((name) => wnidOf(name) !== undefined)) {
+    const found = listClasses(folder, oddities);
+    for (const [wnid, path] of found) {
+      if (!classes.includes(wnid)) oddities.add('classes of val that train lacks, left out', path);
     }
-    return filesOfClasses(classes, (wnid) => join(folder, wnid), oddities);
+    return filesOfClasses(classes, (wnid) => found.get(wnid), oddities);
   }
   const labels = readFlatLabels(root, folder);
   listFolder(folder, oddities);
@@ -91,13 +92,14 @@ export async function loadImageNet(folders: readonly string[]): Promise<ImageSet
   if (root === undefined) throw notFound(name, 'train/<wnid>/*.JPEG', folders);
   const oddities = new Oddities();
   const train = trains.map((folder) => within(root, folder)).find((folder) => folder !== undefined) as string;
-  const classes = listClasses(train, oddities);
+  const found = listClasses(train, oddities);
+  const classes = [...found.keys()];
   if (classes.length === 0) throw notFound(name, [`train/<wnid>/*.JPEG`, ...oddities.said].join(', but '), folders);
   return classFolderSet({
     name,
     root,
     classes,
-    train: filesOfClasses(classes, (wnid) => join(train, wnid), oddities),
+    train: filesOfClasses(classes, (wnid) => found.get(wnid), oddities),
     test: readValidation(root, classes, oddities),
     files: FILES,
     whole: [1_281_167, 50_000],

@@ -37,8 +37,9 @@ const STEMS = [
   't10k-labels-idx1-ubyte',
 ] as const;
 
-/** Names under which the files are found: dots for hyphens, capitals, a browser's second copy, `test` for `t10k`, packed or not. */
-const FOUND = /^(train|t10k|test)[-_. ]?(images|labels)[-_. ]?idx([13])[-_. ]?ubyte(?: ?\(\d+\))?(?:\.gz)?$/i;
+/** Names under which the files are found: dots for hyphens, capitals, copies by browsers, wget, macOS and Windows, `test` for `t10k`, packed or not. */
+const FOUND =
+  /^(?:copy of )?(train|t10k|test)[-_. ]?(images|labels)[-_. ]?idx([13])[-_. ]?ubyte(?: ?\(\d+\)| copy(?: \d+)?| - copy(?: \(\d+\))?)?(?:\.gz)?(?:\.\d+| ?\(\d+\))?$/i;
 
 /** Which of the four files a name is that of. */
 export function idxStem(name: string): (typeof STEMS)[number] | undefined {

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { JobError } from '../errors.ts';
 import type { ClassFiles } from './classFolders.ts';
-import { classFolderSet, filesOfClasses, listClasses } from './classFolders.ts';
+import { classFolderSet, filesOfClasses, listClasses, wnidOf } from './classFolders.ts';
 import type { ImageSet } from './dataSet.ts';
 import { Oddities, imagesOf, listFolder } from './listing.ts';
 import { findPlace, notFound, within } from './locate.ts';
@@ -26,17 +26,19 @@ function readAnnotations(path: string, classes: readonly string[]): Map<string, 
 }
 
 /** Images that were sorted into class folders have lost the folder `images` on the way, as often as not. */
-function imageFolder(classFolder: string): string {
+function imageFolder<P extends string | undefined>(classFolder: P): P | string {
+  if (classFolder === undefined) return classFolder;
   const images = join(classFolder, 'images');
   return existsSync(images) ? images : classFolder;
 }
 
 function readValidation(val: string, classes: readonly string[], oddities: Oddities): readonly ClassFiles[] {
-  if (listFolder(val, new Oddities()).folders.some((name) => classes.includes(name))) {
-    for (const wnid of listClasses(val, oddities)) {
-      if (!classes.includes(wnid)) oddities.add('classes of val that train lacks, left out', join(val, wnid));
+  if (listFolder(val, new Oddities()).folders.some((name) => classes.includes(wnidOf(name) ?? ''))) {
+    const found = listClasses(val, oddities);
+    for (const [wnid, path] of found) {
+      if (!classes.includes(wnid)) oddities.add('classes of val that train lacks, left out', path);
     }
-    return filesOfClasses(classes, (wnid) => imageFolder(join(val, wnid)), oddities);
+    return filesOfClasses(classes, (wnid) => imageFolder(found.get(wnid)), oddities);
   }
   const annotations = within(val, 'val_annotations.txt') ?? join(val, 'val_annotations.txt');
   const annotated = readAnnotations(annotations, classes);
@@ -69,12 +71,13 @@ export async function loadTinyImageNet(folders: readonly string[]): Promise<Imag
   if (root === undefined) throw notFound(name, 'wnids.txt', folders);
   const part = (folder: string): string => within(root, folder) ?? join(root, folder);
   const oddities = new Oddities();
-  const classes = listClasses(part('train'), oddities);
+  const found = listClasses(part('train'), oddities);
+  const classes = [...found.keys()];
   return classFolderSet({
     name,
     root,
     classes,
-    train: filesOfClasses(classes, (wnid) => imageFolder(join(part('train'), wnid)), oddities),
+    train: filesOfClasses(classes, (wnid) => imageFolder(found.get(wnid)), oddities),
     test: readValidation(part('val'), classes, oddities),
     files: FILES,
     whole: [100_000, 10_000],

@@ -60,16 +60,21 @@ export async function readPicture(path: string): Promise<Picture> {
   return { width: size[1], height: size[0], data: Float32Array.from(bytes) };
 }
 
-/** Files of a folder by their names without the ending; of two that differ in it, the first by code units. */
+/** A name as it is compared: macOS writes é as e with an accent behind it, others as one character. */
+const composed = (name: string): string => name.normalize('NFC');
+
+/** Files of a folder by their names without the ending, composed; of two that differ in it, the first by code units. */
 type Stems = ReadonlyMap<string, string>;
 
 /** None where the folder is missing. */
 function stems(folder: string | undefined, isWanted: (name: string) => boolean, oddities: Oddities): Stems {
   const found = new Map<string, string>();
   if (folder === undefined) return found;
-  for (const name of listIfThere(folder, oddities).files) {
+  const { files, folders } = listIfThere(folder, oddities);
+  for (const name of folders) oddities.add('folders within, left out', join(folder, name));
+  for (const name of files) {
     const path = join(folder, name);
-    const stem = name.replace(/\.\w+$/, '');
+    const stem = composed(name.replace(/\.\w+$/, ''));
     if (!isWanted(name)) oddities.add('files of another kind, left out', path);
     else if (found.has(stem)) oddities.add('files that differ from another in their ending alone, left out', path);
     else found.set(stem, path);
@@ -82,15 +87,21 @@ const endsWith =
   (name: string): boolean =>
     pattern.test(name);
 const isAnnotation = endsWith(/\.xml$/i);
+const withoutEnding = (name: string): string => name.replace(/\.(jpe?g|jpe|jfif|png|webp|tiff?|gif|bmp)$/i, '');
 const isMask = endsWith(/\.png$/i);
 
-/** The names in a list of `ImageSets`: the line's first word, or all of it where a picture is called so; an ending is taken off. */
+/**
+ * The names in a list of `ImageSets`: the first of all of the line, its first word, the last part of a path and what stands before a comma that a picture is called, with its ending or
+ * without; else the first word.
+ */
 function readList(path: string, pictures: Stems): string[] {
-  return readLines(path).map((line) => {
-    const whole = line.replace(/\.(jpe?g|png)$/i, '');
-    if (pictures.has(line) || pictures.has(whole)) return pictures.has(line) ? line : whole;
+  return readLines(path).map((text) => {
+    const line = composed(text);
     const [word] = line.split(/\s+/) as [string];
-    return pictures.has(word) ? word : word.replace(/\.(jpe?g|png)$/i, '');
+    const [cell] = line.split(/[,;\t]/) as [string];
+    const bare = (name: string): string => name.replaceAll(/^["']+|["']+$/g, '').replace(/^.*[/\\]/, '');
+    const readings = [line, word, cell, ...[line, word, cell].map(bare)].flatMap((name) => [name, withoutEnding(name)]);
+    return readings.find((name) => pictures.has(name)) ?? withoutEnding(word);
   });
 }
 
@@ -148,6 +159,18 @@ function pair(
     else if (annotation === undefined) oddities.add('pictures without an annotation, left out', picture);
     return picture === undefined || annotation === undefined ? [] : [{ picture, annotation }];
   });
+}
+
+/** Some tools call the annotation of `a.jpg` `a.jpg.xml`. */
+function namedByPicture(annotations: Stems, pictures: Stems): Stems {
+  const named = new Map(annotations);
+  for (const [stem, path] of annotations) {
+    const plain = withoutEnding(stem);
+    if (plain === stem || pictures.has(stem) || named.has(plain)) continue;
+    named.delete(stem);
+    named.set(plain, path);
+  }
+  return named;
 }
 
 function examples<S extends Sample, E>(samples: readonly S[], read: (sample: S) => Promise<E>): Examples<E> {
@@ -247,7 +270,8 @@ export async function loadVocSegmentation(folders: readonly string[]): Promise<V
   const parts = { source: root, read: readSegmented, oddities };
   const [trainNames, testNames] = [list('train'), list('val')];
   if (trainNames === undefined || testNames === undefined) {
-    if (own.size === 0) throw notFound('voc', 'VOCdevkit/VOC2012/SegmentationClass', folders);
+    if (own.size === 0)
+      throw notFound('voc', ['VOCdevkit/VOC2012/SegmentationClass/*.png', ...oddities.said].join(', but '), folders);
     const all = pair([...own.keys()], pictures, own, year, oddities);
     return vocSet({ ...parts, train: all, test: all, remark: WITHOUT_LISTS });
   }
@@ -365,7 +389,10 @@ export async function loadVocDetection(folders: readonly string[]): Promise<VocS
       const year = yearOf(root, name, oddities);
       return [
         name,
-        { ...year, annotations: stems(within(year.folder, 'Annotations'), isAnnotation, oddities) },
+        {
+          ...year,
+          annotations: namedByPicture(stems(within(year.folder, 'Annotations'), isAnnotation, oddities), year.pictures),
+        },
       ] as const;
     }),
   );
@@ -398,7 +425,8 @@ export async function loadVocDetection(folders: readonly string[]): Promise<VocS
     return finish(own, held, joinRemarks(remark, part(own, held)));
   }
   const { annotations, pictures, ...place } = read.get(year) as Year & { readonly annotations: Stems };
-  if (annotations.size === 0) throw notFound('voc', 'VOCdevkit/VOC2012/Annotations', folders);
+  if (annotations.size === 0)
+    throw notFound('voc', ['VOCdevkit/VOC2012/Annotations/*.xml', ...oddities.said].join(', but '), folders);
   const all = pair([...annotations.keys()], pictures, annotations, { ...place, pictures }, oddities);
   return finish(all, all, WITHOUT_LISTS);
 }

@@ -11,6 +11,9 @@ interface Element {
 /** Elements within elements; VOC's have four. More would be no annotation. */
 const DEEPEST = 100;
 
+/** A name as it is compared: some tools write capitals, or a namespace's prefix in front. */
+const plainName = (name: string): string => name.slice(name.indexOf(':') + 1).toLowerCase();
+
 /** The root element; attributes, comments and instructions are passed over. Throws what `fail` makes where the text is not well-formed. */
 function parseXml(xml: string, fail: (what: string) => JobError): Element {
   const document: Element = { name: '', children: [], text: '' };
@@ -19,7 +22,7 @@ function parseXml(xml: string, fail: (what: string) => JobError): Element {
   const parser = new SaxesParser();
   parser.on('opentag', ({ name }) => {
     if (open.length > DEEPEST) throw fail(`elements within elements deeper than ${DEEPEST}`);
-    const element: Element = { name, children: [], text: '' };
+    const element: Element = { name: plainName(name), children: [], text: '' };
     current().children.push(element);
     open.push(element);
   });
@@ -78,13 +81,30 @@ const SET = /^(0*1([.,]0*)?|true|t|yes|y|on)$/i;
 /** A number as tools write it: with a point, or the comma of the machine's own language. */
 const NUMBER = /^[+-]?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?$/i;
 
+/** Where an ampersand stands for itself, as tools write it that put texts together. */
+const BARE = /&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[\da-f]+);)/gi;
+
+/** Some tools begin a file with a blank line, or fill it up with zeros. */
+// oxlint-disable-next-line no-control-regex -- these are the zeros
+const AROUND = /^[\s\ufeff]+|[\s\u0000]+$/g;
+
 /**
  * Reads a VOC annotation (2007 to 2012, and what other tools write). Elements may come in any order. Throws a `JobError` that names the file for XML that
  * is not well-formed, and for a box, a number or a flag that cannot be understood.
  */
 export function parseAnnotation(xml: string, path: string): Annotation {
   const fail = (what: string): JobError => new JobError(`${path}: ${what}`);
-  const root = parseXml(xml, fail);
+  const odd: string[] = [];
+  const text = xml.replaceAll(AROUND, '');
+  let root: Element;
+  try {
+    root = parseXml(text, fail);
+  } catch (error) {
+    const escaped = text.replaceAll(BARE, '&amp;');
+    if (escaped === text) throw error;
+    root = parseXml(escaped, fail);
+    odd.push('annotations with a bare &, taken as it stands');
+  }
   if (root.name !== 'annotation') throw fail(`root element <${root.name}>; <annotation> expected`);
   const find = ({ children }: Element, wanted: string): Element | undefined =>
     children.find(({ name }) => name === wanted);
@@ -95,14 +115,18 @@ export function parseAnnotation(xml: string, path: string): Annotation {
     if (!Number.isFinite(value)) throw fail(`<${name}> is ${JSON.stringify(found.text)}; a number expected`);
     return value;
   };
-  const odd: string[] = [];
   const sizeElement = find(root, 'size');
-  const [width, height] = sizeElement === undefined ? [0, 0] : [number(sizeElement, 'width'), number(sizeElement, 'height')]; // prettier-ignore
+  // Left out, empty or zero: some tools know the picture's name alone.
+  const extent = (name: string): number =>
+    sizeElement === undefined || (find(sizeElement, name)?.text ?? '') === '' ? 0 : number(sizeElement, name);
+  const [width, height] = [extent('width'), extent('height')];
   if (width < 0 || height < 0) throw fail(`a size of ${width} x ${height}`);
   const sized = width > 0 && height > 0;
   if (!sized) odd.push("annotations without the picture's size");
   const objects: AnnotatedObject[] = [];
-  for (const object of root.children.filter(({ name }) => name === 'object')) {
+  // By themselves, or in an element around them all.
+  const listed = root.children.flatMap((child) => (child.name === 'objects' ? child.children : [child]));
+  for (const object of listed.filter(({ name }) => name === 'object')) {
     // Parts of a person have boxes of their own, deeper down: only direct children count.
     const name = find(object, 'name')?.text;
     if (name === undefined) throw fail('no <name> in <object>');
@@ -112,11 +136,17 @@ export function parseAnnotation(xml: string, path: string): Annotation {
       odd.push('objects without a box, left out');
       continue;
     }
+    const further = object.children.filter(({ name: other }) => other === 'bndbox').length - 1;
+    for (let k = 0; k < further; k++) odd.push('further boxes of one object, left out');
     const [x, y] = [
       [number(corners, 'xmin'), number(corners, 'xmax')],
       [number(corners, 'ymin'), number(corners, 'ymax')],
     ] as const;
     if (x[0] > x[1] || y[0] > y[1]) odd.push('boxes with their corners exchanged');
+    const all = [...x, ...y];
+    if (all.every((value) => value >= 0 && value <= 1) && all.some((value) => value % 1 !== 0)) {
+      odd.push('boxes in parts of the picture from 0 to 1, read as pixels');
+    }
     const box = { xmin: Math.min(...x) - 1, ymin: Math.min(...y) - 1, xmax: Math.max(...x), ymax: Math.max(...y) };
     const flag = find(object, 'difficult')?.text ?? '';
     if (!SET.test(flag) && !NOT_SET.test(flag)) {
