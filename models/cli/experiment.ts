@@ -194,6 +194,12 @@ function listCells(context: Context): void {
     note(`${context.out} holds no plan of it yet: these are the cells that it would have`);
   }
   for (const plan of plans) {
+    try {
+      context.store.checkModules(plan.cells);
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      note(error.message);
+    }
     const experiment = plan.definition === undefined ? context.experiment : experimentIn(plan);
     const folder = new SlurmFolder(context.out, planName(plan));
     let queue = new Queue([]);
@@ -262,6 +268,7 @@ async function planForOthers(context: Context): Promise<Plan> {
   ]);
   const wanted = makePlan(context.request);
   checkCells(wanted.cells);
+  context.store.checkModules(wanted.cells);
   const recorded = recordedPlan(context.store, wanted);
   try {
     return await checkData(wanted, { dataDir: context.call.options['data-dir'], recorded, note });
@@ -404,6 +411,7 @@ async function prepare(context: Context): Promise<{ readonly plan: Plan; readonl
   // Tasks of one array all write the whole plan, the same text, unless a submission has said already which cells it has.
   const recorded = new Set(recordedPlan(store, plan)?.cells.map(cellLabel));
   const known = call.options.cell !== undefined && cells.every((cell) => recorded.has(cellLabel(cell)));
+  store.checkModules(cells);
   recordPlan(store, known ? { ...plan, cells } : plan);
   sayStart(context, plan, cells);
   for (const cell of cells) store.clearFailure(cell);

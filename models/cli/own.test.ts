@@ -101,6 +101,18 @@ test(
       ['recipe-set-adam', 'recipe-set-adam'],
     );
     assert.match(await outputOf(['runs', out]), /recipe +set/);
+    // With another set of the same name the finished cells would stand for what they are not.
+    const set = readFileSync(join(modules, 'set.js'), 'utf8');
+    writeFileSync(join(modules, 'set.js'), `${set}\n// changed\n`);
+    const changed =
+      /^--out must hold cells of the modules as they are: .*set\.js has changed since 2 cells were run with it; take another --out, put the module back, or remove their folders, .* first, to have them run again$/;
+    await refused(outputOf(['experiment', file, '--out', out]), changed);
+    await refused(
+      outputOf(['experiment', file, '--out', out, '--cell', '0']),
+      /set\.js has changed since 1 cell was run/,
+    );
+    writeFileSync(join(modules, 'set.js'), set);
+    assert.match(await outputOf(['experiment', file, '--out', out]), /2 of 2 cells done/);
     const [page, results] = [join(scratch, 'sweep.html'), join(scratch, 'sweep.json')];
     await outputOf(['report', out, '--out', page, '--json', results]);
     await outputOf(['report', results, '--out', page]);

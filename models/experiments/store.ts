@@ -1,4 +1,5 @@
 import { existsSync, linkSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { Type } from '@sinclair/typebox';
@@ -9,7 +10,9 @@ import { readEnvironment, readRun, writeWhole } from '../runs/runFolder.ts';
 import { makeFolders } from '../storage/files.ts';
 import { LARGEST_JSON, form, oneOf, readAs, wholeFrom } from '../storage/form.ts';
 import type { Read } from '../storage/form.ts';
+import { UsageError } from '../errors.ts';
 import { readInput } from '../storage/inputs.ts';
+import { isModulePath } from '../storage/modules.ts';
 import type { Holder } from '../runs/claim.ts';
 import { holding } from '../runs/claim.ts';
 import type { Settings } from './settings.ts';
@@ -37,6 +40,20 @@ const BACKEND = form(
 );
 const FAILURE = form("a cell's failure", Type.Object({ message: Type.String(), host: Type.Optional(Type.String()) }));
 
+const CELL = form('a cell', Type.Object({ modules: Type.Optional(Type.Record(Type.String(), Type.String())) }));
+
+/** A module or a text is as large as this, in bytes, at most. */
+const LARGEST_MODULE = 2 ** 31;
+
+/** The sum of a file; undefined for what cannot be read: whoever loads it says so. */
+function sumOf(path: string): string | undefined {
+  try {
+    return createHash('sha256').update(readInput(path, LARGEST_MODULE)).digest('hex');
+  } catch {
+    return undefined;
+  }
+}
+
 /** What a page about a cell needs, without the tensors. */
 export interface CellRecord {
   readonly settings: Settings;
@@ -57,6 +74,7 @@ export type CellState =
 export class Store {
   readonly #root: string;
   readonly #folders = new WeakMap<Cell, string>();
+  readonly #sums = new Map<string, string | undefined>();
 
   constructor(root: string) {
     this.#root = root;
@@ -67,10 +85,56 @@ export class Store {
     const { settings, seed } = cell;
     const folder = this.folder(cell);
     makeFolders(folder, `--out ${this.#root}`);
-    if (!existsSync(join(folder, 'cell.json'))) {
-      writeWhole(join(folder, 'cell.json'), `${JSON.stringify({ settings, seed }, null, 2)}\n`);
+    const path = join(folder, 'cell.json');
+    const known = existsSync(path);
+    if (!known || (this.changedModule(cell) !== undefined && !this.#hasBegun(folder))) {
+      const modules = this.#modulesOf(settings);
+      const more = Object.keys(modules).length === 0 ? {} : { modules };
+      writeWhole(path, `${JSON.stringify({ settings, seed, ...more }, null, 2)}\n`);
     }
     return folder;
+  }
+
+  /** The modules and texts of the user's own that settings name, with their sums. What a module imports is not looked at. */
+  #modulesOf({ recipe, data }: Settings): Readonly<Record<string, string>> {
+    const sums = [recipe, data].filter(isModulePath).flatMap((path): [string, string][] => {
+      if (!this.#sums.has(path)) this.#sums.set(path, sumOf(path));
+      const sum = this.#sums.get(path);
+      return sum === undefined ? [] : [[path, sum]];
+    });
+    return Object.fromEntries(sums);
+  }
+
+  #hasBegun(folder: string): boolean {
+    return existsSync(join(folder, 'result.json')) || existsSync(join(folder, 'run', 'config.json'));
+  }
+
+  /** The module or text of the user's own that was another when the cell was prepared, by its path; undefined where none was. */
+  changedModule(cell: Cell): string | undefined {
+    const path = join(this.folder(cell), 'cell.json');
+    if (Object.keys(this.#modulesOf(cell.settings)).length === 0 || !existsSync(path)) return undefined;
+    const { modules = {} } = readAs(path, CELL);
+    return Object.entries(this.#modulesOf(cell.settings)).find(
+      ([file, sum]) => modules[file] !== undefined && modules[file] !== sum,
+    )?.[0];
+  }
+
+  /**
+   * Throws a `UsageError` where a cell that has begun was made of a module that is another by now: its result would stand beside those of
+   * another network or other data under one name.
+   */
+  checkModules(cells: readonly Cell[]): void {
+    const changed = cells.flatMap((cell) => {
+      const file = this.#hasBegun(this.folder(cell)) ? this.changedModule(cell) : undefined;
+      return file === undefined ? [] : [{ file, folder: this.folder(cell) }];
+    });
+    const [first] = changed;
+    if (first === undefined) return;
+    const folders = changed.length === 1 ? first.folder : `their folders, ${first.folder} first,`;
+    throw new UsageError(
+      `--out must hold cells of the modules as they are: ${first.file} has changed since ${changed.length} ${changed.length === 1 ? 'cell was' : 'cells were'} run with it; ` +
+        `take another --out, put the module back, or remove ${folders} to have them run again`,
+    );
   }
 
   folder(cell: Cell): string {
