@@ -66,7 +66,31 @@ const word = fc.oneof(
   { weight: 1, arbitrary: mistyped },
   { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 12 }) },
 );
-const call = fc.tuple(
+/** A command with options of its own: right ones with wrong values, some twice, one of another command, words, and what stands behind `--`. */
+const ownCall = fc.constantFrom(...names).chain((name) => {
+  const row = TABLE[name] as Command;
+  const own = Object.entries(row.options).map(([option, { flag }]) =>
+    flag === true
+      ? fc.constantFrom([`--${option}`], [`--${option}=1`])
+      : fc
+          .tuple(fc.oneof(values, odd, fc.constantFrom('1', '0.5', '1e3')), fc.boolean())
+          .map(([value, joined]) => (joined ? [`--${option}=${value}`] : [`--${option}`, value])),
+  );
+  const foreign = fc.constantFrom(...options).map((option) => [`--${option}`, '1']);
+  const part = fc.oneof(
+    { weight: 6, arbitrary: own.length === 0 ? foreign : fc.oneof(...own) },
+    { weight: 2, arbitrary: values.map((value) => [value]) },
+    { weight: 1, arbitrary: foreign },
+    { weight: 1, arbitrary: odd.map((value) => ['--', value]) },
+  );
+  return fc
+    .tuple(fc.array(part, { maxLength: 6 }), fc.boolean())
+    .map(([parts, twice]): [string[], string[]] => [
+      name.split(' '),
+      [...parts, ...(twice ? parts.slice(-1) : [])].flat(),
+    ]);
+});
+const anyCall = fc.tuple(
   fc.oneof(
     { weight: 6, arbitrary: fc.constantFrom(...names).map((name) => name.split(' ')) },
     { weight: 1, arbitrary: fc.tuple(mistyped) },
@@ -74,6 +98,7 @@ const call = fc.tuple(
   ),
   fc.array(word, { maxLength: 7 }),
 );
+const call = fc.oneof(anyCall, ownCall);
 
 test(
   'of 3,000 calls each is read, or refused in one line that says what is wrong',
