@@ -6,8 +6,11 @@ import { JobError } from '../errors.ts';
 import { measureNets } from '../nets/builder.ts';
 import { megabytes } from '../storage/inputs.ts';
 
-/** What WebAssembly can address. */
-const WASM_BYTES = 2 ** 32;
+/**
+ * Of the 4.29 GB that WebAssembly can address, what tensors of this size find room in: a network of 4.0 GB was trained (FCNet of width 14,100 with
+ * AMSGrad), but could not go on from its checkpoint, one of 3.4 GB (width 13,000) could.
+ */
+const WASM_BYTES = 0.8 * 2 ** 32;
 
 /** Bytes that the process may have: the machine's, or its control group's. */
 function bytesAllowed(): number {
@@ -33,7 +36,7 @@ export function checkMemory(build: () => void, { rule, backend, window = 1 }: Wa
   const { state } = RULES[rule];
   const states = rule === 'sgdm-avg' ? window : state.length;
   const needed = 4 * (parameters * (2 + states) + statistics);
-  const [allowed, whose] = backend === 'wasm' ? [WASM_BYTES, 'WebAssembly can address'] : [bytesAllowed(), 'this process may have']; // prettier-ignore
+  const [allowed, whose] = backend === 'wasm' ? [WASM_BYTES, 'WebAssembly has room for'] : [bytesAllowed(), 'this process may have']; // prettier-ignore
   if (needed <= allowed) return;
   const count = parameters.toLocaleString('en');
   const smaller = states > state.length ? '--window or --width' : '--width';

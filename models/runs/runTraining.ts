@@ -233,8 +233,17 @@ async function carryOut(work: Work, controls: RunControls): Promise<Run> {
     throw writes ? withWayOn(failure, folder, kept) : failure;
   } finally {
     closeQuietly(log);
-    optimizer.dispose();
-    net.dispose();
+    freeQuietly(optimizer);
+    freeQuietly(net);
+  }
+}
+
+/** A backend that has run out of memory may not be able to free any either; that it ran out is what is told. */
+function freeQuietly(owner: { dispose(): void }): void {
+  try {
+    owner.dispose();
+  } catch {
+    // The process ends with the run, or the next one finds out by itself.
   }
 }
 
