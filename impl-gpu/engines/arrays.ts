@@ -5,7 +5,7 @@
  */
 import { UnsupportedError } from '../validate.ts';
 import type { Engine, Stage, StepPlan, TensorBuffers, TensorPlan } from './engine.ts';
-import { MEASURED, SCALARS, kernelState, modeOf, withFactor } from './engine.ts';
+import { MEASURED, SCALARS, kernelState, modeOf } from './engine.ts';
 import { jsEngine } from './js.ts';
 import { createInstances } from './wasm.ts';
 import { LANES, PAGE } from './wasmModule.ts';
@@ -59,23 +59,6 @@ function stepTensor(
       const slot = slots[i] as Float32Array;
       if (i !== GRADIENT) array.set(count === CHUNK ? slot : slot.subarray(0, count), first);
     });
-  }
-}
-
-/**
- * A tensor with its measured factor in its scalars and nothing more to measure, and the state of its measure moved on: with the WASM engine's
- * bits where its kernels can be compiled. The parameter may be empty where the kernel has no coupled decay.
- */
-export function measureOnArrays(tensor: TensorPlan, buffers: TensorBuffers<Float32Array>): TensorPlan {
-  const { measure, kernel, scalars } = tensor;
-  if (measure === null) return tensor;
-  try {
-    const stage = openStage();
-    stage.instanceOf(kernel, measure.wasm(tensor));
-    return { ...measure.onStage(stage, tensor, buffers), measure: null };
-  } catch (error) {
-    if (!(error instanceof UnsupportedError)) throw error;
-    return { ...tensor, scalars: withFactor(scalars, measure, measure.arrays(tensor, buffers)), measure: null };
   }
 }
 

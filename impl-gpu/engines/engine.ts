@@ -273,8 +273,20 @@ export interface Stage {
  */
 export const MEASURED = 8192;
 
+/** What is summed over a tensor: the three products of an alignment, or how many elements agree. */
+export type Measured =
+  | {
+      readonly of: 'alignment';
+      /** Whether the moment is the measure's own, the state `mu`, which goes on. */
+      readonly own: boolean;
+      /** Whether the moment is the one before the step. */
+      readonly before: boolean;
+    }
+  | { readonly of: 'agreement' };
+
 /** How a tensor's factor is measured. */
 export interface Measure {
+  readonly measured: Measured;
   /** Whether the factor multiplies decoupled decay too. */
   readonly scalesDecay: boolean;
   /** The state that it keeps, by the names of `spec/family.ts`. */

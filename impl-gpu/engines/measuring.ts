@@ -28,7 +28,7 @@ export function measureCalls(
  * @param results - of its stretches, in order
  * @param alignment - its state of that name
  */
-function applyMeasured(
+export function applyMeasured(
   tensor: TensorPlan,
   results: readonly (Sums | undefined)[],
   alignment: Float32Array | undefined,

@@ -1,5 +1,5 @@
 /** The two measures, with what each engine needs of them. */
-import type { Kernel, Measure, Sums, TensorPlan } from '../engines/engine.ts';
+import type { Kernel, Measure, Measured, Sums, TensorPlan } from '../engines/engine.ts';
 import { FLOAT32_MAX, FLOAT32_TINY } from '../engines/plan.ts';
 import { F64, I32, assembleRun } from '../engines/wasmModule.ts';
 import type { AlignmentMeasure, MeanMeasure } from './formulas.ts';
@@ -22,6 +22,7 @@ const positive = (value: number): number => Math.min(Math.max(value, FLOAT32_TIN
 /** The alignment of momentum and gradient as a factor. */
 export function alignment(measure: AlignmentMeasure, scalesDecay: boolean): Measure {
   const { temperature, keep, add, start, epsilon, own, before } = measure;
+  const measured: Measured = { of: 'alignment', own, before };
   const name = `measure alignment${own ? '+own' : ''}${before ? '+before' : ''}`;
   const goOn = (state: Float32Array, sums: readonly [number, number, number]): number => {
     const next = alignmentOf(measure, state[0] as number, sums);
@@ -29,6 +30,7 @@ export function alignment(measure: AlignmentMeasure, scalesDecay: boolean): Meas
     return next;
   };
   return {
+    measured,
     scalesDecay,
     state: own ? ['mu', 'alignment'] : ['alignment'],
     arrays: (tensor, buffers) =>
@@ -58,7 +60,7 @@ export function alignment(measure: AlignmentMeasure, scalesDecay: boolean): Meas
       binds: inputs(kernel, [momentState(kernel, measure)]),
       writes: own,
       scalars: alignmentScalars(scalars, measure),
-      sumShader: () => measureShader(kernel, { of: 'alignment', own, before }),
+      sumShader: () => measureShader(kernel, measured),
       factorName: 'alignment',
       factorShader: () => factorShader('alignment'),
       numbers: [size, positive(temperature), keep, add, start, Math.min(epsilon, FLOAT32_MAX)],
@@ -68,7 +70,9 @@ export function alignment(measure: AlignmentMeasure, scalesDecay: boolean): Meas
 
 /** The inverse of the share of elements that agree as a factor. */
 export function mean(measure: MeanMeasure, scalesDecay: boolean): Measure {
+  const measured: Measured = { of: 'agreement' };
   return {
+    measured,
     scalesDecay,
     state: [],
     arrays: (tensor, buffers) => meanFactor(measure, countAgreement(tensor, buffers), tensor.size),
@@ -94,7 +98,7 @@ export function mean(measure: MeanMeasure, scalesDecay: boolean): Measure {
       binds: inputs(kernel, signState(kernel)),
       writes: false,
       scalars,
-      sumShader: () => measureShader(kernel, { of: 'agreement' }),
+      sumShader: () => measureShader(kernel, measured),
       factorName: 'mean',
       factorShader: () => factorShader('agreement'),
       numbers: [size, 1, 0, 0, 0, measure.floor === 0 ? 0 : positive(measure.floor)],

@@ -2,21 +2,16 @@
  * Measuring passes as WGSL. Sums are in float32, of vectors that are scaled by powers of two, so that no square overflows and none of a
  * vector's larger elements falls below what float32 holds; subnormal elements may count as zero.
  */
-import type { Kernel } from '../engines/engine.ts';
+import type { Kernel, Measured } from '../engines/engine.ts';
 import { UNIFORMS, WORKGROUP, agree, emitter } from '../engines/wgsl.ts';
-import type { AlignmentMeasure } from './formulas.ts';
 import { alignmentVectors, signState, signs } from './formulas.ts';
-
-/** What a measuring shader sums: the alignment's three products, or the elements that agree. */
-export type Sums =
-  ({ readonly of: 'alignment' } & Pick<AlignmentMeasure, 'own' | 'before'>) | { readonly of: 'agreement' };
 
 /**
  * Sums over a stretch: a partial sum a workgroup, of up to 256 workgroups that stride over it. Bindings: gradient, parameter
  * where decay is coupled, state (the moment, or what `signState` names), the partial sums, the uniform block, whose `block` is the first
  * partial sum and whose `threshold` the number of workgroups.
  */
-export function measureShader(kernel: Kernel, sums: Sums): string {
+export function measureShader(kernel: Kernel, sums: Measured): string {
   const state = sums.of === 'agreement' ? signState(kernel) : ['moment'];
   const inputs = ['gradient', ...(kernel.coupled ? ['parameter'] : []), ...state];
   const writes = sums.of === 'alignment' && sums.own;
@@ -71,7 +66,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
  * level k holds values from 2^(32 k) to 2^(32 (k + 1)) and scales them to [1/2, 2^31), so that 2^35 squares have a sum below 2^98. A sum goes
  * up to the higher level of two, where what it loses is 2^-32 of the other's at most.
  */
-const REDUCTIONS: Readonly<Record<Sums['of'], { readonly zero: string; readonly join: string }>> = {
+const REDUCTIONS: Readonly<Record<Measured['of'], { readonly zero: string; readonly join: string }>> = {
   agreement: {
     zero: 'vec4<f32>(0.0)',
     join: 'fn join(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> { return a + b; }',
@@ -121,7 +116,7 @@ const REDUCE = `shared_[local] = sum;
  * A tensor's factor from its partial sums, by one workgroup. Bindings: the partial sums, the factor (which holds the alignment so far), the
  * uniform block.
  */
-export function factorShader(of: Sums['of']): string {
+export function factorShader(of: Measured['of']): string {
   const factor =
     of === 'alignment'
       ? `let at = levels(total);

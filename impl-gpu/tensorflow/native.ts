@@ -24,7 +24,7 @@ export function nativeVersion(): string {
 }
 
 /** The operations that an addon of this source registers: one of another source, with another plan perhaps, is never called. */
-export function nativeOperations(): Readonly<Record<'hold' | 'step' | 'giveBack', string>> {
+export function nativeOperations(): Readonly<Record<'measure' | 'hold' | 'step' | 'giveBack', string>> {
   const name = (what: string): string => `LearningRateDropout${what}V${nativeVersion()}`;
-  return { hold: name('Hold'), step: name('Step'), giveBack: name('Return') };
+  return { measure: name('Measure'), hold: name('Hold'), step: name('Step'), giveBack: name('Return') };
 }

@@ -70,15 +70,15 @@ export async function findCompiler(): Promise<readonly string[]> {
   );
 }
 
-/** The forms of the fused step: the name of its function, lanes of a vector, and the compiler's flag for the instruction set. */
+/** The forms of the fused step: its name, lanes of a vector, and the compiler's flag for the instruction set. */
 const FORMS: readonly (readonly [name: string, lanes: number, flag: string | undefined])[] = [
   ...(process.arch === 'x64'
     ? ([
-        ['run_avx512', 16, '-mavx512f'],
-        ['run_avx2', 8, '-mavx2'],
+        ['avx512', 16, '-mavx512f'],
+        ['avx2', 8, '-mavx2'],
       ] as const)
     : []),
-  ['run_plain', 4, undefined],
+  ['plain', 4, undefined],
 ];
 
 /** Compiles the addon of `placePackages`, and the fused step with it, against the libraries of `unpackWheel`, then throws the headers away. */
@@ -120,7 +120,7 @@ export async function buildAddon(folder: string, archives: string): Promise<void
         name,
         nativeSource('kernel.cc'),
         ...fused,
-        `-DLRD_RUN=${name}`,
+        `-DLRD_FORM=${name}`,
         `-DLRD_LANES=${lanes}`,
         ...(flag === undefined ? [] : [flag]),
       ),

@@ -1,5 +1,5 @@
-// The fused step: Philox4x32-10 (Salmon et al., SC 2011), the rule's recurrence and the select, one pass over a tensor. Compiled once
-// for each instruction set, with LRD_RUN naming the function and LRD_LANES the width of a vector; no multiply and add is contracted, so
+// The fused step: Philox4x32-10 (Salmon et al., SC 2011), the rule's recurrence and the select, one pass over a tensor; and the pass that measures what a
+// tensor's factor is made of. Compiled once for each instruction set, with LRD_FORM naming what it offers and LRD_LANES the width of a vector; no multiply and add is contracted, so
 // that every width, and every other engine of this package, has the same bits.
 #include <cstring>
 #include <type_traits>
@@ -144,12 +144,94 @@ __attribute__((noinline)) void draw(const Step& step, uint64_t block, int count,
   }
 }
 
+// Elements of one turn of a measuring.
+constexpr int kTurn = 32;
+static_assert(kMeasured % kTurn == 0 && kTurn % LRD_LANES == 0, "a stretch is a whole number of turns, and a turn of vectors");
+
+typedef double Pair __attribute__((vector_size(16)));
+
+// m.g, m.m and g.g, each product and sum in float64: products of float32 numbers are exact there, and nothing overflows. Added in the order of the
+// WASM engine (masks/wasm.ts), so that the sums have its bits: elements go by fours to two pairs of sums in turn, the last ones to the first of all.
+class Alignment {
+ public:
+  // kTurn elements, or fewer at the end.
+  LRD_INLINE void add(const float* m, const float* g, int count) {
+    if (count < kTurn) {
+      for (int i = 0; i < count; i++) {
+        const double x = m[i], y = g[i];
+        sums_[0][0][0] += x * y;
+        sums_[1][0][0] += x * x;
+        sums_[2][0][0] += y * y;
+      }
+      return;
+    }
+    for (int i = 0; i < kTurn; i += 2) {
+      const Pair x = {m[i], m[i + 1]}, y = {g[i], g[i + 1]};
+      const int turn = i / 4 % 2;
+      sums_[0][turn] += x * y;
+      sums_[1][turn] += x * x;
+      sums_[2][turn] += y * y;
+    }
+  }
+
+  Sums total() const {
+    Sums all;
+    for (int k = 0; k < kSums; k++) {
+      const Pair both = sums_[k][0] + sums_[k][1];
+      all.value[k] = both[0] + both[1];
+    }
+    return all;
+  }
+
+ private:
+  Pair sums_[kSums][2] = {};
+};
+
 // Arrays of one vector's elements, as a kernel takes them.
 struct Place {
   float* parameter;
   const float* gradient;
   float* state[kMostState];
 };
+
+// Which elements of a stretch are kept: all, none, those that are drawn, those whose direction agrees with the gradient.
+enum class Mode { kAll, kNone, kDrawn, kAgreeing };
+
+// Steps whole vectors, `count` elements from `first` on. `halves`: their draws, where the mask is drawn.
+using Vectors = void (*)(const Step& step, int64_t first, int64_t count, const uint16_t* halves);
+
+// Steps any elements, of a rule that has `states`.
+__attribute__((noinline)) void elements(Vectors vectors, int states, const Step& step, int64_t first, int64_t count, const uint16_t* halves) {
+  const int64_t whole = count / LRD_LANES * LRD_LANES;
+  vectors(step, first, whole, halves);
+  if (whole == count) return;
+  // The last ones in a vector of their own.
+  const size_t bytes = sizeof(float) * static_cast<size_t>(count - whole);
+  float parameter[LRD_LANES] = {}, gradient[LRD_LANES] = {}, state[kMostState][LRD_LANES] = {};
+  std::memcpy(parameter, step.parameter + first + whole, bytes);
+  std::memcpy(gradient, step.gradient + first + whole, bytes);
+  Step last = step;
+  last.parameter = parameter;
+  last.gradient = gradient;
+  for (int k = 0; k < states; k++) {
+    std::memcpy(state[k], step.state[k] + first + whole, bytes);
+    last.state[k] = state[k];
+  }
+  vectors(last, 0, LRD_LANES, halves == nullptr ? nullptr : halves + whole);
+  std::memcpy(step.parameter + first + whole, parameter, bytes);
+  for (int k = 0; k < states; k++) std::memcpy(step.state[k] + first + whole, state[k], bytes);
+}
+
+// Steps any elements with the stream's mask, a chunk at a time.
+__attribute__((noinline)) void drawn(Vectors vectors, int states, const Step& step, int64_t first, int64_t last) {
+  // One vector more, which the last elements may read.
+  alignas(64) uint32_t words[kChunk / 2 + LRD_LANES];
+  for (; first < last; first += kChunk) {
+    const int count = static_cast<int>(last - first < kChunk ? last - first : kChunk);
+    draw(step, step.block + static_cast<uint64_t>(first / kPerBlock), count, words);
+    elements(vectors, states, step, first, count, reinterpret_cast<const uint16_t*>(words));
+  }
+}
 
 template <Family kFamily, int32_t kFlags>
 struct Rule {
@@ -159,19 +241,38 @@ struct Rule {
                                 : kFamily == Family::kAmsgrad  ? 3
                                                                : 2;
 
-  // Steps one vector. `kept` has all bits of an element set, or none.
-  static LRD_INLINE void step(const Scalars& s, const Place& at, const Ints* kept) {
+  // The step direction, and a value of its sign: its numerator, which no division underflows.
+  struct Direction {
+    Floats delta, numerator;
+  };
+
+  // Steps one vector. `drawn` has all bits of an element set that is kept, or none; only kDrawn reads it.
+  template <Mode kMode>
+  static LRD_INLINE void step(const Scalars& s, const Place& at, Ints drawn) {
     const Floats old = load<Floats>(at.parameter);
     Floats g = load<Floats>(at.gradient);
     if (kFlags & kCoupled) g = g + s.decay * old;
-    const Floats delta = direction(s, at, g);
-    const Floats moved = s.rate * delta;
-    const Floats next = old - ((kFlags & kDecoupled) ? s.shrink * old + moved : moved);
-    if (kept == nullptr) {
+    const Direction moved = direction(s, at, g);
+    const Floats change = s.rate * moved.delta;
+    const Floats decay = s.shrink * old;
+    const Floats next = old - ((kFlags & kDecoupled) ? decay + change : change);
+    const Floats dropped = (kFlags & kPlain) ? old - decay : old;
+    if (kMode == Mode::kAll) {
       store(at.parameter, next);
+    } else if (kMode == Mode::kNone) {
+      if (kFlags & kPlain) store(at.parameter, dropped);
     } else {
-      store(at.parameter, (Ints)(((Ints)next & *kept) | ((Ints)old & ~*kept)));
+      const Ints kept = kMode == Mode::kDrawn ? drawn : agreement(moved.numerator, g);
+      store(at.parameter, (Ints)(((Ints)next & kept) | ((Ints)dropped & ~kept)));
     }
+  }
+
+  // All bits where both have the same sign and neither is 0. A quotient whose numerator is infinite has no sign: so is its denominator.
+  static LRD_INLINE Ints agreement(Floats a, Floats b) {
+    const Floats zero = {};
+    const Ints same = ((a > zero) & (b > zero)) | ((a < zero) & (b < zero));
+    constexpr bool divides = kFamily == Family::kAdam || kFamily == Family::kAmsgrad || (kFamily == Family::kRmsprop && !(kFlags & kBuffered));
+    return divides ? same & (a - a == zero) : same;
   }
 
   static LRD_INLINE Floats first(const Scalars& s, float* at, Floats g) {
@@ -187,12 +288,13 @@ struct Rule {
     return value;
   }
 
-  static LRD_INLINE Floats direction(const Scalars& s, const Place& at, Floats g) {
+  static LRD_INLINE Direction direction(const Scalars& s, const Place& at, Floats g) {
     if constexpr (kFamily == Family::kGradient) {
-      return g;
+      return {g, g};
     } else if constexpr (kFamily == Family::kMomentum) {
       const Floats buf = first(s, at.state[0], g);
-      return (kFlags & kNesterov) ? g + s.momentum * buf : buf;
+      const Floats delta = (kFlags & kNesterov) ? g + s.momentum * buf : buf;
+      return {delta, delta};
     } else if constexpr (kFamily == Family::kRmsprop) {
       Floats spread = second(s, at.state[0], g);
       if (kFlags & kCentered) {
@@ -200,75 +302,110 @@ struct Rule {
         spread = max(spread - mean * mean, (Floats){});
       }
       const Floats ratio = (kFlags & kInside) ? g / sqrt(spread + s.epsilon) : g / (sqrt(spread) + s.epsilon);
-      if (!(kFlags & kBuffered)) return ratio;
+      if (!(kFlags & kBuffered)) return {ratio, g};
       float* at_buf = at.state[(kFlags & kCentered) ? 2 : 1];
       const Floats buf = s.momentum * load<Floats>(at_buf) + ratio;
       store(at_buf, buf);
-      return buf;
+      return {buf, buf};
     } else {
       const Floats m = first(s, at.state[0], g);
       const Floats v = second(s, at.state[1], g);
-      if constexpr (kFamily == Family::kFirstMoment) return m;
+      if constexpr (kFamily == Family::kFirstMoment) return {m, m};
       Floats square = v;
       if constexpr (kFamily == Family::kAmsgrad) {
         square = max(load<Floats>(at.state[2]), s.max_scale * v);
         store(at.state[2], square);
       }
-      return m / (sqrt(square) + s.epsilon);
+      return {m / (sqrt(square) + s.epsilon), m};
     }
   }
 
-  // `halves`: the draws of these elements; null keeps all.
-  static LRD_INLINE void elements(const Step& step, int64_t first, int count, const uint16_t* halves) {
-    const auto kept = [&](const uint16_t* from) -> Ints {
-      return __builtin_convertvector(load<Halves>(from), Ints) < step.threshold;
-    };
-    int done = 0;
-    for (; done + LRD_LANES <= count; done += LRD_LANES) {
+  template <Mode kMode>
+  static __attribute__((noinline)) void vectors(const Step& step, int64_t first, int64_t count, const uint16_t* halves) {
+    for (int64_t done = 0; done < count; done += LRD_LANES) {
       Place at{step.parameter + first + done, step.gradient + first + done, {}};
       for (int k = 0; k < kState; k++) at.state[k] = step.state[k] + first + done;
-      if (halves == nullptr) {
-        Rule::step(step.scalars, at, nullptr);
-      } else {
-        const Ints mask = kept(halves + done);
-        Rule::step(step.scalars, at, &mask);
-      }
+      Ints drawn = {};
+      if (kMode == Mode::kDrawn) drawn = __builtin_convertvector(load<Halves>(halves + done), Ints) < step.threshold;
+      Rule::step<kMode>(step.scalars, at, drawn);
     }
-    if (done == count) return;
-    // The last ones in a vector of their own.
-    const size_t bytes = sizeof(float) * static_cast<size_t>(count - done);
-    float parameter[LRD_LANES] = {}, gradient[LRD_LANES] = {}, state[kMostState][LRD_LANES] = {};
-    std::memcpy(parameter, step.parameter + first + done, bytes);
-    std::memcpy(gradient, step.gradient + first + done, bytes);
-    Place at{parameter, gradient, {}};
-    for (int k = 0; k < kState; k++) {
-      std::memcpy(state[k], step.state[k] + first + done, bytes);
-      at.state[k] = state[k];
-    }
-    if (halves == nullptr) {
-      Rule::step(step.scalars, at, nullptr);
-    } else {
-      const Ints mask = kept(halves + done);
-      Rule::step(step.scalars, at, &mask);
-    }
-    std::memcpy(step.parameter + first + done, parameter, bytes);
-    for (int k = 0; k < kState; k++) std::memcpy(step.state[k] + first + done, state[k], bytes);
   }
 
   static void run(const Step& step, int64_t first, int64_t last) {
-    if (step.threshold == kKeepAll) {
-      for (; first < last; first += kChunk) {
-        elements(step, first, static_cast<int>(last - first < kChunk ? last - first : kChunk), nullptr);
+    if constexpr ((kFlags & kAgreement) != 0) {
+      elements(vectors<Mode::kAgreeing>, kState, step, first, last - first, nullptr);
+    } else if (step.threshold == kKeepAll) {
+      elements(vectors<Mode::kAll>, kState, step, first, last - first, nullptr);
+    } else if (step.threshold == kKeepNone) {
+      elements(vectors<Mode::kNone>, kState, step, first, last - first, nullptr);
+    } else {
+      drawn(vectors<Mode::kDrawn>, kState, step, first, last);
+    }
+  }
+
+  // The values of one vector whose signs agree where an element is kept; what the state becomes stays here.
+  static LRD_INLINE Ints agreeing(const Scalars& s, Floats g, const Floats* state) {
+    if constexpr (kFamily == Family::kGradient || (kFamily == Family::kRmsprop && !(kFlags & kBuffered))) return agreement(g, g);
+    float next[kMostState][LRD_LANES];
+    Place at{nullptr, nullptr, {}};
+    for (int k = 0; k < kState; k++) {
+      // Of Adam's family only the first moment has been read, and only it is asked for.
+      store(next[k], state[k]);
+      at.state[k] = next[k];
+    }
+    return agreement(direction(s, at, g).numerator, g);
+  }
+
+  // How many states `agreeing` reads.
+  static constexpr int kSigns = kFamily == Family::kRmsprop ? ((kFlags & kBuffered) ? kState : 0) : kFamily == Family::kGradient ? 0 : 1;
+
+  static Sums measure(const Measure& measure, int64_t first, int64_t count) {
+    const bool aligned = measure.of == Measured::kAlignment;
+    const int states = aligned ? 1 : kSigns;
+    const Scalars& s = measure.scalars;
+    Ints agree = {};
+    Alignment sums;
+    for (int64_t done = 0; done < count; done += kTurn) {
+      const int64_t at = first + done;
+      const int turn = static_cast<int>(count - done < kTurn ? count - done : kTurn);
+      // The last ones with zeros behind them, which agree with nothing.
+      float gradient[kTurn], parameter[kTurn], state[kMostState][kTurn], moment[kTurn];
+      const float *from = measure.gradient + at, *old = (kFlags & kCoupled) ? measure.parameter + at : nullptr, *before[kMostState] = {};
+      for (int k = 0; k < states; k++) before[k] = measure.state[k] + at;
+      if (turn < kTurn) {
+        const auto padded = [&](const float* some, float* whole) -> const float* {
+          std::memset(whole, 0, sizeof gradient);
+          std::memcpy(whole, some, sizeof(float) * static_cast<size_t>(turn));
+          return whole;
+        };
+        from = padded(from, gradient);
+        if (kFlags & kCoupled) old = padded(old, parameter);
+        for (int k = 0; k < states; k++) before[k] = padded(before[k], state[k]);
       }
-      return;
+      float g_of[kTurn], m_of[kTurn];
+      for (int i = 0; i < kTurn; i += LRD_LANES) {
+        Floats g = load<Floats>(from + i);
+        if (kFlags & kCoupled) g = g + s.decay * load<Floats>(old + i);
+        if (aligned) {
+          const Floats m = load<Floats>(before[0] + i);
+          const Floats next = s.first_keep * m + s.first_add * g;
+          store(g_of + i, g);
+          store(m_of + i, (measure.way & kBefore) ? m : next);
+          store(moment + i, next);
+        } else {
+          Floats states_of[kMostState] = {};
+          for (int k = 0; k < kSigns; k++) states_of[k] = load<Floats>(before[k] + i);
+          agree = agree - agreeing(s, g, states_of);
+        }
+      }
+      if (!aligned) continue;
+      sums.add(m_of, g_of, turn);
+      if (measure.way & kOwn) std::memcpy(measure.moment + at, moment, sizeof(float) * static_cast<size_t>(turn));
     }
-    // One vector more, which the last elements may read.
-    alignas(64) uint32_t words[kChunk / 2 + LRD_LANES];
-    for (; first < last; first += kChunk) {
-      const int count = static_cast<int>(last - first < kChunk ? last - first : kChunk);
-      draw(step, step.block + static_cast<uint64_t>(first / kPerBlock), count, words);
-      elements(step, first, count, reinterpret_cast<const uint16_t*>(words));
-    }
+    if (aligned) return sums.total();
+    Sums counted = {};
+    for (int i = 0; i < LRD_LANES; i++) counted.value[0] += agree[i];
+    return counted;
   }
 };
 
@@ -277,41 +414,55 @@ constexpr int32_t flagsOf(Family family) {
   return family == Family::kMomentum ? kNesterov : family == Family::kRmsprop ? kCentered | kInside | kBuffered : 0;
 }
 
-// Turns the flags of a step into those of a type, a bit at a time.
-template <Family kFamily, int32_t kFlags, int32_t kBit>
-void choose(const Step& step, int64_t first, int64_t last) {
+// Turns the flags of a step or a measuring into those of a type, a bit of kOffered at a time, and has the rule of that type do `work`.
+template <Family kFamily, int32_t kOffered, int32_t kFlags, int32_t kBit, class Work>
+auto chooseFlags(int32_t flags, const Work& work) {
+  // Nothing but decoupled decay can be plain.
+  constexpr int32_t kOpen = kOffered & ~((kBit == kPlain && (kFlags & kDecoupled) == 0) ? kPlain : 0);
   if constexpr (kBit > kAllFlags) {
-    Rule<kFamily, kFlags>::run(step, first, last);
-  } else if constexpr ((kBit & (kCoupled | kDecoupled | flagsOf(kFamily))) != 0) {
-    if (step.flags & kBit) {
-      choose<kFamily, kFlags | kBit, 2 * kBit>(step, first, last);
-    } else {
-      choose<kFamily, kFlags, 2 * kBit>(step, first, last);
-    }
+    return work(Rule<kFamily, kFlags>());
+  } else if constexpr ((kBit & kOpen) != 0) {
+    if (flags & kBit) return chooseFlags<kFamily, kOffered, kFlags | kBit, 2 * kBit>(flags, work);
+    return chooseFlags<kFamily, kOffered, kFlags, 2 * kBit>(flags, work);
   } else {
-    choose<kFamily, kFlags, 2 * kBit>(step, first, last);
+    return chooseFlags<kFamily, kOffered, kFlags, 2 * kBit>(flags, work);
   }
+}
+
+// kShared: the flags that matter in all families.
+template <int32_t kShared, class Work>
+auto choose(Family family, int32_t flags, const Work& work) {
+  switch (family) {
+    case Family::kMomentum:
+      return chooseFlags<Family::kMomentum, kShared | flagsOf(Family::kMomentum), 0, 1>(flags, work);
+    case Family::kRmsprop:
+      return chooseFlags<Family::kRmsprop, kShared | flagsOf(Family::kRmsprop), 0, 1>(flags, work);
+    case Family::kAdam:
+      return chooseFlags<Family::kAdam, kShared, 0, 1>(flags, work);
+    case Family::kAmsgrad:
+      return chooseFlags<Family::kAmsgrad, kShared, 0, 1>(flags, work);
+    case Family::kFirstMoment:
+      return chooseFlags<Family::kFirstMoment, kShared, 0, 1>(flags, work);
+    // Whoever made the plan has been asked for a family that there is.
+    case Family::kGradient:
+    case Family::kCount:
+      break;
+  }
+  return chooseFlags<Family::kGradient, kShared, 0, 1>(flags, work);
+}
+
+void run(const Step& step, int64_t first, int64_t last) {
+  constexpr int32_t kShared = kCoupled | kDecoupled | kAgreement | kPlain;
+  choose<kShared>(step.family, step.flags, [&](auto rule) { decltype(rule)::run(step, first, last); });
+}
+
+Sums measure(const Measure& measure, int64_t first, int64_t count) {
+  return choose<kCoupled>(measure.family, measure.flags, [&](auto rule) { return decltype(rule)::measure(measure, first, count); });
 }
 
 }  // namespace
 
-void LRD_RUN(const Step& step, int64_t first, int64_t last) {
-  switch (step.family) {
-    case Family::kGradient:
-      return choose<Family::kGradient, 0, 1>(step, first, last);
-    case Family::kMomentum:
-      return choose<Family::kMomentum, 0, 1>(step, first, last);
-    case Family::kRmsprop:
-      return choose<Family::kRmsprop, 0, 1>(step, first, last);
-    case Family::kAdam:
-      return choose<Family::kAdam, 0, 1>(step, first, last);
-    case Family::kAmsgrad:
-      return choose<Family::kAmsgrad, 0, 1>(step, first, last);
-    case Family::kFirstMoment:
-      return choose<Family::kFirstMoment, 0, 1>(step, first, last);
-    case Family::kCount:
-      return;
-  }
-}
+extern const Form LRD_FORM;
+const Form LRD_FORM = {run, measure};
 
 }  // namespace lrd

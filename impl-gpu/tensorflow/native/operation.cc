@@ -1,10 +1,11 @@
-// The fused step as three operations of TensorFlow's C kernel interface, registered when the addon of tfjs-node loads:
+// The fused step as operations of TensorFlow's C kernel interface, registered when the addon of tfjs-node loads:
 //
-//     LearningRateDropoutHold    tensors -> ticket                     keeps references to the tensors that a step will write
-//     LearningRateDropoutStep    ticket, plan, gradients -> tensors    the same tensors, stepped
-//     LearningRateDropoutReturn  ticket -> tensors                     the same tensors, as they were
+//     LearningRateDropoutMeasure  plan, tensors -> sums, moments        what factors are made of, ahead of a step
+//     LearningRateDropoutHold     tensors -> ticket                     keeps references to the tensors that a step will write
+//     LearningRateDropoutStep     ticket, plan, gradients -> tensors    the same tensors, stepped
+//     LearningRateDropoutReturn   ticket -> tensors                     the same tensors, as they were
 //
-// each with V and LRD_VERSION behind its name, the hash of these sources. Between the first and the second the caller frees its own handles. A buffer that has no other owner then is written in place; one that
+// each with V and LRD_VERSION behind its name, the hash of these sources. Between Hold and Step the caller frees its own handles. A buffer that has no other owner then is written in place; one that
 // somebody else still looks at (a clone, a view, a gradient, the array that it was made from) is copied first. Nothing is written before all is checked and
 // allocated, so that a step that fails changes nothing.
 #include <algorithm>
@@ -34,24 +35,24 @@
 namespace lrd {
 
 #if defined(__x86_64__)
-void run_avx512(const Step& step, int64_t first, int64_t last);
-void run_avx2(const Step& step, int64_t first, int64_t last);
+extern const Form avx512;
+extern const Form avx2;
 #endif
-void run_plain(const Step& step, int64_t first, int64_t last);
+extern const Form plain;
 
 namespace {
 
 // The widest form that this processor has, or the one that LRD_INSTRUCTIONS names where it has that.
-Run chooseRun() {
+const Form& chooseForm() {
 #if defined(__x86_64__)
   const char* named = std::getenv("LRD_INSTRUCTIONS");
   const std::string wanted = named == nullptr ? "" : named;
   const bool any = wanted != "avx512" && wanted != "avx2" && wanted != "plain";
   __builtin_cpu_init();
-  if ((any || wanted == "avx512") && __builtin_cpu_supports("avx512f")) return run_avx512;
-  if ((any || wanted == "avx2") && __builtin_cpu_supports("avx2")) return run_avx2;
+  if ((any || wanted == "avx512") && __builtin_cpu_supports("avx512f")) return avx512;
+  if ((any || wanted == "avx2") && __builtin_cpu_supports("avx2")) return avx2;
 #endif
-  return run_plain;
+  return plain;
 }
 
 // Subnormal numbers count while it lives, whatever TensorFlow has set for this thread.
@@ -241,14 +242,97 @@ void giveBack(void*, TF_OpKernelContext* context) {
   });
 }
 
-Tensor copyOf(const Tensor& tensor) {
+Tensor allocate(TF_DataType type, const std::vector<int64_t>& dimensions, size_t bytes) {
+  Tensor made(TF_AllocateTensor(type, dimensions.data(), static_cast<int>(dimensions.size()), bytes));
+  if (made == nullptr) throw std::bad_alloc();
+  return made;
+}
+
+// A tensor of the same shape, with nothing in it.
+Tensor blankOf(const Tensor& tensor) {
   std::vector<int64_t> dimensions;
   for (int i = 0; i < TF_NumDims(tensor.get()); i++) dimensions.push_back(TF_Dim(tensor.get(), i));
-  const size_t bytes = TF_TensorByteSize(tensor.get());
-  Tensor copy(TF_AllocateTensor(TF_FLOAT, dimensions.data(), TF_NumDims(tensor.get()), bytes));
-  if (copy == nullptr) throw std::bad_alloc();
-  std::memcpy(TF_TensorData(copy.get()), TF_TensorData(tensor.get()), bytes);
+  return allocate(TF_FLOAT, dimensions, TF_TensorByteSize(tensor.get()));
+}
+
+Tensor copyOf(const Tensor& tensor) {
+  Tensor copy = blankOf(tensor);
+  std::memcpy(TF_TensorData(copy.get()), TF_TensorData(tensor.get()), TF_TensorByteSize(tensor.get()));
   return copy;
+}
+
+bool isFamily(int32_t number) { return number >= 0 && number < static_cast<int32_t>(Family::kCount); }
+
+// The plan of a measuring is a record for each tensor:
+//     family, flags, what is measured, in which way, number of states, scalars (float32 bits)
+// Its tensors follow each other: gradient, parameter where there is coupled decay, states. The sums are the bits of float64 numbers, kSums for
+// each stretch of kMeasured elements, tensor by tensor; the moments those that alignments of their own have, moved on.
+constexpr int kMeasureRecord = 5 + kScalars;
+
+void measure(void*, TF_OpKernelContext* context) {
+  guarded(context, [&] {
+    static const Form& form = chooseForm();
+    const Tensor plan = input(context, 0);
+    const int64_t words = TF_TensorElementCount(plan.get());
+    require(TF_TensorType(plan.get()) == TF_INT32 && words % kMeasureRecord == 0, "the plan must be whole records of int32");
+    const int32_t* word = static_cast<const int32_t*>(TF_TensorData(plan.get()));
+    const size_t count = static_cast<size_t>(words / kMeasureRecord);
+    std::vector<Tensor> tensors, moments;
+    for (int i = 1; i < TF_NumInputs(context); i++) tensors.push_back(input(context, i));
+
+    std::vector<Measure> measures(count);
+    // The stretches of all tensors in a row.
+    struct Stretch {
+      size_t tensor;
+      int64_t first, count;
+    };
+    std::vector<Stretch> stretches;
+    size_t at = 0;
+    for (size_t i = 0; i < count; i++) {
+      const int32_t* record = word + i * kMeasureRecord;
+      const int32_t states = record[4];
+      Measure& one = measures[i] = {};
+      one.family = static_cast<Family>(record[0]);
+      one.flags = record[1];
+      one.of = static_cast<Measured>(record[2]);
+      one.way = record[3];
+      std::memcpy(&one.scalars, record + 5, sizeof one.scalars);
+      const bool coupled = (one.flags & kCoupled) != 0;
+      require(isFamily(record[0]) && record[2] >= 0 && record[2] < static_cast<int32_t>(Measured::kCount) && states >= 0 && states <= kMostState &&
+                  at + 1 + (coupled ? 1 : 0) + static_cast<size_t>(states) <= tensors.size(),
+              "a record of the plan is out of range");
+      const int64_t size = TF_TensorElementCount(tensors[at].get());
+      const auto next = [&]() -> const float* {
+        require(TF_TensorElementCount(tensors[at].get()) == size, "what is measured must be of one size");
+        return static_cast<const float*>(TF_TensorData(tensors[at++].get()));
+      };
+      one.gradient = next();
+      if (coupled) one.parameter = next();
+      for (int32_t k = 0; k < states; k++) one.state[k] = next();
+      if (one.of == Measured::kAlignment) {
+        require(states == 1, "an alignment is of one moment");
+        if (one.way & kOwn) {
+          moments.push_back(blankOf(tensors[at - 1]));
+          one.moment = static_cast<float*>(TF_TensorData(moments.back().get()));
+        }
+      }
+      for (int64_t first = 0; first < size; first += kMeasured) stretches.push_back({i, first, std::min(kMeasured, size - first)});
+    }
+    require(at == tensors.size() && TF_NumOutputs(context) == 1 + static_cast<int>(moments.size()), "the plan must use all that it is given");
+
+    const Tensor sums = allocate(TF_INT32, {static_cast<int64_t>(stretches.size() * sizeof(Sums) / sizeof(int32_t))}, stretches.size() * sizeof(Sums));
+    char* results = static_cast<char*>(TF_TensorData(sums.get()));
+    // Some stretches at a time: one alone is a few microseconds.
+    constexpr size_t kTogether = 4;
+    Pool::instance().each((stretches.size() + kTogether - 1) / kTogether, [&](size_t p) {
+      for (size_t i = p * kTogether; i < std::min((p + 1) * kTogether, stretches.size()); i++) {
+        const Sums one = form.measure(measures[stretches[i].tensor], stretches[i].first, stretches[i].count);
+        std::memcpy(results + i * sizeof one, &one, sizeof one);
+      }
+    });
+    output(context, 0, sums);
+    for (size_t i = 0; i < moments.size(); i++) output(context, 1 + static_cast<int>(i), moments[i]);
+  });
 }
 
 // A plan is a row of int32 words: what all tensors share, then a record for each.
@@ -264,7 +348,7 @@ constexpr int64_t kPortion = 1 << 15;
 
 void step(void*, TF_OpKernelContext* context) {
   guarded(context, [&] {
-    static const Run run = chooseRun();
+    static const Form& form = chooseForm();
     const Tensor plan = input(context, 1);
     const int64_t words = TF_TensorElementCount(plan.get());
     require(TF_TensorType(plan.get()) == TF_INT32 && words >= kHeader && (words - kHeader) % kRecord == 0, "the plan must be whole records of int32");
@@ -283,7 +367,7 @@ void step(void*, TF_OpKernelContext* context) {
       for (size_t i = 0; i < count; i++) {
         const int32_t* record = word + kHeader + i * kRecord;
         const int32_t states = record[6];
-        require(record[0] >= 0 && record[0] < static_cast<int32_t>(Family::kCount) && states >= 0 && states <= kMostState && record[7] >= 0 &&
+        require(isFamily(record[0]) && states >= 0 && states <= kMostState && record[7] >= 0 &&
                     static_cast<size_t>(record[7]) < gradients.size() && at + 1 + static_cast<size_t>(states) <= written.size(),
                 "a record of the plan is out of range");
         const TF_Tensor* gradient = gradients[static_cast<size_t>(record[7])].get();
@@ -321,7 +405,7 @@ void step(void*, TF_OpKernelContext* context) {
     }
     Pool::instance().each(portions.size(), [&](size_t p) {
       const auto [i, first] = portions[p];
-      run(steps[i], first, std::min(first + kPortion, sizes[i]));
+      form.run(steps[i], first, std::min(first + kPortion, sizes[i]));
     });
     for (size_t at = 0; at < written.size(); at++) output(context, static_cast<int>(at), copies[at] != nullptr ? copies[at] : written[at]);
   });
@@ -331,11 +415,11 @@ void unknownShapes(TF_ShapeInferenceContext* context, TF_Status* status) { TF_Sh
 
 // Says on stderr what failed: the addon loads all the same, and steps by TensorFlow's own operations.
 void registerOperation(const char* name, const std::vector<const char*>& attributes, const std::vector<const char*>& inputs,
-                       const char* result, void (*compute)(void*, TF_OpKernelContext*)) {
+                       const std::vector<const char*>& results, void (*compute)(void*, TF_OpKernelContext*)) {
   TF_OpDefinitionBuilder* definition = TF_NewOpDefinitionBuilder(name);
   for (const char* attribute : attributes) TF_OpDefinitionBuilderAddAttr(definition, attribute);
   for (const char* each : inputs) TF_OpDefinitionBuilderAddInput(definition, each);
-  TF_OpDefinitionBuilderAddOutput(definition, result);
+  for (const char* each : results) TF_OpDefinitionBuilderAddOutput(definition, each);
   TF_OpDefinitionBuilderSetIsStateful(definition, true);
   TF_OpDefinitionBuilderSetShapeInferenceFunction(definition, unknownShapes);
   Status status(TF_NewStatus());
@@ -347,9 +431,10 @@ void registerOperation(const char* name, const std::vector<const char*>& attribu
 }
 
 [[maybe_unused]] const bool registered = [] {
-  registerOperation("LearningRateDropoutHoldV" LRD_VERSION, {"N: int >= 1"}, {"tensors: N * float"}, "ticket: int32", hold);
-  registerOperation("LearningRateDropoutStepV" LRD_VERSION, {"N: int >= 1", "M: int >= 1"}, {"ticket: int32", "plan: int32", "gradients: N * float"}, "tensors: M * float", step);
-  registerOperation("LearningRateDropoutReturnV" LRD_VERSION, {"M: int >= 1"}, {"ticket: int32"}, "tensors: M * float", giveBack);
+  registerOperation("LearningRateDropoutMeasureV" LRD_VERSION, {"N: int >= 1", "M: int >= 0"}, {"plan: int32", "tensors: N * float"}, {"sums: int32", "moments: M * float"}, measure);
+  registerOperation("LearningRateDropoutHoldV" LRD_VERSION, {"N: int >= 1"}, {"tensors: N * float"}, {"ticket: int32"}, hold);
+  registerOperation("LearningRateDropoutStepV" LRD_VERSION, {"N: int >= 1", "M: int >= 1"}, {"ticket: int32", "plan: int32", "gradients: N * float"}, {"tensors: M * float"}, step);
+  registerOperation("LearningRateDropoutReturnV" LRD_VERSION, {"M: int >= 1"}, {"ticket: int32"}, {"tensors: M * float"}, giveBack);
   return true;
 }();
 

@@ -16,10 +16,13 @@ constexpr int32_t kNesterov = 4;
 constexpr int32_t kCentered = 8;
 constexpr int32_t kInside = 16;
 constexpr int32_t kBuffered = 32;
-constexpr int32_t kAllFlags = 63;
+constexpr int32_t kAgreement = 64;
+constexpr int32_t kPlain = 128;
+constexpr int32_t kAllFlags = 255;
 
-// threshold of a tensor whose elements are all kept: no mask is drawn.
+// threshold of a tensor whose elements are all kept, or all dropped: no mask is drawn.
 constexpr int32_t kKeepAll = 65536;
+constexpr int32_t kKeepNone = 0;
 
 constexpr int kMostState = 3;
 
@@ -44,8 +47,43 @@ struct Step {
   float* state[kMostState];
 };
 
-// Steps elements [first, last) in place. first is a multiple of 8, the elements of a block.
-using Run = void (*)(const Step& step, int64_t first, int64_t last);
+// What is measured over a tensor before its step (masks/formulas.ts).
+enum class Measured : int32_t { kAlignment, kAgreement, kCount };
+
+// How an alignment is measured, as bits: with a moment of its own, with the moment before the step.
+constexpr int32_t kOwn = 1;
+constexpr int32_t kBefore = 2;
+
+// One tensor's part in a measuring.
+struct Measure {
+  Family family;
+  int32_t flags;
+  Measured of;
+  int32_t way;
+  Scalars scalars;
+  const float* gradient;
+  // Null without coupled decay.
+  const float* parameter;
+  // The moment of an alignment, or what signState names.
+  const float* state[kMostState];
+  // Where an own moment goes on; null: there is none.
+  float* moment;
+};
+
+// Elements whose sums are taken together: MEASURED of engines/engine.ts.
+constexpr int64_t kMeasured = 8192;
+constexpr int kSums = 3;
+
+// The sums m.g, m.m and g.g of elements [first, first + count), or how many of them agree, in the first sum. count is at most kMeasured.
+struct Sums {
+  double value[kSums];
+};
+
+// What each instruction set has: steps elements [first, last) in place, where first is a multiple of 8, the elements of a block; and measures.
+struct Form {
+  void (*run)(const Step& step, int64_t first, int64_t last);
+  Sums (*measure)(const Measure& measure, int64_t first, int64_t count);
+};
 
 }  // namespace lrd
 

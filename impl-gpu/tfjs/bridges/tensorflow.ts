@@ -50,6 +50,7 @@ interface Binding {
   createTensor(shape: readonly number[], dtype: number, values: unknown): Handle;
   deleteTensor(id: Handle): void;
   getNumOfTensors(): number;
+  tensorDataSync(id: Handle): unknown;
   executeOp(
     name: string,
     attributes: readonly Attribute[],
@@ -82,6 +83,8 @@ export interface Tensorflow {
   /** Runs an operation without an output. */
   act(operation: string, attributes: readonly Attribute[], ...inputs: readonly Handle[]): void;
   free(handle: Handle): void;
+  /** The values of a handle of int32. */
+  words(handle: Handle): Int32Array;
   /** A tensor's handle, which stays tfjs's; values that tfjs kept back are handed over to TensorFlow first. */
   handle(tensor: tf.TensorInfo): Handle;
   /** How many tensors share the record. */
@@ -159,6 +162,7 @@ export function tensorflow(backend = tf.findBackend('tensorflow') as TensorflowB
       binding.executeOp(operation, attributes, inputs, outputs).map(({ id }) => id),
     act: (operation, attributes, ...inputs) => void binding.executeOp(operation, attributes, inputs, 0),
     free: (handle) => binding.deleteTensor(handle),
+    words: (handle) => binding.tensorDataSync(handle) as Int32Array,
     handle: (tensor) => {
       const data = record(tensor);
       if (data.values !== null && data.values !== undefined) {

@@ -3,7 +3,6 @@ import type { ScalarName, StepPlan, TensorPlan } from '../../engines/engine.ts';
 import { KEEP_ALL, isElementwise, kernelState } from '../../engines/engine.ts';
 import type { Algebra } from '../../engines/formulas.ts';
 import { update } from '../../engines/formulas.ts';
-import { measureOnArrays } from '../../engines/arrays.ts';
 import { bringHome } from '../bridges/residence.ts';
 import type { Attribute, Handle, Tensorflow } from '../bridges/tensorflow.ts';
 import { TYPES, tensorflow as openTensorflow } from '../bridges/tensorflow.ts';
@@ -17,38 +16,6 @@ import { MaskSource } from './tensorflowMasks.ts';
 interface Part {
   readonly plan: TensorPlan;
   readonly entry: StepEntry;
-}
-
-/**
- * Whether the addon's operation steps a tensor once its factor is known: it draws or keeps or drops all, and never asks for signs. An empty
- * tensor has no step, but its alignment goes on.
- */
-const hasNativeStep = ({ kernel, measure, size }: TensorPlan): boolean =>
-  !kernel.agreement && !kernel.plain && (measure === null || size > 0);
-
-/** A part with its measured factor, and what writes the measure's own state once the step has been taken. What is measured is read. */
-function measured({ plan, entry }: Part): Part & { readonly settle?: () => void } {
-  if (plan.measure === null) return { plan, entry };
-  const own = plan.measure.state;
-  const work = plan.measure.wasm(plan);
-  const names = [...new Set([...work.reads, ...own])];
-  const state = Object.fromEntries(
-    names.map((name) => [name, (entry.state[name] as tf.Variable).dataSync<'float32'>().slice()]),
-  );
-  const next = measureOnArrays(plan, {
-    parameter: plan.kernel.coupled ? entry.variable.dataSync<'float32'>() : new Float32Array(0),
-    gradient: entry.gradient.dataSync<'float32'>(),
-    state,
-  });
-  const settle = (): void => {
-    for (const name of own) {
-      const variable = entry.state[name] as tf.Variable;
-      const value = tf.tensor(state[name] as Float32Array, variable.shape);
-      variable.assign(value);
-      value.dispose();
-    }
-  };
-  return { plan: next, entry, settle };
 }
 
 /** What makes a step. */
@@ -112,8 +79,8 @@ function algebraOf(tensorflow: Tensorflow, made: Set<Handle>): Algebra<Handle> {
  * Steps by the operation that `lrd setup tensorflow` compiled into the addon. Where there is none, as on a GPU, on TensorFlow's own operations: its fused
  * training operations where they compute the same formula, else the formula of `engines/formulas.ts` an operation at a time. A dropped
  * coordinate is selected then, so that it keeps its bits: TensorFlow's kernels flush subnormal numbers in arithmetic, but not in selecting.
- * Of other kinds of mask than the element-wise the addon's operation steps those that it can (`hasNativeStep`), with factors that are measured on what
- * is read of moment and gradient; the others are the array engine's.
+ * Other kinds of mask than the element-wise are the array engine's then. So is an empty tensor whose factor is measured: it has no step, but its
+ * alignment goes on.
  */
 export function tensorflowStepper(ways = waysOf(openTensorflow())): Stepper {
   const tensorflow = openTensorflow();
@@ -164,7 +131,7 @@ export function tensorflowStepper(ways = waysOf(openTensorflow())): Stepper {
   return {
     step: (plan: StepPlan, entries, extent) => {
       const here = (tensor: TensorPlan): boolean =>
-        isElementwise(tensor) || (native !== undefined && hasNativeStep(tensor));
+        native === undefined ? isElementwise(tensor) : tensor.measure === null || tensor.size > 0;
       if (plan.tensors.some((tensor) => tensor !== null && !here(tensor))) {
         const aside = plan.tensors.map((tensor) => (tensor === null || here(tensor) ? null : tensor));
         // A new one each time: it must not remember values that TensorFlow replaces in the next step.
@@ -185,9 +152,7 @@ export function tensorflowStepper(ways = waysOf(openTensorflow())): Stepper {
         [entry.variable, entry.gradient, ...Object.values(entry.state)].forEach(bringHome);
       }
       if (native !== undefined) {
-        const known = parts.map(measured);
-        native.step(plan, known);
-        known.forEach(({ settle }) => settle?.());
+        native.step(plan, parts);
         return;
       }
       const masked = parts.filter((part) => part.plan.threshold < KEEP_ALL);

@@ -3,9 +3,11 @@
  * draws, every rule and the select in one pass over the buffers of TensorFlow's tensors, in place, over all cores, one call a step. It has the bits of the
  * WASM engine, at p = 1 too. No mask is stored, and no element passes through JavaScript.
  */
-import type * as tf from '@tensorflow/tfjs';
-import type { Kernel, StepPlan, TensorPlan } from '../../engines/engine.ts';
-import { SCALARS, kernelState } from '../../engines/engine.ts';
+import * as tf from '@tensorflow/tfjs';
+import type { Kernel, Measured, StepPlan, TensorPlan } from '../../engines/engine.ts';
+import { MEASURED, SCALARS, kernelState } from '../../engines/engine.ts';
+import { applyMeasured } from '../../engines/measuring.ts';
+import { MASK_STATE } from '../../../spec/family.ts';
 import { LAYOUT } from '../../../spec/stream.ts';
 import { InvalidArgumentError } from '../../validate.ts';
 import type { Handle, Tensorflow } from '../bridges/tensorflow.ts';
@@ -16,16 +18,34 @@ import type { StepEntry } from './stepper.ts';
 /** As `Family` in `native/step.h`. */
 const FAMILIES: readonly Kernel['family'][] = ['gradient', 'momentum', 'rmsprop', 'adam', 'amsgrad', 'first-moment'];
 /** The bits of `native/step.h`, from 1 up. */
-const FLAGS = ['coupled', 'decoupled', 'nesterov', 'centered', 'inside', 'buffered'] as const;
+const FLAGS = ['coupled', 'decoupled', 'nesterov', 'centered', 'inside', 'buffered', 'agreement', 'plain'] as const;
+/** As `Measured` there. */
+const SUMS: readonly Measured['of'][] = ['alignment', 'agreement'];
+/** Sums of a stretch, float64 numbers. */
+const SUMS_OF_STRETCH = 3;
 /** Words of a plan ahead of its records, and of a record, as `native/operation.cc` reads them. */
 const HEADER = 3;
 const RECORD = 8 + SCALARS.length;
+/** Words of a record of a measuring. */
+const MEASURE_RECORD = 5 + SCALARS.length;
 
 /** One variable's step. */
 export interface NativePart {
   readonly plan: TensorPlan;
   readonly entry: StepEntry;
 }
+
+/** Family and flags of a kernel as words of a record. */
+const kernelWords = (kernel: Kernel): [family: number, flags: number] => [
+  FAMILIES.indexOf(kernel.family),
+  FLAGS.reduce((bits, name, bit) => (kernel[name] ? bits | (1 << bit) : bits), 0),
+];
+
+/** A measure's kind and way as words of a record. */
+const measureWords = (measured: Measured): [of: number, way: number] => [
+  SUMS.indexOf(measured.of),
+  measured.of === 'alignment' ? Number(measured.own) | (Number(measured.before) << 1) : 0,
+];
 
 /** Whether the addon below tfjs was built with this package's source. */
 export function hasNativeSteps(tensorflow: Tensorflow): boolean {
@@ -55,24 +75,102 @@ export class NativeSteps {
     this.#tensorflow = tensorflow;
   }
 
-  /** Steps all parts, or none and throws. */
-  step({ key, step }: StepPlan, parts: readonly NativePart[]): void {
-    if (parts.length === 0) return;
-    const written = parts.map(({ plan, entry }): tf.Variable[] => [
-      entry.variable,
-      ...kernelState(plan.kernel).map((name) => entry.state[name] as tf.Variable),
-    ]);
-    for (const { plan, entry } of parts) {
+  /** Steps all parts, or none and throws. Empty tensors have nothing to measure. */
+  step({ key, step }: StepPlan, given: readonly NativePart[]): void {
+    if (given.length === 0) return;
+    for (const { plan, entry } of given) {
       if (entry.gradient.size === plan.size) continue;
       throw new InvalidArgumentError(
         `the gradient must have ${plan.size} elements as planned, got ${entry.gradient.size}`,
       );
     }
-    this.#exchange(
-      this.#words(key, step, parts, written),
-      written.flat(),
-      parts.map(({ entry }) => this.#tensorflow.handle(entry.gradient)),
-    );
+    const { parts, settle, drop } = this.#measured(given);
+    const written = parts.map(({ plan, entry }): tf.Variable[] => [
+      entry.variable,
+      ...kernelState(plan.kernel).map((name) => entry.state[name] as tf.Variable),
+    ]);
+    try {
+      this.#exchange(
+        this.#words(key, step, parts, written),
+        written.flat(),
+        parts.map(({ entry }) => this.#tensorflow.handle(entry.gradient)),
+      );
+    } catch (error) {
+      drop();
+      throw error;
+    }
+    settle();
+  }
+
+  /**
+   * The parts with measured factors in their scalars. The state of the measures themselves goes on by `settle`, once the step has been taken; `drop`
+   * leaves it as it was.
+   */
+  #measured(parts: readonly NativePart[]): {
+    readonly parts: readonly NativePart[];
+    readonly settle: () => void;
+    readonly drop: () => void;
+  } {
+    const works = parts.flatMap(({ plan, entry }, index) => {
+      if (plan.measure === null) return [];
+      return [{ index, plan, entry, measured: plan.measure.measured, work: plan.measure.wasm(plan) }];
+    });
+    if (works.length === 0) return { parts, settle: () => undefined, drop: () => undefined };
+    const tensorflow = this.#tensorflow;
+    const words = new Int32Array(works.length * MEASURE_RECORD);
+    const numbers = new Float32Array(words.buffer);
+    works.forEach(({ plan: { kernel }, measured, work }, i) => {
+      words.set([...kernelWords(kernel), ...measureWords(measured), work.reads.length], i * MEASURE_RECORD);
+      numbers.set(
+        SCALARS.map((name) => work.scalars[name]),
+        i * MEASURE_RECORD + 5,
+      );
+    });
+    const read = works.flatMap(({ plan: { kernel }, entry, work }) => [
+      entry.gradient,
+      ...(kernel.coupled ? [entry.variable] : []),
+      ...work.reads.map((name) => entry.state[name] as tf.Variable),
+    ]);
+    /** Own moments, which the operation gives anew, by their variables. */
+    const moments = works.flatMap(({ entry, work }) => (work.writes ? [entry.state[work.reads[0] as string] as tf.Variable] : [])); // prettier-ignore
+    const { sums, next } = withOwned(tensorflow, (own) => {
+      const { attribute } = tensorflow;
+      const [total, ...rest] = tensorflow.runMany(
+        nativeOperations().measure,
+        [attribute.whole('N', read.length), attribute.whole('M', moments.length)],
+        1 + moments.length,
+        [
+          own(tensorflow.tensor([words.length], TYPES.int32, words)),
+          ...read.map((tensor) => tensorflow.handle(tensor)),
+        ],
+      );
+      // A copy begins where float64 numbers may.
+      return { sums: new Float64Array(tensorflow.words(own(total as Handle)).slice().buffer), next: rest };
+    });
+    const known: NativePart[] = [...parts];
+    const alignments: (readonly [variable: tf.Variable, value: Float32Array])[] = [];
+    let at = 0;
+    for (const { index, plan, entry } of works) {
+      const results = Array.from({ length: Math.ceil(plan.size / MEASURED) }, () =>
+        sums.subarray(at, (at += SUMS_OF_STRETCH)),
+      );
+      const variable = entry.state[MASK_STATE.alignment];
+      const alignment = variable?.dataSync<'float32'>().slice();
+      known[index] = { plan: applyMeasured(plan, results, alignment), entry };
+      if (variable !== undefined && alignment !== undefined) alignments.push([variable, alignment]);
+    }
+    return {
+      parts: known,
+      settle: () => {
+        moments.forEach((variable, i) => tensorflow.replace(variable, next[i] as Handle));
+        for (const [variable, value] of alignments) {
+          const tensor = tf.tensor(value, variable.shape);
+          variable.assign(tensor);
+          tensor.dispose();
+        }
+      },
+      drop: () => next.forEach((handle) => tensorflow.free(handle)),
+    };
   }
 
   #words(
@@ -90,8 +188,7 @@ export class NativeSteps {
       const at = HEADER + index * RECORD;
       words.set(
         [
-          FAMILIES.indexOf(kernel.family),
-          FLAGS.reduce((bits, name, bit) => (kernel[name] ? bits | (1 << bit) : bits), 0),
+          ...kernelWords(kernel),
           threshold,
           block,
           Math.floor(block / 2 ** 32),

@@ -6,7 +6,10 @@ import * as tf from '@tensorflow/tfjs';
 import { useBackend } from '../../../../models/backend.ts';
 import { createArrayEngine } from '../../../engines/checked.ts';
 import type { TensorPlan } from '../../../engines/engine.ts';
+import { stateSize } from '../../../engines/engine.ts';
 import { planStep } from '../../../engines/plan.ts';
+import { resolveMask } from '../../../masks/mask.ts';
+import type { MaskRequest } from '../../../masks/resolve.ts';
 import { keyOf, layOut } from '../../../random.ts';
 import type { HyperValues } from '../../../validate.ts';
 import { stateNames } from '../../../validate.ts';
@@ -17,7 +20,17 @@ import { NativeSteps } from '../tensorflowNative.ts';
 const SEED = 0x9e3779b97f4a7c15n;
 /** Around the widths of vectors, draws and chunks, and one of several portions. */
 const SIZES = [1, 7, 8, 15, 16, 17, 63, 64, 65, 127, 1000, 1023, 1024, 1025, 33_001];
-const PROBABILITIES = [0.5, 1, 2 ** -16];
+/** Of learning rate dropout, and of the other kinds of mask with which their measures and decays are reached. */
+const MASKS: readonly { readonly keepProbability: number; readonly mask?: MaskRequest }[] = [
+  { keepProbability: 0.5 },
+  { keepProbability: 1 },
+  { keepProbability: 2 ** -16 },
+  { keepProbability: 0.5, mask: { kind: 'lrd', granularity: 'tensor' } },
+  { keepProbability: 0.5, mask: { kind: 'magma', granularity: 'element' } },
+  { keepProbability: 0.5, mask: { kind: 'magma', decay: 'plain', moment: 'own', momentTime: 'before' } },
+  { keepProbability: 1, mask: { kind: 'cautious' } },
+  { keepProbability: 1, mask: { kind: 'cautious', decay: 'masked', normalization: 'count' } },
+];
 
 type Rule = Exclude<RuleName, 'sgdm-avg'>;
 const booleans = [false, true] as const;
@@ -68,13 +81,14 @@ const wrong: string[] = [];
 let cases = 0;
 for (const [rule, own] of VARIANTS) {
   for (const weightDecay of rule === 'adamw' ? [0.1] : [0, 0.1]) {
-    for (const keepProbability of PROBABILITIES) {
+    for (const { keepProbability, mask: request } of MASKS) {
       const hyper = { ...own, weightDecay };
-      const names = stateNames(rule, hyper);
+      const mask = request === undefined ? undefined : resolveMask(request);
+      const names = [...stateNames(rule, hyper), ...(mask?.stateNames(rule, hyper) ?? [])];
       const arrays = SIZES.map((size, k) => ({
         parameter: values(size, 0.9 + k),
         gradient: new Float32Array(size),
-        state: Object.fromEntries(names.map((name) => [name, new Float32Array(size)])),
+        state: Object.fromEntries(names.map((name) => [name, new Float32Array(stateSize(name, size))])),
       }));
       const variableOf = (array: Float32Array): tf.Variable =>
         tf.tidy(() => tf.variable(tf.tensor(array.slice()), false));
@@ -91,7 +105,14 @@ for (const [rule, own] of VARIANTS) {
           rule,
           key: keyOf(SEED),
           step: count + 2 ** 31,
-          tensors: SIZES.map((size, k) => ({ base: bases[k] as number, size, count, hyper, keepProbability })),
+          tensors: SIZES.map((size, k) => ({
+            base: bases[k] as number,
+            size,
+            count,
+            hyper,
+            keepProbability,
+            ...(mask === undefined ? {} : { mask }),
+          })),
         });
         native.step(
           plan,
@@ -114,7 +135,7 @@ for (const [rule, own] of VARIANTS) {
           const at = differs(shown, right);
           if (at < 0) continue;
           wrong.push(
-            `${rule} ${JSON.stringify(hyper)}, p = ${keepProbability}, ${name}[${at}] of ${SIZES[k]}: ${shown[at]}, not ${right[at]}`,
+            `${rule} ${JSON.stringify(hyper)}, ${JSON.stringify(request ?? 'lrd')}, p = ${keepProbability}, ${name}[${at}] of ${SIZES[k]}: ${shown[at]}, not ${right[at]}`,
           );
         }
       });
