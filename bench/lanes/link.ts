@@ -7,6 +7,8 @@ import { Unavailable } from '../harness/measure.ts';
 
 const NETWORK = '10.213.0.0/24';
 const ADDRESSES = ['10.213.0.1', '10.213.0.2'] as const;
+/** Jumbo frames, as networks between machines that compute have: headers are .7 % of what is sent, not the 4.4 % of frames of 1500 bytes. */
+const FRAME_BYTES = 9000;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** A link that lies. */
@@ -21,7 +23,7 @@ function call(command: string, ...words: readonly string[]): void {
 }
 
 /**
- * Lays it. A token bucket of 64 KiB sends at `rate` bits a second, headers of Ethernet included.
+ * Lays it. A token bucket of 64 KiB sends at `rate` bits a second in frames of 9000 bytes, headers of Ethernet included.
  *
  * @throws Unavailable without the rights, or where `ip` or `tc` is missing
  */
@@ -46,7 +48,7 @@ export function layLink(rate: number): Link {
       const device = end === 0 ? 'lrd-a' : 'lrd-b';
       call('ip', '-n', name, 'addr', 'add', `${ADDRESSES[end]}/24`, 'dev', device);
       call('ip', '-n', name, 'link', 'set', 'lo', 'up');
-      call('ip', '-n', name, 'link', 'set', device, 'up');
+      call('ip', '-n', name, 'link', 'set', device, 'mtu', String(FRAME_BYTES), 'up');
       const bucket = ['tbf', 'rate', `${rate}bit`, 'burst', '64kb', 'latency', '200ms'];
       call('tc', '-n', name, 'qdisc', 'add', 'dev', device, 'root', ...bucket);
     });

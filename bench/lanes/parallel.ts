@@ -16,7 +16,7 @@ export interface ParallelRequest {
   readonly keep: number;
   /** `none`: the optimizer as it is with one process, which sends nothing. */
   readonly reduction: 'kept' | 'whole' | 'none';
-  /** Whether all is done but the sending. */
+  /** Whether all is done but the sending; a number travels in its place. */
   readonly mute: boolean;
   /** Whether the optimizer's step is taken alone, on gradients that are there. */
   readonly alone: boolean;

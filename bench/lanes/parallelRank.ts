@@ -13,14 +13,18 @@ import type { ParallelAnswer, ParallelRequest } from './parallel.ts';
 
 const [width = 1000, rows = 128] = process.argv.slice(2).map(Number);
 
-/** The group itself, but what the gradients' reductions would send stays here while it is `mute`: what is left is the computing. */
+/**
+ * The group itself, but what the gradients' reductions would send stays here while it is `mute`, and a number travels in its place: what is left
+ * is the computing, and the waiting for the process that computes longest.
+ */
 function muting(group: Group): { group: Group; mute: boolean } {
   const switched = {
     mute: false,
     group: {
       ...group,
       allReduce: (values: Parameters<Group['allReduce']>[0], operation: Parameters<Group['allReduce']>[1]) => {
-        if (!switched.mute) group.allReduce(values, operation);
+        if (switched.mute) group.allReduce(Int32Array.of(0), 'max');
+        else group.allReduce(values, operation);
       },
     },
   };

@@ -135,7 +135,7 @@ export const parallel: Suite = {
   name: 'parallel',
   title: 'One model on many processes',
   about:
-    'Training steps of FCNet (1,796,010 parameters, LRD-SGDM, 128 rows over all processes) on WASM under mpirun, with the reduction of kept coordinates and of the whole gradient. Where processes share this machine\'s cores processor time is measured; over a link that tc slows down, the time of a step. "Nothing sent": all but the sending. Bytes are those that a process gives into the reductions.',
+    'Training steps of FCNet (1,796,010 parameters, LRD-SGDM, 128 rows over all processes) on WASM under mpirun, with the reduction of kept coordinates and of the whole gradient. Where processes share this machine\'s cores processor time is measured; over a link that tc slows down, the time of a step. "Nothing sent": all but the sending; a number travels in its place, so that each step waits for the slower process. Bytes are those that a process gives into the reductions.',
   groups: () => [
     ...[1, 2, 4].map((ranks) => sharedGroup({ ranks })),
     packingGroup(),
