@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import type * as tf from '@tensorflow/tfjs';
 import type { ScalarName, StepPlan, TensorPlan } from '../../engines/engine.ts';
 import { KEEP_ALL, isElementwise, kernelState } from '../../engines/engine.ts';
 import type { Algebra } from '../../engines/formulas.ts';
