@@ -144,47 +144,57 @@ __attribute__((noinline)) void draw(const Step& step, uint64_t block, int count,
   }
 }
 
-// Elements of one turn of a measuring.
-constexpr int kTurn = 32;
-static_assert(kMeasured % kTurn == 0 && kTurn % LRD_LANES == 0, "a stretch is a whole number of turns, and a turn of vectors");
-
-typedef double Pair __attribute__((vector_size(16)));
+typedef float Eight __attribute__((vector_size(32)));
+typedef double Four __attribute__((vector_size(32)));
 
 // m.g, m.m and g.g, each product and sum in float64: products of float32 numbers are exact there, and nothing overflows. Added in the order of the
-// WASM engine (masks/wasm.ts), so that the sums have its bits: elements go by fours to two pairs of sums in turn, the last ones to the first of all.
+// WASM engine (masks/wasm.ts), so that the sums have its bits: it has two pairs of sums, which take elements by fours in turn, the first two of
+// them, then the other two; what is behind the last whole turn of it goes to the first sum of all.
 class Alignment {
  public:
-  // kTurn elements, or fewer at the end.
-  LRD_INLINE void add(const float* m, const float* g, int count) {
-    if (count < kTurn) {
-      for (int i = 0; i < count; i++) {
-        const double x = m[i], y = g[i];
-        sums_[0][0][0] += x * y;
-        sums_[1][0][0] += x * x;
-        sums_[2][0][0] += y * y;
-      }
-      return;
+  static constexpr int kTurn = 32;
+  static_assert(kMeasured % kTurn == 0, "a stretch is a whole number of turns");
+
+  LRD_INLINE void add(Eight m, Eight g) {
+    Four x[2], y[2];
+    split(m, x);
+    split(g, y);
+    for (int half = 0; half < 2; half++) {
+      sums_[0] += x[half] * y[half];
+      sums_[1] += x[half] * x[half];
+      sums_[2] += y[half] * y[half];
     }
-    for (int i = 0; i < kTurn; i += 2) {
-      const Pair x = {m[i], m[i + 1]}, y = {g[i], g[i + 1]};
-      const int turn = i / 4 % 2;
-      sums_[0][turn] += x * y;
-      sums_[1][turn] += x * x;
-      sums_[2][turn] += y * y;
-    }
+  }
+
+  LRD_INLINE void add(float m, float g) {
+    const double x = m, y = g;
+    sums_[0][0] += x * y;
+    sums_[1][0] += x * x;
+    sums_[2][0] += y * y;
   }
 
   Sums total() const {
     Sums all;
-    for (int k = 0; k < kSums; k++) {
-      const Pair both = sums_[k][0] + sums_[k][1];
-      all.value[k] = both[0] + both[1];
-    }
+    for (int k = 0; k < kSums; k++) all.value[k] = (sums_[k][0] + sums_[k][2]) + (sums_[k][1] + sums_[k][3]);
     return all;
   }
 
  private:
-  Pair sums_[kSums][2] = {};
+  // Elements 0, 1, 4, 5, and 2, 3, 6, 7.
+  static LRD_INLINE void split(Eight x, Four (&halves)[2]) {
+#if defined(__AVX2__)
+    const __m256d pairs = _mm256_permute4x64_pd((__m256d)x, 0xd8);
+    halves[0] = (Four)_mm256_cvtps_pd(_mm_castpd_ps(_mm256_castpd256_pd128(pairs)));
+    halves[1] = (Four)_mm256_cvtps_pd(_mm_castpd_ps(_mm256_extractf128_pd(pairs, 1)));
+#else
+    for (int i = 0; i < 4; i++) {
+      halves[0][i] = x[i < 2 ? i : i + 2];
+      halves[1][i] = x[i < 2 ? i + 2 : i + 4];
+    }
+#endif
+  }
+
+  Four sums_[kSums] = {};
 };
 
 // Arrays of one vector's elements, as a kernel takes them.
@@ -359,53 +369,57 @@ struct Rule {
   // How many states `agreeing` reads.
   static constexpr int kSigns = kFamily == Family::kRmsprop ? ((kFlags & kBuffered) ? kState : 0) : kFamily == Family::kGradient ? 0 : 1;
 
-  static Sums measure(const Measure& measure, int64_t first, int64_t count) {
-    const bool aligned = measure.of == Measured::kAlignment;
-    const int states = aligned ? 1 : kSigns;
+  // The sums of an alignment, of vectors and of single elements alike.
+  template <class Vector>
+  static LRD_INLINE void align(const Measure& measure, int64_t at, Alignment& sums) {
     const Scalars& s = measure.scalars;
-    Ints agree = {};
+    Vector g = load<Vector>(measure.gradient + at);
+    if (kFlags & kCoupled) g = g + s.decay * load<Vector>(measure.parameter + at);
+    const Vector moment = load<Vector>(measure.state[0] + at);
+    const Vector next = s.first_keep * moment + s.first_add * g;
+    sums.add((measure.way & kBefore) ? moment : next, g);
+    if (measure.way & kOwn) store(measure.moment + at, next);
+  }
+
+  static Sums alignment(const Measure& measure, int64_t first, int64_t count) {
     Alignment sums;
-    for (int64_t done = 0; done < count; done += kTurn) {
-      const int64_t at = first + done;
-      const int turn = static_cast<int>(count - done < kTurn ? count - done : kTurn);
+    const int64_t whole = count / Alignment::kTurn * Alignment::kTurn;
+    for (int64_t i = 0; i < whole; i += 8) align<Eight>(measure, first + i, sums);
+    for (int64_t i = whole; i < count; i++) align<float>(measure, first + i, sums);
+    return sums.total();
+  }
+
+  static Sums agreements(const Measure& measure, int64_t first, int64_t count) {
+    Ints agree = {};
+    const auto add = [&](const float* gradient, const float* parameter, const float* const* state, int64_t at) {
+      Floats g = load<Floats>(gradient + at);
+      if (kFlags & kCoupled) g = g + measure.scalars.decay * load<Floats>(parameter + at);
+      Floats states[kMostState] = {};
+      for (int k = 0; k < kSigns; k++) states[k] = load<Floats>(state[k] + at);
+      agree = agree - agreeing(measure.scalars, g, states);
+    };
+    const int64_t whole = count / LRD_LANES * LRD_LANES;
+    for (int64_t i = 0; i < whole; i += LRD_LANES) add(measure.gradient, measure.parameter, measure.state, first + i);
+    if (whole < count) {
       // The last ones with zeros behind them, which agree with nothing.
-      float gradient[kTurn], parameter[kTurn], state[kMostState][kTurn], moment[kTurn];
-      const float *from = measure.gradient + at, *old = (kFlags & kCoupled) ? measure.parameter + at : nullptr, *before[kMostState] = {};
-      for (int k = 0; k < states; k++) before[k] = measure.state[k] + at;
-      if (turn < kTurn) {
-        const auto padded = [&](const float* some, float* whole) -> const float* {
-          std::memset(whole, 0, sizeof gradient);
-          std::memcpy(whole, some, sizeof(float) * static_cast<size_t>(turn));
-          return whole;
-        };
-        from = padded(from, gradient);
-        if (kFlags & kCoupled) old = padded(old, parameter);
-        for (int k = 0; k < states; k++) before[k] = padded(before[k], state[k]);
+      float gradient[LRD_LANES] = {}, parameter[LRD_LANES] = {}, state[kMostState][LRD_LANES] = {};
+      const size_t bytes = sizeof(float) * static_cast<size_t>(count - whole);
+      const float* states[kMostState] = {};
+      std::memcpy(gradient, measure.gradient + first + whole, bytes);
+      if (kFlags & kCoupled) std::memcpy(parameter, measure.parameter + first + whole, bytes);
+      for (int k = 0; k < kSigns; k++) {
+        std::memcpy(state[k], measure.state[k] + first + whole, bytes);
+        states[k] = state[k];
       }
-      float g_of[kTurn], m_of[kTurn];
-      for (int i = 0; i < kTurn; i += LRD_LANES) {
-        Floats g = load<Floats>(from + i);
-        if (kFlags & kCoupled) g = g + s.decay * load<Floats>(old + i);
-        if (aligned) {
-          const Floats m = load<Floats>(before[0] + i);
-          const Floats next = s.first_keep * m + s.first_add * g;
-          store(g_of + i, g);
-          store(m_of + i, (measure.way & kBefore) ? m : next);
-          store(moment + i, next);
-        } else {
-          Floats states_of[kMostState] = {};
-          for (int k = 0; k < kSigns; k++) states_of[k] = load<Floats>(before[k] + i);
-          agree = agree - agreeing(s, g, states_of);
-        }
-      }
-      if (!aligned) continue;
-      sums.add(m_of, g_of, turn);
-      if (measure.way & kOwn) std::memcpy(measure.moment + at, moment, sizeof(float) * static_cast<size_t>(turn));
+      add(gradient, parameter, states, 0);
     }
-    if (aligned) return sums.total();
     Sums counted = {};
     for (int i = 0; i < LRD_LANES; i++) counted.value[0] += agree[i];
     return counted;
+  }
+
+  static Sums measure(const Measure& measure, int64_t first, int64_t count) {
+    return measure.of == Measured::kAlignment ? alignment(measure, first, count) : agreements(measure, first, count);
   }
 };
 
