@@ -2,10 +2,20 @@ import { join, resolve } from 'node:path';
 import { foreignText } from 'learning-rate-dropout/internal';
 import { JobError, STOPPED_TASK, UsageError } from '../errors.ts';
 import { EXPERIMENTS, experimentIn, findExperiment } from '../experiments/catalogue.ts';
-import type { Experiment } from '../experiments/experiment.ts';
+import type { Arm, Experiment } from '../experiments/experiment.ts';
 import { fileOf } from '../experiments/experimentFile.ts';
 import type { Plan, PlanRequest, PlannedCell } from '../experiments/plan.ts';
-import { cellLabel, cellNumber, makePlan, planName, readPlan, recordPlan, recordedPlan } from '../experiments/plan.ts';
+import {
+  MEASURING_SEED,
+  cellLabel,
+  cellNumber,
+  makePlan,
+  planName,
+  readPlan,
+  recordPlan,
+  recordedPlan,
+  unmeasuredArms,
+} from '../experiments/plan.ts';
 import type { Overlay } from '../experiments/settings.ts';
 import { cancelJobs } from '../experiments/slurm/commands.ts';
 import { SlurmFolder } from '../experiments/slurm/jobs.ts';
@@ -128,7 +138,7 @@ const say = (line: string): void => console.log(wrapped(line, columnsOf()));
 
 /** The plan that is asked for, as the folder has it begun, without arms that wait for their rates. */
 function planOf({ store, request }: Context): Plan {
-  const wanted = makePlan({ ...request, partial: true });
+  const wanted = makePlan({ ...request, waiting: 'omit' });
   return asRecorded(wanted, recordedPlan(store, wanted));
 }
 
@@ -181,15 +191,34 @@ function printCells(states: readonly CellStatus[], overview: Overview): void {
   say(lines.join('\n'));
 }
 
+/** The arms that wait for what another one measures, of those with cells among what is asked for. */
+function unmeasured(request: PlanRequest): readonly Arm[] {
+  const { seeds, only } = request;
+  return unmeasuredArms(request).filter(({ id }) =>
+    Array.from({ length: seeds }, (_, k) => cellLabel({ arm: id, seed: k + 1 })).some(
+      (label) => only?.test(label) ?? true,
+    ),
+  );
+}
+
+function noteUnmeasured(request: PlanRequest, then = ''): void {
+  for (const { id, like = '' } of unmeasured(request)) {
+    const measuring = { arm: like, seed: MEASURING_SEED };
+    // Where nobody measures it is an error, and not for later.
+    if (request.only?.test(cellLabel(measuring)) === false) continue;
+    note(`${id} waits for the mean factor that seed ${MEASURING_SEED} of ${like} measures${then}`);
+  }
+}
+
 function listCells(context: Context): void {
   const plans = plansOf(context);
   const { rates, experiment: listed } = context.request;
-  const waiting = listed.arms.filter(({ id, rate }) => rate !== undefined && rates?.has(id) !== true).length;
+  const measuring = unmeasuredArms(context.request);
+  const waiting = listed.arms.filter(
+    (arm) => arm.rate !== undefined && rates?.has(arm.id) !== true && !measuring.includes(arm),
+  ).length;
   if (waiting > 0) note(`${waiting} arms wait for their learning rates, which the runs of --select choose`);
-  for (const { id, rate, measured, like } of listed.arms) {
-    if (measured !== true || rates?.has(id) === true || rate !== undefined) continue;
-    note(`${id} waits for the mean factor that seed 1 of ${like} measures`);
-  }
+  noteUnmeasured(context.request);
   if (plans.every((plan) => recordedPlan(context.store, plan) === undefined)) {
     note(`${context.out} holds no plan of it yet: these are the cells that it would have`);
   }
@@ -266,7 +295,8 @@ async function planForOthers(context: Context): Promise<Plan> {
     import('../experiments/checkData.ts'),
     import('../experiments/checkSettings.ts'),
   ]);
-  const wanted = makePlan(context.request);
+  const wanted = makePlan({ ...context.request, waiting: 'later' });
+  noteUnmeasured(context.request, '; this command again submits it then');
   checkCells(wanted.cells);
   context.store.checkModules(wanted.cells);
   const recorded = recordedPlan(context.store, wanted);
@@ -358,7 +388,7 @@ async function cellsToRun(context: Context): Promise<{ readonly plan: Plan; read
     import('../experiments/checkData.ts'),
     import('../experiments/checkSettings.ts'),
   ]);
-  const wanted = makePlan(request);
+  const wanted = makePlan({ ...request, waiting: number === undefined ? 'later' : 'keep' });
   const recorded = recordedPlan(store, wanted);
   const tell = (line: string): void => console.error(wrapped(line, columnsOf(process.stderr)));
   if (number === undefined) {
@@ -371,8 +401,13 @@ async function cellsToRun(context: Context): Promise<{ readonly plan: Plan; read
   const cells = cellsOfTask(wanted.cells, choice);
   checkCells(cells);
   try {
+    // Refuses those that wait.
+    makePlan({ ...request, only: exactly(cells) });
     const plan = await checkData(wanted, { cells, dataDir, recorded, note: tell });
-    return { plan, cells: cellsOfTask(plan.cells, choice) };
+    // Those that wait have only held their places: their rates are not known.
+    const known = new Set(makePlan({ ...request, waiting: 'omit' }).cells.map(cellLabel));
+    const ready = plan.cells.filter((cell) => known.has(cellLabel(cell)));
+    return { plan: { ...plan, cells: ready }, cells: cellsOfTask(plan.cells, choice) };
   } catch (error) {
     // Nobody may be there to read what a task says: the list shows it.
     if (error instanceof JobError) {
@@ -384,6 +419,10 @@ async function cellsToRun(context: Context): Promise<{ readonly plan: Plan; read
     throw error;
   }
 }
+
+/** Matches the labels of these cells and no other. */
+const exactly = (cells: readonly Pick<PlannedCell, 'arm' | 'seed'>[]): RegExp =>
+  new RegExp(`^(?:${cells.map((cell) => cellLabel(cell).replaceAll(/[^\w/=]/g, '\\$&')).join('|')})$`);
 
 const inCrew = (): boolean => process.env['LRD_CREW'] === '1';
 
@@ -581,6 +620,27 @@ export async function experimentCommand(call: ExperimentCall): Promise<void> {
   else if (options.cancel) cancel(context);
   else if (options.on === 'slurm') await submit(context);
   else if (options.on === 'kubernetes') await printKubernetes(context);
-  else if ((options.workers ?? 1) > 1) await runByCrew(context, options.workers as number);
-  else await stoppable((stop) => run(context, stop));
+  else if (options.cell !== undefined || inCrew()) await runHere(context);
+  else await runInTurn(context);
+}
+
+const runHere = (context: Context): Promise<void> => {
+  const { workers = 1 } = context.call.options;
+  return workers > 1 ? runByCrew(context, workers) : stoppable((stop) => run(context, stop));
+};
+
+/** Runs what can be run, then what has waited for what that measures. */
+async function runInTurn(context: Context): Promise<void> {
+  const { request, store } = context;
+  noteUnmeasured(request, ', and follows it');
+  const later = unmeasured(request);
+  await runHere(context);
+  if (later.length === 0) return;
+  const rates = chosenRates(store, request.experiment, request);
+  const ready = later.filter(({ id }) => rates.has(id));
+  const seeds = Array.from({ length: request.seeds }, (_, k) => k + 1);
+  const cells = ready
+    .flatMap(({ id: arm }) => seeds.map((seed) => ({ arm, seed })))
+    .filter((cell) => request.only?.test(cellLabel(cell)) ?? true);
+  if (cells.length > 0) await runHere({ ...context, request: { ...request, rates, only: exactly(cells) } });
 }

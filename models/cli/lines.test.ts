@@ -172,4 +172,42 @@ test('the experiments that there are, for programs', () => {
   assert.ok(lines.some(({ experiment }) => experiment === 'table1'));
 });
 
+test('a control follows what measures its factor, in the same call; a task that is too early says so, and the next one goes on', () => {
+  const settings = { recipe: 'fcnet', data: 'digits', optimizer: 'adam', width: 4, epochs: 1, limit: 200 };
+  const file = join(scratch, 'measured.json');
+  writeFileSync(
+    file,
+    JSON.stringify({
+      version: 1,
+      name: 'measured',
+      title: 'A measured factor',
+      seeds: 2,
+      settings,
+      arms: [
+        { id: 'control', like: 'magma', measured: true, control: true },
+        { id: 'magma', settings: { keepProbability: 0.5, mask: 'magma' } },
+      ],
+    }),
+  );
+  const experiment = (...args: readonly string[]): ReturnType<typeof call> =>
+    call('experiment', file, '--backend', 'cpu', '--json', ...args);
+  const ended = (lines: readonly Line[]): unknown[] =>
+    lines.filter(({ event, state }) => event === 'cell' && state === 'finished').map(({ arm, seed }) => `${arm as string} ${seed as number}`); // prettier-ignore
+
+  const whole = experiment('--out', join(scratch, 'measured'));
+  assert.is(whole.status, 0, whole.stderr);
+  assert.match(whole.stderr, /control waits for the mean factor that seed 1 of magma measures, and follows it/);
+  assert.equal(ended(whole.lines), ['magma 1', 'magma 2', 'control 1', 'control 2']);
+
+  const tasks = join(scratch, 'tasks');
+  const early = experiment('--out', tasks, '--cell', '0');
+  assert.is(early.status, 1);
+  assert.match(
+    early.stderr,
+    /control take a mean factor that has not been measured yet: seed 1 of magma must be run first/,
+  );
+  assert.equal(ended(experiment('--out', tasks, '--cell', '1').lines), ['magma 1']);
+  assert.equal(ended(experiment('--out', tasks, '--cell', '0').lines), ['control 1']);
+});
+
 test.run();

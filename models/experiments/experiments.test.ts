@@ -12,7 +12,7 @@ import { differences } from './analysis/differences.ts';
 import { censoredMedian, summarize, summarizeControls } from './analysis/summary.ts';
 import type { Arm, Experiment } from './experiment.ts';
 import { makePlan, recordPlan, readPlan, settingsOf } from './plan.ts';
-import type { PlannedCell } from './plan.ts';
+import type { PlannedCell, Waiting } from './plan.ts';
 import { toRequest } from './request.ts';
 import type { CellOutcome } from './results.ts';
 import { collectResults, formatResults, readResults } from './results.ts';
@@ -299,7 +299,7 @@ test('rates are chosen by short runs on held-out examples, and the runs that fol
     /^the learning rates of b have not been chosen yet: --select runs what chooses them$/,
   );
   assert.equal(
-    makePlan({ experiment, ...request, rates, partial: true, only: /=1$/ }).cells.map((cell) => [cell.arm, cell.settings.learningRate, cell.settings.validation]), // prettier-ignore
+    makePlan({ experiment, ...request, rates, waiting: 'omit', only: /=1$/ }).cells.map((cell) => [cell.arm, cell.settings.learningRate, cell.settings.validation]), // prettier-ignore
     [
       ['a', 0.1, undefined],
       ['half of a', 0.05, undefined],
@@ -337,6 +337,11 @@ test('a control takes the mean factor that its mask’s first seed measured, onc
     () => makePlan({ ...request, rates: chosenRates(store, experiment, request) }),
     /^the learning rates of control take a mean factor that has not been measured yet: seed 1 of magma must be run first$/,
   );
+  const arms = (waiting: Waiting, only?: RegExp): string[] =>
+    makePlan({ ...request, waiting, only }).cells.map(({ arm, seed }) => `${arm} ${seed}`);
+  assert.equal(arms('later'), ['magma 1', 'magma 2']);
+  assert.equal(arms('keep'), ['magma 1', 'control 1', 'magma 2', 'control 2']);
+  assert.throws(() => arms('later', /control|magma.seed=2/), /seed 1 of magma must be run first$/);
   const first = makePlan({ ...request, only: /magma.seed=1/ });
   recordPlan(store, first);
   await workOn(root, first.cells);

@@ -32,6 +32,12 @@ export interface Plan {
 export const SCALES = ['full', 'small'] as const;
 export type Scale = (typeof SCALES)[number];
 
+/**
+ * What becomes of arms whose rate is not known yet. `refuse`: they are an error. `later`: they are left out where they wait for a factor that a cell of
+ * this plan measures, an error otherwise. `omit`: they are left out. `keep`: they are there, so that every cell has its number.
+ */
+export type Waiting = 'refuse' | 'later' | 'omit' | 'keep';
+
 export interface PlanRequest {
   readonly experiment: Experiment;
   readonly scale: Scale;
@@ -41,8 +47,8 @@ export interface PlanRequest {
   readonly only: RegExp | undefined;
   /** What the rates of arms are multiplied by that have been chosen, by their ids. Default: none has been. */
   readonly rates?: ReadonlyMap<string, number>;
-  /** Leave out arms that wait for their rates, which are an error otherwise. Default false. */
-  readonly partial?: boolean;
+  /** Default `refuse`. */
+  readonly waiting?: Waiting;
 }
 
 /** The settings of an arm at a scale. Changes of the arm's own schedule shrink with the number of epochs. */
@@ -74,14 +80,45 @@ export function cellNumber({ arms }: Experiment, { arm, seed }: PlannedCell): nu
 }
 
 /** `arm/seed=N`, by which cells are chosen and listed. */
-export const cellLabel = ({ arm, seed }: PlannedCell): string => `${arm}/seed=${seed}`;
+export const cellLabel = ({ arm, seed }: Pick<PlannedCell, 'arm' | 'seed'>): string => `${arm}/seed=${seed}`;
+
+/** Seeds of arms whose mean factor is measured: the first. */
+export const MEASURING_SEED = 1;
+
+/** Whether an arm's rate has not been chosen yet, or is but for a factor that another arm measures. */
+function waitsFor({ id, rate, measured }: Arm, rates: PlanRequest['rates']): 'choice' | 'measure' | undefined {
+  if ((rate === undefined && measured !== true) || rates?.has(id) === true) return undefined;
+  return rate === undefined || (measured === true && rates?.has(rate.of) === true) ? 'measure' : 'choice';
+}
+
+/** The arms that wait for a factor that the first seed of another arm measures. */
+export function unmeasuredArms({ experiment, rates }: Pick<PlanRequest, 'experiment' | 'rates'>): readonly Arm[] {
+  return experiment.arms.filter((arm) => waitsFor(arm, rates) === 'measure');
+}
+
+/** Throws a `JobError` for the first of these arms that cannot run. @param measuring - whether a cell of the plan measures for an arm */
+function refuseWaiting(those: readonly Arm[], rates: PlanRequest['rates'], measuring: (arm: Arm) => boolean): void {
+  const list = (arms: readonly Arm[]): string =>
+    arms.length === 1 ? (arms[0]?.id as string) : `${arms.length} arms, ${arms[0]?.id} first,`;
+  const unchosen = those.filter((arm) => waitsFor(arm, rates) === 'choice');
+  if (unchosen.length > 0) {
+    throw new JobError(
+      `the learning rates of ${list(unchosen)} have not been chosen yet: --select runs what chooses them`,
+    );
+  }
+  const unmeasured = those.filter((arm) => !measuring(arm));
+  if (unmeasured.length === 0) return;
+  throw new JobError(
+    `the learning rates of ${list(unmeasured)} take a mean factor that has not been measured yet: seed ${MEASURING_SEED} of ${unmeasured[0]?.like} must be run first`,
+  );
+}
 
 /**
  * The cells of an experiment: all arms with the first seed, then all with the second, so that what is done is always whole. Throws a `UsageError`
- * where `only` matches none, a `JobError` for an arm whose rate has not been chosen.
+ * where `only` matches none, a `JobError` for an arm whose rate is not known and that is not to be left out.
  */
 export function makePlan(request: PlanRequest): Plan {
-  const { experiment, scale, overlay, seeds, only, rates, partial = false } = request;
+  const { experiment, scale, overlay, seeds, only, rates, waiting = 'refuse' } = request;
   const { length: arms } = experiment.arms;
   if (arms * seeds > MOST_CELLS) {
     const most = Math.floor(MOST_CELLS / arms);
@@ -89,8 +126,6 @@ export function makePlan(request: PlanRequest): Plan {
       `--seeds must be at most ${most.toLocaleString('en')} for ${arms} arms (${MOST_CELLS.toLocaleString('en')} cells in all), got ${seeds}`,
     );
   }
-  const waits = ({ id, rate, measured }: Arm): boolean =>
-    (rate !== undefined || measured === true) && rates?.has(id) !== true;
   const chosen = Array.from({ length: seeds }, (_, index) => index + 1)
     .flatMap((seed) =>
       experiment.arms.map((arm): PlannedCell => ({ arm: arm.id, seed, settings: settingsOf(arm, request) })),
@@ -100,21 +135,13 @@ export function makePlan(request: PlanRequest): Plan {
     const known = experiment.arms.map(({ id }) => id).join(', ');
     throw new UsageError(`--only must match a cell, got ${JSON.stringify(only?.source)}; arms: ${known}`);
   }
-  const waiting = new Set(experiment.arms.filter(waits).map(({ id }) => id));
-  const cells = chosen.filter(({ arm }) => !waiting.has(arm));
-  if (cells.length < chosen.length && !partial) {
-    const those = experiment.arms.filter(({ id }) => waiting.has(id) && chosen.some(({ arm }) => arm === id));
-    const list = (arms: readonly Arm[]): string =>
-      arms.length === 1 ? (arms[0]?.id as string) : `${arms.length} arms, ${arms[0]?.id} first,`;
-    const unchosen = those.filter(({ rate }) => rate !== undefined);
-    if (unchosen.length > 0) {
-      throw new JobError(
-        `the learning rates of ${list(unchosen)} have not been chosen yet: --select runs what chooses them`,
-      );
-    }
-    throw new JobError(
-      `the learning rates of ${list(those)} take a mean factor that has not been measured yet: seed 1 of ${those[0]?.like} must be run first`,
-    );
+  const unready = new Set(experiment.arms.filter((arm) => waitsFor(arm, rates) !== undefined).map(({ id }) => id));
+  const cells = waiting === 'keep' ? chosen : chosen.filter(({ arm }) => !unready.has(arm));
+  if (cells.length < chosen.length && waiting !== 'omit') {
+    const those = experiment.arms.filter(({ id }) => unready.has(id) && chosen.some(({ arm }) => arm === id));
+    const measuring = ({ like }: Arm): boolean =>
+      cells.some(({ arm, seed }) => arm === like && seed === MEASURING_SEED);
+    refuseWaiting(those, rates, (arm) => waiting === 'later' && measuring(arm));
   }
   const definition = experiment.file === undefined ? {} : { definition: experiment.file };
   return { version: 1, experiment: experiment.name, scale, overlay, ...definition, cells };
