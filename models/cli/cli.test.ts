@@ -72,7 +72,7 @@ test('each argument of train is checked, and the message names it, the value and
     await refusesTraining(['--keep', keep], new RegExp(`--keep must be a number in \\[2\\^-16, 1\\], got "${keep}"`));
   }
   await refusesTraining(['--keep=-0.5'], /--keep must be a number in \[2\^-16, 1\], got "-0.5"/);
-  await refusesTraining(['--epochs', '0'], /--epochs must be a whole number of at least 1, got "0"/);
+  await refusesTraining(['--epochs', '0'], /--epochs must be a whole number of at least 1 and at most [\d,]+, got "0"/);
   await refusesTraining(['--epochs=-3'], /--epochs must be/);
   await refusesTraining(['--batch-size', '1.5'], /--batch-size must be a whole number/);
   await refusesTraining(['--lr', '0'], /--lr must be a number above 0, got "0"/);
