@@ -281,13 +281,15 @@ void measure(void*, TF_OpKernelContext* context) {
     for (int i = 1; i < TF_NumInputs(context); i++) tensors.push_back(input(context, i));
 
     std::vector<Measure> measures(count);
-    // The stretches of all tensors in a row.
-    struct Stretch {
+    // The portions of all tensors in a row, some stretches each, and which of all sums is the first of a portion.
+    struct Portion {
       size_t tensor;
       int64_t first, count;
+      size_t sums;
     };
-    std::vector<Stretch> stretches;
-    size_t at = 0;
+    constexpr int64_t kStretches = 4;
+    std::vector<Portion> portions;
+    size_t at = 0, total = 0;
     for (size_t i = 0; i < count; i++) {
       const int32_t* record = word + i * kMeasureRecord;
       const int32_t states = record[4];
@@ -316,19 +318,22 @@ void measure(void*, TF_OpKernelContext* context) {
           one.moment = static_cast<float*>(TF_TensorData(moments.back().get()));
         }
       }
-      for (int64_t first = 0; first < size; first += kMeasured) stretches.push_back({i, first, std::min(kMeasured, size - first)});
+      for (int64_t first = 0; first < size; first += kStretches * kMeasured) {
+        const int64_t elements = std::min(kStretches * kMeasured, size - first);
+        portions.push_back({i, first, elements, total});
+        total += static_cast<size_t>((elements + kMeasured - 1) / kMeasured);
+      }
     }
     require(at == tensors.size() && TF_NumOutputs(context) == 1 + static_cast<int>(moments.size()), "the plan must use all that it is given");
 
-    const Tensor sums = allocate(TF_INT32, {static_cast<int64_t>(stretches.size() * sizeof(Sums) / sizeof(int32_t))}, stretches.size() * sizeof(Sums));
+    const Tensor sums = allocate(TF_INT32, {static_cast<int64_t>(total * sizeof(Sums) / sizeof(int32_t))}, total * sizeof(Sums));
     char* results = static_cast<char*>(TF_TensorData(sums.get()));
-    // Some stretches at a time: one alone is a few microseconds.
-    constexpr size_t kTogether = 4;
-    Pool::instance().each((stretches.size() + kTogether - 1) / kTogether, [&](size_t p) {
-      for (size_t i = p * kTogether; i < std::min((p + 1) * kTogether, stretches.size()); i++) {
-        const Sums one = form.measure(measures[stretches[i].tensor], stretches[i].first, stretches[i].count);
-        std::memcpy(results + i * sizeof one, &one, sizeof one);
-      }
+    Pool::instance().each(portions.size(), [&](size_t p) {
+      const Portion& portion = portions[p];
+      Sums own[kStretches];
+      form.measure(measures[portion.tensor], portion.first, portion.count, own);
+      const size_t stretches = static_cast<size_t>((portion.count + kMeasured - 1) / kMeasured);
+      std::memcpy(results + portion.sums * sizeof(Sums), own, stretches * sizeof(Sums));
     });
     output(context, 0, sums);
     for (size_t i = 0; i < moments.size(); i++) output(context, 1 + static_cast<int>(i), moments[i]);

@@ -74,15 +74,16 @@ struct Measure {
 constexpr int64_t kMeasured = 8192;
 constexpr int kSums = 3;
 
-// The sums m.g, m.m and g.g of elements [first, first + count), or how many of them agree, in the first sum. count is at most kMeasured.
+// The sums m.g, m.m and g.g of a stretch, or how many of its elements agree, in the first sum.
 struct Sums {
   double value[kSums];
 };
 
-// What each instruction set has: steps elements [first, last) in place, where first is a multiple of 8, the elements of a block; and measures.
+// What each instruction set has: steps elements [first, last) in place, where first is a multiple of 8, the elements of a block; and measures the
+// stretches of `count` elements from `first` on, where the first of each is a multiple of kMeasured.
 struct Form {
   void (*run)(const Step& step, int64_t first, int64_t last);
-  Sums (*measure)(const Measure& measure, int64_t first, int64_t count);
+  void (*measure)(const Measure& measure, int64_t first, int64_t count, Sums* sums);
 };
 
 }  // namespace lrd
