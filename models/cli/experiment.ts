@@ -14,7 +14,8 @@ import {
   readPlan,
   recordPlan,
   recordedPlan,
-  unmeasuredArms,
+  refuseWaiting,
+  waitingArms,
 } from '../experiments/plan.ts';
 import type { Overlay } from '../experiments/settings.ts';
 import { cancelJobs } from '../experiments/slurm/commands.ts';
@@ -191,18 +192,20 @@ function printCells(states: readonly CellStatus[], overview: Overview): void {
   say(lines.join('\n'));
 }
 
-/** The arms that wait for what another one measures, of those with cells among what is asked for. */
-function unmeasured(request: PlanRequest): readonly Arm[] {
-  const { seeds, only } = request;
-  return unmeasuredArms(request).filter(({ id }) =>
-    Array.from({ length: seeds }, (_, k) => cellLabel({ arm: id, seed: k + 1 })).some(
-      (label) => only?.test(label) ?? true,
-    ),
-  );
+/** A cell as it is called, whatever its settings will be. */
+type CellId = Pick<PlannedCell, 'arm' | 'seed'>;
+
+/** The cells of an arm among what is asked for. */
+function cellsOf({ id: arm }: Arm, { seeds, only }: PlanRequest): readonly CellId[] {
+  const all = Array.from({ length: seeds }, (_, k) => ({ arm, seed: k + 1 }));
+  return all.filter((cell) => only?.test(cellLabel(cell)) ?? true);
 }
 
+/** Says which arms wait for what another one measures, of those with cells among what is asked for. */
 function noteUnmeasured(request: PlanRequest, then = ''): void {
-  for (const { id, like = '' } of unmeasured(request)) {
+  for (const arm of waitingArms(request, 'measure')) {
+    if (cellsOf(arm, request).length === 0) continue;
+    const { id, like = '' } = arm;
     const measuring = { arm: like, seed: MEASURING_SEED };
     // Where nobody measures it is an error, and not for later.
     if (request.only?.test(cellLabel(measuring)) === false) continue;
@@ -212,11 +215,7 @@ function noteUnmeasured(request: PlanRequest, then = ''): void {
 
 function listCells(context: Context): void {
   const plans = plansOf(context);
-  const { rates, experiment: listed } = context.request;
-  const measuring = unmeasuredArms(context.request);
-  const waiting = listed.arms.filter(
-    (arm) => arm.rate !== undefined && rates?.has(arm.id) !== true && !measuring.includes(arm),
-  ).length;
+  const waiting = waitingArms(context.request, 'choice').length;
   if (waiting > 0) note(`${waiting} arms wait for their learning rates, which the runs of --select choose`);
   noteUnmeasured(context.request);
   if (plans.every((plan) => recordedPlan(context.store, plan) === undefined)) {
@@ -401,12 +400,14 @@ async function cellsToRun(context: Context): Promise<{ readonly plan: Plan; read
   const cells = cellsOfTask(wanted.cells, choice);
   checkCells(cells);
   try {
-    // Refuses those that wait.
-    makePlan({ ...request, only: exactly(cells) });
+    const waiting = waitingArms(request);
+    refuseWaiting(
+      waiting.filter(({ id }) => cells.some(({ arm }) => arm === id)),
+      request.rates,
+    );
     const plan = await checkData(wanted, { cells, dataDir, recorded, note: tell });
     // Those that wait have only held their places: their rates are not known.
-    const known = new Set(makePlan({ ...request, waiting: 'omit' }).cells.map(cellLabel));
-    const ready = plan.cells.filter((cell) => known.has(cellLabel(cell)));
+    const ready = plan.cells.filter(({ arm }) => waiting.every(({ id }) => id !== arm));
     return { plan: { ...plan, cells: ready }, cells: cellsOfTask(plan.cells, choice) };
   } catch (error) {
     // Nobody may be there to read what a task says: the list shows it.
@@ -421,7 +422,7 @@ async function cellsToRun(context: Context): Promise<{ readonly plan: Plan; read
 }
 
 /** Matches the labels of these cells and no other. */
-const exactly = (cells: readonly Pick<PlannedCell, 'arm' | 'seed'>[]): RegExp =>
+const exactly = (cells: readonly CellId[]): RegExp =>
   new RegExp(`^(?:${cells.map((cell) => cellLabel(cell).replaceAll(/[^\w/=]/g, '\\$&')).join('|')})$`);
 
 const inCrew = (): boolean => process.env['LRD_CREW'] === '1';
@@ -633,14 +634,10 @@ const runHere = (context: Context): Promise<void> => {
 async function runInTurn(context: Context): Promise<void> {
   const { request, store } = context;
   noteUnmeasured(request, ', and follows it');
-  const later = unmeasured(request);
+  const later = waitingArms(request, 'measure').flatMap((arm) => cellsOf(arm, request));
   await runHere(context);
   if (later.length === 0) return;
   const rates = chosenRates(store, request.experiment, request);
-  const ready = later.filter(({ id }) => rates.has(id));
-  const seeds = Array.from({ length: request.seeds }, (_, k) => k + 1);
-  const cells = ready
-    .flatMap(({ id: arm }) => seeds.map((seed) => ({ arm, seed })))
-    .filter((cell) => request.only?.test(cellLabel(cell)) ?? true);
+  const cells = later.filter(({ arm }) => rates.has(arm));
   if (cells.length > 0) await runHere({ ...context, request: { ...request, rates, only: exactly(cells) } });
 }

@@ -91,13 +91,26 @@ function waitsFor({ id, rate, measured }: Arm, rates: PlanRequest['rates']): 'ch
   return rate === undefined || (measured === true && rates?.has(rate.of) === true) ? 'measure' : 'choice';
 }
 
-/** The arms that wait for a factor that the first seed of another arm measures. */
-export function unmeasuredArms({ experiment, rates }: Pick<PlanRequest, 'experiment' | 'rates'>): readonly Arm[] {
-  return experiment.arms.filter((arm) => waitsFor(arm, rates) === 'measure');
+/** The arms whose rate is not known yet; of these, with `what`, those for which it has not been chosen, or that wait for a factor that another arm measures. */
+export function waitingArms(
+  { experiment, rates }: Pick<PlanRequest, 'experiment' | 'rates'>,
+  what?: 'choice' | 'measure',
+): readonly Arm[] {
+  return experiment.arms.filter((arm) => {
+    const waits = waitsFor(arm, rates);
+    return waits !== undefined && (what === undefined || waits === what);
+  });
 }
 
-/** Throws a `JobError` for the first of these arms that cannot run. @param measuring - whether a cell of the plan measures for an arm */
-function refuseWaiting(those: readonly Arm[], rates: PlanRequest['rates'], measuring: (arm: Arm) => boolean): void {
+/**
+ * Throws a `JobError` for those of these arms that cannot run.
+ * @param measuring - whether a cell of the plan measures for an arm. Default: none does
+ */
+export function refuseWaiting(
+  those: readonly Arm[],
+  rates: PlanRequest['rates'],
+  measuring: (arm: Arm) => boolean = () => false,
+): void {
   const list = (arms: readonly Arm[]): string =>
     arms.length === 1 ? (arms[0]?.id as string) : `${arms.length} arms, ${arms[0]?.id} first,`;
   const unchosen = those.filter((arm) => waitsFor(arm, rates) === 'choice');
@@ -135,10 +148,11 @@ export function makePlan(request: PlanRequest): Plan {
     const known = experiment.arms.map(({ id }) => id).join(', ');
     throw new UsageError(`--only must match a cell, got ${JSON.stringify(only?.source)}; arms: ${known}`);
   }
-  const unready = new Set(experiment.arms.filter((arm) => waitsFor(arm, rates) !== undefined).map(({ id }) => id));
-  const cells = waiting === 'keep' ? chosen : chosen.filter(({ arm }) => !unready.has(arm));
+  const unready = waitingArms(request);
+  const ids = new Set(unready.map(({ id }) => id));
+  const cells = waiting === 'keep' ? chosen : chosen.filter(({ arm }) => !ids.has(arm));
   if (cells.length < chosen.length && waiting !== 'omit') {
-    const those = experiment.arms.filter(({ id }) => unready.has(id) && chosen.some(({ arm }) => arm === id));
+    const those = unready.filter(({ id }) => chosen.some(({ arm }) => arm === id));
     const measuring = ({ like }: Arm): boolean =>
       cells.some(({ arm, seed }) => arm === like && seed === MEASURING_SEED);
     refuseWaiting(those, rates, (arm) => waiting === 'later' && measuring(arm));

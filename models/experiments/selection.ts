@@ -5,7 +5,7 @@ import type { Arm, Experiment, Selection } from './experiment.ts';
 import { METRICS } from './experiment.ts';
 import { fileOf } from './experimentFile.ts';
 import type { Plan, PlannedCell } from './plan.ts';
-import { makePlan, recordedPlan } from './plan.ts';
+import { MEASURING_SEED, makePlan, recordedPlan } from './plan.ts';
 import type { Overlay, Settings } from './settings.ts';
 import { overlaid } from './settings.ts';
 import { asRecorded } from './standIn.ts';
@@ -110,7 +110,7 @@ export function chosenRates(
     const chosen = rate === undefined ? undefined : own.get(rate.of);
     if ((rate === undefined && measured !== true) || (rate !== undefined && chosen === undefined)) continue;
     const factor = rate === undefined || chosen === undefined ? 1 : (chosen * rate.times) / settings.learningRate;
-    const mean = measured === true ? measuredFactor(store, cells.find((cell) => cell.arm === like && cell.seed === SEED)) : 1; // prettier-ignore
+    const mean = measured === true ? measuredFactor(store, cells.find((cell) => cell.arm === like && cell.seed === MEASURING_SEED)) : 1; // prettier-ignore
     if (mean !== undefined) rates.set(id, factor * mean);
   }
   return rates;

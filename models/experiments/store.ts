@@ -112,11 +112,10 @@ export class Store {
   /** The module or text of the user's own that was another when the cell was prepared, by its path; undefined where none was. */
   changedModule(cell: Cell): string | undefined {
     const path = join(this.folder(cell), 'cell.json');
-    if (Object.keys(this.#modulesOf(cell.settings)).length === 0 || !existsSync(path)) return undefined;
+    const now = Object.entries(this.#modulesOf(cell.settings));
+    if (now.length === 0 || !existsSync(path)) return undefined;
     const { modules = {} } = readAs(path, CELL);
-    return Object.entries(this.#modulesOf(cell.settings)).find(
-      ([file, sum]) => modules[file] !== undefined && modules[file] !== sum,
-    )?.[0];
+    return now.find(([file, sum]) => modules[file] !== undefined && modules[file] !== sum)?.[0];
   }
 
   /**
@@ -125,8 +124,9 @@ export class Store {
    */
   checkModules(cells: readonly Cell[]): void {
     const changed = cells.flatMap((cell) => {
-      const file = this.#hasBegun(this.folder(cell)) ? this.changedModule(cell) : undefined;
-      return file === undefined ? [] : [{ file, folder: this.folder(cell) }];
+      const folder = this.folder(cell);
+      const file = this.#hasBegun(folder) ? this.changedModule(cell) : undefined;
+      return file === undefined ? [] : [{ file, folder }];
     });
     const [first] = changed;
     if (first === undefined) return;

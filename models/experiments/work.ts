@@ -69,8 +69,7 @@ const isOfCell = (error: unknown): error is Error =>
  * the work as a whole is thrown.
  */
 export async function work(options: WorkOptions): Promise<WorkSummary> {
-  const { store, cells, progress, signal } = options;
-  const { watcher } = options;
+  const { store, cells, progress, signal, watcher } = options;
   const failed: FailedCell[] = [];
   let left: PlannedCell[] = [];
   let waiting = false;
