@@ -85,7 +85,7 @@ export function chartBlock(block: Block): string {
   const svgs = pictures(shown, Math.floor(PICTURE_BYTES / POINT_BYTES / Math.max(1, shown.charts.length)));
   const rows = new Map<string, string[]>();
   block.charts.forEach((chart, k) => {
-    const picture = svgs[k] ?? '<p class="soft">This chart is drawn by the page’s script.</p>';
+    const picture = svgs[k] ?? '<p class="soft undrawn">This chart is drawn by the page’s script.</p>';
     const figure = `<figure class="chart" data-chart="${k}"><figcaption>${escapeHtml(chart.title)}</figcaption><div class="plot-place">${picture}</div></figure>`;
     rows.set(chart.row, [...(rows.get(chart.row) ?? []), figure]);
   });

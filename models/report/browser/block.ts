@@ -1,4 +1,4 @@
-import { drawChart } from '../charts/draw.ts';
+import { drawChart, heightOf } from '../charts/draw.ts';
 import type { Drawn } from '../charts/draw.ts';
 import type { Extent, Line } from '../charts/lines.ts';
 import { extentOf, isLogarithmic, linesOf } from '../charts/lines.ts';
@@ -106,7 +106,7 @@ export class BlockView {
     const drawn = drawChart(lines, {
       document,
       width,
-      height: Math.round(Math.min(330, 0.5 * width + 70)),
+      height: heightOf(width),
       x: this.#axis(),
       y: chart.y,
       logarithmic: isLogarithmic(chart, this.#view),

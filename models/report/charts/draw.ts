@@ -29,6 +29,11 @@ export interface Drawn {
 const MARGIN = { left: 52, right: 12, top: 20, bottom: 38 } as const;
 let clips = 0;
 
+/** A chart's height: of one proportion whatever its width, so that a drawing takes the place of the picture before it and moves nothing. */
+export function heightOf(width: number): number {
+  return 0.64 * width;
+}
+
 /** Distances in pixels need no more than two digits, wherever they stand. */
 function shorten(svg: Element): void {
   for (const element of [svg, ...svg.querySelectorAll('*')]) {

@@ -1,6 +1,6 @@
 /** Charts as SVG text, made without a browser: the picture that a page shows where scripts do not run. */
 import { parseHTML } from 'linkedom';
-import { drawChart } from './draw.ts';
+import { drawChart, heightOf } from './draw.ts';
 import type { Extent, Line } from './lines.ts';
 import { extentOf, isLogarithmic, linesOf } from './lines.ts';
 import type { Block, Chart, View } from './model.ts';
@@ -10,7 +10,7 @@ import { formatValue } from './ticks.ts';
 
 const { document } = parseHTML('<!doctype html><html><body></body></html>');
 /** Of a picture; it is scaled to the width that the page has for it. */
-const SIZE = { width: 440, height: 270 } as const;
+const WIDTH = 440;
 
 /** An SVG element's text with what it shows, for those who do not see it. */
 export function named(svg: string, name: string): string {
@@ -77,7 +77,8 @@ export function pictures(block: Block, points: number): string[] {
     }));
     const { svg } = drawChart(drawn, {
       document,
-      ...SIZE,
+      width: WIDTH,
+      height: heightOf(WIDTH),
       x: axis,
       y: chart.y,
       logarithmic: isLogarithmic(chart, view),
