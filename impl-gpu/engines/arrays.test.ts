@@ -6,6 +6,7 @@ import type { HyperValues } from '../validate.ts';
 import { resolveHyper, stateNames } from '../validate.ts';
 import { createArrayEngine, createJsEngine } from './checked.ts';
 import type { StepPlan } from './engine.ts';
+import { MEASURED } from './engine.ts';
 import { planStep } from './plan.ts';
 import type { HostTensors, Subject } from './testing/runners.ts';
 import { arraySubject, jsSubject, wasmPlainSubject } from './testing/runners.ts';
@@ -24,8 +25,8 @@ const VARIANTS: readonly (readonly [RuleName, HyperValues])[] = [
   ['adamw', {}],
 ];
 
-/** One of a few elements, whole turns of the kernel, and every edge of a chunk of 8192. */
-const SIZES = [10, 8193, 0, 64, 8191, 1, 8192, 16384, 33, 20_005] as const;
+/** One of a few elements, whole turns of the kernel, and every edge of a chunk. */
+const SIZES = [10, MEASURED + 1, 0, 64, MEASURED - 1, 1, MEASURED, 2 * MEASURED, 33, 20_005] as const;
 
 /** Values in (-1, 1); the base is the seed of everything random in these tests. */
 function valuesFrom(seed: number): () => number {

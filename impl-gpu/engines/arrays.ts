@@ -76,7 +76,7 @@ export function arrayEngine(): Engine<Float32Array> {
       for (const tensor of plan.tensors) {
         if (tensor === null) continue;
         stage.instanceOf(tensor.kernel, modeOf(tensor));
-        if (tensor.measure !== null) stage.instanceOf(tensor.kernel, tensor.measure.wasm(tensor));
+        if (tensor.measure !== null) stage.instanceOf(tensor.kernel, tensor.measure.wasm(tensor).alone);
       }
       return stage;
     } catch (error) {

@@ -251,7 +251,7 @@ export type StepFunction = (
 ) => Sums | undefined;
 
 /** What a module does to a stretch: step it, with a mask from somewhere or none, or measure it. */
-export type Work = Mode | WasmMeasure;
+export type Work = Mode | MeasuringWork;
 
 /** One call of an assembled function, and its arguments. */
 export interface Call {
@@ -269,9 +269,16 @@ export interface Stage {
 
 /**
  * Elements that are measured at once. Each stretch's sums are added on the host in the order of the stretches, so that they have the same bits
- * whoever measured which. Small enough for the stage of `arrays.ts`.
+ * whoever measured which. Small enough for the stage of `arrays.ts`, whole turns of the kernels, and no power of two: stretches side by side then
+ * fall into different sets of a cache.
  */
-export const MEASURED = 8192;
+export const MEASURED = 8704;
+
+/**
+ * Stretches that a call measures side by side where a tensor has as many: reading two arrays from one place each leaves most of a processor's
+ * bandwidth unused.
+ */
+export const TOGETHER = 4;
 
 /** What is summed over a tensor: the three products of an alignment, or how many elements agree. */
 export type Measured =
@@ -311,12 +318,20 @@ export interface Measure {
   wgsl(tensor: TensorPlan): WgslMeasure;
 }
 
-/** A measuring pass in WebAssembly: a function that is called on stretches, and what it makes of its results. */
-export interface WasmMeasure {
+/** A function that measures. */
+export interface MeasuringWork {
   /** Among the works of a kernel. */
   readonly name: string;
   /** A module that exports `run`, a function of a step's parameters that returns `Sums`. */
   assemble(shared: boolean): Uint8Array<ArrayBuffer>;
+}
+
+/** A measuring pass in WebAssembly: functions that are called on stretches, and what it makes of their results. */
+export interface WasmMeasure {
+  /** Measures a stretch. */
+  readonly alone: MeasuringWork;
+  /** Measures `TOGETHER` stretches of `MEASURED` elements, of which the first begins at its pointers; it returns what `alone` does of each, or the sum of it. */
+  readonly together: MeasuringWork;
   /** What it reads beside parameter and gradient, in the order of its pointers. The first one is written where `writes`. */
   readonly reads: readonly string[];
   readonly writes: boolean;

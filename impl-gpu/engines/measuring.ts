@@ -1,24 +1,28 @@
 /** Measuring by assembled functions: their calls, and the factor that their results give. */
 import type { Call, Measure, Stage, StepPlan, Sums, TensorBuffers, TensorPlan } from './engine.ts';
-import { MEASURED, SCALARS, withFactor } from './engine.ts';
+import { MEASURED, SCALARS, TOGETHER, withFactor } from './engine.ts';
 import { pointersOf, valuesOf } from './wasm.ts';
 
 /** The slot of the first state. */
 const MOMENT = 2;
 
-/** The calls that measure a tensor, a stretch each, in order. */
+/** The calls that measure a tensor, one or `TOGETHER` stretches each, in order. */
 export function measureCalls(
   position: Pick<StepPlan, 'key' | 'step'>,
   tensor: TensorPlan,
   buffers: TensorBuffers<number>,
 ): readonly Call[] {
-  const work = tensor.measure?.wasm(tensor);
-  if (work === undefined) return [];
-  const pointers = pointersOf(buffers, work.reads);
+  const { kernel, measure, size } = tensor;
+  if (measure === null) return [];
+  const { alone, together, reads, scalars } = measure.wasm(tensor);
+  const pointers = pointersOf(buffers, reads);
   const calls: Call[] = [];
-  for (let at = 0; at < tensor.size; at += MEASURED) {
-    const count = Math.min(MEASURED, tensor.size - at);
-    calls.push({ kernel: tensor.kernel, work, values: valuesOf(position, tensor, pointers, work.scalars, at, count) });
+  for (let at = 0; at < size;) {
+    const several = size - at >= TOGETHER * MEASURED;
+    const count = Math.min(MEASURED, size - at);
+    const values = valuesOf(position, tensor, pointers, scalars, at, count);
+    calls.push({ kernel, work: several ? together : alone, values });
+    at += several ? TOGETHER * count : count;
   }
   return calls;
 }
@@ -64,7 +68,7 @@ export function onStage(
 ): TensorPlan {
   const work = tensor.measure?.wasm(tensor);
   if (work === undefined) return tensor;
-  const run = instanceOf(tensor.kernel, work);
+  const run = instanceOf(tensor.kernel, work.alone);
   const arrays = [parameter, gradient, ...work.reads.map((name) => state[name] as Float32Array)];
   const values = SCALARS.map((name) => work.scalars[name]);
   const results: (Sums | undefined)[] = [];

@@ -4,6 +4,7 @@
  */
 import { InvalidArgumentError } from '../validate.ts';
 import type { Call, Engine, StepPlan, Sums, TensorBuffers, TensorPlan } from './engine.ts';
+import { TOGETHER } from './engine.ts';
 import { callKey, callsOf, createCaller, isShared, moduleOf } from './wasm.ts';
 import { applyMeasuredIn, measureCalls } from './measuring.ts';
 import { checkPointers } from './checked.ts';
@@ -116,8 +117,8 @@ interface PlacedCall extends Call {
   readonly place: number;
 }
 
-/** Numbers that a measuring call returns at most. */
-const SUMS = 3;
+/** Numbers that a measuring call returns at most: of three sums. */
+const SUMS = 3 * TOGETHER;
 
 /** Elements below which waking the workers costs more than they save. */
 const WORTHWHILE = 1 << 17;

@@ -18,7 +18,7 @@ import { resolveOptions } from './resolve.ts';
 import { drawKept, layOut } from '../random.ts';
 import type { HyperValues } from '../validate.ts';
 import { InvalidArgumentError, resolveHyper, stateNames } from '../validate.ts';
-import { KEEP_ALL, KEEP_NONE, planState, stateSize } from '../engines/engine.ts';
+import { KEEP_ALL, KEEP_NONE, MEASURED, TOGETHER, planState, stateSize } from '../engines/engine.ts';
 import { createArrayEngine, createWasmEngine } from '../engines/checked.ts';
 import type { StepPlan, TensorPlan } from '../engines/engine.ts';
 import { planStep, thresholdOf } from '../engines/plan.ts';
@@ -454,7 +454,7 @@ test('[LRD-FAM-003] a plan keeps a tensor iff the half at its base in stream 9 i
 /** Three steps on tensors of several stretches, by an engine on a shared memory; all values afterwards. */
 async function severalStretches(threads: number, request: MaskRequest, rule: RuleName): Promise<Float32Array[]> {
   const next = valuesFrom(11);
-  const sizes = [8192 * 3 + 5, 200_001];
+  const sizes = [3 * MEASURED + 5, 2 * TOGETHER * MEASURED + MEASURED + 1];
   const mask = resolveMask(request);
   const hyper = resolveHyper(rule);
   const names = [...stateNames(rule, hyper), ...mask.stateNames(rule, hyper)];

@@ -1,5 +1,6 @@
 /** The two measures, with what each engine needs of them. */
-import type { Kernel, Measure, Measured, Sums, TensorPlan } from '../engines/engine.ts';
+import type { Kernel, Measure, Measured, Sums, TensorPlan, WasmMeasure } from '../engines/engine.ts';
+import { TOGETHER } from '../engines/engine.ts';
 import { FLOAT32_MAX, FLOAT32_TINY } from '../engines/plan.ts';
 import { F64, I32, assembleRun } from '../engines/wasmModule.ts';
 import type { AlignmentMeasure, MeanMeasure } from './formulas.ts';
@@ -15,6 +16,21 @@ const inputs = (kernel: Kernel, state: readonly string[]): readonly string[] => 
   ...(kernel.coupled ? ['parameter'] : []),
   ...state,
 ];
+
+/** The two functions of a measure. @param results - types of what a stretch gives, or all together where `summed` */
+function works(
+  name: string,
+  results: readonly number[],
+  body: (stretches: number) => readonly number[],
+  summed: boolean,
+): Pick<WasmMeasure, 'alone' | 'together'> {
+  const work = (stretches: number, types: readonly number[]): WasmMeasure['alone'] => ({
+    name: stretches === 1 ? name : `${name} of ${stretches}`,
+    assemble: (shared) => assembleRun(body(stretches), shared, types),
+  });
+  const all = summed ? results : Array.from({ length: TOGETHER }, () => results).flat();
+  return { alone: work(1, results), together: work(TOGETHER, all) };
+}
 
 /** A number above 0 as float32 that is above 0 and finite. */
 const positive = (value: number): number => Math.min(Math.max(value, FLOAT32_TINY), FLOAT32_MAX);
@@ -36,18 +52,15 @@ export function alignment(measure: AlignmentMeasure, scalesDecay: boolean): Meas
     arrays: (tensor, buffers) =>
       goOn(buffers.state['alignment'] as Float32Array, sumAlignment(tensor, measure, buffers)),
     wasm: ({ kernel, scalars }: TensorPlan) => ({
-      name,
-      assemble: (shared) => assembleRun(assembleAlignment(kernel, measure), shared, [F64, F64, F64]),
+      ...works(name, [F64, F64, F64], (stretches) => assembleAlignment(kernel, measure, stretches), false),
       reads: [momentState(kernel, measure)],
       writes: own,
       scalars: alignmentScalars(scalars, measure),
       factor: (results: readonly Sums[], _size, state) => {
         const sums: [number, number, number] = [0, 0, 0];
         for (const result of results) {
-          const [mg = 0, mm = 0, gg = 0] = result as Iterable<number>;
-          sums[0] += mg;
-          sums[1] += mm;
-          sums[2] += gg;
+          // Three of each stretch.
+          [...(result as Iterable<number>)].forEach((sum, k) => (sums[(k % 3) as 0 | 1 | 2] += sum));
         }
         return goOn(state as Float32Array, sums);
       },
@@ -77,8 +90,7 @@ export function mean(measure: MeanMeasure, scalesDecay: boolean): Measure {
     state: [],
     arrays: (tensor, buffers) => meanFactor(measure, countAgreement(tensor, buffers), tensor.size),
     wasm: ({ kernel, scalars }: TensorPlan) => ({
-      name: 'measure agreement',
-      assemble: (shared) => assembleRun(assembleAgreement(kernel), shared, [I32]),
+      ...works('measure agreement', [I32], (stretches) => assembleAgreement(kernel, stretches), true),
       reads: signState(kernel),
       writes: false,
       scalars,

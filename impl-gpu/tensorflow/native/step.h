@@ -71,7 +71,7 @@ struct Measure {
 };
 
 // Elements whose sums are taken together: MEASURED of engines/engine.ts.
-constexpr int64_t kMeasured = 8192;
+constexpr int64_t kMeasured = 8704;
 constexpr int kSums = 3;
 
 // The sums m.g, m.m and g.g of a stretch, or how many of its elements agree, in the first sum.

@@ -6,7 +6,7 @@ import { FROM_SOURCE } from '../../../conformance/harness/fromSource.ts';
 import { suite } from '../../../conformance/harness/suite.ts';
 import { useBackend } from '../../../models/backend.ts';
 import { createArrayEngine, createJsEngine } from '../../engines/checked.ts';
-import { stateSize } from '../../engines/engine.ts';
+import { MEASURED, stateSize } from '../../engines/engine.ts';
 import { planStep } from '../../engines/plan.ts';
 import { resolveMask } from '../../masks/mask.ts';
 import type { MaskRequest as FamilyRequest } from '../../masks/resolve.ts';
@@ -386,7 +386,7 @@ inAddon(
 
 inAddon('[LRD-FAM-001] other kinds of mask step with the bits of the engine for arrays', () => {
   const alive = tf.memory().numTensors;
-  const [engine, sizes] = [createArrayEngine(), [1000, 2 * 8192 + 5, 0, 1]];
+  const [engine, sizes] = [createArrayEngine(), [1000, 2 * MEASURED + 5, 0, 1]];
   const bases = layOut(sizes);
   const kinds: readonly (readonly [FamilyRequest, RuleName, HyperValues])[] = [
     [{ kind: 'skip-update' }, 'adam', {}],
