@@ -302,14 +302,14 @@ export interface Measure {
   arrays(tensor: TensorPlan, buffers: TensorBuffers<Float32Array>): number;
   /** By functions in WebAssembly. */
   wasm(tensor: TensorPlan): WasmMeasure;
-  /** The tensor with its factor in its scalars, measured in a memory by `run`. */
+  /** Steps a tensor in a memory by `run`, measured before or on the way. */
   inMemory(
     memory: WebAssembly.Memory,
     run: (call: Call) => Sums | undefined,
     position: Pick<StepPlan, 'key' | 'step'>,
     tensor: TensorPlan,
     buffers: TensorBuffers<number>,
-  ): TensorPlan;
+  ): void;
   /** The same on arrays, stretch by stretch on the stage. */
   onStage(stage: Stage, tensor: TensorPlan, buffers: TensorBuffers<Float32Array>): TensorPlan;
   /** By shaders, for all measures of a step. */

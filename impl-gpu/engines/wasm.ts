@@ -137,8 +137,8 @@ export function wasmEngine(memory: WebAssembly.Memory): Engine<number> {
       plan.tensors.forEach((tensor, index) => {
         if (tensor === null) return;
         const buffers = tensors[index] as TensorBuffers<number>;
-        const measured = tensor.measure?.inMemory(memory, run, plan, tensor, buffers) ?? tensor;
-        callsOf(plan, measured, buffers, 0, tensor.size).forEach(run);
+        if (tensor.measure === null) callsOf(plan, tensor, buffers, 0, tensor.size).forEach(run);
+        else tensor.measure.inMemory(memory, run, plan, tensor, buffers);
       });
     },
   };

@@ -2,7 +2,7 @@
 //
 //     LearningRateDropoutMeasure  plan, tensors -> sums, moments        what factors are made of, ahead of a step
 //     LearningRateDropoutHold     tensors -> ticket                     keeps references to the tensors that a step will write
-//     LearningRateDropoutStep     ticket, plan, gradients -> tensors    the same tensors, stepped
+//     LearningRateDropoutStep     ticket, plan, gradients -> tensors, sums    the same tensors, stepped, and the sums of those that were measured on the way
 //     LearningRateDropoutReturn   ticket -> tensors                     the same tensors, as they were
 //
 // each with V and LRD_VERSION behind its name, the hash of these sources. Between Hold and Step the caller frees its own handles. A buffer that has no other owner then is written in place; one that
@@ -263,6 +263,44 @@ Tensor copyOf(const Tensor& tensor) {
 
 bool isFamily(int32_t number) { return number >= 0 && number < static_cast<int32_t>(Family::kCount); }
 
+// Elements that a thread takes at once: whole stretches of what is measured.
+constexpr int64_t kStretches = 4;
+constexpr int64_t kPortion = kStretches * kMeasured;
+
+// How many stretches so many elements are.
+size_t stretchesOf(int64_t elements) { return static_cast<size_t>((elements + kMeasured - 1) / kMeasured); }
+
+// A part of a tensor, and which of all sums is the first of its own.
+struct Portion {
+  size_t tensor;
+  int64_t first, count;
+  size_t sums;
+};
+
+// The portions of tensors in a row. Returns how many sums there are.
+size_t portion(const std::vector<int64_t>& sizes, const std::function<bool(size_t)>& measured, std::vector<Portion>& portions) {
+  size_t sums = 0;
+  for (size_t i = 0; i < sizes.size(); i++) {
+    for (int64_t first = 0; first < sizes[i]; first += kPortion) {
+      const int64_t count = std::min(kPortion, sizes[i] - first);
+      portions.push_back({i, first, count, sums});
+      if (measured(i)) sums += stretchesOf(count);
+    }
+  }
+  return sums;
+}
+
+Tensor allocateSums(size_t count) {
+  return allocate(TF_INT32, {static_cast<int64_t>(count * sizeof(Sums) / sizeof(int32_t))}, count * sizeof(Sums));
+}
+
+// Measures a portion into its place.
+void take(const Form& form, const Measure& measure, const Portion& portion, const Tensor& sums) {
+  Sums own[kStretches];
+  form.measure(measure, portion.first, portion.count, own);
+  std::memcpy(static_cast<char*>(TF_TensorData(sums.get())) + portion.sums * sizeof(Sums), own, stretchesOf(portion.count) * sizeof(Sums));
+}
+
 // The plan of a measuring is a record for each tensor:
 //     family, flags, what is measured, in which way, number of states, scalars (float32 bits)
 // Its tensors follow each other: gradient, parameter where there is coupled decay, states. The sums are the bits of float64 numbers, kSums for
@@ -281,15 +319,8 @@ void measure(void*, TF_OpKernelContext* context) {
     for (int i = 1; i < TF_NumInputs(context); i++) tensors.push_back(input(context, i));
 
     std::vector<Measure> measures(count);
-    // The portions of all tensors in a row, some stretches each, and which of all sums is the first of a portion.
-    struct Portion {
-      size_t tensor;
-      int64_t first, count;
-      size_t sums;
-    };
-    constexpr int64_t kStretches = 4;
-    std::vector<Portion> portions;
-    size_t at = 0, total = 0;
+    std::vector<int64_t> sizes(count);
+    size_t at = 0;
     for (size_t i = 0; i < count; i++) {
       const int32_t* record = word + i * kMeasureRecord;
       const int32_t states = record[4];
@@ -303,7 +334,7 @@ void measure(void*, TF_OpKernelContext* context) {
       require(isFamily(record[0]) && record[2] >= 0 && record[2] < static_cast<int32_t>(Measured::kCount) && states >= 0 && states <= kMostState &&
                   at + 1 + (coupled ? 1 : 0) + static_cast<size_t>(states) <= tensors.size(),
               "a record of the plan is out of range");
-      const int64_t size = TF_TensorElementCount(tensors[at].get());
+      const int64_t size = sizes[i] = TF_TensorElementCount(tensors[at].get());
       const auto next = [&]() -> const float* {
         require(TF_TensorElementCount(tensors[at].get()) == size, "what is measured must be of one size");
         return static_cast<const float*>(TF_TensorData(tensors[at++].get()));
@@ -318,23 +349,12 @@ void measure(void*, TF_OpKernelContext* context) {
           one.moment = static_cast<float*>(TF_TensorData(moments.back().get()));
         }
       }
-      for (int64_t first = 0; first < size; first += kStretches * kMeasured) {
-        const int64_t elements = std::min(kStretches * kMeasured, size - first);
-        portions.push_back({i, first, elements, total});
-        total += static_cast<size_t>((elements + kMeasured - 1) / kMeasured);
-      }
     }
     require(at == tensors.size() && TF_NumOutputs(context) == 1 + static_cast<int>(moments.size()), "the plan must use all that it is given");
 
-    const Tensor sums = allocate(TF_INT32, {static_cast<int64_t>(total * sizeof(Sums) / sizeof(int32_t))}, total * sizeof(Sums));
-    char* results = static_cast<char*>(TF_TensorData(sums.get()));
-    Pool::instance().each(portions.size(), [&](size_t p) {
-      const Portion& portion = portions[p];
-      Sums own[kStretches];
-      form.measure(measures[portion.tensor], portion.first, portion.count, own);
-      const size_t stretches = static_cast<size_t>((portion.count + kMeasured - 1) / kMeasured);
-      std::memcpy(results + portion.sums * sizeof(Sums), own, stretches * sizeof(Sums));
-    });
+    std::vector<Portion> portions;
+    const Tensor sums = allocateSums(portion(sizes, [](size_t) { return true; }, portions));
+    Pool::instance().each(portions.size(), [&](size_t p) { take(form, measures[portions[p].tensor], portions[p], sums); });
     output(context, 0, sums);
     for (size_t i = 0; i < moments.size(); i++) output(context, 1 + static_cast<int>(i), moments[i]);
   });
@@ -342,14 +362,13 @@ void measure(void*, TF_OpKernelContext* context) {
 
 // A plan is a row of int32 words: what all tensors share, then a record for each.
 //     step, key (low), key (high)
-//     family, flags, threshold, block (low), block (high), owned, number of state tensors, index of the gradient, scalars (float32 bits)
+//     family, flags, threshold, block (low), block (high), owned, number of state tensors, index of the gradient, measured, scalars (float32 bits)
 // Its written tensors follow each other: parameter, then state. Of `owned` bit k says that written tensor k came out of an earlier step: only
-// these may be written in place. One of another origin can share memory with what no count of owners shows, as a slice does.
+// these may be written in place. One of another origin can share memory with what no count of owners shows, as a slice does. Where `measured` is 1 + the
+// way of an alignment, the tensor is measured on the way: each portion ahead of its step, whose memory then is in a cache. The sums follow each other as
+// those of a measuring do.
 constexpr int kHeader = 3;
-constexpr int kRecord = 8 + kScalars;
-
-// Elements that a thread takes at once.
-constexpr int64_t kPortion = 1 << 15;
+constexpr int kRecord = 9 + kScalars;
 
 void step(void*, TF_OpKernelContext* context) {
   guarded(context, [&] {
@@ -363,10 +382,14 @@ void step(void*, TF_OpKernelContext* context) {
     for (int i = 2; i < TF_NumInputs(context); i++) gradients.push_back(input(context, i));
 
     const int32_t ticket = ticketOf(input(context, 0));
-    std::vector<Tensor> written = takeHeld(ticket, TF_NumOutputs(context));
+    std::vector<Tensor> written = takeHeld(ticket, TF_NumOutputs(context) - 1);
     std::vector<Tensor> copies(written.size());
     std::vector<Step> steps(count);
     std::vector<int64_t> sizes(count);
+    // What is measured on the way, by its way; of others -1.
+    std::vector<int32_t> ways(count);
+    Tensor sums;
+    std::vector<Portion> portions;
     try {
       size_t at = 0;
       for (size_t i = 0; i < count; i++) {
@@ -377,6 +400,7 @@ void step(void*, TF_OpKernelContext* context) {
                 "a record of the plan is out of range");
         const TF_Tensor* gradient = gradients[static_cast<size_t>(record[7])].get();
         const int64_t size = sizes[i] = TF_TensorElementCount(written[at].get());
+        require(record[8] == 0 || (states > 0 && record[8] > 0 && (ways[i] & ~kBefore) == 0), "what is measured on the way must be an alignment with a moment of the rule");
         require(TF_TensorElementCount(gradient) == size, "a gradient must have as many elements as its parameter");
         Step& one = steps[i];
         one.family = static_cast<Family>(record[0]);
@@ -386,7 +410,8 @@ void step(void*, TF_OpKernelContext* context) {
         one.step = static_cast<uint32_t>(word[0]);
         one.key[0] = static_cast<uint32_t>(word[1]);
         one.key[1] = static_cast<uint32_t>(word[2]);
-        std::memcpy(&one.scalars, record + 8, sizeof one.scalars);
+        ways[i] = record[8] - 1;
+        std::memcpy(&one.scalars, record + 9, sizeof one.scalars);
         one.gradient = static_cast<const float*>(TF_TensorData(gradient));
         for (int32_t k = 0; k <= states; k++, at++) {
           require(TF_TensorElementCount(written[at].get()) == size && TF_TensorType(written[at].get()) == TF_FLOAT, "state must be float32 of its parameter's size");
@@ -397,22 +422,22 @@ void step(void*, TF_OpKernelContext* context) {
         }
       }
       require(at == written.size(), "the plan must use all that is held");
+      sums = allocateSums(portion(sizes, [&](size_t i) { return ways[i] >= 0; }, portions));
     } catch (...) {
       std::lock_guard<std::mutex> lock(held_mutex);
       held[ticket] = std::move(written);
       throw;
     }
 
-    // The portions of all tensors in a row.
-    std::vector<std::pair<size_t, int64_t>> portions;
-    for (size_t i = 0; i < count; i++) {
-      for (int64_t first = 0; first < sizes[i]; first += kPortion) portions.emplace_back(i, first);
-    }
     Pool::instance().each(portions.size(), [&](size_t p) {
-      const auto [i, first] = portions[p];
-      form.run(steps[i], first, std::min(first + kPortion, sizes[i]));
+      const Portion& part = portions[p];
+      const Step& one = steps[part.tensor];
+      const int32_t way = ways[part.tensor];
+      if (way >= 0) take(form, {one.family, one.flags, Measured::kAlignment, way, one.scalars, one.gradient, one.parameter, {one.state[0]}, nullptr}, part, sums);
+      form.run(one, part.first, part.first + part.count);
     });
     for (size_t at = 0; at < written.size(); at++) output(context, static_cast<int>(at), copies[at] != nullptr ? copies[at] : written[at]);
+    output(context, static_cast<int>(written.size()), sums);
   });
 }
 
@@ -438,7 +463,7 @@ void registerOperation(const char* name, const std::vector<const char*>& attribu
 [[maybe_unused]] const bool registered = [] {
   registerOperation("LearningRateDropoutMeasureV" LRD_VERSION, {"N: int >= 1", "M: int >= 0"}, {"plan: int32", "tensors: N * float"}, {"sums: int32", "moments: M * float"}, measure);
   registerOperation("LearningRateDropoutHoldV" LRD_VERSION, {"N: int >= 1"}, {"tensors: N * float"}, {"ticket: int32"}, hold);
-  registerOperation("LearningRateDropoutStepV" LRD_VERSION, {"N: int >= 1", "M: int >= 1"}, {"ticket: int32", "plan: int32", "gradients: N * float"}, {"tensors: M * float"}, step);
+  registerOperation("LearningRateDropoutStepV" LRD_VERSION, {"N: int >= 1", "M: int >= 1"}, {"ticket: int32", "plan: int32", "gradients: N * float"}, {"tensors: M * float", "sums: int32"}, step);
   registerOperation("LearningRateDropoutReturnV" LRD_VERSION, {"M: int >= 1"}, {"ticket: int32"}, {"tensors: M * float"}, giveBack);
   return true;
 }();

@@ -4,9 +4,9 @@
  * WASM engine, at p = 1 too. No mask is stored, and no element passes through JavaScript.
  */
 import * as tf from '@tensorflow/tfjs';
-import type { Kernel, Measured, StepPlan, TensorPlan } from '../../engines/engine.ts';
+import type { Kernel, Measured, StepPlan, TensorPlan, WasmMeasure } from '../../engines/engine.ts';
 import { MEASURED, SCALARS, kernelState } from '../../engines/engine.ts';
-import { applyMeasured } from '../../engines/measuring.ts';
+import { applyMeasured, isMeasuredOnTheWay } from '../../engines/measuring.ts';
 import { MASK_STATE } from '../../../spec/family.ts';
 import { LAYOUT } from '../../../spec/stream.ts';
 import { InvalidArgumentError } from '../../validate.ts';
@@ -25,7 +25,7 @@ const SUMS: readonly Measured['of'][] = ['alignment', 'agreement'];
 const SUMS_OF_STRETCH = 3;
 /** Words of a plan ahead of its records, and of a record, as `native/operation.cc` reads them. */
 const HEADER = 3;
-const RECORD = 8 + SCALARS.length;
+const RECORD = 9 + SCALARS.length;
 /** Words of a record of a measuring. */
 const MEASURE_RECORD = 5 + SCALARS.length;
 
@@ -46,6 +46,53 @@ const measureWords = (measured: Measured): [of: number, way: number] => [
   SUMS.indexOf(measured.of),
   measured.of === 'alignment' ? Number(measured.own) | (Number(measured.before) << 1) : 0,
 ];
+
+/** A part that is measured. */
+interface MeasuredPart extends NativePart {
+  /** Its place in the step. */
+  readonly index: number;
+  readonly measured: Measured;
+  readonly work: WasmMeasure;
+  readonly onTheWay: boolean;
+}
+
+function measuredParts(parts: readonly NativePart[]): readonly MeasuredPart[] {
+  return parts.flatMap(({ plan, entry }, index) => {
+    if (plan.measure === null) return [];
+    const { measured } = plan.measure;
+    return [{ index, plan, entry, measured, work: plan.measure.wasm(plan), onTheWay: isMeasuredOnTheWay(plan) }];
+  });
+}
+
+/** A state of a measure that has gone on. */
+type Alignment = readonly [variable: tf.Variable, value: Float32Array];
+
+/** What sums make of parts: their plans with the factors in them, and their alignments. */
+function applySums(
+  parts: readonly MeasuredPart[],
+  sums: Float64Array,
+): { readonly plans: readonly TensorPlan[]; readonly alignments: readonly Alignment[] } {
+  const alignments: Alignment[] = [];
+  let at = 0;
+  const plans = parts.map(({ plan, entry }) => {
+    const results = Array.from({ length: Math.ceil(plan.size / MEASURED) }, () =>
+      sums.subarray(at, (at += SUMS_OF_STRETCH)),
+    );
+    const variable = entry.state[MASK_STATE.alignment];
+    const alignment = variable?.dataSync<'float32'>().slice();
+    if (variable !== undefined && alignment !== undefined) alignments.push([variable, alignment]);
+    return applyMeasured(plan, results, alignment);
+  });
+  return { plans, alignments };
+}
+
+function assignAll(alignments: readonly Alignment[]): void {
+  for (const [variable, value] of alignments) {
+    const tensor = tf.tensor(value, variable.shape);
+    variable.assign(tensor);
+    tensor.dispose();
+  }
+}
 
 /** Whether the addon below tfjs was built with this package's source. */
 export function hasNativeSteps(tensorflow: Tensorflow): boolean {
@@ -84,37 +131,47 @@ export class NativeSteps {
         `the gradient must have ${plan.size} elements as planned, got ${entry.gradient.size}`,
       );
     }
-    const { parts, settle, drop } = this.#measured(given);
+    const works = measuredParts(given);
+    const { parts, settle, drop } = this.#measured(given, works.filter(({ onTheWay }) => !onTheWay)); // prettier-ignore
+    const late = works.filter(({ onTheWay }) => onTheWay);
     const written = parts.map(({ plan, entry }): tf.Variable[] => [
       entry.variable,
       ...kernelState(plan.kernel).map((name) => entry.state[name] as tf.Variable),
     ]);
+    let sums: Float64Array;
     try {
-      this.#exchange(
-        this.#words(key, step, parts, written),
+      sums = this.#exchange(
+        this.#words(key, step, parts, late, written),
         written.flat(),
         parts.map(({ entry }) => this.#tensorflow.handle(entry.gradient)),
+        late.length > 0,
       );
     } catch (error) {
       drop();
       throw error;
     }
     settle();
+    assignAll(applySums(late, sums).alignments);
+  }
+
+  /** The sums in a tensor of their words, which is disposed of. */
+  #sumsOf(handle: Handle): Float64Array {
+    // A copy begins where float64 numbers may.
+    return new Float64Array(this.#tensorflow.words(handle).slice().buffer);
   }
 
   /**
-   * The parts with measured factors in their scalars. The state of the measures themselves goes on by `settle`, once the step has been taken; `drop`
-   * leaves it as it was.
+   * The parts with measured factors in their scalars: those of `works`. The state of the measures themselves goes on by `settle`, once the step has been
+   * taken; `drop` leaves it as it was.
    */
-  #measured(parts: readonly NativePart[]): {
+  #measured(
+    parts: readonly NativePart[],
+    works: readonly MeasuredPart[],
+  ): {
     readonly parts: readonly NativePart[];
     readonly settle: () => void;
     readonly drop: () => void;
   } {
-    const works = parts.flatMap(({ plan, entry }, index) => {
-      if (plan.measure === null) return [];
-      return [{ index, plan, entry, measured: plan.measure.measured, work: plan.measure.wasm(plan) }];
-    });
     if (works.length === 0) return { parts, settle: () => undefined, drop: () => undefined };
     const tensorflow = this.#tensorflow;
     const words = new Int32Array(works.length * MEASURE_RECORD);
@@ -144,30 +201,16 @@ export class NativeSteps {
           ...read.map((tensor) => tensorflow.handle(tensor)),
         ],
       );
-      // A copy begins where float64 numbers may.
-      return { sums: new Float64Array(tensorflow.words(own(total as Handle)).slice().buffer), next: rest };
+      return { sums: this.#sumsOf(own(total as Handle)), next: rest };
     });
+    const { plans, alignments } = applySums(works, sums);
     const known: NativePart[] = [...parts];
-    const alignments: (readonly [variable: tf.Variable, value: Float32Array])[] = [];
-    let at = 0;
-    for (const { index, plan, entry } of works) {
-      const results = Array.from({ length: Math.ceil(plan.size / MEASURED) }, () =>
-        sums.subarray(at, (at += SUMS_OF_STRETCH)),
-      );
-      const variable = entry.state[MASK_STATE.alignment];
-      const alignment = variable?.dataSync<'float32'>().slice();
-      known[index] = { plan: applyMeasured(plan, results, alignment), entry };
-      if (variable !== undefined && alignment !== undefined) alignments.push([variable, alignment]);
-    }
+    works.forEach(({ index, entry }, i) => (known[index] = { plan: plans[i] as TensorPlan, entry }));
     return {
       parts: known,
       settle: () => {
         moments.forEach((variable, i) => tensorflow.replace(variable, next[i] as Handle));
-        for (const [variable, value] of alignments) {
-          const tensor = tf.tensor(value, variable.shape);
-          variable.assign(tensor);
-          tensor.dispose();
-        }
+        assignAll(alignments);
       },
       drop: () => next.forEach((handle) => tensorflow.free(handle)),
     };
@@ -177,8 +220,10 @@ export class NativeSteps {
     key: StepPlan['key'],
     step: number,
     parts: readonly NativePart[],
+    late: readonly MeasuredPart[],
     written: readonly (readonly tf.Variable[])[],
   ): Int32Array {
+    const ways = new Map(late.map(({ index, measured }) => [index, 1 + measureWords(measured)[1]]));
     const words = new Int32Array(HEADER + parts.length * RECORD);
     words.set([step, ...key]);
     const numbers = new Float32Array(words.buffer);
@@ -195,12 +240,13 @@ export class NativeSteps {
           own.reduce((bits, variable, k) => (this.#owns(variable) ? bits | (1 << k) : bits), 0),
           own.length - 1,
           index,
+          ways.get(index) ?? 0,
         ],
         at,
       );
       numbers.set(
         SCALARS.map((name) => scalars[name]),
-        at + 8,
+        at + 9,
       );
     });
     return words;
@@ -214,13 +260,20 @@ export class NativeSteps {
   /**
    * Hands variables to the addon, which steps them once tfjs has let go of them, and gives them back stepped; where the step fails, as they were.
    * @param gradients - handles, as many as the plan has records
+   * @param measures - whether anything is measured on the way
+   * @returns the sums of that
    */
-  #exchange(plan: Int32Array, variables: readonly tf.Variable[], gradients: readonly Handle[]): void {
+  #exchange(
+    plan: Int32Array,
+    variables: readonly tf.Variable[],
+    gradients: readonly Handle[],
+    measures: boolean,
+  ): Float64Array {
     const tensorflow = this.#tensorflow;
     const { attribute } = tensorflow;
     const { hold, step, giveBack } = nativeOperations();
     const outputs = variables.length;
-    withOwned(tensorflow, (own) => {
+    return withOwned(tensorflow, (own) => {
       const handles = variables.map((variable) => tensorflow.handle(variable));
       const words = own(tensorflow.tensor([plan.length], TYPES.int32, plan));
       const ticket = own(tensorflow.run(hold, [attribute.whole('N', outputs)], ...handles));
@@ -235,7 +288,7 @@ export class NativeSteps {
         results = tensorflow.runMany(
           step,
           [attribute.whole('N', gradients.length), attribute.whole('M', outputs)],
-          outputs,
+          outputs + 1,
           [ticket, words, ...gradients],
         );
         stepped = true;
@@ -250,6 +303,8 @@ export class NativeSteps {
         tensorflow.replace(variable, handle);
         this.#given.set(variable, handle);
       });
+      const sums = own(results[outputs] as Handle);
+      return measures ? this.#sumsOf(sums) : new Float64Array();
     });
   }
 }

@@ -6,7 +6,7 @@ import * as tf from '@tensorflow/tfjs';
 import { useBackend } from '../../../../models/backend.ts';
 import { createArrayEngine } from '../../../engines/checked.ts';
 import type { TensorPlan } from '../../../engines/engine.ts';
-import { stateSize } from '../../../engines/engine.ts';
+import { MEASURED, stateSize } from '../../../engines/engine.ts';
 import { planStep } from '../../../engines/plan.ts';
 import { resolveMask } from '../../../masks/mask.ts';
 import type { MaskRequest } from '../../../masks/resolve.ts';
@@ -19,13 +19,15 @@ import { NativeSteps } from '../tensorflowNative.ts';
 
 const SEED = 0x9e3779b97f4a7c15n;
 /** Around the widths of vectors, draws and chunks, and one of several portions. */
-const SIZES = [1, 7, 8, 15, 16, 17, 63, 64, 65, 127, 1000, 1023, 1024, 1025, 33_001];
+const SIZES = [1, 7, 8, 15, 16, 17, 63, 64, 65, 127, 1000, 1023, 1024, 1025, 4 * MEASURED + 1001];
 /** Of learning rate dropout, and of the other kinds of mask with which their measures and decays are reached. */
 const MASKS: readonly { readonly keepProbability: number; readonly mask?: MaskRequest }[] = [
   { keepProbability: 0.5 },
   { keepProbability: 1 },
   { keepProbability: 2 ** -16 },
   { keepProbability: 0.5, mask: { kind: 'lrd', granularity: 'tensor' } },
+  { keepProbability: 0.5, mask: { kind: 'magma' } },
+  { keepProbability: 0.5, mask: { kind: 'magma', momentTime: 'before' } },
   { keepProbability: 0.5, mask: { kind: 'magma', granularity: 'element' } },
   { keepProbability: 0.5, mask: { kind: 'magma', decay: 'plain', moment: 'own', momentTime: 'before' } },
   { keepProbability: 1, mask: { kind: 'cautious' } },
