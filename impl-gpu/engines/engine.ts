@@ -371,7 +371,7 @@ export interface Measuring {
   release(): void;
 }
 
-/** A measuring pass on WebGPU: partial sums by up to 256 workgroups, then a factor by one. */
+/** A measuring pass on WebGPU: partial sums by all invocations, fewer of them where they are many, then a factor by one workgroup. */
 export interface WgslMeasure {
   /** Among the measures of a kernel. */
   readonly name: string;
@@ -382,6 +382,8 @@ export interface WgslMeasure {
   /** Its uniform block is the step's: `block` the first partial sum, `threshold` the number of workgroups. */
   sumShader(this: void): string;
   readonly factorName: string;
+  /** Binds the partial sums and a uniform block of 16 bytes, four words: the first of the many, their number, the first of the few and their number. */
+  gatherShader(this: void): string;
   /** Binds the partial sums, the factor and a uniform block of 32 bytes: two words, the first partial sum and their number, then `numbers`. */
   factorShader(this: void): string;
   readonly numbers: readonly number[];

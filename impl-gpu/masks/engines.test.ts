@@ -307,6 +307,37 @@ function testExtremes(test: Suite, subject: Subject): void {
     }
   });
 
+  test(`[LRD-FAM-007] [LRD-FAM-011] ${subject.name}: a tensor of 300,001 elements is measured whole, and its neighbours by themselves`, async () => {
+    for (const [kind, keepProbability] of [['magma', 0.5], ['cautious', 1]] as const) {
+      const mask = resolveMask({ kind });
+      const sizes = [70, 300_001, 20_000];
+      const bases = layOut(sizes);
+      const results = [];
+      for (const one of [subject, jsSubject]) {
+        const next = valuesFrom(KEY[0] + 2);
+        const runner = one.start(
+          sizes.map((size) => ({
+            parameter: new Float32Array(size),
+            gradient: Float32Array.from({ length: size }, next),
+            state: { m: Float32Array.from({ length: size }, next), v: new Float32Array(size), ...(kind === 'magma' ? { alignment: new Float32Array(1) } : {}) },
+          })),
+        );
+        const tensors = sizes.map((size, k) => ({ base: bases[k] as number, size, count: 2, hyper: {}, keepProbability, mask }));
+        runner.step(planStep({ rule: 'adam', key: KEY, step: 2, tensors }));
+        results.push(await runner.read());
+        runner.dispose();
+      }
+      const [got, expected] = results as [(typeof results)[0], (typeof results)[0]];
+      expected.forEach(({ parameter, state }, k) => {
+        const close = (a = 0, b = 0): boolean => Math.abs(a - b) <= 1e-5 * Math.abs(b) + 1e-9;
+        const found = got[k]?.parameter as Float32Array;
+        const wrong = parameter.findIndex((value, i) => !close(found[i], value));
+        assert.is(wrong, -1, `${kind}, tensor ${k}, element ${wrong}: ${found[wrong]}, not ${parameter[wrong]}`);
+        assert.ok(close(got[k]?.state['alignment']?.[0], state['alignment']?.[0]), `${kind}, tensor ${k}`);
+      });
+    }
+  }); // prettier-ignore
+
   test(`[LRD-FAM-011] ${subject.name}: a coordinate whose step has no sign does not agree and keeps its bits`, async () => {
     const gradient = Float32Array.of(1, Infinity, -Infinity, NaN, -1, 0, 2, -2, 3);
     const size = gradient.length;

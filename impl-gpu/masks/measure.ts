@@ -9,7 +9,7 @@ import { countAgreement, sumAlignment } from './js.ts';
 import { assembleAgreement, assembleAlignment } from './wasm.ts';
 import { inMemory, onStage } from '../engines/measuring.ts';
 import { createMeasurer } from './webgpu.ts';
-import { factorShader, measureShader } from './wgsl.ts';
+import { factorShader, gatherShader, measureShader } from './wgsl.ts';
 
 const inputs = (kernel: Kernel, state: readonly string[]): readonly string[] => [
   'gradient',
@@ -76,6 +76,7 @@ export function alignment(measure: AlignmentMeasure, scalesDecay: boolean): Meas
       sumShader: () => measureShader(kernel, measured),
       factorName: 'alignment',
       factorShader: () => factorShader('alignment'),
+      gatherShader: () => gatherShader('alignment'),
       numbers: [size, positive(temperature), keep, add, start, Math.min(epsilon, FLOAT32_MAX)],
     }),
   };
@@ -113,6 +114,7 @@ export function mean(measure: MeanMeasure, scalesDecay: boolean): Measure {
       sumShader: () => measureShader(kernel, measured),
       factorName: 'mean',
       factorShader: () => factorShader('agreement'),
+      gatherShader: () => gatherShader('agreement'),
       numbers: [size, 1, 0, 0, 0, measure.floor === 0 ? 0 : positive(measure.floor)],
     }),
   };

@@ -13,8 +13,11 @@ const PARTIAL = 16;
 const FACTOR = 4 * ALIGNMENT_STRIDE;
 /** Of a factor's own uniform block. */
 const FACTOR_BYTES = 32;
-/** Workgroups that share a stretch's sum at most. */
-const GROUPS = 256;
+const GATHER_BYTES = 16;
+/** Elements of an invocation. */
+const EACH = 64;
+/** Partial sums that one workgroup takes: more are first made fewer. */
+const GATHERED = 16 * WORKGROUP;
 
 /** A command whose buffers are not there yet. */
 type Draft = (room: {
@@ -32,7 +35,9 @@ export function createMeasurer({ device, stride, pipelineOf, cut }: WgslHost): W
     /** Fills the uniform block of each draft. */
     const blocks: ((target: ArrayBuffer, at: number) => void)[] = [];
     const factors = new Map<TensorPlan, { readonly buffer: GPUBuffer | undefined; readonly offset: number }>();
-    let [partials, own] = [0, 0];
+    /** Partial sums of the tensor with most of them: tensors are measured one after the other. */
+    let most = 0;
+    let own = 0;
     for (const placed of list) {
       const { tensor, buffers, index } = placed;
       const { measure, kernel } = tensor;
@@ -40,11 +45,11 @@ export function createMeasurer({ device, stride, pipelineOf, cut }: WgslHost): W
       const work = measure.wgsl(tensor);
       const { parameter, gradient, state } = buffers;
       const all: Readonly<Record<string, GPUBuffer>> = { ...state, parameter, gradient };
-      const first = partials;
+      let partials = 0;
       for (const { stretch, offset, window } of cut(placed, 1)) {
-        const groups = Math.min(GROUPS, Math.ceil(stretch.count / (8 * WORKGROUP)));
+        const groups = Math.ceil(stretch.count / (EACH * WORKGROUP));
         const [at, place] = [stride * drafts.length, partials];
-        partials += groups;
+        partials += groups * WORKGROUP;
         blocks.push((target, byte) => {
           new Uint32Array(target, byte, 4).set([stretch.count, stretch.first, place, groups]);
           writeScalars(target, byte, work.scalars);
@@ -67,14 +72,34 @@ export function createMeasurer({ device, stride, pipelineOf, cut }: WgslHost): W
           return { pipeline, group: bind(layout, resources), offset: at, size: [groups, 1] };
         });
       }
+      let [first, count] = [0, partials];
+      if (count > GATHERED) {
+        const at = stride * drafts.length;
+        const groups = Math.ceil(count / GATHERED);
+        const words = [first, count, count, groups];
+        blocks.push((target, byte) => new Uint32Array(target, byte, 4).set(words));
+        drafts.push((room) => {
+          const { pipeline, layout } = pipelineOf(
+            `${work.factorName} gathered`,
+            ['storage'],
+            GATHER_BYTES,
+            work.gatherShader,
+          );
+          const resources = [{ buffer: room.partials }, { buffer: room.uniforms, size: GATHER_BYTES }];
+          return { pipeline, group: bind(layout, resources), offset: at, size: [groups, 1] };
+        });
+        [first, count] = [count, groups];
+      }
+      most = Math.max(most, first + count);
       const factor =
         measure.state.length > 0
           ? { buffer: state['alignment'], offset: flat ? FACTOR * index : 0 }
           : { buffer: undefined, offset: FACTOR * own++ };
       factors.set(tensor, factor);
-      const [at, count] = [stride * drafts.length, partials - first];
+      const at = stride * drafts.length;
+      const range = [first, count];
       blocks.push((target, byte) => {
-        new Uint32Array(target, byte, 2).set([first, count]);
+        new Uint32Array(target, byte, 2).set(range);
         new Float32Array(target, byte + 8, 6).set(work.numbers);
       });
       drafts.push((room) => {
@@ -96,7 +121,7 @@ export function createMeasurer({ device, stride, pipelineOf, cut }: WgslHost): W
     blocks.forEach((fill, i) => fill(staging, stride * i));
     const room = {
       uniforms: device.createBuffer({ size: staging.byteLength, usage: UNIFORM }),
-      partials: storage(PARTIAL * partials),
+      partials: storage(PARTIAL * most),
       factors: storage(FACTOR * own),
     };
     device.queue.writeBuffer(room.uniforms, 0, staging);

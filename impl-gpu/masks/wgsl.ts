@@ -7,9 +7,9 @@ import { UNIFORMS, WORKGROUP, agree, emitter } from '../engines/wgsl.ts';
 import { alignmentVectors, signState, signs } from './formulas.ts';
 
 /**
- * Sums over a stretch: a partial sum a workgroup, of up to 256 workgroups that stride over it. Bindings: gradient, parameter
- * where decay is coupled, state (the moment, or what `signState` names), the partial sums, the uniform block, whose `block` is the first
- * partial sum and whose `threshold` the number of workgroups.
+ * Sums over a stretch: a partial sum an invocation, of workgroups that stride over it; no barrier, beside which software adapters run the loop at a fifth
+ * of its speed. Bindings: gradient, parameter where decay is coupled, state (the moment, or what `signState` names), the partial sums, the uniform block,
+ * whose `block` is the first partial sum and whose `threshold` the number of workgroups.
  */
 export function measureShader(kernel: Kernel, sums: Measured): string {
   const state = sums.of === 'agreement' ? signState(kernel) : ['moment'];
@@ -42,7 +42,6 @@ ${inputs
   .join('\n')}
 @group(0) @binding(${inputs.length}) var<storage, read_write> partial_: array<vec4<f32>>;
 @group(0) @binding(${inputs.length + 1}) var<uniform> u: Uniforms;
-var<workgroup> shared_: array<vec4<f32>, ${WORKGROUP}>;
 ${join}
 
 @compute @workgroup_size(${WORKGROUP})
@@ -55,8 +54,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     ${store}
     sum = join(sum, ${result});
   }
-  ${REDUCE}
-  if (local == 0u) { partial_[u.block + group.x] = shared_[0]; }
+  partial_[u.block + group.x * ${WORKGROUP}u + local] = sum;
 }
 `;
 }
@@ -111,6 +109,29 @@ const REDUCE = `shared_[local] = sum;
     if (local < half) { shared_[local] = join(shared_[local], shared_[local + half]); }
     workgroupBarrier();
   }`;
+
+/**
+ * Fewer partial sums from many, one a workgroup. Bindings: the partial sums, the uniform block: the first of the many, their number, the first of the few
+ * and their number.
+ */
+export function gatherShader(of: Measured['of']): string {
+  const { zero, join } = REDUCTIONS[of];
+  return `
+struct Gather { first: u32, count: u32, place: u32, groups: u32 }
+@group(0) @binding(0) var<storage, read_write> partial_: array<vec4<f32>>;
+@group(0) @binding(1) var<uniform> u: Gather;
+var<workgroup> shared_: array<vec4<f32>, ${WORKGROUP}>;
+${join}
+
+@compute @workgroup_size(${WORKGROUP})
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  var sum = ${zero};
+  for (var i = group.x * ${WORKGROUP}u + local; i < u.count; i += u.groups * ${WORKGROUP}u) { sum = join(sum, partial_[u.first + i]); }
+  ${REDUCE}
+  if (local == 0u) { partial_[u.place + group.x] = shared_[0]; }
+}
+`;
+}
 
 /**
  * A tensor's factor from its partial sums, by one workgroup. Bindings: the partial sums, the factor (which holds the alignment so far), the
