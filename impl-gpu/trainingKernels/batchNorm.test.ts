@@ -3,9 +3,13 @@ import * as assert from 'uvu/assert';
 import { suite } from '../../conformance/harness/suite.ts';
 import { useBackend } from '../../models/backend.ts';
 import { drawNormals } from '../random.ts';
+import { tensorflowMissing } from '../tensorflow/load.ts';
+import { tensorflow } from '../tfjs/bridges/tensorflow.ts';
 import { batchNormTraining } from './batchNorm.ts';
 
 const test = suite('impl-gpu/trainingKernels/batchNorm');
+const missing = tensorflowMissing('node');
+const onTensorflow = test.when(missing === undefined, missing ?? '');
 
 interface Case {
   readonly shape: [number, number, number, number];
@@ -134,8 +138,8 @@ function assertClose(got: ArrayLike<number>, want: ArrayLike<number>, bound: num
 
 async function check(c: Case): Promise<void> {
   const [got, want] = [await compute(c), definition(c)];
-  // x itself is rounded at 1000: what is left of it after the mean has lost ten bits.
-  const bound = c.level === undefined ? 2e-5 : 5e-4;
+  // x itself is rounded at 1000: what is left of it after the mean has lost ten bits. Of two rows the gradient is a small difference.
+  const bound = c.level !== undefined ? 5e-4 : c.shape[0] * c.shape[1] * c.shape[2] > 2 ? 2e-5 : 5e-5;
   const what = JSON.stringify(c);
   assertClose(got.y, want.y, bound, `${what} y`);
   assertClose(got.mean, want.mean, 1e-6, `${what} mean`);
@@ -146,24 +150,32 @@ async function check(c: Case): Promise<void> {
   });
 }
 
-for (const backend of ['cpu', 'wasm', 'webgpu'] as const) {
-  test(`${backend}: values, statistics and gradients are those of the definition in float64`, async () => {
+for (const backend of ['cpu', 'wasm', 'webgpu', 'node'] as const) {
+  const here = backend === 'node' ? onTensorflow : test;
+  here(`${backend}: values, statistics and gradients are those of the definition in float64`, async () => {
     await useBackend(backend);
     for (const c of backend === 'webgpu' ? CASES.slice(2, 3) : CASES) await check(c);
   });
 }
 
-test('a NaN stays one, and nothing is left behind', async () => {
-  await useBackend('wasm');
-  const before = tf.memory();
-  const x = tf.tensor4d([1, 2, NaN, 4], [2, 1, 1, 2]);
-  const [scale, offset] = [tf.ones<tf.Rank.R1>([2]), tf.zeros<tf.Rank.R1>([2])];
-  const y = batchNormTraining(x, scale, offset);
-  assert.equal([...(await y.data())].map(Number.isNaN), [true, false, true, false]);
-  tf.dispose([x, scale, offset, y]);
-  const { numTensors, numBytes } = tf.memory();
-  assert.equal([numTensors, numBytes], [before.numTensors, before.numBytes]);
-});
+for (const backend of ['wasm', 'node'] as const) {
+  const here = backend === 'node' ? onTensorflow : test;
+  here(`${backend}: a NaN stays one, and nothing is left behind`, async () => {
+    await useBackend(backend);
+    const alive = (): readonly number[] => {
+      const { numTensors, numBytes } = tf.memory();
+      return [numTensors, numBytes, backend === 'node' ? tensorflow().alive() : 0];
+    };
+    const before = alive();
+    const x = tf.tensor4d([1, 2, NaN, 4], [2, 1, 1, 2]);
+    const [scale, offset] = [tf.ones<tf.Rank.R1>([2]), tf.zeros<tf.Rank.R1>([2])];
+    const y = batchNormTraining(x, scale, offset);
+    assert.equal([...(await y.data())].map(Number.isNaN), [true, false, true, false]);
+    const gradients = tf.grads((...[a, b, c]: tf.Tensor[]) => batchNormTraining(a as tf.Tensor, b as tf.Tensor1D, c as tf.Tensor1D, { relu: true, residual: x }))([x, scale, offset]); // prettier-ignore
+    tf.dispose([x, scale, offset, y, gradients]);
+    assert.equal(alive(), before);
+  });
+}
 
 test('shapes that do not fit, and a single value a channel, are named', async () => {
   await useBackend('wasm');

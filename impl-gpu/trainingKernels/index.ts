@@ -38,7 +38,7 @@ const enabled = new Set<string>();
  *   integers, biases of any shape, channels first; the kernels of `batchNormTraining`; gradients of depthwise convolutions, of pools, of resized
  *   pictures and of `tf.gather`; convolutions and pools in three dimensions; clones that share their data.
  * - `cpu`, `webgpu`, `tensorflow`: what they compute wrongly (gradients of padded averages and of resized pictures, ...), and on `tensorflow` convolutions
- *   and maximum pools padded by a number of pixels, and channels first.
+ *   and maximum pools padded by a number of pixels, channels first, the kernels of `batchNormTraining`, and the step function, which gradients of clamps take, in a tenth of the time.
  *
  * `OPERATIONS.md` beside this file lists the operations that are held against their definitions. All of it stays when a backend is disposed of and started
  * again (`tf.engine().reset()`, `tf.removeBackend`).

@@ -44,6 +44,7 @@ interface TensorRecord {
 interface Binding {
   readonly TF_ATTR_STRING: number;
   readonly TF_ATTR_INT: number;
+  readonly TF_ATTR_FLOAT: number;
   readonly TF_ATTR_BOOL: number;
   readonly TF_ATTR_TYPE: number;
   readonly TF_ATTR_SHAPE: number;
@@ -101,6 +102,7 @@ export interface Tensorflow {
     type(name: string, value: TypeNumber): Attribute;
     flag(name: string, value: boolean): Attribute;
     whole(name: string, value: number): Attribute;
+    number(name: string, value: number): Attribute;
     text(name: string, value: string): Attribute;
     shape(name: string, value: readonly number[]): Attribute;
   };
@@ -139,7 +141,7 @@ export function tensorflow(backend = tf.findBackend('tensorflow') as TensorflowB
     }
     return tensorMap.get(tensor.dataId);
   };
-  const { TF_ATTR_TYPE, TF_ATTR_BOOL, TF_ATTR_INT, TF_ATTR_STRING, TF_ATTR_SHAPE } = binding;
+  const { TF_ATTR_TYPE, TF_ATTR_BOOL, TF_ATTR_INT, TF_ATTR_FLOAT, TF_ATTR_STRING, TF_ATTR_SHAPE } = binding;
   const adopt: Tensorflow['adopt'] = (shape, type, id) => {
     const dataId = {};
     tensorMap.set(dataId, {
@@ -195,6 +197,7 @@ export function tensorflow(backend = tf.findBackend('tensorflow') as TensorflowB
       type: (name, value) => ({ name, type: TF_ATTR_TYPE, value }),
       flag: (name, value) => ({ name, type: TF_ATTR_BOOL, value }),
       whole: (name, value) => ({ name, type: TF_ATTR_INT, value }),
+      number: (name, value) => ({ name, type: TF_ATTR_FLOAT, value }),
       text: (name, value) => ({ name, type: TF_ATTR_STRING, value }),
       shape: (name, value) => ({ name, type: TF_ATTR_SHAPE, value }),
     },

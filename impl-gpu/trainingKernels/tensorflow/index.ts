@@ -11,7 +11,10 @@ import type { KernelTable } from '../kernel.ts';
 import { cropKernels } from '../composed/crop.ts';
 import { installTable } from '../kernel.ts';
 import { roundedPools, widePools } from '../refused.ts';
+import { tensorflow } from '../../tfjs/bridges/tensorflow.ts';
+import { batchNormKernels } from './batchNorm.ts';
 import { installPadding } from './padding.ts';
+import { stepKernels } from './step.ts';
 
 const signKernels: KernelTable = {
   // The sign of NaN is 0 in tfjs.
@@ -38,6 +41,10 @@ export function installTensorflowKernels(): void {
     ...widePools,
   };
   installTable('tensorflow', () => table);
+  installTable('tensorflow', (backend) => {
+    const bridge = tensorflow(backend as Parameters<typeof tensorflow>[0]);
+    return { ...stepKernels(bridge), ...(bridge.gpu ? {} : batchNormKernels(bridge)) };
+  });
   installTable('tensorflow', () => roundedPools);
   installTable('tensorflow', () => channelsFirstKernels);
   installTable('tensorflow', () => cropKernels);
