@@ -27,7 +27,7 @@ export function batchNormKernels(tensorflow: Tensorflow): KernelTable {
   ];
   const empty = (): Handle => tensorflow.tensor([0], TYPES.float32, new Float32Array());
   /** As a picture, which the operations want. */
-  const picture = (x: tf.TensorInfo): tf.Tensor => tf.reshape(tensorOf(x), [1, 1, -1, x.shape.at(-1) as number]);
+  const picture = (x: tf.TensorInfo): tf.Tensor => tf.reshape(tensorOf(x), [1, 1, -1, x.shape.at(-1)]);
   /** Adopts the first and frees the rest. */
   const take = (
     own: (handle: Handle) => Handle,
