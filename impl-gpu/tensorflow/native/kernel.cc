@@ -4,7 +4,7 @@
 #include <cstring>
 #include <type_traits>
 
-#if defined(__AVX2__)
+#if defined(__SSE2__)
 #include <immintrin.h>
 #endif
 
@@ -16,7 +16,6 @@ namespace {
 
 typedef float Floats __attribute__((vector_size(4 * LRD_LANES)));
 typedef int32_t Ints __attribute__((vector_size(4 * LRD_LANES)));
-typedef uint32_t Words __attribute__((vector_size(4 * LRD_LANES)));
 typedef uint16_t Halves __attribute__((vector_size(2 * LRD_LANES)));
 
 #define LRD_INLINE inline __attribute__((always_inline))
@@ -63,59 +62,36 @@ LRD_INLINE Floats max(Floats a, Floats b) {
   return (Floats)bits;
 }
 
-// Low and high words of a * by.
-LRD_INLINE void multiply(Words a, uint32_t by, Words& low, Words& high) {
+// A word of each of some blocks, in the low half of 64 bits: what stands in the high half says nothing. So a product's high word takes one shift, and its low word none.
+constexpr int kWide = LRD_LANES / 2;
+typedef uint64_t Wide __attribute__((vector_size(8 * kWide)));
+
+LRD_INLINE Wide product(Wide a, Wide b) {
 #if LRD_LANES == 16 && defined(__AVX512F__)
-  const __m512i x = (__m512i)a, y = _mm512_set1_epi32(by);
-  const __m512i even = _mm512_mul_epu32(x, y), odd = _mm512_mul_epu32(_mm512_srli_epi64(x, 32), y);
-  low = (Words)_mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32));
-  high = (Words)_mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 32), odd);
+  return (Wide)_mm512_mul_epu32((__m512i)a, (__m512i)b);
 #elif LRD_LANES == 8 && defined(__AVX2__)
-  const __m256i x = (__m256i)a, y = _mm256_set1_epi32(by);
-  const __m256i even = _mm256_mul_epu32(x, y), odd = _mm256_mul_epu32(_mm256_srli_epi64(x, 32), y);
-  low = (Words)_mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa);
-  high = (Words)_mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
+  return (Wide)_mm256_mul_epu32((__m256i)a, (__m256i)b);
+#elif LRD_LANES == 4 && defined(__SSE2__)
+  return (Wide)_mm_mul_epu32((__m128i)a, (__m128i)b);
 #else
-  for (int i = 0; i < LRD_LANES; i++) {
-    const uint64_t product = uint64_t{a[i]} * by;
-    low[i] = static_cast<uint32_t>(product);
-    high[i] = static_cast<uint32_t>(product >> 32);
-  }
+  for (int i = 0; i < kWide; i++) a[i] = (a[i] & 0xffffffffu) * b[i];
+  return a;
 #endif
 }
 
-// Word w of block i goes to out[4 * i + w].
-LRD_INLINE void interleave(const Words (&words)[4], uint32_t* out) {
-#if LRD_LANES == 16 && defined(__AVX512F__)
-  const __m512i a = (__m512i)words[0], b = (__m512i)words[1], c = (__m512i)words[2], d = (__m512i)words[3];
-  const __m512i ab_low = _mm512_unpacklo_epi32(a, b), ab_high = _mm512_unpackhi_epi32(a, b);
-  const __m512i cd_low = _mm512_unpacklo_epi32(c, d), cd_high = _mm512_unpackhi_epi32(c, d);
-  // In quarter q of each: blocks 4 q to 4 q + 3.
-  const __m512i rows[4] = {_mm512_unpacklo_epi64(ab_low, cd_low), _mm512_unpackhi_epi64(ab_low, cd_low),
-                           _mm512_unpacklo_epi64(ab_high, cd_high), _mm512_unpackhi_epi64(ab_high, cd_high)};
-  const __m512i even_low = _mm512_shuffle_i32x4(rows[0], rows[1], 0x44), even_high = _mm512_shuffle_i32x4(rows[0], rows[1], 0xee);
-  const __m512i odd_low = _mm512_shuffle_i32x4(rows[2], rows[3], 0x44), odd_high = _mm512_shuffle_i32x4(rows[2], rows[3], 0xee);
-  _mm512_storeu_si512(out, _mm512_shuffle_i32x4(even_low, odd_low, 0x88));
-  _mm512_storeu_si512(out + 16, _mm512_shuffle_i32x4(even_low, odd_low, 0xdd));
-  _mm512_storeu_si512(out + 32, _mm512_shuffle_i32x4(even_high, odd_high, 0x88));
-  _mm512_storeu_si512(out + 48, _mm512_shuffle_i32x4(even_high, odd_high, 0xdd));
-#elif LRD_LANES == 8 && defined(__AVX2__)
-  const __m256i a = (__m256i)words[0], b = (__m256i)words[1], c = (__m256i)words[2], d = (__m256i)words[3];
-  const __m256i ab_low = _mm256_unpacklo_epi32(a, b), ab_high = _mm256_unpackhi_epi32(a, b);
-  const __m256i cd_low = _mm256_unpacklo_epi32(c, d), cd_high = _mm256_unpackhi_epi32(c, d);
-  // Blocks 0 and 4, 1 and 5, 2 and 6, 3 and 7.
-  const __m256i rows[4] = {_mm256_unpacklo_epi64(ab_low, cd_low), _mm256_unpackhi_epi64(ab_low, cd_low),
-                           _mm256_unpacklo_epi64(ab_high, cd_high), _mm256_unpackhi_epi64(ab_high, cd_high)};
-  __m256i* to = reinterpret_cast<__m256i*>(out);
-  _mm256_storeu_si256(to, _mm256_permute2x128_si256(rows[0], rows[1], 0x20));
-  _mm256_storeu_si256(to + 1, _mm256_permute2x128_si256(rows[2], rows[3], 0x20));
-  _mm256_storeu_si256(to + 2, _mm256_permute2x128_si256(rows[0], rows[1], 0x31));
-  _mm256_storeu_si256(to + 3, _mm256_permute2x128_si256(rows[2], rows[3], 0x31));
+// The words of the blocks in lanes 0, 2, 4, ..., then those in lanes 1, 3, 5, ..., all four of a block beside each other.
+LRD_INLINE void interleave(const Wide (&words)[4], uint32_t* out) {
+  const Wide low = (Wide){} + 0xffffffffu;
+  const Wide front = (words[0] & low) | words[1] << 32, back = (words[2] & low) | words[3] << 32;
+#if LRD_LANES == 16
+  const Wide even = {0, 8, 2, 10, 4, 12, 6, 14};
+#elif LRD_LANES == 8
+  const Wide even = {0, 4, 2, 6};
 #else
-  for (int i = 0; i < LRD_LANES; i++) {
-    for (int w = 0; w < 4; w++) out[4 * i + w] = words[w][i];
-  }
+  const Wide even = {0, 2};
 #endif
+  store(out, __builtin_shuffle(front, back, even));
+  store(out + LRD_LANES, __builtin_shuffle(front, back, even + 1));
 }
 
 // Elements of a block, and of all blocks that are drawn at once.
@@ -127,27 +103,34 @@ static_assert(kChunk % kPerDraw == 0, "a chunk is a whole number of draws");
 
 // The 16-bit halves of the blocks from `block` on, for at least `count` elements: word by word, the low half first.
 __attribute__((noinline)) void draw(const Step& step, uint64_t block, int count, uint32_t* out) {
-  Words lane;
-  for (int i = 0; i < LRD_LANES; i++) lane[i] = i;
+  // Two vectors of blocks at a time, which need not wait for each other. Of each the first half stands in the even lanes, where `interleave` takes it from.
+  constexpr int kSets = 2;
+  Wide lane;
+  for (int i = 0; i < kWide; i++) lane[i] = static_cast<uint64_t>(i / 2 + i % 2 * (kWide / 2));
+  const Wide by[2] = {(Wide){} + 0xd2511f53u, (Wide){} + 0xcd9e8d57u};
   for (int done = 0; done < count; done += kPerDraw, block += LRD_LANES, out += 4 * LRD_LANES) {
-    const Words start = (Words){} + static_cast<uint32_t>(block);
-    Words words[4] = {start + lane, (Words){} + static_cast<uint32_t>(block >> 32), (Words){} + step.step, (Words){}};
-    // Where the low word passes 2^32 its lanes belong to the next high word.
-    words[1] += (Words)(words[0] < start) & 1u;
+    Wide words[kSets][4];
+    for (int set = 0; set < kSets; set++) {
+      const Wide counter = lane + (block + static_cast<uint64_t>(set * kWide));
+      words[set][0] = counter;
+      words[set][1] = counter >> 32;
+      words[set][2] = (Wide){} + step.step;
+      words[set][3] = (Wide){};
+    }
     uint32_t key[2] = {step.key[0], step.key[1]};
     for (int round = 0; round < 10; round++) {
-      Words low[2], high[2];
-      multiply(words[0], 0xd2511f53u, low[0], high[0]);
-      multiply(words[2], 0xcd9e8d57u, low[1], high[1]);
-      const Words first = high[1] ^ words[1] ^ key[0], third = high[0] ^ words[3] ^ key[1];
-      words[0] = first;
-      words[1] = low[1];
-      words[2] = third;
-      words[3] = low[0];
+      const Wide first = (Wide){} + key[0], second = (Wide){} + key[1];
+      for (Wide(&w)[4] : words) {
+        const Wide a = product(w[0], by[0]), b = product(w[2], by[1]);
+        w[0] = b >> 32 ^ w[1] ^ first;
+        w[2] = a >> 32 ^ w[3] ^ second;
+        w[1] = b;
+        w[3] = a;
+      }
       key[0] += 0x9e3779b9u;
       key[1] += 0xbb67ae85u;
     }
-    interleave(words, out);
+    for (int set = 0; set < kSets; set++) interleave(words[set], out + 4 * kWide * set);
   }
 }
 

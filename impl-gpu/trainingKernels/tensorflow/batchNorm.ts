@@ -27,7 +27,8 @@ export function batchNormKernels(tensorflow: Tensorflow): KernelTable {
   ];
   const empty = (): Handle => tensorflow.tensor([0], TYPES.float32, new Float32Array());
   /** As a picture, which the operations want. */
-  const picture = (x: tf.TensorInfo): tf.Tensor => tf.reshape(tensorOf(x), [1, 1, -1, x.shape.at(-1)]);
+  const picture = (x: tf.TensorInfo, { shape: [channels = 1] }: tf.TensorInfo): tf.Tensor =>
+    tf.reshape(tensorOf(x), [1, 1, -1, channels]);
   /** Adopts the first and frees the rest. */
   const take = (
     own: (handle: Handle) => Handle,
@@ -46,7 +47,7 @@ export function batchNormKernels(tensorflow: Tensorflow): KernelTable {
       tf.tidy(() => {
         const { x, scale, offset, residual } = inputs as Inputs<'x' | 'scale' | 'offset'> & { readonly residual?: tf.TensorInfo }; // prettier-ignore
         const { epsilon, relu } = attrs as BatchNormAttrs;
-        const flat = picture(x);
+        const flat = picture(x, scale);
         const [normal, mean, variance] = withOwned(tensorflow, (own) =>
           take(
             own,
@@ -68,7 +69,7 @@ export function batchNormKernels(tensorflow: Tensorflow): KernelTable {
         const { dy, x, y, scale, mean, variance } = inputs as Inputs<'dy' | 'x' | 'y' | 'scale' | 'mean' | 'variance'>;
         const { epsilon, relu, residual } = attrs as BatchNormAttrs;
         const dz = relu ? tf.mul(tensorOf(dy), tf.step(tensorOf(y))) : tf.clone(tensorOf(dy));
-        const [flat, slope] = [picture(x), picture(dz)];
+        const [flat, slope] = [picture(x, scale), picture(dz, scale)];
         const [dx, ...rest] = withOwned(tensorflow, (own) =>
           take(
             own,
