@@ -59,7 +59,7 @@ async function visit(
     await page.goto(url, { waitUntil: 'domcontentloaded' });
     await use(page);
   };
-  assert.equal(await withPage(where, 60, open, options), []);
+  assert.equal(await withPage(where, 60, open, { reducedMotion: 'reduce', ...options }), []);
 }
 
 const drawnPaths = (page: Page, chart = 0): Promise<number> =>

@@ -73,7 +73,7 @@ export async function withPage(
   use: (page: Page) => Promise<void>,
   options: BrowserContextOptions = {},
 ): Promise<readonly string[]> {
-  const context = await browser.newContext({ reducedMotion: 'reduce', ...options });
+  const context = await browser.newContext(options);
   const page = await context.newPage();
   const complaints = complaintsOf(page);
   page.setDefaultTimeout(1000 * seconds);
