@@ -400,7 +400,8 @@ void step(void*, TF_OpKernelContext* context) {
                 "a record of the plan is out of range");
         const TF_Tensor* gradient = gradients[static_cast<size_t>(record[7])].get();
         const int64_t size = sizes[i] = TF_TensorElementCount(written[at].get());
-        require(record[8] == 0 || (states > 0 && record[8] > 0 && (ways[i] & ~kBefore) == 0), "what is measured on the way must be an alignment with a moment of the rule");
+        ways[i] = record[8] - 1;
+        require(ways[i] == -1 || (states > 0 && (ways[i] & ~kBefore) == 0), "what is measured on the way must be an alignment with a moment of the rule");
         require(TF_TensorElementCount(gradient) == size, "a gradient must have as many elements as its parameter");
         Step& one = steps[i];
         one.family = static_cast<Family>(record[0]);
@@ -410,7 +411,6 @@ void step(void*, TF_OpKernelContext* context) {
         one.step = static_cast<uint32_t>(word[0]);
         one.key[0] = static_cast<uint32_t>(word[1]);
         one.key[1] = static_cast<uint32_t>(word[2]);
-        ways[i] = record[8] - 1;
         std::memcpy(&one.scalars, record + 9, sizeof one.scalars);
         one.gradient = static_cast<const float*>(TF_TensorData(gradient));
         for (int32_t k = 0; k <= states; k++, at++) {
