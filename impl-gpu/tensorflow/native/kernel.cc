@@ -97,18 +97,18 @@ LRD_INLINE void interleave(const Wide (&words)[4], uint32_t* out) {
 // Elements of a block, and of all blocks that are drawn at once.
 constexpr int kPerBlock = 8;
 constexpr int kPerDraw = kPerBlock * LRD_LANES;
-// Elements whose mask is drawn before they are stepped: two KiB of halves, which stay in the first cache.
-constexpr int kChunk = 1024;
+// Elements whose mask is drawn ahead of their step. So few that a processor has both in hand: it draws the next ones while these wait for memory.
+constexpr int kChunk = 128;
 static_assert(kChunk % kPerDraw == 0, "a chunk is a whole number of draws");
 
-// The 16-bit halves of the blocks from `block` on, for at least `count` elements: word by word, the low half first.
-__attribute__((noinline)) void draw(const Step& step, uint64_t block, int count, uint32_t* out) {
+// The 16-bit halves of a chunk, of the blocks from `block` on: word by word, the low half first.
+__attribute__((noinline)) void draw(const Step& step, uint64_t block, uint32_t* out) {
   // Two vectors of blocks at a time, which need not wait for each other. Of each the first half stands in the even lanes, where `interleave` takes it from.
   constexpr int kSets = 2;
   Wide lane;
   for (int i = 0; i < kWide; i++) lane[i] = static_cast<uint64_t>(i / 2 + i % 2 * (kWide / 2));
   const Wide by[2] = {(Wide){} + 0xd2511f53u, (Wide){} + 0xcd9e8d57u};
-  for (int done = 0; done < count; done += kPerDraw, block += LRD_LANES, out += 4 * LRD_LANES) {
+  for (int done = 0; done < kChunk; done += kPerDraw, block += LRD_LANES, out += 4 * LRD_LANES) {
     Wide words[kSets][4];
     for (int set = 0; set < kSets; set++) {
       const Wide counter = lane + (block + static_cast<uint64_t>(set * kWide));
@@ -197,40 +197,34 @@ struct Place {
 // Which elements of a stretch are kept: all, none, those that are drawn, those whose direction agrees with the gradient.
 enum class Mode { kAll, kNone, kDrawn, kAgreeing };
 
-// Steps whole vectors, `count` elements from `first` on. `halves`: their draws, where the mask is drawn.
-using Vectors = void (*)(const Step& step, int64_t first, int64_t count, const uint16_t* halves);
+// Whole blocks and whole vectors: what is stepped together.
+constexpr int kGroup = LRD_LANES > kPerBlock ? LRD_LANES : kPerBlock;
+
+// Steps whole groups, `count` elements from `first` on.
+using Groups = void (*)(const Step& step, int64_t first, int64_t count);
 
 // Steps any elements, of a rule that has `states`.
-__attribute__((noinline)) void elements(Vectors vectors, int states, const Step& step, int64_t first, int64_t count, const uint16_t* halves) {
-  const int64_t whole = count / LRD_LANES * LRD_LANES;
-  vectors(step, first, whole, halves);
+__attribute__((noinline)) void elements(Groups groups, int states, const Step& step, int64_t first, int64_t count) {
+  const int64_t whole = count / kGroup * kGroup;
+  groups(step, first, whole);
   if (whole == count) return;
-  // The last ones in a vector of their own.
+  // The last ones in a group of their own.
+  const int64_t from = first + whole;
   const size_t bytes = sizeof(float) * static_cast<size_t>(count - whole);
-  float parameter[LRD_LANES] = {}, gradient[LRD_LANES] = {}, state[kMostState][LRD_LANES] = {};
-  std::memcpy(parameter, step.parameter + first + whole, bytes);
-  std::memcpy(gradient, step.gradient + first + whole, bytes);
+  float parameter[kGroup] = {}, gradient[kGroup] = {}, state[kMostState][kGroup] = {};
+  std::memcpy(parameter, step.parameter + from, bytes);
+  std::memcpy(gradient, step.gradient + from, bytes);
   Step last = step;
+  last.block += static_cast<uint64_t>(from / kPerBlock);
   last.parameter = parameter;
   last.gradient = gradient;
   for (int k = 0; k < states; k++) {
-    std::memcpy(state[k], step.state[k] + first + whole, bytes);
+    std::memcpy(state[k], step.state[k] + from, bytes);
     last.state[k] = state[k];
   }
-  vectors(last, 0, LRD_LANES, halves == nullptr ? nullptr : halves + whole);
-  std::memcpy(step.parameter + first + whole, parameter, bytes);
-  for (int k = 0; k < states; k++) std::memcpy(step.state[k] + first + whole, state[k], bytes);
-}
-
-// Steps any elements with the stream's mask, a chunk at a time.
-__attribute__((noinline)) void drawn(Vectors vectors, int states, const Step& step, int64_t first, int64_t last) {
-  // One vector more, which the last elements may read.
-  alignas(64) uint32_t words[kChunk / 2 + LRD_LANES];
-  for (; first < last; first += kChunk) {
-    const int count = static_cast<int>(last - first < kChunk ? last - first : kChunk);
-    draw(step, step.block + static_cast<uint64_t>(first / kPerBlock), count, words);
-    elements(vectors, states, step, first, count, reinterpret_cast<const uint16_t*>(words));
-  }
+  groups(last, 0, kGroup);
+  std::memcpy(step.parameter + from, parameter, bytes);
+  for (int k = 0; k < states; k++) std::memcpy(step.state[k] + from, state[k], bytes);
 }
 
 template <Family kFamily, int32_t kFlags>
@@ -321,29 +315,30 @@ struct Rule {
   }
 
   template <Mode kMode>
-  static __attribute__((noinline)) void vectors(const Step& step, int64_t first, int64_t count, const uint16_t* halves) {
-    for (int64_t done = 0; done < count; done += LRD_LANES) {
-      Place at{step.parameter + first + done, step.gradient + first + done, {}};
-      for (int k = 0; k < kState; k++) at.state[k] = step.state[k] + first + done;
-      fetch(step.parameter, first + done);
-      fetch(step.gradient, first + done);
-      for (int k = 0; k < kState; k++) fetch(step.state[k], first + done);
-      Ints drawn = {};
-      if (kMode == Mode::kDrawn) drawn = __builtin_convertvector(load<Halves>(halves + done), Ints) < step.threshold;
-      Rule::step<kMode>(step.scalars, at, drawn);
+  static __attribute__((noinline)) void groups(const Step& step, int64_t first, int64_t count) {
+    alignas(64) uint32_t words[kChunk / 2];
+    for (const int64_t end = first + count; first < end;) {
+      if (kMode == Mode::kDrawn) draw(step, step.block + static_cast<uint64_t>(first / kPerBlock), words);
+      const uint16_t* halves = reinterpret_cast<const uint16_t*>(words);
+      for (const int64_t until = end - first < kChunk ? end : first + kChunk; first < until; first += LRD_LANES, halves += LRD_LANES) {
+        Place at{step.parameter + first, step.gradient + first, {}};
+        for (int k = 0; k < kState; k++) at.state[k] = step.state[k] + first;
+        fetch(step.parameter, first);
+        fetch(step.gradient, first);
+        for (int k = 0; k < kState; k++) fetch(step.state[k], first);
+        Ints drawn = {};
+        if (kMode == Mode::kDrawn) drawn = __builtin_convertvector(load<Halves>(halves), Ints) < step.threshold;
+        Rule::step<kMode>(step.scalars, at, drawn);
+      }
     }
   }
 
   static void run(const Step& step, int64_t first, int64_t last) {
-    if constexpr ((kFlags & kAgreement) != 0) {
-      elements(vectors<Mode::kAgreeing>, kState, step, first, last - first, nullptr);
-    } else if (step.threshold == kKeepAll) {
-      elements(vectors<Mode::kAll>, kState, step, first, last - first, nullptr);
-    } else if (step.threshold == kKeepNone) {
-      elements(vectors<Mode::kNone>, kState, step, first, last - first, nullptr);
-    } else {
-      drawn(vectors<Mode::kDrawn>, kState, step, first, last);
-    }
+    const Groups chosen = (kFlags & kAgreement) != 0       ? groups<Mode::kAgreeing>
+                          : step.threshold == kKeepAll     ? groups<Mode::kAll>
+                          : step.threshold == kKeepNone    ? groups<Mode::kNone>
+                                                           : groups<Mode::kDrawn>;
+    elements(chosen, kState, step, first, last - first);
   }
 
   // The values of one vector whose signs agree where an element is kept; what the state becomes stays here.
