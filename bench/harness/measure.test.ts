@@ -3,7 +3,7 @@ import { suite } from '../../conformance/harness/suite.ts';
 import { renderBenchReport } from '../report/html.ts';
 import { compare, moved } from './compare.ts';
 import type { Budget, Lane, LaneSource } from './measure.ts';
-import { Unavailable, runGroup } from './measure.ts';
+import { Unavailable, runGroup, turns } from './measure.ts';
 import type { BenchResult, GroupResult } from './results.ts';
 import { keeps } from './results.ts';
 import { median, pairedRatio, spread } from './statistics.ts';
@@ -39,7 +39,7 @@ test('a ratio taken turn by turn is blind to a load that meets both sides', () =
 });
 
 test('lanes take turns; times are a step of their own clock, ratios and shares are paired', async () => {
-  const order: string[] = [];
+  const [order, names] = [[] as string[], ['a', 'b', 'copy']];
   const noted = (name: string): Partial<Lane> => ({ prepare: () => void order.push(name) });
   const result = await runGroup(
     {
@@ -61,11 +61,30 @@ test('lanes take turns; times are a step of their own clock, ratios and shares a
   assert.is(a?.shareOfCopy?.median, 0.5);
   assert.is(a?.extraBytes, 7);
   assert.is(result.ratios[0]?.ratio.median, 0.25);
-  // The order rotates: nobody always comes first.
-  const turns = order.slice(-12).join(' ');
-  assert.match(turns, /b copy a/);
-  assert.match(turns, /copy a b/);
+  const rounds = Array.from({ length: a?.turns ?? 0 }, (_, round) => turns(3, round));
+  assert.equal(order.slice(-3 * rounds.length), rounds.flat().map((turn) => names[turn])); // prettier-ignore
   assert.match(groupText(result), /a over b +0\.25 .* at most 0\.20: MISSED/);
+});
+
+test('each lane has each place, and follows each other one, equally often', () => {
+  for (let count = 1; count <= 12; count++) {
+    const [places, followers] = [new Map<string, number>(), new Map<string, number>()];
+    const seen = (map: Map<string, number>, key: string): void => void map.set(key, (map.get(key) ?? 0) + 1);
+    for (let round = 0; round < 2 * count; round++) {
+      const row = turns(count, round);
+      assert.equal(
+        [...row].sort((a, b) => a - b),
+        [...row.keys()],
+      );
+      row.forEach((lane, place) => {
+        seen(places, `${lane} at ${place}`);
+        if (place > 0) seen(followers, `${lane} behind ${row[place - 1]}`);
+      });
+    }
+    assert.is(places.size, count * count);
+    assert.is(followers.size, count * (count - 1));
+    for (const often of [...places.values(), ...followers.values()]) assert.is(often, 2);
+  }
 });
 
 test('a lane that cannot run is left out with its reason, one that fails ends the run', async () => {

@@ -1,6 +1,7 @@
 /**
  * The measuring itself. Lanes of a group take turns: in each round every lane is timed by tinybench for a few samples, in an
- * order that rotates, so that a machine that slows down slows all of them. A round's value is the median of its samples; what
+ * order in which each comes behind each other one as often (`turns`): a machine that slows down slows all of them, and what one leaves in the caches and the
+ * heap meets all. A round's value is the median of its samples; what
  * is reported is the median and the quartiles over the rounds, and ratios are taken round by round.
  */
 import { Bench } from 'tinybench';
@@ -218,6 +219,19 @@ function toResult(
   };
 }
 
+/**
+ * The order of a round's turns: a permutation of 0 to count - 1. Over `count` rounds each lane has each place once; over 2 * count rounds, or `count` where
+ * that is even, each follows each other one equally often (E. J. Williams, Australian Journal of Scientific Research A 2, 1949).
+ */
+export function turns(count: number, round: number): readonly number[] {
+  // 0, 1, -1, 2, -2, ...: every difference of neighbours once, and the other way round in every second cycle.
+  const row = Array.from({ length: count }, (_, k) => {
+    const zigzag = k % 2 === 1 ? (k + 1) / 2 : count - k / 2;
+    return (zigzag + round) % count;
+  });
+  return Math.floor(round / count) % 2 === 1 ? row.reverse() : row;
+}
+
 /** Runs a group's lanes in turns. */
 export async function runGroup(group: Group, budget: Budget): Promise<GroupResult> {
   const entries: (Running | SkippedLane)[] = [];
@@ -229,8 +243,8 @@ export async function runGroup(group: Group, budget: Budget): Promise<GroupResul
     const begin = performance.now();
     for (let round = 0; round < rounds; round++) {
       spins.push(spin(), spin(), spin());
-      for (let k = 0; k < running.length; k++) {
-        const entry = running[(k + round) % running.length] as Running;
+      for (const turn of turns(running.length, round)) {
+        const entry = running[turn] as Running;
         entry.rounds.push(await time(entry, entry.samples, 0, entry));
       }
       if (round === 0) {

@@ -334,10 +334,10 @@ struct Rule {
   }
 
   static void run(const Step& step, int64_t first, int64_t last) {
-    const Groups chosen = (kFlags & kAgreement) != 0       ? groups<Mode::kAgreeing>
-                          : step.threshold == kKeepAll     ? groups<Mode::kAll>
-                          : step.threshold == kKeepNone    ? groups<Mode::kNone>
-                                                           : groups<Mode::kDrawn>;
+    const Groups chosen = (kFlags & kAgreement) != 0    ? groups<Mode::kAgreeing>
+                          : step.threshold == kKeepAll  ? groups<Mode::kAll>
+                          : step.threshold == kKeepNone ? groups<Mode::kNone>
+                                                        : groups<Mode::kDrawn>;
     elements(chosen, kState, step, first, last - first);
   }
 
