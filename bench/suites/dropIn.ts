@@ -6,7 +6,7 @@ import type { FigureResult } from '../harness/results.ts';
 import type { TfjsBackend } from '../lanes/tfjs.ts';
 import { drain, selectBackend, tfjsLane } from '../lanes/tfjs.ts';
 import { resNet34 } from '../lanes/workload.ts';
-import { epochGroup } from './epoch.ts';
+import { epochGroups } from './epoch.ts';
 import type { Suite } from './suite.ts';
 
 /** The optimizer's own part of a step against tfjs's Adam without LRD. */
@@ -69,7 +69,7 @@ export const dropIn: Suite = {
   about: "Training in TensorFlow.js with LRD against tfjs's own optimizers, with the bounds that were set.",
   extra: true,
   groups: () => [
-    epochGroup('wasm', { net: 'fcnet', rule: 'adam', batch: 128 }),
+    ...epochGroups('wasm', { net: 'fcnet', rule: 'adam', batch: 128 }),
     optimizerGroup('wasm', 0.3),
     optimizerGroup('webgpu', 0.25),
     leakGroup('cpu'),
