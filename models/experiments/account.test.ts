@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import * as assert from 'uvu/assert';
 import { suite } from '../../conformance/harness/suite.ts';
 import { README, keptAccount, withAccount } from './account.ts';
+import type { Ran } from './analysis/account.ts';
 import { accountOf } from './analysis/account.ts';
 import { masks } from './definitions/masks.ts';
 import type { CellOutcome } from './results.ts';
@@ -9,8 +10,13 @@ import { maskCells as cells } from './testing/maskCells.ts';
 
 const test = suite('models/experiments/account');
 
+const ran = (...all: readonly (readonly CellOutcome[])[]): Ran => ({
+  experiment: masks,
+  outcome: { experiment: 'masks', scale: 'full', overlay: {}, cells: all.flat() },
+});
+
 const account = (...all: readonly (readonly CellOutcome[])[]): readonly string[] | undefined =>
-  accountOf(masks, { experiment: 'masks', scale: 'full', overlay: {}, cells: all.flat() });
+  accountOf([ran(...all)]);
 
 const NONE = cells('adam/none', [[1, 97], [1.2, 97.2], [1.1, 97.1]]); // prettier-ignore
 const SLOWER = cells('adam/lrd', [[1.5, 97.1], [1.7001, 97.1], [1.6, 97.2]]); // prettier-ignore
@@ -32,6 +38,16 @@ test('an effect that the control has too is a smaller step’s; one that it lack
     /better in 1, worse in 0, and in 0 nothing tells them apart: so a smaller step does not explain all that it does\.$/,
   );
   assert.match(account(NONE, SLOWER)?.[2] ?? '', /^Of 0 comparisons .* is not told\.$/);
+});
+
+test('the comparisons of several experiments are counted together, each by its own rule', () => {
+  const one = ran(NONE, SLOWER, AS_SLOW);
+  const [speed, , control] = accountOf([one, ran(NONE), one]) ?? [];
+  assert.match(
+    speed ?? '',
+    /^Of 2 comparisons .* 3 seeds\) and \(fcnet .* 3 seeds\), LRD .* faster in 0, slower in 2,/,
+  );
+  assert.match(control ?? '', /^Of 2 comparisons .* in 2 nothing tells them apart/);
 });
 
 test('one seed tells nothing, and neither do other kinds of mask', () => {

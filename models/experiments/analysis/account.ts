@@ -14,6 +14,12 @@ interface Told {
   readonly control: readonly [speed: Direction, end: Direction] | undefined;
 }
 
+/** An experiment and what its cells came to. */
+export interface Ran {
+  readonly experiment: Experiment;
+  readonly outcome: ExperimentOutcome;
+}
+
 const decimal = (value: number): string => String(value).replace(/^0\./, '.');
 const list = (items: readonly string[]): string =>
   items.length < 2 ? items.join('') : `${items.slice(0, -1).join(', ')} and ${items.at(-1)}`;
@@ -27,11 +33,8 @@ const range = (values: readonly number[]): string => {
 const isLrd = ({ arm: { settings, control } }: MaskAnswer): boolean =>
   settings.mask === undefined && settings.keepProbability < 1 && control !== true;
 
-/**
- * What learning rate dropout did in an experiment with controls, in three sentences that follow from its results by the rule of the report's
- * answers: its speed, its end, and what of both a smaller step does. Undefined where no comparison has two seeds.
- */
-export function accountOf(experiment: Experiment, outcome: ExperimentOutcome): readonly string[] | undefined {
+/** What is told of LRD in an experiment, and of which runs. Undefined where no comparison has two seeds. */
+function toldOf({ experiment, outcome }: Ran) {
   const answers = answersOf(experiment, summarize(experiment, outcome));
   const comparisons = comparisonsOf(answers);
   const { rising, name } = METRICS[experiment.metric];
@@ -45,21 +48,40 @@ export function accountOf(experiment: Experiment, outcome: ExperimentOutcome): r
     const [speed, end] = directions(against);
     return { speed, end, control: control === undefined || control.seeds < 2 ? undefined : directions(control) };
   });
-  const count = (holds: (one: Told) => boolean): number => told.filter(holds).length;
   const ran = outcome.cells.filter((cell) => compared.some(({ arm: { id } }) => id === cell.arm));
   const settings = ran.map((cell) => cell.settings);
-  const kept = unique(settings.map(({ keepProbability }) => decimal(keepProbability)));
   const limits = unique(settings.flatMap(({ limit }) => limit ?? []));
+  const steps = settings.flatMap(({ epochs, epochSteps }) => (epochSteps === undefined ? [] : [epochs * epochSteps]));
+  const chosen = compared.filter(({ arm: { rate } }) => rate !== undefined).length;
+  const rates =
+    chosen === 0
+      ? 'the paper’s rates'
+      : chosen === compared.length
+        ? 'the best rate of each'
+        : 'given rates and the best of each';
   const how = [
+    list(unique(settings.map(({ recipe, data }) => `${recipe} on ${data}`))),
     list(unique(settings.map(({ optimizer }) => RULE_TITLES[optimizer] ?? optimizer))),
-    ...(compared.some(({ arm: { rate } }) => rate !== undefined)
-      ? ['given rates and the best of each']
-      : ['the paper’s rates']),
+    rates,
     ...(limits.length === 0 ? [] : [`${range(limits)} training images`]),
-    `${range(settings.map(({ epochs }) => epochs))} epochs`,
+    steps.length === 0 ? `${range(settings.map(({ epochs }) => epochs))} epochs` : `${range(steps)} steps`,
     `${range(compared.map(({ against }) => against.seeds))} seeds`,
   ].join('; ');
-  const where = list(unique(settings.map(({ recipe, data }) => `${recipe} on ${data}`)));
+  return { told, how, name, kept: settings.map(({ keepProbability }) => decimal(keepProbability)) };
+}
+
+/**
+ * What learning rate dropout did in experiments with controls, in three sentences that follow from their results by the rule of the report's
+ * answers: its speed, its end, and what of both a smaller step does. Undefined where no comparison has two seeds.
+ */
+export function accountOf(all: readonly Ran[]): readonly string[] | undefined {
+  const parts = all.map(toldOf).filter((part) => part !== undefined);
+  if (parts.length === 0) return undefined;
+  const told = parts.flatMap((part) => part.told);
+  const kept = unique(parts.flatMap((part) => part.kept));
+  const name = unique(parts.map((part) => part.name)).join(' or ');
+  const how = parts.map((part) => `(${part.how})`).join(' and ');
+  const count = (holds: (one: Told) => boolean): number => told.filter(holds).length;
   const controls = told.flatMap(({ control }) => (control === undefined ? [] : [control]));
   const apart = (way: Direction): number => controls.filter((one) => one.includes(way)).length;
   const alike = controls.filter((one) => one.every((direction) => direction === 'untold')).length;
@@ -70,7 +92,7 @@ export function accountOf(experiment: Experiment, outcome: ExperimentOutcome): r
         ? 'as far as can be told, it does what a smaller step does'
         : 'so a smaller step does not explain all that it does';
   return [
-    `Of ${compared.length} comparisons with the optimizer without it (${where}; ${how}), LRD at p = ${list(kept)} trained faster in ` +
+    `Of ${told.length} comparisons with the optimizer without it ${how}, LRD at p = ${list(kept)} trained faster in ` +
       `${count(({ speed }) => speed === 'better')}, slower in ${count(({ speed }) => speed === 'worse')}, and in ${count(({ speed }) => speed === 'untold')} no difference can be told.`,
     `It ended with a better ${name} in ${count(({ end }) => end === 'better')}, with a worse one in ${count(({ end }) => end === 'worse')}, and in ` +
       `${count(({ end }) => end === 'untold')} no difference can be told.`,
