@@ -12,7 +12,7 @@ import type { StepSettings } from './engines.ts';
 import { burstOf, maskName, sharedGpu } from './engines.ts';
 import { threads } from './threads.ts';
 import type { Workload } from './workload.ts';
-import { bytesMoved, gradientValues } from './workload.ts';
+import { SILENT_STEPS, bytesMoved, gradientValues, silence, silentName } from './workload.ts';
 
 /** `node`: TensorFlow on the processor. */
 export type TfjsBackend = 'cpu' | 'wasm' | 'webgpu' | 'node';
@@ -211,6 +211,14 @@ async function openLane(backend: TfjsBackend, kind: Kind, settings: StepSettings
     buffers = newBufferBytes(webGpuStorage().device, step);
     state.bytes = tf.memory().numBytes - before;
   } else step();
+  if (workload.silent === true) {
+    gradients.forEach((gradient, k) => {
+      const { size, shape } = variables[k] as tf.Variable;
+      gradient.tensor.dispose();
+      gradient.tensor = tf.tensor(silence(gradientValues(size), shape), shape);
+    });
+    for (let i = 0; i < SILENT_STEPS; i++) step();
+  }
   const burst = backend === 'webgpu' ? burstOf(await sharedGpu()) : 1;
   const timed = (): void => {
     for (let i = 0; i < burst; i++) step();
@@ -261,6 +269,6 @@ function variablesOf({ shapes }: Workload): tf.Variable[] {
 
 /** An optimizer of tfjs, or of this package in tfjs, as a lane. */
 export function tfjsLane(backend: TfjsBackend, kind: Kind, settings: StepSettings): LaneSource {
-  const name = kindName(backend, kind, settings);
+  const name = `${kindName(backend, kind, settings)}${silentName(settings.workload)}`;
   return { name, open: () => openLane(backend, kind, settings, name) };
 }

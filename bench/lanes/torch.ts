@@ -8,7 +8,7 @@ import type { Lane, LaneSource } from '../harness/measure.ts';
 import { Unavailable } from '../harness/measure.ts';
 import type { StepSettings } from './engines.ts';
 import { threads } from './threads.ts';
-import { bytesMoved } from './workload.ts';
+import { SILENT_STEPS, bytesMoved, silentName } from './workload.ts';
 
 const HINT =
   'PyTorch is missing: python3 -m venv torch && torch/bin/pip install torch, then name torch/bin/python3 in LRD_PYTHON';
@@ -156,14 +156,16 @@ export function torchLane(
   fused = false,
 ): LaneSource {
   const plain = `${rule}, no LRD${fused ? ', fused' : ''}`;
-  const name = `${torchName(device)}: ${keepProbability === 1 ? plain : `LRD-${rule}, torch.bernoulli`}`;
+  const kind = keepProbability === 1 ? plain : `LRD-${rule}, torch.bernoulli`;
+  const name = `${torchName(device)}: ${kind}${silentName(workload)}`;
   const steps = device === 'cpu' ? 1 : CUDA_STEPS;
   return {
     name,
     open: async () => {
       const peer = await torchPeer(device);
       const id = String(opened++);
-      await peer.ask({ op: 'open', id, rule, keep: keepProbability, shapes: workload.shapes, device, fused });
+      const silent = workload.silent === true ? SILENT_STEPS : 0;
+      await peer.ask({ op: 'open', id, rule, keep: keepProbability, shapes: workload.shapes, device, fused, silent });
       return {
         name,
         steps,

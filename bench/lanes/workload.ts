@@ -12,7 +12,12 @@ export interface Workload {
   readonly shapes: readonly (readonly number[])[];
   readonly sizes: readonly number[];
   readonly elements: number;
+  /** Two columns in five have a gradient in the first step only, and have been without for `SILENT_STEPS`: units that no example wakes any more. */
+  readonly silent?: true;
 }
+
+/** Steps without a gradient before those that are measured: .9 to this power is below the smallest float32. */
+export const SILENT_STEPS = 1000;
 
 function workload(name: string, shapes: readonly (readonly number[])[]): Workload {
   const sizes = shapes.map(sizeOf);
@@ -73,6 +78,21 @@ export function denseNet121(): Workload {
   shapes.push([channels, 10], [10]);
   return workload('DenseNet-121, 6,956,298 in 362 tensors', shapes);
 }
+
+/** FCNet: 784-1000-1000-10. */
+export function fcNet(): Workload {
+  return workload('FCNet, 1,796,010 in 6 tensors', [[784, 1000], [1000], [1000, 1000], [1000], [1000, 10], [10]]);
+}
+
+/** The same, of which two columns in five have been without a gradient for long. */
+export const silenced = (awake: Workload): Workload => ({ ...awake, silent: true });
+
+/** The gradients of a tensor without those of its silent columns. */
+export const silence = (values: Float32Array, shape: readonly number[]): Float32Array =>
+  values.map((value, i) => ((i % (shape.at(-1) as number)) % 5 < 2 ? 0 : value));
+
+/** What a lane's name says of its workload. */
+export const silentName = ({ silent }: Workload): string => (silent === true ? ', two units in five silent' : '');
 
 /** Gradients of about 1e-2: enough to move every parameter, too little to leave float32's range. */
 export function gradientValues(size: number): Float32Array {

@@ -1,6 +1,6 @@
 """PyTorch as a peer of the benchmarks: one process that answers a JSON line with a JSON line.
 
-    {"op": "open", "id": "a", "rule": "adam", "keep": 0.5, "shapes": [[1000]], "fused": false}      -> {"ok": true}
+    {"op": "open", "id": "a", "rule": "adam", "keep": 0.5, "shapes": [[1000]], "fused": false, "silent": 0} -> {"ok": true}
     {"op": "step", "id": "a", "steps": 1}                                                           -> {"ms": milliseconds of all steps}
     {"op": "extra", "id": "a"}                                                                      -> {"bytes": a step's peak of memory}
     {"op": "mask", "elements": 1000, "keep": 0.5}                                                   -> {"ms": ...}
@@ -9,7 +9,7 @@
 
 keep 1: torch.optim as it is, with "fused" its one kernel a list of tensors. keep below 1: LRD as its authors write it, a mask from torch.bernoulli for every parameter,
 multiplied into the update. Times are those of this process's own clocks, so that the pipe does not count: "ms" by the wall's, "processor" by that of all
-its threads on a processor. Gradients of "open" are fixed. With "device": "cuda" in "open", "mask" or "train" the
+its threads on a processor. Gradients of "open" are fixed; with "silent": N two columns in five have one in the first step only, and N steps have followed. With "device": "cuda" in "open", "mask" or "train" the
 work is done there, and a time ends when the device has done it.
 """
 import gc
@@ -156,7 +156,14 @@ def answer(request):
         parameters = [torch.nn.Parameter(torch.zeros(shape, device=device)) for shape in request["shapes"]]
         for p in parameters:
             p.grad = torch.randn_like(p).mul_(0.01)
-        lanes[request["id"]] = create(parameters, request["rule"], request["keep"], request.get("fused", False)), device
+        lane = create(parameters, request["rule"], request["keep"], request.get("fused", False))
+        lanes[request["id"]] = lane, device
+        if request.get("silent"):
+            lane.step()
+            for p in parameters:
+                p.grad[..., torch.arange(p.shape[-1], device=device) % 5 < 2] = 0
+            for _ in range(request["silent"]):
+                lane.step()
         return {"ok": True}
     if op == "step":
         lane, device = lanes[request["id"]]

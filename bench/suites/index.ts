@@ -8,6 +8,7 @@ import { parallel } from './parallel.ts';
 import { products } from './products.ts';
 import { reference } from './reference.ts';
 import { resnet34 } from './resnet34.ts';
+import { silent } from './silent.ts';
 import { scale } from './scale.ts';
 import { step } from './step.ts';
 import type { Suite } from './suite.ts';
@@ -20,6 +21,7 @@ export const SUITES: readonly Suite[] = [
   mask,
   masks,
   scale,
+  silent,
   epoch,
   train,
   resnet34,

@@ -16,7 +16,7 @@ import type {
   Work,
 } from './engine.ts';
 import { kernelName, kernelState, modeOf, SCALARS } from './engine.ts';
-import { assembleModule } from './wasmModule.ts';
+import { assembleModule } from './wasmStep.ts';
 
 const workName = (work: Work): string => (typeof work === 'string' ? work : work.name);
 

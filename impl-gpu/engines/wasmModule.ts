@@ -1,15 +1,15 @@
 /**
- * WebAssembly modules for the fused step, assembled at run time: one a kernel and mode, for plain or shared memory. The step
- * has hundreds of variants (rule, flags, mask, kind of memory) of some kilobytes each; assembling those that are asked for
- * takes a few milliseconds and needs no compiler, no build step and no binary in the repository.
+ * WebAssembly modules, assembled at run time: one a kernel and mode, for plain or shared memory. The step has hundreds of variants (rule, flags, mask,
+ * kind of memory) of some kilobytes each; assembling those that are asked for takes a few milliseconds and needs no compiler, no build step and no
+ * binary in the repository. Here is what they are made of: the assembler, a pass over elements, the mask's draw.
  */
 import { PHILOX } from '../../spec/stream.ts';
-import type { Kernel, Mode, Place, ScalarName } from './engine.ts';
-import { SCALARS, kernelState } from './engine.ts';
+import type { Kernel, Place, ScalarName } from './engine.ts';
+import { SCALARS } from './engine.ts';
 import * as OP from './opcodes.ts';
 import * as SIMD from './simdOpcodes.ts';
 import type { Algebra } from './formulas.ts';
-import { divides, update, usedScalars } from './formulas.ts';
+import { divides } from './formulas.ts';
 
 /** Bytes of a page of a WebAssembly memory. */
 export const PAGE = 65536;
@@ -124,11 +124,6 @@ const PARAMETERS = [...PLACE, 'parameter', 'gradient', 's0', 's1', 's2'];
 export const PARAMETER_TYPES = [...PARAMETERS.map(() => I32), ...SCALARS.map(() => F32)];
 export const indexOf = (parameter: string): number => PARAMETERS.indexOf(parameter);
 
-/** The pointers that a kernel reads, in the order parameter, gradient, state. */
-function pointersOf(kernel: Kernel): readonly number[] {
-  return [indexOf('parameter'), indexOf('gradient'), ...kernelState(kernel).map((_, i) => indexOf(`s${i}`))];
-}
-
 /** The operations of `formulas.ts` on locals. */
 export function algebraOf(f: Assembler): Algebra<number> {
   return {
@@ -154,39 +149,6 @@ export function emitAgree(f: Assembler, kernel: Kernel, [a, b]: readonly [number
 export interface Access {
   readonly load: number[];
   readonly store: number[];
-}
-
-/** Reads four elements (or one into lane 0), updates, selects, writes. `drawn`: the mask, in mode `masked`. */
-function emitUpdate(
-  f: Assembler,
-  kernel: Kernel,
-  mode: Mode,
-  scalars: ReadonlyMap<ScalarName, number>,
-  zero: number,
-  drawn: number | undefined,
-  access: Access,
-): void {
-  const pointers = pointersOf(kernel);
-  const [parameter, gradient, ...state] = pointers.map((pointer) => f.apply(V128, access.load, pointer)) as [
-    number,
-    number,
-    ...number[],
-  ];
-  const updated = update<number>(kernel, algebraOf(f), {
-    parameter,
-    gradient,
-    state,
-    scalar: (scalar) => scalars.get(scalar) as number,
-    zero,
-  });
-  const mask = updated.signs === undefined ? drawn : emitAgree(f, kernel, updated.signs, zero);
-  const dropped = updated.dropped ?? parameter;
-  let next: number | undefined = updated.parameter;
-  if (mode === 'none') next = updated.dropped;
-  // Selected, not multiplied: a dropped element keeps its bits whatever the step is.
-  else if (mask !== undefined) next = f.v128(SIMD.bitselect, updated.parameter, dropped, mask);
-  if (next !== undefined) f.emit(f.get(pointers[0] as number), f.get(next), access.store);
-  updated.state.forEach((value, i) => f.emit(f.get(pointers[i + 2] as number), f.get(value), access.store));
 }
 
 /** What is the same for all blocks of a call, in all lanes. */
@@ -252,7 +214,7 @@ function emitKept(f: Assembler, blocks: number, { key0, key1, m0, m1, limit, low
 }
 
 /** The masks of 32 elements as eight vectors of four lanes. */
-function emitMasks(f: Assembler, kept: Kept): readonly number[] {
+export function emitMasks(f: Assembler, kept: Kept): readonly number[] {
   return kept.flatMap(([front, back]) => [
     f.v128(SIMD.i32x4ExtendLowS, front),
     f.v128(SIMD.i32x4ExtendLowS, back),
@@ -390,25 +352,6 @@ export function emitPass(
   f.emit(f.get(count), OP.brIf0, OP.end, OP.end);
 }
 
-function assembleStep(kernel: Kernel, mode: Mode): number[] {
-  const f = new Assembler(PARAMETER_TYPES);
-  const scalars = emitScalars(f, usedScalars(kernel));
-  const zero = f.splat(0);
-  emitPass(
-    f,
-    pointersOf(kernel),
-    mode === 'masked',
-    (kept) => {
-      const masks = kept === undefined ? undefined : emitMasks(f, kept);
-      for (let group = 0; group < LANES / 4; group++) {
-        emitUpdate(f, kernel, mode, scalars, zero, masks?.[group], accessAt(f, group));
-      }
-    },
-    (mask) => emitUpdate(f, kernel, mode, scalars, zero, mask, tailAccess(f)),
-  );
-  return f.body();
-}
-
 /** An exported function: its types, and its body in the code section. */
 export interface AssembledFunction {
   readonly parameters: readonly number[];
@@ -444,13 +387,6 @@ export function assembleRun(
   results: readonly number[] = [],
 ): Uint8Array<ArrayBuffer> {
   return assemble({ run: { parameters: PARAMETER_TYPES, results, body } }, shared);
-}
-
-/**
- * A module whose `run` is the step of a kernel on `count` elements from the given byte pointers on, with masks from block `block` on.
- */
-export function assembleModule(kernel: Kernel, mode: Mode, shared: boolean): Uint8Array<ArrayBuffer> {
-  return assembleRun(assembleStep(kernel, mode), shared);
 }
 
 /** The parameters of a draw. */

@@ -1,7 +1,7 @@
 /** Measuring passes in WebAssembly SIMD, assembled as the step is. */
-import type { Kernel } from '../engines/engine.ts';
+import type { Kernel, ScalarName } from '../engines/engine.ts';
 import { MEASURED } from '../engines/engine.ts';
-import { usedScalars } from '../engines/formulas.ts';
+import { decayed, usedScalars } from '../engines/formulas.ts';
 import * as OP from '../engines/opcodes.ts';
 import * as SIMD from '../engines/simdOpcodes.ts';
 import type { Access } from '../engines/wasmModule.ts';
@@ -119,13 +119,17 @@ export function assembleAgreement(kernel: Kernel, stretches: number): number[] {
   const state = signState(kernel).map((_, i) => indexOf(`s${i}`));
   const counts = f.local(V128);
   emitSums(f, [gradient, ...state, ...(kernel.coupled ? [parameter] : [])], stretches, (access) => {
-    const pair = signs<number>(kernel, algebraOf(f), {
+    const algebra = algebraOf(f);
+    const operands = {
       parameter: kernel.coupled ? f.apply(V128, access.load, parameter) : zero,
       gradient: f.apply(V128, access.load, gradient),
-      state: state.map((pointer) => f.apply(V128, access.load, pointer)),
-      scalar: (scalar) => scalars.get(scalar) as number,
+      scalar: (scalar: ScalarName) => scalars.get(scalar) as number,
       zero,
-    });
+    };
+    // Nothing agrees with a gradient of 0, so that a moment which may be below 2^-126 need not be multiplied.
+    const silent = f.v128(SIMD.f32x4Eq, decayed(kernel, algebra, { ...operands, state: [] }), zero);
+    const asked = state.map((pointer) => f.v128(SIMD.andNot, f.apply(V128, access.load, pointer), silent));
+    const pair = signs<number>(kernel, algebra, { ...operands, state: asked });
     emitAccumulate(f, counts, SIMD.i32x4Sub, emitAgree(f, kernel, pair, zero));
   });
   for (const lane of [0, 1, 2, 3]) f.emit(f.get(counts), f.simd(SIMD.i32x4ExtractLane, lane));

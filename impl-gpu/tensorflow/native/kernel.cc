@@ -16,6 +16,7 @@ namespace {
 
 typedef float Floats __attribute__((vector_size(4 * LRD_LANES)));
 typedef int32_t Ints __attribute__((vector_size(4 * LRD_LANES)));
+typedef uint32_t Words __attribute__((vector_size(4 * LRD_LANES)));
 typedef uint16_t Halves __attribute__((vector_size(2 * LRD_LANES)));
 
 #define LRD_INLINE inline __attribute__((always_inline))
@@ -37,6 +38,19 @@ LRD_INLINE void fetch(const float* from, int64_t at) {
 template <class Vector, class Element>
 LRD_INLINE void store(Element* to, const Vector& value) {
   std::memcpy(to, &value, sizeof value);
+}
+
+// Whether a lane of `words` is below `limit`, both without sign.
+LRD_INLINE bool anyBelow(Words words, uint32_t limit) {
+#if LRD_LANES == 16 && defined(__AVX512F__)
+  return _mm512_cmplt_epu32_mask((__m512i)words, _mm512_set1_epi32(static_cast<int>(limit))) != 0;
+#elif LRD_LANES == 8 && defined(__AVX2__)
+  return _mm256_movemask_epi8((__m256i)(words < limit)) != 0;
+#else
+  uint32_t least = words[0];
+  for (int i = 1; i < LRD_LANES; i++) least = words[i] < least ? words[i] : least;
+  return least < limit;
+#endif
 }
 
 LRD_INLINE Floats sqrt(Floats x) {
@@ -197,6 +211,76 @@ struct Place {
 // Which elements of a stretch are kept: all, none, those that are drawn, those whose direction agrees with the gradient.
 enum class Mode { kAll, kNone, kDrawn, kAgreeing };
 
+// Numbers below 2^-126 take a processor a hundred times as long as others to multiply. A unit that no example wakes ends there: without a gradient its moments shrink by a factor
+// each step, and stay, since .9 of the smallest number rounds to itself. Such an element rests: its parameter is too large to be moved by what its moments still
+// say. It steps with 0 in their place while they go on beside it, as whole numbers of 2^-149. No bit differs from the rule's own arithmetic.
+//
+// With d below 2^-115 as a moment, rate * d / epsilon (without a division, rate * d) is below 2^-85 under the bounds of `mayRest`, and a parameter of at least
+// 2^-30 is a whole number of 2^-54: neither it nor a decay that could reach its last bit is rounded to another number for that.
+constexpr int exponentBits(int exponent) { return (exponent + 127) << 23; }
+constexpr int32_t kMagnitude = 0x7fffffff;
+constexpr int32_t kRestingParameter = exponentBits(-30);
+// A square root of less has no part in sqrt(v) + epsilon; so much of vmax hides v.
+constexpr int32_t kSmallestMaximum = exponentBits(-100);
+constexpr float kSmallestEpsilon = 0x1p-37f;
+constexpr float kLargestRate = 0x1p30f;
+// A product with less might be 0, whose sign is another matter.
+constexpr float kSmallestKeep = 0x1p-20f;
+// Here the bits without the sign are the whole number itself, and so are those of a product with a factor up to 1.
+constexpr int32_t kWhole = exponentBits(-125);
+
+// What a state is, and below which its element may rest. A mean whose square is at least 2^-126 may have its part in the spread of the gradients.
+enum class Moment { kFirst, kSecond, kMean, kBuffer, kMaximum };
+constexpr int32_t restingBelow(Moment moment) {
+  return moment == Moment::kSecond ? kWhole : moment == Moment::kMean ? exponentBits(-60) : moment == Moment::kMaximum ? 0 : exponentBits(-115);
+}
+
+// Whether one of some whole vectors' elements is not 0 and below 2^-126.
+LRD_INLINE bool someTiny(const float* from, int64_t count) {
+  constexpr uint32_t kNormal = static_cast<uint32_t>(exponentBits(-126));
+  Words least = (Words){} - 1;
+  for (int64_t i = 0; i < count; i += LRD_LANES) {
+    const Words magnitude = load<Words>(from + i) & kMagnitude;
+    least = magnitude < least ? magnitude : least;
+  }
+  if (!anyBelow(least, kNormal)) return false;
+  // There may be nothing but zeros, which here are the greatest of all.
+  least = (Words){} - 1;
+  for (int64_t i = 0; i < count; i += LRD_LANES) {
+    const Words magnitude = (load<Words>(from + i) & kMagnitude) - 1;
+    least = magnitude < least ? magnitude : least;
+  }
+  return anyBelow(least, kNormal - 1);
+}
+
+// keep * whole, rounded to the nearest whole number, of two to the even one: the product is exact in float64.
+LRD_INLINE Ints scale(Ints whole, double keep) {
+#if LRD_LANES == 16 && defined(__AVX512F__)
+  const __m512d by = _mm512_set1_pd(keep);
+  const __m512d low = _mm512_cvtepi32_pd(_mm512_castsi512_si256((__m512i)whole)), high = _mm512_cvtepi32_pd(_mm512_extracti64x4_epi64((__m512i)whole, 1));
+  return (Ints)_mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtpd_epi32(low * by)), _mm512_cvtpd_epi32(high * by), 1);
+#elif LRD_LANES == 8 && defined(__AVX2__)
+  const __m256d by = _mm256_set1_pd(keep);
+  const __m256d low = _mm256_cvtepi32_pd(_mm256_castsi256_si128((__m256i)whole)), high = _mm256_cvtepi32_pd(_mm256_extracti128_si256((__m256i)whole, 1));
+  return (Ints)_mm256_inserti128_si256(_mm256_castsi128_si256(_mm256_cvtpd_epi32(low * by)), _mm256_cvtpd_epi32(high * by), 1);
+#else
+  // The last bits of a sum with 1.5 * 2^52 are that whole number.
+  for (int i = 0; i < LRD_LANES; i++) whole[i] = static_cast<int32_t>((whole[i] * keep + 0x1.8p52) - 0x1.8p52);
+  return whole;
+#endif
+}
+
+// keep * x + zero, where `zero` has the bits of +0 or -0, and keep is in [0, 1].
+LRD_INLINE Floats fade(Floats x, float keep, Ints zero) {
+  const Ints magnitude = (Ints)x & kMagnitude;
+  const Ints whole = magnitude < kWhole;
+  const Ints next = scale(magnitude & whole, keep);
+  const Ints sign = (Ints)x & ~kMagnitude;
+  const Ints small = next | (sign & ((next != 0) | zero));
+  const Floats other = keep * (Floats)((Ints)x & ~whole);
+  return (Floats)((small & whole) | ((Ints)other & ~whole));
+}
+
 // Whole blocks and whole vectors: what is stepped together.
 constexpr int kGroup = LRD_LANES > kPerBlock ? LRD_LANES : kPerBlock;
 
@@ -314,22 +398,115 @@ struct Rule {
     }
   }
 
+  static constexpr Moment momentOf(int k) {
+    if (kFamily == Family::kRmsprop) return k == 0 ? Moment::kSecond : k == 1 && (kFlags & kCentered) ? Moment::kMean : Moment::kBuffer;
+    return k == 0 ? Moment::kFirst : k == 1 ? Moment::kSecond : Moment::kMaximum;
+  }
+
+  static LRD_INLINE float keepOf(const Scalars& s, Moment moment) {
+    return moment == Moment::kSecond ? s.second_keep : moment == Moment::kBuffer ? s.momentum : s.first_keep;
+  }
+
+  // Whether elements of a step with these scalars may rest.
+  static bool mayRest(const Scalars& s) {
+    constexpr bool divides = kFamily == Family::kAdam || kFamily == Family::kAmsgrad || kFamily == Family::kRmsprop;
+    bool may = kState > 0 && s.rate >= 0 && s.rate <= kLargestRate && s.momentum >= 0 && s.momentum <= 1;
+    if (divides) may = may && s.epsilon >= kSmallestEpsilon && s.rate <= kLargestRate * s.epsilon;
+    if (kFamily == Family::kAmsgrad) may = may && s.max_scale >= 0 && s.max_scale <= 0x1p20f;
+    for (int k = 0; k < kState; k++) {
+      const float keep = keepOf(s, momentOf(k));
+      may = may && keep >= kSmallestKeep && keep <= 1;
+    }
+    return may;
+  }
+
+  // Whether some of the `count` elements from `first` on might rest, which only costs time where it is wrong. What shrinks faster than another moment, and ends at
+  // the smallest number, tells for both: .9 of that is that again, .5 of it is 0.
+  static LRD_INLINE bool someRest(const Step& step, int64_t first, int64_t count) {
+    bool some = false;
+    for (int k = 0; k < kState; k++) {
+      const Moment moment = momentOf(k);
+      if (moment == Moment::kMaximum || moment == Moment::kMean) continue;
+      if (moment == Moment::kSecond && kFamily != Family::kRmsprop && step.scalars.first_keep > 0.5f) continue;
+      some = some || someTiny(step.state[k] + first, count);
+    }
+    return some;
+  }
+
+  // Steps one vector as `step` does, of which some elements may rest.
   template <Mode kMode>
-  static __attribute__((noinline)) void groups(const Step& step, int64_t first, int64_t count) {
-    alignas(64) uint32_t words[kChunk / 2];
-    for (const int64_t end = first + count; first < end;) {
-      if (kMode == Mode::kDrawn) draw(step, step.block + static_cast<uint64_t>(first / kPerBlock), words);
-      const uint16_t* halves = reinterpret_cast<const uint16_t*>(words);
-      for (const int64_t until = end - first < kChunk ? end : first + kChunk; first < until; first += LRD_LANES, halves += LRD_LANES) {
-        Place at{step.parameter + first, step.gradient + first, {}};
-        for (int k = 0; k < kState; k++) at.state[k] = step.state[k] + first;
-        fetch(step.parameter, first);
-        fetch(step.gradient, first);
-        for (int k = 0; k < kState; k++) fetch(step.state[k], first);
-        Ints drawn = {};
-        if (kMode == Mode::kDrawn) drawn = __builtin_convertvector(load<Halves>(halves), Ints) < step.threshold;
+  static LRD_INLINE void stepResting(const Scalars& s, const Place& at, Ints drawn) {
+    const Floats old = load<Floats>(at.parameter);
+    Floats g = load<Floats>(at.gradient);
+    if (kFlags & kCoupled) g = g + s.decay * old;
+    const Ints resting = (g == (Floats){}) & (((Ints)old & kMagnitude) >= kRestingParameter);
+    Floats before[kMostState];
+    Ints rests[kMostState];
+    float state[kMostState][LRD_LANES];
+    Place place{at.parameter, at.gradient, {}};
+    for (int k = 0; k < kState; k++) {
+      before[k] = load<Floats>(at.state[k]);
+      rests[k] = resting & (((Ints)before[k] & kMagnitude) < restingBelow(momentOf(k)));
+      // The square root of a v below 0 is not a number.
+      if (momentOf(k) == Moment::kSecond) rests[k] &= (Ints)before[k] >= 0;
+      if (momentOf(k) == Moment::kBuffer) {
+        // Where v is negative, infinite or not a number, or the mean is not one, the buffer has to hear of it.
+        rests[k] &= ((Ints)before[0] >= 0) & ((Ints)before[0] < 0x7f800000);
+        if (kFlags & kCentered) rests[k] &= before[1] == before[1];
+      }
+    }
+    if (kFamily == Family::kAmsgrad) rests[1] &= (Ints)before[2] >= kSmallestMaximum;
+    for (int k = 0; k < kState; k++) {
+      store(state[k], (Ints)before[k] & ~rests[k]);
+      place.state[k] = state[k];
+    }
+    Rule::step<kMode>(s, place, drawn);
+    for (int k = 0; k < kState; k++) {
+      const Moment moment = momentOf(k);
+      // The square of a zero has no sign.
+      const Floats faded = fade(before[k], keepOf(s, moment), moment == Moment::kSecond ? (Ints){} : (Ints)g);
+      store(at.state[k], ((Ints)faded & rests[k]) | (load<Ints>(state[k]) & ~rests[k]));
+    }
+  }
+
+  // Steps at most kChunk elements, with their halves.
+  template <Mode kMode, bool kResting>
+  static LRD_INLINE void chunk(const Step& step, int64_t first, int64_t until, const uint32_t* words) {
+    const uint16_t* halves = reinterpret_cast<const uint16_t*>(words);
+    for (; first < until; first += LRD_LANES, halves += LRD_LANES) {
+      Place at{step.parameter + first, step.gradient + first, {}};
+      for (int k = 0; k < kState; k++) at.state[k] = step.state[k] + first;
+      fetch(step.parameter, first);
+      fetch(step.gradient, first);
+      for (int k = 0; k < kState; k++) fetch(step.state[k], first);
+      Ints drawn = {};
+      if (kMode == Mode::kDrawn) drawn = __builtin_convertvector(load<Halves>(halves), Ints) < step.threshold;
+      if constexpr (kResting) {
+        stepResting<kMode>(step.scalars, at, drawn);
+      } else {
         Rule::step<kMode>(step.scalars, at, drawn);
       }
+    }
+  }
+
+  // By the threshold alone, whatever the words are, where all elements are kept or none.
+  static __attribute__((noinline)) void restingChunk(const Step& step, int64_t first, int64_t until, const uint32_t* words) {
+    chunk<(kFlags & kAgreement) != 0 ? Mode::kAgreeing : Mode::kDrawn, true>(step, first, until, words);
+  }
+
+  template <Mode kMode>
+  static __attribute__((noinline)) void groups(const Step& step, int64_t first, int64_t count) {
+    alignas(64) uint32_t words[kChunk / 2] = {};
+    const bool may = mayRest(step.scalars);
+    for (const int64_t end = first + count; first < end;) {
+      const int64_t until = end - first < kChunk ? end : first + kChunk;
+      if (kMode == Mode::kDrawn) draw(step, step.block + static_cast<uint64_t>(first / kPerBlock), words);
+      if (may && someRest(step, first, until - first)) {
+        restingChunk(step, first, until, words);
+      } else {
+        chunk<kMode, false>(step, first, until, words);
+      }
+      first = until;
     }
   }
 
@@ -400,8 +577,10 @@ struct Rule {
       for (int k = 0; k < kSigns; k++) fetch(state[k], at);
       Floats g = load<Floats>(gradient + at);
       if (kFlags & kCoupled) g = g + measure.scalars.decay * load<Floats>(parameter + at);
+      // Nothing agrees with a gradient of 0, so that a moment which may be below 2^-126 need not be multiplied.
+      const Ints asked = g != (Floats){};
       Floats states[kMostState] = {};
-      for (int k = 0; k < kSigns; k++) states[k] = load<Floats>(state[k] + at);
+      for (int k = 0; k < kSigns; k++) states[k] = (Floats)(load<Ints>(state[k] + at) & asked);
       agree = agree - agreeing(measure.scalars, g, states);
     };
     const int64_t whole = count / LRD_LANES * LRD_LANES;

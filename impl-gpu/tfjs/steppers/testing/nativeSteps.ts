@@ -5,9 +5,10 @@
 import * as tf from '@tensorflow/tfjs';
 import { useBackend } from '../../../../models/backend.ts';
 import { createArrayEngine } from '../../../engines/checked.ts';
-import type { TensorPlan } from '../../../engines/engine.ts';
+import type { TensorBuffers, TensorPlan } from '../../../engines/engine.ts';
 import { MEASURED, stateSize } from '../../../engines/engine.ts';
 import { planStep } from '../../../engines/plan.ts';
+import { restingValues } from '../../../engines/testing/resting.ts';
 import { resolveMask } from '../../../masks/mask.ts';
 import type { MaskRequest } from '../../../masks/resolve.ts';
 import { keyOf, layOut } from '../../../random.ts';
@@ -68,6 +69,29 @@ function values(size: number, pace: number): Float32Array {
   });
 }
 
+/** Where a tensor's steps start, and their gradients: anywhere, or about where elements begin to rest. */
+const STARTS: readonly {
+  tensor(size: number, names: readonly string[], k: number): TensorBuffers<Float32Array>;
+  gradient(size: number, count: number, k: number): Float32Array;
+}[] = [
+  {
+    tensor: (size, names, k) => ({
+      parameter: values(size, 0.9 + k),
+      gradient: new Float32Array(size),
+      state: Object.fromEntries(names.map((name) => [name, new Float32Array(stateSize(name, size))])),
+    }),
+    gradient: (size, count, k) => values(size, 0.3 * count + k),
+  },
+  {
+    tensor: (size, names, k) => {
+      const all = restingValues(size, names, k);
+      const state = Object.entries(all.state).map(([name, array]) => [name, array.slice(0, stateSize(name, size))]);
+      return { ...all, state: Object.fromEntries(state) as TensorBuffers<Float32Array>['state'] };
+    },
+    gradient: (size, count, k) => restingValues(size, [], 100 * count + k).gradient,
+  },
+];
+
 const bits = (array: Float32Array): Uint32Array => new Uint32Array(array.slice().buffer);
 /** The first element that differs; two NaN are the same. */
 const differs = (found: Float32Array, expected: Float32Array): number => {
@@ -83,15 +107,13 @@ const wrong: string[] = [];
 let cases = 0;
 for (const [rule, own] of VARIANTS) {
   for (const weightDecay of rule === 'adamw' ? [0.1] : [0, 0.1]) {
-    for (const { keepProbability, mask: request } of MASKS) {
+    for (const [{ keepProbability, mask: request }, start] of MASKS.flatMap((mask) =>
+      STARTS.map((one) => [mask, one] as const),
+    )) {
       const hyper = { ...own, weightDecay };
       const mask = request === undefined ? undefined : resolveMask(request);
       const names = [...stateNames(rule, hyper), ...(mask?.stateNames(rule, hyper) ?? [])];
-      const arrays = SIZES.map((size, k) => ({
-        parameter: values(size, 0.9 + k),
-        gradient: new Float32Array(size),
-        state: Object.fromEntries(names.map((name) => [name, new Float32Array(stateSize(name, size))])),
-      }));
+      const arrays = SIZES.map((size, k) => start.tensor(size, names, k));
       const variableOf = (array: Float32Array): tf.Variable =>
         tf.tidy(() => tf.variable(tf.tensor(array.slice()), false));
       const entries = arrays.map(({ parameter, state }) => ({
@@ -100,7 +122,7 @@ for (const [rule, own] of VARIANTS) {
       }));
       for (let count = 1; count <= 2; count++) {
         const gradients = arrays.map(({ gradient }, k) => {
-          gradient.set(values(gradient.length, 0.3 * count + k));
+          gradient.set(start.gradient(gradient.length, count, k));
           return tf.tensor(gradient.slice());
         });
         const plan = planStep({
