@@ -90,6 +90,8 @@ export interface Tensorflow {
   handle(tensor: tf.TensorInfo): Handle;
   /** How many tensors share the record. */
   refCount(tensor: tf.TensorInfo): number;
+  /** Another tensor of the same record. */
+  share(tensor: tf.TensorInfo): tf.TensorInfo;
   /** Gives a variable another handle, which becomes tfjs's. Tensors that share data with it keep the old one. */
   replace(variable: tf.Variable, handle: Handle): void;
   /** A tensor of tfjs on a handle, which becomes tfjs's. */
@@ -174,6 +176,10 @@ export function tensorflow(backend = tf.findBackend('tensorflow') as TensorflowB
       return data.id;
     },
     refCount: (tensor) => record(tensor).refCount,
+    share: ({ dataId, shape, dtype }) => {
+      backend.incRef(dataId);
+      return { dataId, shape: [...shape], dtype };
+    },
     replace: (variable, id) => {
       const data = record(variable);
       if (data.refCount === 1) {

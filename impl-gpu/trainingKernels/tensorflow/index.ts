@@ -14,6 +14,7 @@ import { roundedPools, widePools } from '../refused.ts';
 import { tensorflow } from '../../tfjs/bridges/tensorflow.ts';
 import { batchNormKernels } from './batchNorm.ts';
 import { installPadding } from './padding.ts';
+import { shortcutKernels } from './shortcuts.ts';
 import { stepKernels } from './step.ts';
 
 const signKernels: KernelTable = {
@@ -43,7 +44,7 @@ export function installTensorflowKernels(): void {
   installTable('tensorflow', () => table);
   installTable('tensorflow', (backend) => {
     const bridge = tensorflow(backend as Parameters<typeof tensorflow>[0]);
-    return { ...stepKernels(bridge), ...(bridge.gpu ? {} : batchNormKernels(bridge)) };
+    return { ...shortcutKernels(bridge), ...stepKernels(bridge), ...(bridge.gpu ? {} : batchNormKernels(bridge)) };
   });
   installTable('tensorflow', () => roundedPools);
   installTable('tensorflow', () => channelsFirstKernels);

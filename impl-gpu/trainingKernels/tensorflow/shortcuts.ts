@@ -1,0 +1,51 @@
+/** What a training step asks of tfjs-node often, and TensorFlow does with less. */
+import type * as tf from '@tensorflow/tfjs';
+import type { Attribute, Tensorflow } from '../../tfjs/bridges/tensorflow.ts';
+import { TYPES } from '../../tfjs/bridges/tensorflow.ts';
+import type { KernelTable } from '../kernel.ts';
+
+const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((size, i) => size === b[i]);
+
+/** Types whose tensors are a handle of TensorFlow and nothing else. */
+const isNumeric = ({ dtype }: tf.TensorInfo): boolean => dtype === 'float32' || dtype === 'int32' || dtype === 'bool';
+
+/**
+ * Gradients end in a reshape to the shape that they have and a cast to their own type, each two calls of TensorFlow: here the tensor itself, as tfjs's other backends
+ * have it. And a product of two matrices is `MatMul`, a tenth faster than `BatchMatMulV2`, to which tfjs-node takes all products.
+ */
+export function shortcutKernels(tensorflow: Tensorflow): KernelTable {
+  const { attribute } = tensorflow;
+  const type = attribute.type('T', TYPES.float32);
+  const flags = (name: string): readonly [Attribute, Attribute] => [
+    attribute.flag(name, false),
+    attribute.flag(name, true),
+  ];
+  const [transposeA, transposeB] = [flags('transpose_a'), flags('transpose_b')];
+  return {
+    Reshape: ({ inputs, attrs }) => {
+      const x = inputs['x'] as tf.TensorInfo;
+      const { shape } = attrs as { readonly shape: readonly number[] };
+      return isNumeric(x) && sameShape(x.shape, shape) ? tensorflow.share(x) : undefined;
+    },
+    Cast: ({ inputs, attrs }) => {
+      const x = inputs['x'] as tf.TensorInfo;
+      const { dtype } = attrs as { readonly dtype: tf.DataType };
+      return isNumeric(x) && x.dtype === dtype ? tensorflow.share(x) : undefined;
+    },
+    BatchMatMul: ({ inputs, attrs }) => {
+      const [a, b] = [inputs['a'] as tf.TensorInfo, inputs['b'] as tf.TensorInfo];
+      const both = a.dtype === 'float32' && b.dtype === 'float32' && a.shape.length === 2 && b.shape.length === 2;
+      if (!both) return undefined;
+      const { transposeA: turnA, transposeB: turnB } = attrs as Readonly<Record<'transposeA' | 'transposeB', boolean>>;
+      const product = tensorflow.run(
+        'MatMul',
+        [type, transposeA[turnA ? 1 : 0], transposeB[turnB ? 1 : 0]],
+        tensorflow.handle(a),
+        tensorflow.handle(b),
+      );
+      const shape = [a.shape[turnA ? 1 : 0] as number, b.shape[turnB ? 0 : 1] as number];
+      return tensorflow.adopt(shape, 'float32', product);
+    },
+  };
+}
