@@ -35,7 +35,7 @@ const TO_WHOLE = 1.5 * 2 ** 52;
 /** Elements that step together, all as if some of them might rest, or all as if none did. */
 const STRETCH = 2048;
 /** Elements of which some are looked at: a power of two. */
-const LOOKED = 128;
+const LOOKED = 512;
 
 interface Moment {
   /** The factor by which it shrinks; undefined: it does not. */
@@ -195,7 +195,7 @@ function emitMayRest(f: Assembler, kernel: Kernel): void {
 }
 
 /**
- * Leaves on the stack whether some of the elements from `pointer` on might rest: 1 if one that is not 0 is below 2^-126, of sixteen in every 128 that
+ * Leaves on the stack whether some of the elements from `pointer` on might rest: 1 if one that is not 0 is below 2^-126, of sixteen in every 512 that
  * change from step to step. Being wrong costs time only.
  */
 function emitSomeTiny(f: Assembler, pointer: number, count: number): void {
@@ -210,9 +210,9 @@ function emitSomeTiny(f: Assembler, pointer: number, count: number): void {
   f.set(least);
   const ones = f.splat(-1);
   f.emit(f.get(at), f.get(end), OP.i32LtU, OP.ifThen, OP.loop);
-  // One of the eight lines of 64 bytes, by a product's high bits.
-  f.emit(f.get(at), f.i32(9), OP.i32ShrU, f.i32(0x9e3779b1), OP.i32Mul, f.get(seed), OP.i32Add);
-  f.emit(f.i32(23), OP.i32ShrU, f.i32(0x1c0), OP.i32And, f.get(at), OP.i32Add);
+  // One of the 32 lines of 64 bytes, by a product's high bits.
+  f.emit(f.get(at), f.i32(11), OP.i32ShrU, f.i32(0x9e3779b1), OP.i32Mul, f.get(seed), OP.i32Add);
+  f.emit(f.i32(21), OP.i32ShrU, f.i32(0x7c0), OP.i32And, f.get(at), OP.i32Add);
   f.set(line);
   for (let vector = 0; vector < 4; vector++) {
     const value = f.apply(V128, accessAt(f, vector).load, line);
