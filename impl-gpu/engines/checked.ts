@@ -8,6 +8,7 @@ import type { Engine, StepPlan, TensorBuffers, TensorPlan } from './engine.ts';
 import { planState, stateSize } from './engine.ts';
 import { jsEngine } from './js.ts';
 import { wasmEngine } from './wasm.ts';
+import { letRest } from './wasmResting.ts';
 
 /** Calls `check` for every tensor that has a part in a step. Throws `InvalidArgumentError` where its buffers are missing. */
 export function eachTensor<Buffer>(
@@ -101,6 +102,7 @@ export function createJsEngine(): Engine<Float32Array> {
  * `step` throws `InvalidArgumentError` on a missing array or a wrong length, before it writes anything.
  */
 export function createArrayEngine(): Engine<Float32Array> {
+  letRest();
   return checkedArrays(arrayEngine());
 }
 
@@ -119,6 +121,7 @@ function checkedArrays(engine: Engine<Float32Array>): Engine<Float32Array> {
  * writes anything, and `UnsupportedError` without WebAssembly SIMD (every browser since 2023 and Node since 16.4 have it).
  */
 export function createWasmEngine(memory: WebAssembly.Memory): Engine<number> {
+  letRest();
   const engine = wasmEngine(memory);
   return {
     step(plan, tensors) {

@@ -8,6 +8,7 @@ import { TOGETHER } from './engine.ts';
 import { callKey, callsOf, createCaller, isShared, moduleOf } from './wasm.ts';
 import { applyMeasuredIn, measureCalls } from './measuring.ts';
 import { checkPointers } from './checked.ts';
+import { letRest } from './wasmResting.ts';
 
 export interface WasmPool extends Engine<number> {
   /** Threads that share the work, the calling one included. */
@@ -140,6 +141,7 @@ export async function createWasmPool(memory: WebAssembly.Memory, threads: number
   if (!Number.isInteger(threads) || threads < 1) {
     throw new InvalidArgumentError(`threads must be a whole number of at least 1, got ${threads}`);
   }
+  letRest();
   const status = new Int32Array(new SharedArrayBuffer(8));
   const start = typeof Worker === 'undefined' ? startInNode : startInBrowser;
   const workers = await Promise.all(Array.from({ length: threads - 1 }, () => start({ memory, status })));

@@ -7,11 +7,25 @@
  * With d below 2^-115 as a moment, rate * d / epsilon (without a division, rate * d) is below 2^-85 under the bounds below, and a parameter of at least
  * 2^-30 is a whole number of 2^-54: neither it nor a decay that could reach its last bit is rounded to another number for that.
  */
-import type { Kernel, ScalarName } from './engine.ts';
+import type { Kernel, Mode, ScalarName } from './engine.ts';
 import { SCALARS, kernelState } from './engine.ts';
+import { decayed } from './formulas.ts';
 import * as OP from './opcodes.ts';
 import * as SIMD from './simdOpcodes.ts';
-import { Assembler, I32, PARAMETER_TYPES, V128, accessAt, emitAdd, emitAdvance, indexOf } from './wasmModule.ts';
+import {
+  Assembler,
+  I32,
+  PARAMETER_TYPES,
+  V128,
+  accessAt,
+  algebraOf,
+  assemble,
+  emitAdd,
+  emitAdvance,
+  indexOf,
+} from './wasmModule.ts';
+import type { Update } from './wasmStep.ts';
+import { assemblePlain, assembleStep, pointersOf, useModules } from './wasmStep.ts';
 
 /** The bits of a power of two. */
 const bitsOf = (exponent: number): number => (exponent + 127) << 23;
@@ -77,7 +91,7 @@ interface Constants {
 const f64Bytes = (value: number): readonly number[] => [...new Uint8Array(new Float64Array([value]).buffer)];
 const f32Bytes = (value: number): readonly number[] => [...new Uint8Array(new Float32Array([value]).buffer)];
 
-export function emitConstants(f: Assembler, kernel: Kernel): Constants {
+function emitConstants(f: Assembler, kernel: Kernel): Constants {
   const toWhole = f.local(V128);
   f.emit(f.simd(SIMD.constant, ...f64Bytes(TO_WHOLE), ...f64Bytes(TO_WHOLE)));
   f.set(toWhole);
@@ -109,7 +123,7 @@ interface Elements {
 }
 
 /** All ones where an element rests, for each of its state: there a step may take 0 in its place. */
-export function emitRests(
+function emitRests(
   f: Assembler,
   kernel: Kernel,
   constants: Constants,
@@ -143,7 +157,7 @@ export function emitRests(
 }
 
 /** What the state of resting elements becomes: keep * x + 0, with the sign of a zero gradient; undefined for what does not shrink. */
-export function emitFaded(
+function emitFaded(
   f: Assembler,
   kernel: Kernel,
   { magnitude, whole, toWhole, keep }: Constants,
@@ -230,7 +244,7 @@ function emitSomeTiny(f: Assembler, pointer: number, count: number): void {
  * The body of a step that goes stretch by stretch to function `step`, or to `resting` where elements may rest.
  * @param pointers - of parameter, gradient and state
  */
-export function assembleChooser(kernel: Kernel, pointers: readonly number[], step: number, resting: number): number[] {
+function assembleChooser(kernel: Kernel, pointers: readonly number[], step: number, resting: number): number[] {
   const f = new Assembler(PARAMETER_TYPES);
   const [count, block] = [indexOf('count'), indexOf('block')];
   const left = f.local(I32);
@@ -266,4 +280,52 @@ export function assembleChooser(kernel: Kernel, pointers: readonly number[], ste
   f.set(left);
   f.emit(f.get(left), OP.brIf0, OP.end, OP.end);
   return f.body();
+}
+
+/** The formula on elements of which some may rest. */
+function restingUpdate(
+  kernel: Kernel,
+  plain: Update,
+  f: Assembler,
+  scalars: ReadonlyMap<ScalarName, number>,
+  zero: number,
+): Update {
+  const constants = emitConstants(f, kernel);
+  const algebra = algebraOf(f);
+  return (parameter, gradient, state) => {
+    const operands = { parameter, gradient, state, scalar: (name: ScalarName) => scalars.get(name) as number, zero };
+    const g = decayed(kernel, algebra, operands);
+    const rests = emitRests(f, kernel, constants, { parameter, g, state, zero });
+    const awake = state.map((value, k) => f.v128(SIMD.andNot, value, rests[k] as number));
+    const updated = plain(parameter, gradient, awake);
+    const faded = emitFaded(f, kernel, constants, { g, state, scalars, zero });
+    return {
+      ...updated,
+      state: updated.state.map((value, k) => {
+        const other = faded[k];
+        return other === undefined ? value : f.v128(SIMD.bitselect, other, value, rests[k] as number);
+      }),
+    };
+  };
+}
+
+function assembleRestingModule(kernel: Kernel, mode: Mode, shared: boolean): Uint8Array<ArrayBuffer> {
+  if (kernelState(kernel).length === 0) return assemblePlain(kernel, mode, shared);
+  const bodies = {
+    step: assembleStep(kernel, mode),
+    resting: assembleStep(kernel, mode, (...parts) => restingUpdate(kernel, ...parts)),
+    run: assembleChooser(kernel, pointersOf(kernel), 0, 1),
+  };
+  const functions = Object.entries(bodies).map(
+    ([name, body]) => [name, { parameters: PARAMETER_TYPES, body }] as const,
+  );
+  return assemble(Object.fromEntries(functions), shared);
+}
+
+/**
+ * Has the WASM kernels let elements rest, from the next one on that is needed. In Node, with the engines of `learning-rate-dropout/gpu` and after
+ * `enableTraining()` they do.
+ */
+export function letRest(): void {
+  useModules(assembleRestingModule);
 }

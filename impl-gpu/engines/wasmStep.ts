@@ -2,7 +2,7 @@
 import type { Kernel, Mode, ScalarName } from './engine.ts';
 import { kernelState } from './engine.ts';
 import type { Updated } from './formulas.ts';
-import { decayed, update, usedScalars } from './formulas.ts';
+import { update, usedScalars } from './formulas.ts';
 import * as SIMD from './simdOpcodes.ts';
 import type { Access } from './wasmModule.ts';
 import {
@@ -12,7 +12,6 @@ import {
   V128,
   accessAt,
   algebraOf,
-  assemble,
   assembleRun,
   emitAgree,
   emitMasks,
@@ -21,17 +20,16 @@ import {
   indexOf,
   tailAccess,
 } from './wasmModule.ts';
-import { assembleChooser, emitConstants, emitFaded, emitRests } from './wasmResting.ts';
 
 /** The pointers that a kernel reads, in the order parameter, gradient, state. */
-const pointersOf = (kernel: Kernel): readonly number[] => [
+export const pointersOf = (kernel: Kernel): readonly number[] => [
   indexOf('parameter'),
   indexOf('gradient'),
   ...kernelState(kernel).map((_, i) => indexOf(`s${i}`)),
 ];
 
-/** The new values of four elements. */
-type Update = (parameter: number, gradient: number, state: readonly number[]) => Updated<number>;
+/** Emits the new values of four elements. */
+export type Update = (parameter: number, gradient: number, state: readonly number[]) => Updated<number>;
 
 /** Reads four elements (or one into lane 0), updates, selects, writes. `drawn`: the mask, in mode `masked`. */
 function emitUpdate(
@@ -60,8 +58,11 @@ function emitUpdate(
   updated.state.forEach((value, i) => f.emit(f.get(pointers[i + 2] as number), f.get(value), access.store));
 }
 
-/** The step of a kernel; `resting`: of elements of which some may rest. */
-function assembleStep(kernel: Kernel, mode: Mode, resting: boolean): number[] {
+/** Makes another update of the formula's, `plain`, with the same results. */
+type Wrap = (plain: Update, f: Assembler, scalars: ReadonlyMap<ScalarName, number>, zero: number) => Update;
+
+/** The step of a kernel. */
+export function assembleStep(kernel: Kernel, mode: Mode, wrap: Wrap = (plain) => plain): number[] {
   const f = new Assembler(PARAMETER_TYPES);
   const scalars = emitScalars(f, usedScalars(kernel));
   const zero = f.splat(0);
@@ -74,25 +75,7 @@ function assembleStep(kernel: Kernel, mode: Mode, resting: boolean): number[] {
       scalar: (name: ScalarName) => scalars.get(name) as number,
       zero,
     });
-  let updateOf = plain;
-  if (resting) {
-    const constants = emitConstants(f, kernel);
-    updateOf = (parameter, gradient, state) => {
-      const operands = { parameter, gradient, state, scalar: (name: ScalarName) => scalars.get(name) as number, zero };
-      const g = decayed(kernel, algebra, operands);
-      const rests = emitRests(f, kernel, constants, { parameter, g, state, zero });
-      const awake = state.map((value, k) => f.v128(SIMD.andNot, value, rests[k] as number));
-      const updated = plain(parameter, gradient, awake);
-      const faded = emitFaded(f, kernel, constants, { g, state, scalars, zero });
-      return {
-        ...updated,
-        state: updated.state.map((value, k) => {
-          const other = faded[k];
-          return other === undefined ? value : f.v128(SIMD.bitselect, other, value, rests[k] as number);
-        }),
-      };
-    };
-  }
+  const updateOf = wrap(plain, f, scalars, zero);
   emitPass(
     f,
     pointersOf(kernel),
@@ -108,22 +91,19 @@ function assembleStep(kernel: Kernel, mode: Mode, resting: boolean): number[] {
   return f.body();
 }
 
+type AssembleModule = (kernel: Kernel, mode: Mode, shared: boolean) => Uint8Array<ArrayBuffer>;
+
+/** A module of the step alone. */
+export const assemblePlain: AssembleModule = (kernel, mode, shared) => assembleRun(assembleStep(kernel, mode), shared);
+
+let assembled = assemblePlain;
+
+/** Has other modules made from now on: `letRest` of `wasmResting.ts`, which not every bundle carries. */
+export function useModules(other: AssembleModule): void {
+  assembled = other;
+}
+
 /**
  * A module whose `run` is the step of a kernel on `count` elements from the given byte pointers on, with masks from block `block` on.
  */
-export function assembleModule(kernel: Kernel, mode: Mode, shared: boolean): Uint8Array<ArrayBuffer> {
-  const step = assembleStep(kernel, mode, false);
-  if (kernelState(kernel).length === 0) return assembleRun(step, shared);
-  const of = (body: readonly number[]): { parameters: readonly number[]; body: readonly number[] } => ({
-    parameters: PARAMETER_TYPES,
-    body,
-  });
-  return assemble(
-    {
-      step: of(step),
-      resting: of(assembleStep(kernel, mode, true)),
-      run: of(assembleChooser(kernel, pointersOf(kernel), 0, 1)),
-    },
-    shared,
-  );
-}
+export const assembleModule: AssembleModule = (...what) => assembled(...what);

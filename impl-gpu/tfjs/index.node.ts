@@ -1,4 +1,5 @@
 /** The package in Node: the same with everything at hand, TensorFlow's stepper too wherever tfjs-node brings the backend. */
+import { letRest } from '../engines/wasmResting.ts';
 import { useClipping } from './clippingExtension.ts';
 import { useComparators } from './comparatorsExtension.ts';
 import { useMasks } from './masksExtension.ts';
@@ -10,6 +11,7 @@ export * from './index.ts';
 export { useTensorflow } from './tensorflowBackend.ts';
 
 extendByTensorflow();
+letRest();
 useClipping();
 useComparators();
 useMasks();

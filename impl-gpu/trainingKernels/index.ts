@@ -1,5 +1,6 @@
 /** Makes tfjs's backends able to train the networks of the paper, and faster at it. */
 import * as tf from '@tensorflow/tfjs';
+import { letRest } from '../engines/wasmResting.ts';
 import { InvalidArgumentError, show } from '../validate.ts';
 import { installCpuKernels } from './cpu/index.ts';
 import { installDilatedGradients } from './dilated.ts';
@@ -54,6 +55,7 @@ export function enableTraining({ threads = defaultThreads(), relaxed = true }: T
     throw new InvalidArgumentError(`relaxed must be true or false, got ${show(relaxed)}`);
   }
   const backend = tf.getBackend();
+  letRest();
   if (enabled.has(backend)) return;
   if (enabled.size === 0) {
     installDilatedGradients();

@@ -64,7 +64,7 @@ whenInstalled('a reshape to the same shape and a cast to the same type are the t
   const text = tf.tensor1d(['a', 'b']);
   const again = tf.reshape(text, [2]);
   text.dispose();
-  assert.equal(again.dataSync() as unknown, ['a', 'b']);
+  assert.equal(again.dataSync(), ['a', 'b']);
   again.dispose();
   assert.equal(alive(), before);
 }); // prettier-ignore
