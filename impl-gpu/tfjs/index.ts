@@ -13,6 +13,8 @@ import { LrdSgdmAvg } from './sgdmAvg.ts';
 
 export { enableTraining } from '../trainingKernels/index.ts';
 export { batchNormTraining } from '../trainingKernels/batchNorm.ts';
+export type { DenseOptions } from '../trainingKernels/dense.ts';
+export { denseTraining } from '../trainingKernels/dense.ts';
 export type { BatchNormOptions } from '../trainingKernels/batchNorm.ts';
 export { groupedConv2d } from '../trainingKernels/grouped.ts';
 export type { GroupedForm } from '../trainingKernels/grouped.ts';

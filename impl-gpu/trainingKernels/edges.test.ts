@@ -56,6 +56,45 @@ for (const backend of ['cpu', 'wasm', 'webgpu']) {
   });
 }
 
+for (const backend of ['wasm', 'webgpu']) {
+  test(`${backend}: a reduction of nothing is what TensorFlow gives, whatever the memory held`, async () => {
+    await useBackend(backend);
+    // What uninitialised memory might hold.
+    for (let round = 0; round < 5; round++)
+      tf.dispose(tf.tidy(() => [tf.fill([6], 7), tf.fill([3], 7), tf.fill([2], 9)]));
+    const operations = [
+      ['sum', tf.sum, 0],
+      ['prod', tf.prod, 1],
+      ['mean', tf.mean, NaN],
+      ['max', tf.max, -Infinity],
+      ['min', tf.min, Infinity],
+      ['any', tf.any, 0],
+      ['all', tf.all, 1],
+    ] as const;
+    for (const [name, operation, value] of operations) {
+      const of = (shape: number[]): tf.Tensor => tf.zeros(shape, name === 'any' || name === 'all' ? 'bool' : 'float32');
+      for (const [shape, axis, keep, out] of [
+        [[0, 2], [0], false, [2]],
+        [[3, 0, 2], [1], true, [3, 1, 2]],
+        [[0], undefined, false, []],
+        [[2, 0, 3], [0, 2], false, [0]],
+      ] as const) {
+        const found = tf.tidy(() => operation(of([...shape]), axis && [...axis], keep));
+        assert.equal(found.shape, [...out], `${name} of [${shape}]`);
+        assert.equal(
+          [...(await found.data())],
+          Array.from({ length: found.size }, () => value),
+          `${name} of [${shape}]`,
+        );
+        found.dispose();
+      }
+    }
+    const ofIntegers = tf.tidy(() => tf.max(tf.zeros([0, 1], 'int32'), 0));
+    assert.equal([...(await ofIntegers.data())], [-(2 ** 31)]);
+    ofIntegers.dispose();
+  });
+}
+
 test('wasm: indices that lie outside are refused, and nothing is read or written there', async () => {
   await useBackend('wasm');
   const one = tf.tensor2d([[2, 0]], [1, 2], 'int32');

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
+import { denseTraining } from 'learning-rate-dropout';
 import { NetBuilder } from './builder.ts';
 import type { Net, NetOptions } from './net.ts';
 
@@ -29,10 +30,10 @@ export function fcNet({ inputs, classes, width = 1000, ...options }: FcNetOption
   });
   return builder.net((x, { drop }) => {
     let activations: tf.Tensor2D = tf.reshape(x, [-1, inputs]);
-    layers.forEach(({ weight: b, bias }, layer) => {
-      const activation = layer < layers.length - 1 ? 'relu' : 'linear';
-      const product = tf.fused.matMul({ a: activations, b, bias, activation }) as tf.Tensor2D;
-      activations = activation === 'relu' ? drop(product) : product;
+    layers.forEach(({ weight, bias }, layer) => {
+      const relu = layer < layers.length - 1;
+      const product = denseTraining(activations, weight, bias, { relu });
+      activations = relu ? drop(product) : product;
     });
     return activations;
   });

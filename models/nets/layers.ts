@@ -1,6 +1,6 @@
 /** The layers that the papers' networks are made of, NHWC, with PyTorch's names, padding and defaults. */
 import * as tf from '@tensorflow/tfjs';
-import { batchNormTraining, groupedConv2d } from 'learning-rate-dropout';
+import { batchNormTraining, denseTraining, groupedConv2d } from 'learning-rate-dropout';
 import { JobError } from '../errors.ts';
 import type { Initial, NetBuilder, Pass } from './builder.ts';
 
@@ -118,7 +118,7 @@ export function classifier(
   const initial = pytorchInitial([1, 1, inputs, outputs]);
   const weight = builder.parameter<tf.Rank.R2>(`${name}/weight`, [inputs, outputs], initial);
   const bias = builder.parameter<tf.Rank.R1>(`${name}/bias`, [outputs], initial);
-  return (x) => tf.fused.matMul({ a: tf.mean<tf.Tensor2D>(x, [1, 2]), b: weight, bias }) as tf.Tensor2D;
+  return (x) => denseTraining(tf.mean<tf.Tensor2D>(x, [1, 2]), weight, bias);
 }
 
 /** PyTorch's `MaxPool2d(3, 2, 1)`, of a ResNet's stem for large images. */

@@ -1,7 +1,8 @@
 /** What a training step asks of tfjs-node often, and TensorFlow does with less. */
 import type * as tf from '@tensorflow/tfjs';
-import type { Attribute, Tensorflow } from '../../tfjs/bridges/tensorflow.ts';
-import { TYPES } from '../../tfjs/bridges/tensorflow.ts';
+import type { Attribute, Handle, Tensorflow } from '../../tfjs/bridges/tensorflow.ts';
+import { TYPES, withOwned } from '../../tfjs/bridges/tensorflow.ts';
+import { DENSE_KERNEL } from '../dense.ts';
 import type { KernelTable } from '../kernel.ts';
 
 const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
@@ -22,6 +23,21 @@ export function shortcutKernels(tensorflow: Tensorflow): KernelTable {
     attribute.flag(name, true),
   ];
   const [transposeA, transposeB] = [flags('transpose_a'), flags('transpose_b')];
+  const biased = [type, attribute.text('data_format', 'NHWC')];
+  const multiply = (
+    a: tf.TensorInfo,
+    b: tf.TensorInfo,
+    turnA: boolean,
+    turnB: boolean,
+  ): { readonly handle: Handle; readonly shape: readonly number[] } => ({
+    handle: tensorflow.run(
+      'MatMul',
+      [type, transposeA[turnA ? 1 : 0], transposeB[turnB ? 1 : 0]],
+      tensorflow.handle(a),
+      tensorflow.handle(b),
+    ),
+    shape: [a.shape[turnA ? 1 : 0] as number, b.shape[turnB ? 0 : 1] as number],
+  });
   return {
     Reshape: ({ inputs, attrs }) => {
       const x = inputs['x'] as tf.TensorInfo;
@@ -38,14 +54,18 @@ export function shortcutKernels(tensorflow: Tensorflow): KernelTable {
       const both = a.dtype === 'float32' && b.dtype === 'float32' && a.shape.length === 2 && b.shape.length === 2;
       if (!both) return undefined;
       const { transposeA: turnA, transposeB: turnB } = attrs as Readonly<Record<'transposeA' | 'transposeB', boolean>>;
-      const product = tensorflow.run(
-        'MatMul',
-        [type, transposeA[turnA ? 1 : 0], transposeB[turnB ? 1 : 0]],
-        tensorflow.handle(a),
-        tensorflow.handle(b),
-      );
-      const shape = [a.shape[turnA ? 1 : 0] as number, b.shape[turnB ? 0 : 1] as number];
-      return tensorflow.adopt(shape, 'float32', product);
+      const { handle, shape } = multiply(a, b, turnA, turnB);
+      return tensorflow.adopt(shape, 'float32', handle);
+    },
+    [DENSE_KERNEL]: ({ inputs, attrs }) => {
+      const [a, b, bias] = [inputs['a'], inputs['b'], inputs['bias']] as [tf.TensorInfo, tf.TensorInfo, tf.TensorInfo];
+      const relu = (attrs as { readonly activation: string }).activation === 'relu';
+      const { handle, shape } = multiply(a, b, false, false);
+      const result = withOwned(tensorflow, (own) => {
+        const sum = tensorflow.run('BiasAdd', biased, own(handle), tensorflow.handle(bias));
+        return relu ? tensorflow.run('Relu', [type], own(sum)) : sum;
+      });
+      return tensorflow.adopt(shape, 'float32', result);
     },
   };
 }

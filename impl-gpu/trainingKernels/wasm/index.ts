@@ -19,6 +19,7 @@ import { cropKernels } from '../composed/crop.ts';
 import { preluKernels } from '../composed/prelu.ts';
 import { cumulativeKernels } from '../composed/axes.ts';
 import { composedKernels } from '../composed/index.ts';
+import { emptyReductionKernels } from '../composed/reductions.ts';
 import type { KernelTeam } from './runtime.ts';
 import { createKernelTeam, createRuntime } from './runtime.ts';
 import { indexKernels } from './indices.ts';
@@ -65,4 +66,5 @@ export function installWasmKernels(threads: number, relaxed: boolean): void {
   installTable('wasm', (backend) => kernelsOn(backend, team));
   installTable('wasm', () => channelsFirstKernels);
   installTable('wasm', () => ({ ...numberTypeKernels, ...indexKernels, ...cropKernels }));
+  installTable('wasm', () => emptyReductionKernels);
 }

@@ -1,6 +1,7 @@
 /** What tfjs's webgpu backend computes wrongly. */
 import * as tf from '@tensorflow/tfjs';
 import { manyAxesKernels } from '../composed/axes.ts';
+import { emptyReductionKernels } from '../composed/reductions.ts';
 import { cropKernels } from '../composed/crop.ts';
 import { composedKernels } from '../composed/index.ts';
 import { matMulKernels } from '../composed/matMul.ts';
@@ -166,4 +167,5 @@ export function installWebGpuKernels(): void {
   installTable('webgpu', () => widePools);
   installTable('webgpu', () => manyAxesKernels);
   installTable('webgpu', () => cropKernels);
+  installTable('webgpu', () => emptyReductionKernels);
 }
