@@ -2,8 +2,13 @@
 import * as tf from '@tensorflow/tfjs';
 import { InvalidArgumentError, show } from '../validate.ts';
 
-/** The kernel that a backend may have for it; others run core operations. Inputs a, b, bias; attributes those of `_FusedMatMul`. */
-export const DENSE_KERNEL = 'DenseTraining';
+/**
+ * Kernels that a backend may have for it; others run core operations.
+ *
+ * - `forward`: inputs a, b, bias; attributes those of `_FusedMatMul`.
+ * - `slope`: inputs dy and y, the output of a clamp at 0; dy times the step function of y.
+ */
+export const DENSE_KERNELS = { forward: 'DenseTraining', slope: 'DenseTrainingSlope' } as const;
 
 /** What follows the product. */
 export interface DenseOptions {
@@ -11,16 +16,31 @@ export interface DenseOptions {
   readonly relu?: boolean;
 }
 
-function registerGradient(): void {
-  if (tf.getGradient(DENSE_KERNEL) !== undefined) return;
+/** dy where y is above 0, else 0. */
+function slope(dy: tf.Tensor2D, y: tf.Tensor2D): tf.Tensor2D {
+  return tf.getKernel(DENSE_KERNELS.slope, tf.getBackend()) === undefined
+    ? tf.mul(dy, tf.step(y))
+    : tf.engine().runKernel(DENSE_KERNELS.slope, { dy, y });
+}
+
+function registerGradients(): void {
+  if (tf.getGradient(DENSE_KERNELS.forward) !== undefined) return;
   tf.registerGradient({
-    kernelName: DENSE_KERNEL,
+    kernelName: DENSE_KERNELS.slope,
+    inputsToSave: ['y'],
+    gradFunc: (dz, saved) => {
+      const [y] = saved as [tf.Tensor2D];
+      return { dy: () => slope(dz as tf.Tensor2D, y), y: () => tf.zerosLike(y) };
+    },
+  });
+  tf.registerGradient({
+    kernelName: DENSE_KERNELS.forward,
     inputsToSave: ['a', 'b'],
     outputsToSave: [true],
     gradFunc: (dy, saved, attrs) => {
       const [a, b, y] = saved as [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D];
       const relu = (attrs as { readonly activation: string }).activation === 'relu';
-      const dz = relu ? tf.mul<tf.Tensor2D>(dy as tf.Tensor, tf.step(y)) : (dy as tf.Tensor2D);
+      const dz = relu ? slope(dy as tf.Tensor2D, y) : (dy as tf.Tensor2D);
       return {
         a: () => tf.matMul(dz, b, false, true),
         b: () => tf.matMul(a, dz, true, false),
@@ -60,11 +80,11 @@ export function denseTraining(
   }
   if (typeof relu !== 'boolean') throw new InvalidArgumentError(`relu must be true or false, got ${show(relu)}`);
   const activation = relu ? 'relu' : 'linear';
-  if (tf.getKernel(DENSE_KERNEL, tf.getBackend()) === undefined) {
+  if (tf.getKernel(DENSE_KERNELS.forward, tf.getBackend()) === undefined) {
     return tf.fused.matMul({ a: x, b: weight, bias, activation }) as tf.Tensor2D;
   }
-  registerGradient();
+  registerGradients();
   return tf
     .engine()
-    .runKernel(DENSE_KERNEL, { a: x, b: weight, bias }, { transposeA: false, transposeB: false, activation });
+    .runKernel(DENSE_KERNELS.forward, { a: x, b: weight, bias }, { transposeA: false, transposeB: false, activation });
 }

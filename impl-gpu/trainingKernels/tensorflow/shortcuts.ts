@@ -2,7 +2,7 @@
 import type * as tf from '@tensorflow/tfjs';
 import type { Attribute, Handle, Tensorflow } from '../../tfjs/bridges/tensorflow.ts';
 import { TYPES, withOwned } from '../../tfjs/bridges/tensorflow.ts';
-import { DENSE_KERNEL } from '../dense.ts';
+import { DENSE_KERNELS } from '../dense.ts';
 import type { KernelTable } from '../kernel.ts';
 
 const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
@@ -57,7 +57,7 @@ export function shortcutKernels(tensorflow: Tensorflow): KernelTable {
       const { handle, shape } = multiply(a, b, turnA, turnB);
       return tensorflow.adopt(shape, 'float32', handle);
     },
-    [DENSE_KERNEL]: ({ inputs, attrs }) => {
+    [DENSE_KERNELS.forward]: ({ inputs, attrs }) => {
       const [a, b, bias] = [inputs['a'], inputs['b'], inputs['bias']] as [tf.TensorInfo, tf.TensorInfo, tf.TensorInfo];
       const relu = (attrs as { readonly activation: string }).activation === 'relu';
       const { handle, shape } = multiply(a, b, false, false);
@@ -66,6 +66,14 @@ export function shortcutKernels(tensorflow: Tensorflow): KernelTable {
         return relu ? tensorflow.run('Relu', [type], own(sum)) : sum;
       });
       return tensorflow.adopt(shape, 'float32', result);
+    },
+    [DENSE_KERNELS.slope]: ({ inputs }) => {
+      const [dy, y] = [inputs['dy'], inputs['y']] as [tf.TensorInfo, tf.TensorInfo];
+      // What a clamp at 0 leaves has no other sign than the step function: 1, 0, or NaN of NaN.
+      const product = withOwned(tensorflow, (own) =>
+        tensorflow.run('Mul', [type], tensorflow.handle(dy), own(tensorflow.run('Sign', [type], tensorflow.handle(y)))),
+      );
+      return tensorflow.adopt(y.shape, 'float32', product);
     },
   };
 }

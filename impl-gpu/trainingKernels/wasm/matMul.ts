@@ -11,7 +11,7 @@ import type { Finish } from '../composed/fused.ts';
 import { finish, isPlain } from '../composed/fused.ts';
 import { tensorOfOutput } from '../composed/tensorOf.ts';
 import type { Gemm } from './gemm.ts';
-import { DENSE_KERNEL } from '../dense.ts';
+import { DENSE_KERNELS } from '../dense.ts';
 import type { Kernel, KernelTable } from '../kernel.ts';
 
 interface MatMulAttrs {
@@ -105,5 +105,5 @@ export function matMulKernels(heap: WasmHeap, { multiply }: Gemm): KernelTable {
     const done = plain && m * n * k > 0;
     return done || (!fused.bias && activation === 'linear') ? out : tf.tidy(() => finish(tensorOfOutput(out), fused));
   };
-  return { BatchMatMul: kernel, _FusedMatMul: kernel, [DENSE_KERNEL]: kernel };
+  return { BatchMatMul: kernel, _FusedMatMul: kernel, [DENSE_KERNELS.forward]: kernel };
 }
