@@ -17,10 +17,12 @@ export function shortName(name: string): string {
 
 /** What went wrong in a module, and the line of it, for whoever wrote it; what is said already of a call, of data or of a file stays as it is. */
 export function moduleError(path: string, error: unknown): Error {
-  if (error instanceof JobError || error instanceof UsageError || error instanceof InvalidArgumentError) return error;
+  if (error instanceof JobError || error instanceof UsageError) return error;
   const { message, stack = '' } = error instanceof Error ? error : new Error(String(error));
   const url = pathToFileURL(path).href;
   const line = stack.split('\n').find((at) => at.includes(url) || at.includes(path));
+  // What the library refuses is the module's mistake where the module called it, and the caller's where it did not.
+  if (error instanceof InvalidArgumentError && line === undefined) return error;
   const place = /:(\d+):\d+\)?$/.exec(line ?? '')?.[1];
   return new JobError(`${path}${place === undefined ? '' : `, line ${place}`}: ${message}`);
 }
