@@ -123,6 +123,7 @@ export const PLACE = ['count', 'block', 'step', 'key0', 'key1', 'threshold'];
 const PARAMETERS = [...PLACE, 'parameter', 'gradient', 's0', 's1', 's2'];
 export const PARAMETER_TYPES = [...PARAMETERS.map(() => I32), ...SCALARS.map(() => F32)];
 export const indexOf = (parameter: string): number => PARAMETERS.indexOf(parameter);
+export const scalarIndex = (scalar: ScalarName): number => PARAMETERS.length + SCALARS.indexOf(scalar);
 
 /** The operations of `formulas.ts` on locals. */
 export function algebraOf(f: Assembler): Algebra<number> {
@@ -284,7 +285,7 @@ export function emitScalars(f: Assembler, used: ReadonlySet<ScalarName>): Readon
   return new Map(
     SCALARS.filter((scalar) => used.has(scalar)).map((scalar) => [
       scalar,
-      f.v128(SIMD.f32x4Splat, PARAMETERS.length + SCALARS.indexOf(scalar)),
+      f.v128(SIMD.f32x4Splat, scalarIndex(scalar)),
     ]),
   );
 }

@@ -8,7 +8,7 @@
  * 2^-30 is a whole number of 2^-54: neither it nor a decay that could reach its last bit is rounded to another number for that.
  */
 import type { Kernel, Mode, ScalarName } from './engine.ts';
-import { SCALARS, kernelState } from './engine.ts';
+import { kernelState } from './engine.ts';
 import { decayed } from './formulas.ts';
 import * as OP from './opcodes.ts';
 import * as SIMD from './simdOpcodes.ts';
@@ -23,6 +23,7 @@ import {
   emitAdd,
   emitAdvance,
   indexOf,
+  scalarIndex,
 } from './wasmModule.ts';
 import type { Update } from './wasmStep.ts';
 import { assemblePlain, assembleStep, pointersOf, useModules } from './wasmStep.ts';
@@ -71,8 +72,6 @@ function momentsOf(kernel: Kernel): readonly Moment[] {
 }
 
 const hasEpsilon = ({ family }: Kernel): boolean => family === 'rmsprop' || family === 'adam' || family === 'amsgrad';
-
-const scalarIndex = (name: ScalarName): number => PARAMETER_TYPES.length - SCALARS.length + SCALARS.indexOf(name);
 
 /** What is the same for all elements of a call. */
 interface Constants {

@@ -1,12 +1,9 @@
 /** What a training step asks of tfjs-node often, and TensorFlow does with less. */
-import type * as tf from '@tensorflow/tfjs';
+import * as tf from '@tensorflow/tfjs';
 import type { Attribute, Handle, Tensorflow } from '../../tfjs/bridges/tensorflow.ts';
 import { TYPES, withOwned } from '../../tfjs/bridges/tensorflow.ts';
 import { DENSE_KERNELS } from '../dense.ts';
 import type { KernelTable } from '../kernel.ts';
-
-const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
-  a.length === b.length && a.every((size, i) => size === b[i]);
 
 /** Types whose tensors are a handle of TensorFlow and nothing else. */
 const isNumeric = ({ dtype }: tf.TensorInfo): boolean => dtype === 'float32' || dtype === 'int32' || dtype === 'bool';
@@ -41,8 +38,8 @@ export function shortcutKernels(tensorflow: Tensorflow): KernelTable {
   return {
     Reshape: ({ inputs, attrs }) => {
       const x = inputs['x'] as tf.TensorInfo;
-      const { shape } = attrs as { readonly shape: readonly number[] };
-      return isNumeric(x) && sameShape(x.shape, shape) ? tensorflow.share(x) : undefined;
+      const { shape } = attrs as { readonly shape: number[] };
+      return isNumeric(x) && tf.util.arraysEqual(x.shape, shape) ? tensorflow.share(x) : undefined;
     },
     Cast: ({ inputs, attrs }) => {
       const x = inputs['x'] as tf.TensorInfo;
