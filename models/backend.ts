@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { tensorflowMissing } from 'learning-rate-dropout/tensorflow';
 import { enableTraining, useTensorflow, useWebGpu } from 'learning-rate-dropout';
+import type { TrainingOptions } from 'learning-rate-dropout';
 import { UnsupportedError } from 'learning-rate-dropout/internal';
 import { BACKENDS } from './backendNames.ts';
 import type { BackendName } from './backendNames.ts';
@@ -84,10 +85,10 @@ export function whyBackend(asked: string, taken: string): string {
 }
 
 /**
- * Starts a tfjs backend. `auto` takes the fastest that this machine has; `threads` share the products of wasm (`enableTraining`). Returns the
+ * Starts a tfjs backend. `auto` takes the fastest that this machine has; The options are those of `enableTraining`. Returns the
  * name of the one that runs.
  */
-export async function useBackend(name: string, options: { readonly threads?: number } = {}): Promise<Running> {
+export async function useBackend(name: string, options: TrainingOptions = {}): Promise<Running> {
   checkBackendName(name);
   // Without this, tfjs checks every value and prints an advertisement for another backend.
   tf.enableProdMode();

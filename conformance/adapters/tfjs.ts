@@ -216,9 +216,9 @@ export async function startBackend(tf: typeof Tf, backend: TfjsBackend): Promise
 async function arithmeticOf(backend: TfjsBackend): Promise<readonly Feature[]> {
   if (backend === 'webgpu') return ['relaxed-float32'];
   if (tfjsName(backend) !== 'tensorflow') return [];
-  const { hasNativeSteps, tensorflow } = await import('learning-rate-dropout/internal/tfjs');
+  const { hasNativeOperations, tensorflow } = await import('learning-rate-dropout/internal/tfjs');
   // TensorFlow's own kernels flush subnormals, and its fused training operations take beta and form 1 - beta.
-  return hasNativeSteps(tensorflow()) ? [] : ['relaxed-float32', 'float32-scalars'];
+  return hasNativeOperations(tensorflow()) ? [] : ['relaxed-float32', 'float32-scalars'];
 }
 
 /** @throws Error when the backend does not start here */

@@ -1,9 +1,9 @@
 /**
- * The C++ source of the fused step inside TensorFlow, and what it is called there. Its functions are for Node, whose modules they take through
+ * The C++ source of the fused step and of a layer's passes inside TensorFlow, and what it is called there. Its functions are for Node, whose modules they take through
  * `process`: a bundler for browsers must not find them here.
  */
 
-const FILES = ['step.h', 'kernel.cc', 'operation.cc', 'descriptors.cc'] as const;
+const FILES = ['step.h', 'kernel.cc', 'layers.h', 'layers.cc', 'operation.cc', 'signals.cc', 'descriptors.cc'] as const;
 
 /** Where a file of the source lies, beside this module. */
 export function nativeSource(name: (typeof FILES)[number]): string {
@@ -23,8 +23,23 @@ export function nativeVersion(): string {
   return version;
 }
 
+const OPERATIONS = {
+  measure: 'Measure',
+  hold: 'Hold',
+  step: 'Step',
+  giveBack: 'Return',
+  bias: 'Bias',
+  clamp: 'Clamp',
+  slope: 'Slope',
+  slopeSums: 'SlopeSums',
+} as const;
+
+let operations: Readonly<Record<keyof typeof OPERATIONS, string>> | undefined;
+
 /** The operations that an addon of this source registers: one of another source, with another plan perhaps, is never called. */
-export function nativeOperations(): Readonly<Record<'measure' | 'hold' | 'step' | 'giveBack', string>> {
-  const name = (what: string): string => `LearningRateDropout${what}V${nativeVersion()}`;
-  return { measure: name('Measure'), hold: name('Hold'), step: name('Step'), giveBack: name('Return') };
+export function nativeOperations(): Readonly<Record<keyof typeof OPERATIONS, string>> {
+  operations ??= Object.fromEntries(
+    Object.entries(OPERATIONS).map(([name, what]) => [name, `LearningRateDropout${what}V${nativeVersion()}`]),
+  ) as Record<keyof typeof OPERATIONS, string>;
+  return operations;
 }

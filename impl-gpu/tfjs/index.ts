@@ -14,6 +14,7 @@ import { LrdSgdmAvg } from './sgdmAvg.ts';
 export { enableTraining } from '../trainingKernels/index.ts';
 export { batchNormTraining } from '../trainingKernels/batchNorm.ts';
 export type { DenseOptions } from '../trainingKernels/dense.ts';
+export { crossEntropyTraining } from '../trainingKernels/crossEntropy.ts';
 export { denseTraining } from '../trainingKernels/dense.ts';
 export type { BatchNormOptions } from '../trainingKernels/batchNorm.ts';
 export { groupedConv2d } from '../trainingKernels/grouped.ts';

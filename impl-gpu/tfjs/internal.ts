@@ -6,4 +6,4 @@
 export { wasmHeap } from './bridges/wasm.ts';
 export { webGpuStorage } from './bridges/webgpu.ts';
 export { tensorflow } from './bridges/tensorflow.ts';
-export { hasNativeSteps } from './steppers/tensorflowNative.ts';
+export { hasNativeOperations } from './bridges/tensorflowAddon.ts';

@@ -6,7 +6,7 @@ import { InvalidArgumentError, show } from '../validate.ts';
  * Kernels that a backend may have for it; others run core operations.
  *
  * - `forward`: inputs a, b, bias; attributes those of `_FusedMatMul`.
- * - `slope`: inputs dy and y, the output of a clamp at 0; dy times the step function of y.
+ * - `slope`: inputs dy and y, the output of a clamp at 0, both [rows, columns]; gives dy times the step function of y, and its sums over the rows, [columns].
  */
 export const DENSE_KERNELS = { forward: 'DenseTraining', slope: 'DenseTrainingSlope' } as const;
 
@@ -16,11 +16,14 @@ export interface DenseOptions {
   readonly relu?: boolean;
 }
 
-/** dy where y is above 0, else 0. */
-function slope(dy: tf.Tensor2D, y: tf.Tensor2D): tf.Tensor2D {
-  return tf.getKernel(DENSE_KERNELS.slope, tf.getBackend()) === undefined
-    ? tf.mul(dy, tf.step(y))
-    : tf.engine().runKernel(DENSE_KERNELS.slope, { dy, y });
+/** dy where y is above 0, else 0, and what it is by columns. */
+function slope(dy: tf.Tensor2D, y: tf.Tensor2D): readonly [dz: tf.Tensor2D, sums: () => tf.Tensor1D] {
+  if (tf.getKernel(DENSE_KERNELS.slope, tf.getBackend()) === undefined) {
+    const dz = tf.mul<tf.Tensor2D>(dy, tf.step(y));
+    return [dz, () => tf.sum(dz, 0)];
+  }
+  const [dz, sums] = tf.engine().runKernel<[tf.Tensor2D, tf.Tensor1D]>(DENSE_KERNELS.slope, { dy, y });
+  return [dz, () => sums];
 }
 
 function registerGradients(): void {
@@ -28,9 +31,10 @@ function registerGradients(): void {
   tf.registerGradient({
     kernelName: DENSE_KERNELS.slope,
     inputsToSave: ['y'],
-    gradFunc: (dz, saved) => {
+    gradFunc: (above, saved) => {
       const [y] = saved as [tf.Tensor2D];
-      return { dy: () => slope(dz as tf.Tensor2D, y), y: () => tf.zerosLike(y) };
+      const [dz, sums] = above as unknown as [tf.Tensor2D, tf.Tensor1D];
+      return { dy: () => slope(tf.add(dz, sums), y)[0], y: () => tf.zerosLike(y) };
     },
   });
   tf.registerGradient({
@@ -40,11 +44,12 @@ function registerGradients(): void {
     gradFunc: (dy, saved, attrs) => {
       const [a, b, y] = saved as [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D];
       const relu = (attrs as { readonly activation: string }).activation === 'relu';
-      const dz = relu ? slope(dy as tf.Tensor2D, y) : (dy as tf.Tensor2D);
+      const above = dy as tf.Tensor2D;
+      const [dz, sums] = relu ? slope(above, y) : ([above, () => tf.sum<tf.Tensor1D>(above, 0)] as const);
       return {
         a: () => tf.matMul(dz, b, false, true),
         b: () => tf.matMul(a, dz, true, false),
-        bias: () => tf.sum(dz, 0),
+        bias: sums,
       };
     },
   });
@@ -52,7 +57,7 @@ function registerGradients(): void {
 
 /**
  * y = x weight + bias [relu]. Differentiable in x, weight and bias, any number of times. In training tfjs makes of it three operations, and of its gradient a
- * dozen; after `enableTraining()` on wasm and TensorFlow it is one, and five.
+ * dozen; after `enableTraining()` on wasm and TensorFlow it is one, and three or four.
  *
  * x: [rows, inputs]; weight: [inputs, outputs]; bias: [outputs]; float32. Throws `InvalidArgumentError` when shapes or types do not fit.
  */

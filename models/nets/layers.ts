@@ -82,8 +82,6 @@ export function batchNorm(builder: NetBuilder, name: string, channels: number): 
   const offset = builder.parameter<tf.Rank.R1>(`${name}/bias`, [channels], { kind: 'constant', value: 0 });
   const mean = builder.statistic<tf.Rank.R1>(`${name}/running_mean`, [channels], 0);
   const variance = builder.statistic<tf.Rank.R1>(`${name}/running_var`, [channels], 1);
-  const move = (running: tf.Variable<tf.Rank.R1>, batch: tf.Tensor1D, factor: number): void =>
-    running.assign(tf.add(tf.mul(running, 1 - MOMENTUM), tf.mul(batch, MOMENTUM * factor)));
   return (x, { training }, options = {}) => {
     if (training) {
       const count = x.size / channels;
@@ -95,10 +93,7 @@ export function batchNorm(builder: NetBuilder, name: string, channels: number): 
       return batchNormTraining(x, scale, offset, {
         ...options,
         epsilon: EPSILON,
-        observe: (batchMean, batchVariance) => {
-          move(mean, batchMean, 1);
-          move(variance, batchVariance, count / (count - 1));
-        },
+        running: { mean, variance, momentum: MOMENTUM },
       });
     }
     const { relu = false, residual } = options;

@@ -128,7 +128,8 @@ for (const name of Object.keys(NETS)) {
   test.when(missing === undefined, missing ?? '')(
     `${name} on wasm gives PyTorch's logits in both modes, its running statistics and its gradients`,
     async () => {
-      await useBackend('wasm');
+      // Sums that are rounded as everywhere: fused ones differ by processor, and one ReLU whose input changes its sign moves a gradient of fifty layers by a hundredth.
+      await useBackend('wasm', { relaxed: false });
       await compare(name);
     },
   );

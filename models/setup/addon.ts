@@ -115,16 +115,14 @@ export async function buildAddon(folder: string, archives: string): Promise<void
         `-I${source}`,
       ),
     ),
-    ...FORMS.map(([name, lanes, flag]) =>
-      compile(
-        name,
-        nativeSource('kernel.cc'),
-        ...fused,
-        `-DLRD_FORM=${name}`,
-        `-DLRD_LANES=${lanes}`,
-        ...(flag === undefined ? [] : [flag]),
-      ),
-    ),
+    ...FORMS.flatMap(([name, lanes, flag]) => {
+      const own = [...fused, `-DLRD_FORM=${name}`, `-DLRD_LANES=${lanes}`, ...(flag === undefined ? [] : [flag])];
+      return [
+        compile(name, nativeSource('kernel.cc'), ...own),
+        compile(`layers-${name}`, nativeSource('layers.cc'), ...own),
+      ];
+    }),
+    compile('signals', nativeSource('signals.cc'), ...fused),
     compile('operation', nativeSource('operation.cc'), ...fused, `-DLRD_VERSION="${nativeVersion()}"`),
   ]);
   await build(

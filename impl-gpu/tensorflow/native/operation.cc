@@ -5,7 +5,14 @@
 //     LearningRateDropoutStep     ticket, plan, gradients -> tensors, sums    the same tensors, stepped, and the sums of those that were measured on the way
 //     LearningRateDropoutReturn   ticket -> tensors                     the same tensors, as they were
 //
-// each with V and LRD_VERSION behind its name, the hash of these sources. Between Hold and Step the caller frees its own handles. A buffer that has no other owner then is written in place; one that
+// each with V and LRD_VERSION behind its name, the hash of these sources; and the passes of layers.h:
+//
+//     LearningRateDropoutBias       values, bias -> values    in place: the caller must be the only owner of the first
+//     LearningRateDropoutClamp      the same, clamped at 0
+//     LearningRateDropoutSlope      dy, y -> dz
+//     LearningRateDropoutSlopeSums  dy, y -> dz, its sums over all axes but the last
+//
+// Between Hold and Step the caller frees its own handles. A buffer that has no other owner then is written in place; one that
 // somebody else still looks at (a clone, a view, a gradient, the array that it was made from) is copied first. Nothing is written before all is checked and
 // allocated, so that a step that fails changes nothing.
 #include <algorithm>
@@ -34,6 +41,7 @@
 #include <xmmintrin.h>
 #endif
 
+#include "layers.h"
 #include "step.h"
 #include "tensorflow/c/kernels.h"
 #include "tensorflow/c/ops.h"
@@ -48,19 +56,38 @@ extern const Form avx2;
 #endif
 extern const Form plain;
 
+namespace layers {
+#if defined(__x86_64__)
+extern const Form avx512;
+extern const Form avx2;
+#endif
+extern const Form plain;
+}  // namespace layers
+
 namespace {
 
-// The widest form that this processor has, or the one that LRD_INSTRUCTIONS names where it has that.
-const Form& chooseForm() {
+// What an instruction set has.
+struct Forms {
+  const Form& step;
+  const layers::Form& layers;
+};
+
+// The widest forms that this processor has, or those that LRD_INSTRUCTIONS names where it has them.
+Forms chooseForms() {
 #if defined(__x86_64__)
   const char* named = std::getenv("LRD_INSTRUCTIONS");
   const std::string wanted = named == nullptr ? "" : named;
   const bool any = wanted != "avx512" && wanted != "avx2" && wanted != "plain";
   __builtin_cpu_init();
-  if ((any || wanted == "avx512") && __builtin_cpu_supports("avx512f")) return avx512;
-  if ((any || wanted == "avx2") && __builtin_cpu_supports("avx2")) return avx2;
+  if ((any || wanted == "avx512") && __builtin_cpu_supports("avx512f")) return {avx512, layers::avx512};
+  if ((any || wanted == "avx2") && __builtin_cpu_supports("avx2")) return {avx2, layers::avx2};
 #endif
-  return plain;
+  return {plain, layers::plain};
+}
+
+const Forms& forms() {
+  static const Forms chosen = chooseForms();
+  return chosen;
 }
 
 // Subnormal numbers count while it lives, whatever TensorFlow has set for this thread.
@@ -344,7 +371,7 @@ constexpr int kMeasureRecord = 5 + kScalars;
 
 void measure(void*, TF_OpKernelContext* context) {
   guarded(context, [&] {
-    static const Form& form = chooseForm();
+    const Form& form = forms().step;
     const Tensor plan = input(context, 0);
     const int64_t words = TF_TensorElementCount(plan.get());
     require(TF_TensorType(plan.get()) == TF_INT32 && words % kMeasureRecord == 0, "the plan must be whole records of int32");
@@ -407,7 +434,7 @@ constexpr int kRecord = 9 + kScalars;
 
 void step(void*, TF_OpKernelContext* context) {
   guarded(context, [&] {
-    static const Form& form = chooseForm();
+    const Form& form = forms().step;
     const Tensor plan = input(context, 1);
     const int64_t words = TF_TensorElementCount(plan.get());
     require(TF_TensorType(plan.get()) == TF_INT32 && words >= kHeader && (words - kHeader) % kRecord == 0, "the plan must be whole records of int32");
@@ -479,6 +506,88 @@ void step(void*, TF_OpKernelContext* context) {
   });
 }
 
+// Elements that a thread takes at once of activations; below twice as many, waking another one takes longer than they do.
+constexpr int64_t kActivations = int64_t{1} << 18;
+
+// Calls work(i) for every i below count: portions of so many elements in all.
+void eachOf(int64_t count, int64_t elements, const std::function<void(int64_t)>& work) {
+  if (elements >= 2 * kActivations) {
+    Pool::instance().each(static_cast<size_t>(count), [&](size_t i) { work(static_cast<int64_t>(i)); });
+    return;
+  }
+  for (int64_t i = 0; i < count; i++) work(i);
+}
+
+int64_t portionsOf(int64_t elements, int64_t of) { return (elements + of - 1) / of; }
+
+void requireFloats(const Tensor& tensor) { require(TF_TensorType(tensor.get()) == TF_FLOAT, "activations must be float32"); }
+
+template <bool kClamp>
+void bias(void*, TF_OpKernelContext* context) {
+  guarded(context, [&] {
+    const Tensor tensor = input(context, 0), given = input(context, 1);
+    requireFloats(tensor);
+    requireFloats(given);
+    const int64_t elements = TF_TensorElementCount(tensor.get()), columns = TF_TensorElementCount(given.get());
+    require(elements == 0 || (columns > 0 && elements % columns == 0), "a bias must be of whole rows");
+    float* values = static_cast<float*>(TF_TensorData(tensor.get()));
+    const float* row = static_cast<const float*>(TF_TensorData(given.get()));
+    if (elements == columns) {
+      eachOf(portionsOf(elements, kActivations), elements, [&](int64_t i) {
+        const int64_t first = i * kActivations;
+        forms().layers.bias(values + first, row + first, 1, std::min(kActivations, elements - first), kClamp);
+      });
+    } else {
+      const int64_t rows = elements / columns, each = std::max(int64_t{1}, kActivations / columns);
+      eachOf(portionsOf(rows, each), elements, [&](int64_t i) {
+        const int64_t first = i * each;
+        forms().layers.bias(values + first * columns, row, std::min(each, rows - first), columns, kClamp);
+      });
+    }
+    output(context, 0, tensor);
+  });
+}
+
+template <bool kSums>
+void slope(void*, TF_OpKernelContext* context) {
+  guarded(context, [&] {
+    const Tensor above = input(context, 0), clamped = input(context, 1);
+    requireFloats(above);
+    requireFloats(clamped);
+    const int64_t elements = TF_TensorElementCount(clamped.get());
+    require(TF_TensorElementCount(above.get()) == elements, "dy and y must have as many elements");
+    const Tensor made = blankOf(clamped);
+    const float* dy = static_cast<const float*>(TF_TensorData(above.get()));
+    const float* y = static_cast<const float*>(TF_TensorData(clamped.get()));
+    float* dz = static_cast<float*>(TF_TensorData(made.get()));
+    if (kSums) {
+      const int rank = TF_NumDims(clamped.get());
+      require(rank > 0, "y must have an axis to keep");
+      const int64_t columns = TF_Dim(clamped.get(), rank - 1), rows = elements == 0 ? 0 : elements / columns;
+      const int64_t groups = portionsOf(rows, layers::kRows);
+      const size_t bytes = static_cast<size_t>(columns) * sizeof(float);
+      const Tensor sums = allocate(TF_FLOAT, {columns}, bytes);
+      float* total = static_cast<float*>(TF_TensorData(sums.get()));
+      std::vector<float> partial(static_cast<size_t>(groups * columns));
+      eachOf(groups, elements, [&](int64_t i) {
+        const int64_t first = i * layers::kRows, at = first * columns;
+        forms().layers.slope(dy + at, y + at, dz + at, partial.data() + i * columns, std::min(layers::kRows, rows - first), columns);
+      });
+      std::fill(total, total + columns, 0.0f);
+      for (int64_t i = 0; i < groups; i++) {
+        for (int64_t c = 0; c < columns; c++) total[c] += partial[static_cast<size_t>(i * columns + c)];
+      }
+      output(context, 1, sums);
+    } else {
+      eachOf(portionsOf(elements, kActivations), elements, [&](int64_t i) {
+        const int64_t first = i * kActivations;
+        forms().layers.slope(dy + first, y + first, dz + first, nullptr, 1, std::min(kActivations, elements - first));
+      });
+    }
+    output(context, 0, made);
+  });
+}
+
 void unknownShapes(TF_ShapeInferenceContext* context, TF_Status* status) { TF_ShapeInferenceContextSetUnknownShape(context, status); }
 
 // Says on stderr what failed: the addon loads all the same, and steps by TensorFlow's own operations.
@@ -503,6 +612,10 @@ void registerOperation(const char* name, const std::vector<const char*>& attribu
   registerOperation("LearningRateDropoutHoldV" LRD_VERSION, {"N: int >= 1"}, {"tensors: N * float"}, {"ticket: int32"}, hold);
   registerOperation("LearningRateDropoutStepV" LRD_VERSION, {"N: int >= 1", "M: int >= 1"}, {"ticket: int32", "plan: int32", "gradients: N * float"}, {"tensors: M * float", "sums: int32"}, step);
   registerOperation("LearningRateDropoutReturnV" LRD_VERSION, {"M: int >= 1"}, {"ticket: int32"}, {"tensors: M * float"}, giveBack);
+  registerOperation("LearningRateDropoutBiasV" LRD_VERSION, {}, {"values: float", "bias: float"}, {"biased: float"}, bias<false>);
+  registerOperation("LearningRateDropoutClampV" LRD_VERSION, {}, {"values: float", "bias: float"}, {"biased: float"}, bias<true>);
+  registerOperation("LearningRateDropoutSlopeV" LRD_VERSION, {}, {"dy: float", "y: float"}, {"dz: float"}, slope<false>);
+  registerOperation("LearningRateDropoutSlopeSumsV" LRD_VERSION, {}, {"dy: float", "y: float"}, {"dz: float", "sums: float"}, slope<true>);
   return true;
 }();
 

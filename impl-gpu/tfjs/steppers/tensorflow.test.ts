@@ -22,7 +22,7 @@ import { TYPES, tensorflow } from '../bridges/tensorflow.ts';
 import * as lrd from '../index.ts';
 import type { LrdOptimizer } from '../index.ts';
 import { tensorflowStepper } from './tensorflow.ts';
-import { hasNativeSteps } from './tensorflowNative.ts';
+import { hasNativeOperations } from '../bridges/tensorflowAddon.ts';
 import type { MaskRequest } from './tensorflowMasks.ts';
 import { MaskSource } from './tensorflowMasks.ts';
 
@@ -365,7 +365,7 @@ for (const { who, ways } of STEPPERS) {
 inAddon(
   'the addon was built with this source, and its step has the bits of the other engines: every instruction set, few threads and many',
   () => {
-    assert.ok(hasNativeSteps(tensorflow()), 'run `npx lrd setup tensorflow` again');
+    assert.ok(hasNativeOperations(tensorflow()), 'run `npx lrd setup tensorflow` again');
     const program = fileURLToPath(new URL('testing/nativeSteps.ts', import.meta.url));
     for (const [LRD_INSTRUCTIONS, TF_NUM_INTRAOP_THREADS] of [
       ['avx512', '2'],

@@ -8,7 +8,8 @@ import type { Attribute, Handle, Tensorflow } from '../bridges/tensorflow.ts';
 import { TYPES, tensorflow as openTensorflow } from '../bridges/tensorflow.ts';
 import { hostStepper } from './host.ts';
 import type { StepEntry, Stepper } from './stepper.ts';
-import { NativeSteps, hasNativeSteps } from './tensorflowNative.ts';
+import { hasNativeOperations } from '../bridges/tensorflowAddon.ts';
+import { NativeSteps } from './tensorflowNative.ts';
 import { TrainingOperations } from './tensorflowTraining.ts';
 import { MaskSource } from './tensorflowMasks.ts';
 
@@ -28,7 +29,7 @@ export interface Ways {
 
 /** What this TensorFlow has. */
 export function waysOf(tensorflow: Tensorflow): Ways {
-  return { onDevice: tensorflow.gpu, native: hasNativeSteps(tensorflow) };
+  return { onDevice: tensorflow.gpu, native: hasNativeOperations(tensorflow) };
 }
 
 /** float32 scalars of one step as tensors, made when first asked for. */

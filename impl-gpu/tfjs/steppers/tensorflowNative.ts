@@ -94,24 +94,6 @@ function assignAll(alignments: readonly Alignment[]): void {
   }
 }
 
-/** Whether the addon below tfjs was built with this package's source. */
-export function hasNativeSteps(tensorflow: Tensorflow): boolean {
-  if (tensorflow.gpu) return false;
-  const { hold, giveBack } = nativeOperations();
-  const { attribute } = tensorflow;
-  try {
-    withOwned(tensorflow, (own) => {
-      const ticket = own(
-        tensorflow.run(hold, [attribute.whole('N', 1)], own(tensorflow.tensor([], TYPES.float32, new Float32Array(1)))),
-      );
-      tensorflow.runMany(giveBack, [attribute.whole('M', 1)], 1, [ticket]).forEach(own);
-    });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** Steps variables by the operation of the addon. */
 export class NativeSteps {
   readonly #tensorflow: Tensorflow;

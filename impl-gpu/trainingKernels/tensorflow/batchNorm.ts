@@ -6,8 +6,9 @@ import type { BatchNormAttrs } from '../batchNorm.ts';
 import { BATCH_NORM_KERNELS } from '../batchNorm.ts';
 import { tensorOf } from '../composed/tensorOf.ts';
 import type { KernelTable } from '../kernel.ts';
+import { activationPasses } from './passes.ts';
 
-/** What the operations give: y, mean and variance, mean and biased variance for the gradient, and a place of cuDNN's. */
+/** What the operations give: y, running mean and variance, mean and biased variance of the batch, and a place of cuDNN's. */
 const OUTPUTS = 6;
 /** dx, dscale, doffset, and two that are empty. */
 const GRADIENTS = 5;
@@ -25,10 +26,20 @@ export function batchNormKernels(tensorflow: Tensorflow): KernelTable {
     attribute.text('data_format', 'NHWC'),
     attribute.flag('is_training', true),
   ];
-  const empty = (): Handle => tensorflow.tensor([0], TYPES.float32, new Float32Array());
-  /** As a picture, which the operations want. */
-  const picture = (x: tf.TensorInfo, { shape: [channels = 1] }: tf.TensorInfo): tf.Tensor =>
-    tf.reshape(tensorOf(x), [1, 1, -1, channels]);
+  const passes = activationPasses(tensorflow);
+  /** What follows the normal values, which nobody reads again. */
+  const finish = (normal: tf.Tensor, residual: tf.TensorInfo | undefined, relu: boolean): tf.Tensor => {
+    if (residual === undefined) return relu ? tf.relu(normal) : normal;
+    return tensorflow.adopt(normal.shape, 'float32', passes.addInPlace(handle(normal), handle(residual), relu));
+  };
+  /** Stands for what there is none of, as long as the backend lives. */
+  const empty = tensorflow.tensor([0], TYPES.float32, new Float32Array());
+  /** As pictures, which the operations want. */
+  const PICTURE = 4;
+  const picture = (x: tf.TensorInfo, { shape: [channels = 1] }: tf.TensorInfo): tf.TensorInfo =>
+    x.shape.length === PICTURE ? x : tf.reshape(tensorOf(x), [1, 1, -1, channels]);
+  const asBefore = (y: tf.Tensor, { shape }: tf.TensorInfo): tf.Tensor =>
+    shape.length === PICTURE ? y : tf.reshape(y, shape);
   /** Adopts the first and frees the rest. */
   const take = (
     own: (handle: Handle) => Handle,
@@ -45,30 +56,37 @@ export function batchNormKernels(tensorflow: Tensorflow): KernelTable {
   return {
     [BATCH_NORM_KERNELS.forward]: ({ inputs, attrs }) =>
       tf.tidy(() => {
-        const { x, scale, offset, residual } = inputs as Inputs<'x' | 'scale' | 'offset'> & { readonly residual?: tf.TensorInfo }; // prettier-ignore
-        const { epsilon, relu } = attrs as BatchNormAttrs;
+        const { x, scale, offset, residual, runningMean, runningVariance } = inputs as Inputs<
+          'x' | 'scale' | 'offset'
+        > &
+          Partial<Inputs<'residual' | 'runningMean' | 'runningVariance'>>;
+        const { epsilon, relu, momentum } = attrs as BatchNormAttrs;
         const flat = picture(x, scale);
-        const [normal, mean, variance] = withOwned(tensorflow, (own) =>
-          take(
+        const runs = runningMean !== undefined && runningVariance !== undefined;
+        // What moves all the way has nothing to move from.
+        const blend = runs && momentum < 1;
+        const [normal, ...rest] = withOwned(tensorflow, (own) => {
+          const from = blend ? [runningMean, runningVariance].map(handle) : [empty, empty];
+          return take(
             own,
             tensorflow.runMany(
               'FusedBatchNormV3',
-              [...attributes(epsilon), attribute.number('exponential_avg_factor', 1)],
+              [...attributes(epsilon), attribute.number('exponential_avg_factor', blend ? momentum : 1)],
               OUTPUTS,
-              [handle(flat), handle(scale), handle(offset), own(empty()), own(empty())],
+              [handle(flat), handle(scale), handle(offset), ...from],
             ),
-            [flat.shape, undefined, undefined, scale.shape, scale.shape],
-          ),
-        ) as [tf.Tensor, tf.Tensor, tf.Tensor];
-        const shaped = tf.reshape(normal, x.shape);
-        const sum = residual === undefined ? shaped : tf.add(shaped, tensorOf(residual));
-        return [relu ? tf.relu(sum) : sum, mean, variance];
+            [flat.shape, ...[runs, runs, true, true].map((wanted) => (wanted ? scale.shape : undefined))],
+          );
+        }) as [tf.Tensor, ...tf.Tensor[]];
+        return [finish(asBefore(normal, x), residual, relu), ...rest.slice(-2), ...rest.slice(0, -2)];
       }),
     [BATCH_NORM_KERNELS.backward]: ({ inputs, attrs }) =>
       tf.tidy(() => {
         const { dy, x, y, scale, mean, variance } = inputs as Inputs<'dy' | 'x' | 'y' | 'scale' | 'mean' | 'variance'>;
         const { epsilon, relu, residual } = attrs as BatchNormAttrs;
-        const dz = relu ? tf.mul(tensorOf(dy), tf.step(tensorOf(y))) : tf.clone(tensorOf(dy));
+        const dz = relu
+          ? tensorflow.adopt(y.shape, 'float32', passes.slope(handle(dy), handle(y)))
+          : tf.clone(tensorOf(dy));
         const [flat, slope] = [picture(x, scale), picture(dz, scale)];
         const [dx, ...rest] = withOwned(tensorflow, (own) =>
           take(
@@ -77,12 +95,12 @@ export function batchNormKernels(tensorflow: Tensorflow): KernelTable {
               handle(slope),
               handle(flat),
               ...[scale, mean, variance].map(handle),
-              own(empty()),
+              empty,
             ]),
             [flat.shape, scale.shape, scale.shape],
           ),
         ) as [tf.Tensor, ...tf.Tensor[]];
-        return [tf.reshape(dx, x.shape), ...rest, ...(residual ? [dz] : [])];
+        return [asBefore(dx, x), ...rest, ...(residual ? [dz] : [])];
       }),
   };
 }

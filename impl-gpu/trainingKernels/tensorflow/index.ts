@@ -13,6 +13,7 @@ import { installTable } from '../kernel.ts';
 import { roundedPools, widePools } from '../refused.ts';
 import { tensorflow } from '../../tfjs/bridges/tensorflow.ts';
 import { batchNormKernels } from './batchNorm.ts';
+import { crossEntropyKernels } from './crossEntropy.ts';
 import { installPadding } from './padding.ts';
 import { shortcutKernels } from './shortcuts.ts';
 import { stepKernels } from './step.ts';
@@ -44,7 +45,12 @@ export function installTensorflowKernels(): void {
   installTable('tensorflow', () => table);
   installTable('tensorflow', (backend) => {
     const bridge = tensorflow(backend as Parameters<typeof tensorflow>[0]);
-    return { ...shortcutKernels(bridge), ...stepKernels(bridge), ...(bridge.gpu ? {} : batchNormKernels(bridge)) };
+    return {
+      ...shortcutKernels(bridge),
+      ...stepKernels(bridge),
+      ...crossEntropyKernels(bridge),
+      ...(bridge.gpu ? {} : batchNormKernels(bridge)),
+    };
   });
   installTable('tensorflow', () => roundedPools);
   installTable('tensorflow', () => channelsFirstKernels);

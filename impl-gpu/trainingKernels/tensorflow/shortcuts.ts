@@ -4,6 +4,7 @@ import type { Attribute, Handle, Tensorflow } from '../../tfjs/bridges/tensorflo
 import { TYPES, withOwned } from '../../tfjs/bridges/tensorflow.ts';
 import { DENSE_KERNELS } from '../dense.ts';
 import type { KernelTable } from '../kernel.ts';
+import { activationPasses } from './passes.ts';
 
 /** Types whose tensors are a handle of TensorFlow and nothing else. */
 const isNumeric = ({ dtype }: tf.TensorInfo): boolean => dtype === 'float32' || dtype === 'int32' || dtype === 'bool';
@@ -20,7 +21,7 @@ export function shortcutKernels(tensorflow: Tensorflow): KernelTable {
     attribute.flag(name, true),
   ];
   const [transposeA, transposeB] = [flags('transpose_a'), flags('transpose_b')];
-  const biased = [type, attribute.text('data_format', 'NHWC')];
+  const passes = activationPasses(tensorflow);
   const multiply = (
     a: tf.TensorInfo,
     b: tf.TensorInfo,
@@ -58,19 +59,13 @@ export function shortcutKernels(tensorflow: Tensorflow): KernelTable {
       const [a, b, bias] = [inputs['a'], inputs['b'], inputs['bias']] as [tf.TensorInfo, tf.TensorInfo, tf.TensorInfo];
       const relu = (attrs as { readonly activation: string }).activation === 'relu';
       const { handle, shape } = multiply(a, b, false, false);
-      const result = withOwned(tensorflow, (own) => {
-        const sum = tensorflow.run('BiasAdd', biased, own(handle), tensorflow.handle(bias));
-        return relu ? tensorflow.run('Relu', [type], own(sum)) : sum;
-      });
+      const result = withOwned(tensorflow, (own) => passes.addInPlace(own(handle), tensorflow.handle(bias), relu));
       return tensorflow.adopt(shape, 'float32', result);
     },
     [DENSE_KERNELS.slope]: ({ inputs }) => {
       const [dy, y] = [inputs['dy'], inputs['y']] as [tf.TensorInfo, tf.TensorInfo];
-      // What a clamp at 0 leaves has no other sign than the step function: 1, 0, or NaN of NaN.
-      const product = withOwned(tensorflow, (own) =>
-        tensorflow.run('Mul', [type], tensorflow.handle(dy), own(tensorflow.run('Sign', [type], tensorflow.handle(y)))),
-      );
-      return tensorflow.adopt(y.shape, 'float32', product);
+      const [dz, sums] = passes.slopeAndSums(tensorflow.handle(dy), tensorflow.handle(y));
+      return [tensorflow.adopt(y.shape, 'float32', dz), tensorflow.adopt(y.shape.slice(1), 'float32', sums)];
     },
   };
 }

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import { noisyLabels as disturb } from 'learning-rate-dropout';
+import { crossEntropyTraining, noisyLabels as disturb } from 'learning-rate-dropout';
 import { sizeOf } from 'learning-rate-dropout/internal';
 import type { ImageSet, Split } from '../../data/dataSet.ts';
 import type { Net } from '../../nets/net.ts';
@@ -22,12 +22,6 @@ function toTensor(batch: Batch, set: ImageSet): tf.Tensor4D {
   return tf.tensor4d(batch.inputs, [batch.count, ...set.shape]);
 }
 
-/** Mean softmax cross-entropy over a batch, from logits and a one-hot matrix. */
-function crossEntropy(logits: tf.Tensor2D, target: tf.Tensor2D): tf.Scalar {
-  const total = tf.sum(tf.mul(target, tf.logSoftmax(logits)));
-  return tf.div(tf.neg(total), logits.shape[0]) as tf.Scalar;
-}
-
 /** A network, what it learns, and what moves it. */
 interface StepOptions {
   /** The network that is trained. */
@@ -44,10 +38,10 @@ function trainStep({ net, set, optimizer }: StepOptions, batch: Batch, step: num
   let logits: tf.Tensor2D | undefined;
   tf.tidy(() => {
     const inputs = toTensor(batch, set);
-    const target = tf.oneHot(tf.tensor1d(batch.labels, 'int32'), set.classes.length).toFloat() as tf.Tensor2D;
+    const labels = tf.tensor1d(batch.labels, 'int32');
     const { grads } = tf.variableGrads(() => {
       logits = tf.keep(net.forward(inputs, { training: true, step, rows: batch.rows }));
-      return crossEntropy(logits, target);
+      return crossEntropyTraining(logits, labels);
     }, variables);
     optimizer.applyGradients(grads);
   });

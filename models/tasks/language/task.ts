@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
+import { crossEntropyTraining } from 'learning-rate-dropout';
 import type { TextSplits } from '../../data/texts.ts';
 import type { Net } from '../../nets/net.ts';
 import type { ClassificationSums } from '../metrics.ts';
@@ -32,12 +33,6 @@ const BITS = 1 / Math.LN2;
 const toTensor = ({ inputs, count }: WindowBatch, context: number): tf.Tensor2D =>
   tf.tensor2d(inputs, [count, context], 'int32');
 
-/** Mean cross-entropy in nats, of logits and the bytes that follow. */
-function crossEntropy(logits: tf.Tensor2D, labels: tf.Tensor1D): tf.Scalar {
-  const target = tf.oneHot(labels, logits.shape[1]).toFloat();
-  return tf.div(tf.neg(tf.sum(tf.mul(target, tf.logSoftmax(logits)))), labels.size) as tf.Scalar;
-}
-
 /** Share of bytes whose logit is the largest. */
 const shareRight = (logits: tf.Tensor2D, labels: tf.Tensor1D): tf.Scalar =>
   tf.mean(tf.cast(tf.equal(tf.cast(tf.argMax(logits, 1), 'int32'), labels), 'float32'));
@@ -69,7 +64,7 @@ export function language(options: LanguageOptions): Task<WindowBatch> {
         () => {
           const logits = net.forward(inputs, { training: true, step: at, rows: batch.rows });
           right = tf.keep(shareRight(logits, labels));
-          return crossEntropy(logits, labels);
+          return crossEntropyTraining(logits, labels);
         },
         net.parameters.map(({ variable }) => variable),
       );
@@ -87,7 +82,7 @@ export function language(options: LanguageOptions): Task<WindowBatch> {
       const figures = tf.tidy((): [tf.Scalar, tf.Scalar] => {
         const labels = tf.tensor1d(batch.labels, 'int32');
         const logits = net.forward(toTensor(batch, context), { training: false, step: 0 });
-        return [crossEntropy(logits, labels), shareRight(logits, labels)];
+        return [crossEntropyTraining(logits, labels), shareRight(logits, labels)];
       });
       const { count, loss, correct } = await readSums(figures, batch.count);
       [count, loss, correct].forEach((value, k) => (sums[k] = (sums[k] as number) + value));
