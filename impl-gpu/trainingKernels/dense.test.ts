@@ -60,6 +60,7 @@ for (const backend of ['cpu', 'wasm', 'node'] as const) {
           [5, 13, 9],
           [0, 3, 2],
           [2, 0, 3],
+          [2, 3, 0],
         ] as const) {
           await useBackend('cpu');
           const expected = all(plain, shape, relu);
