@@ -36,10 +36,10 @@ const enabled = new Set<string>();
  *   repeat an operand, `gather` with batches, ...); convolutions and pools padded by a number of pixels whose windows are not square, or that round up.
  * - `wasm`: products, with transposed operands too, which every gradient has, and convolutions with their gradients, at full speed and over several
  *   threads (those with 3 x 3 filters and stride 1 by Winograd's F(2 x 2, 3 x 3), whose error is below twice that of plain sums); products of
- *   integers, biases of any shape, channels first; the kernels of `batchNormTraining`; gradients of depthwise convolutions, of pools, of resized
+ *   integers, biases of any shape, channels first; the kernels of `batchNormTraining` and `denseTraining`; gradients of depthwise convolutions, of pools, of resized
  *   pictures and of `tf.gather`; convolutions and pools in three dimensions; clones that share their data.
  * - `cpu`, `webgpu`, `tensorflow`: what they compute wrongly (gradients of padded averages and of resized pictures, ...), and on `tensorflow` convolutions
- *   and maximum pools padded by a number of pixels, channels first, the kernels of `batchNormTraining`, and the step function, which gradients of clamps take, in a tenth of the time.
+ *   and maximum pools padded by a number of pixels, channels first, the kernels of `batchNormTraining`, `denseTraining` and `crossEntropyTraining`, and the step function, which gradients of clamps take, in a tenth of the time.
  *
  * `OPERATIONS.md` beside this file lists the operations that are held against their definitions. All of it stays when a backend is disposed of and started
  * again (`tf.engine().reset()`, `tf.removeBackend`).
