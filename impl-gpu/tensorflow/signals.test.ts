@@ -85,7 +85,7 @@ runs('signals that the process handles reach it during products, which have the 
   for (const flags of [[], ['--v8-pool-size=0']]) {
     const [code, line] = await outcome(flags, ['SIGUSR2', 'SIGINT']);
     assert.is(code, 0);
-    const { taken, wrong, blocked } = JSON.parse(line as string) as Readonly<Record<string, unknown>>;
+    const { taken, wrong, blocked } = JSON.parse(line) as Readonly<Record<string, unknown>>;
     assert.ok((taken as number) > 20, `${taken}`);
     assert.is(wrong, 0);
     assert.is(blocked, '0000000000000000');
