@@ -5,9 +5,12 @@
 
 const FILES = ['step.h', 'kernel.cc', 'layers.h', 'layers.cc', 'operation.cc', 'signals.cc', 'descriptors.cc'] as const;
 
+// By a name: Vite takes `new URL(text, import.meta.url)` for a picture to bundle, and complains.
+const here = import.meta.url;
+
 /** Where a file of the source lies, beside this module. */
 export function nativeSource(name: (typeof FILES)[number]): string {
-  return process.getBuiltinModule('node:url').fileURLToPath(new URL(`native/${name}`, import.meta.url));
+  return process.getBuiltinModule('node:url').fileURLToPath(new URL(`native/${name}`, here));
 }
 
 let version: string | undefined;
