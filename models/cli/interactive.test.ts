@@ -14,7 +14,8 @@ import { completionScript } from './completion.ts';
 
 const test = suite('models/cli/interactive');
 const scratch = mkdtempSync(join(tmpdir(), 'lrd-interactive-'));
-test.after(() => rmSync(scratch, { recursive: true, force: true }));
+// A shell that is just going may still write its history.
+test.after(() => rmSync(scratch, { recursive: true, force: true, maxRetries: 5 }));
 
 const has = (name: string): boolean => spawnSync(name, ['--version']).status === 0;
 const hasScript = /util-linux/.test(spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout ?? '');
