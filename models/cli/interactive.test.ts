@@ -14,8 +14,7 @@ import { completionScript } from './completion.ts';
 
 const test = suite('models/cli/interactive');
 const scratch = mkdtempSync(join(tmpdir(), 'lrd-interactive-'));
-// A shell that is just going may still write its history.
-test.after(() => rmSync(scratch, { recursive: true, force: true, maxRetries: 5 }));
+test.after(() => rmSync(scratch, { recursive: true, force: true }));
 
 const has = (name: string): boolean => spawnSync(name, ['--version']).status === 0;
 const hasScript = /util-linux/.test(spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout ?? '');
@@ -49,7 +48,7 @@ for (const columns of [40, 80, 200]) {
     `no line is longer than a terminal of ${columns} columns, and the time left is seen`,
     () => {
       const [a, b] = ['one', 'other-with-a-name-that-is-longer-than-the-narrowest-terminal'].map((name) => join(scratch, 'runs', name)) as [string, string]; // prettier-ignore
-      const train = ['train', 'fcnet', '--data', 'digits', '--width', '300', '--limit', '300', '--batch-size', '10', '--epochs', '2', '--backend', 'cpu']; // prettier-ignore
+      const train = ['train', 'fcnet', '--data', 'digits', '--width', '300', '--limit', '300', '--batch-size', '10', '--epochs', '8', '--backend', 'cpu']; // prettier-ignore
       const shown = onTerminal(columns, [
         ['--help'],
         ['train', '--help'],
@@ -91,7 +90,8 @@ class Shell {
   #shown = '';
 
   constructor(command: string) {
-    const env = { ...process.env, TERM: 'dumb', SHELL: '/bin/sh', HOME: scratch };
+    // No history: it is written while the folder is cleared away.
+    const env = { ...process.env, TERM: 'dumb', SHELL: '/bin/sh', HOME: scratch, HISTFILE: '/dev/null' };
     this.#child = spawn('script', ['-qec', `stty rows 60 columns 100; exec ${command}`, '/dev/null'], { cwd: join(scratch, 'here'), env }); // prettier-ignore
     this.#child.stdout.on('data', (chunk: Buffer) => (this.#shown += chunk.toString()));
   }
