@@ -108,7 +108,8 @@ function checkRunning({ mean, variance, momentum = MOMENTUM }: RunningStatistics
 
 /** The running statistics of a batch of `rows` values a channel, moved on. */
 function movedOn(
-  { mean, variance, momentum = MOMENTUM }: RunningStatistics,
+  { mean, variance }: RunningStatistics,
+  { momentum }: BatchNormAttrs,
   batch: readonly [mean: tf.Tensor1D, variance: tf.Tensor1D],
   rows: number,
 ): [mean: tf.Tensor1D, variance: tf.Tensor1D] {
@@ -168,7 +169,7 @@ export function batchNormTraining<T extends tf.Tensor>(
         )
       : composedForward(input, gamma, beta, other, attrs);
     if (running !== undefined) {
-      const [first, second] = moved.length > 0 ? moved : movedOn(running, [mean, variance], x.size / channels);
+      const [first, second] = moved.length > 0 ? moved : movedOn(running, attrs, [mean, variance], x.size / channels);
       running.mean.assign(first as tf.Tensor1D);
       running.variance.assign(second as tf.Tensor1D);
     }
