@@ -15,4 +15,5 @@ export {
 } from './installation.ts';
 export type { LoadedTensorflow } from './load.ts';
 export { loadTensorflow, tensorflowAdvice, tensorflowMissing } from './load.ts';
+export type { NativeSource } from './native.ts';
 export { nativeSource, nativeVersion } from './native.ts';

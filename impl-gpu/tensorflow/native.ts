@@ -1,15 +1,37 @@
 /**
- * The C++ source of the fused step and of a layer's passes inside TensorFlow, and what it is called there. Its functions are for Node, whose modules they take through
+ * The C++ source of the fused step, of a layer's passes, products and convolutions inside TensorFlow, and what it is called there. Its functions are for Node, whose modules they take through
  * `process`: a bundler for browsers must not find them here.
  */
 
-const FILES = ['step.h', 'kernel.cc', 'layers.h', 'layers.cc', 'operation.cc', 'signals.cc', 'descriptors.cc'] as const;
+const FILES = [
+  'step.h',
+  'kernel.cc',
+  'layers.h',
+  'layers.cc',
+  'products.h',
+  'products.cc',
+  'winograd.h',
+  'winograd.cc',
+  'forms.h',
+  'forms.cc',
+  'pool.h',
+  'pool.cc',
+  'tensors.h',
+  'operation.cc',
+  'layerOperations.cc',
+  'productOperations.cc',
+  'signals.cc',
+  'descriptors.cc',
+] as const;
+
+/** A file of the source. */
+export type NativeSource = (typeof FILES)[number];
 
 // By a name: Vite takes `new URL(text, import.meta.url)` for a picture to bundle, and complains.
 const here = import.meta.url;
 
 /** Where a file of the source lies, beside this module. */
-export function nativeSource(name: (typeof FILES)[number]): string {
+export function nativeSource(name: NativeSource): string {
   return process.getBuiltinModule('node:url').fileURLToPath(new URL(`native/${name}`, here));
 }
 
@@ -35,6 +57,10 @@ const OPERATIONS = {
   clamp: 'Clamp',
   slope: 'Slope',
   slopeSums: 'SlopeSums',
+  lanes: 'Lanes',
+  product: 'Product',
+  convolution: 'Convolution',
+  convolutionGradient: 'ConvolutionGradient',
 } as const;
 
 let operations: Readonly<Record<keyof typeof OPERATIONS, string>> | undefined;

@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { extract } from 'tar';
+import type { NativeSource } from 'learning-rate-dropout/tensorflow';
 import { ADDON, DESCRIPTORS, TFJS_SYMBOL, nativeSource, nativeVersion } from 'learning-rate-dropout/tensorflow';
 import { JobError } from '../errors.ts';
 import { complaint, firstThatRuns, runProgram } from './programs.ts';
@@ -70,15 +71,23 @@ export async function findCompiler(): Promise<readonly string[]> {
   );
 }
 
-/** The forms of the fused step: its name, lanes of a vector, and the compiler's flag for the instruction set. */
-const FORMS: readonly (readonly [name: string, lanes: number, flag: string | undefined])[] = [
+/** What is compiled for an instruction set. */
+interface Form {
+  readonly name: string;
+  readonly lanes: number;
+  readonly flags: readonly string[];
+  /** Of the kernels that need a multiply-add; left out: TensorFlow's are taken. */
+  readonly fused?: readonly string[];
+}
+
+const FORMS: readonly Form[] = [
   ...(process.arch === 'x64'
-    ? ([
-        ['avx512', 16, '-mavx512f'],
-        ['avx2', 8, '-mavx2'],
-      ] as const)
+    ? [
+        { name: 'avx512', lanes: 16, flags: ['-mavx512f'], fused: ['-mavx512f'] },
+        { name: 'avx2', lanes: 8, flags: ['-mavx2'], fused: ['-mavx2', '-mfma'] },
+      ]
     : []),
-  ['plain', 4, undefined],
+  { name: 'plain', lanes: 4, flags: [] },
 ];
 
 /** Compiles the addon of `placePackages`, and the fused step with it, against the libraries of `unpackWheel`, then throws the headers away. */
@@ -101,8 +110,8 @@ export async function buildAddon(folder: string, archives: string): Promise<void
     made.push(object);
     return build(`-I${join(folder, 'tensorflow', 'include')}`, ...flags, '-c', file, '-o', object);
   };
-  // No multiplication is contracted with an addition: every form has the bits of the other engines.
-  const fused = ['-O3', '-ffp-contract=off', '-fno-math-errno', '-Wno-psabi'];
+  // No multiplication is contracted with an addition where none is asked for: every form of the step has the bits of the other engines.
+  const strict = ['-O3', '-ffp-contract=off', '-fno-math-errno', '-Wno-psabi'];
   mkdirSync(objects);
   await Promise.all([
     ...['tfjs_backend', 'tfjs_binding'].map((name) =>
@@ -115,15 +124,19 @@ export async function buildAddon(folder: string, archives: string): Promise<void
         `-I${source}`,
       ),
     ),
-    ...FORMS.flatMap(([name, lanes, flag]) => {
-      const own = [...fused, `-DLRD_FORM=${name}`, `-DLRD_LANES=${lanes}`, ...(flag === undefined ? [] : [flag])];
+    ...FORMS.flatMap(({ name, lanes, flags, fused }) => {
+      const own = [...strict, `-DLRD_FORM=${name}`, `-DLRD_LANES=${lanes}`];
+      const form = (file: NativeSource, more: readonly string[]): Promise<void> =>
+        compile(`${file}-${name}`, nativeSource(file), ...own, ...more);
       return [
-        compile(name, nativeSource('kernel.cc'), ...own),
-        compile(`layers-${name}`, nativeSource('layers.cc'), ...own),
+        form('kernel.cc', flags),
+        form('layers.cc', flags),
+        ...(fused === undefined ? [] : [form('products.cc', fused), form('winograd.cc', fused)]),
       ];
     }),
-    compile('signals', nativeSource('signals.cc'), ...fused),
-    compile('operation', nativeSource('operation.cc'), ...fused, `-DLRD_VERSION="${nativeVersion()}"`),
+    ...(
+      ['operation.cc', 'layerOperations.cc', 'productOperations.cc', 'forms.cc', 'pool.cc', 'signals.cc'] as const
+    ).map((file) => compile(file, nativeSource(file), ...strict, `-DLRD_VERSION="${nativeVersion()}"`)),
   ]);
   await build(
     '-shared',

@@ -5,27 +5,16 @@
 //     LearningRateDropoutStep     ticket, plan, gradients -> tensors, sums    the same tensors, stepped, and the sums of those that were measured on the way
 //     LearningRateDropoutReturn   ticket -> tensors                     the same tensors, as they were
 //
-// each with V and LRD_VERSION behind its name, the hash of these sources; and the passes of layers.h:
-//
-//     LearningRateDropoutBias       values, bias -> values    in place: the caller must be the only owner of the first
-//     LearningRateDropoutClamp      the same, clamped at 0
-//     LearningRateDropoutSlope      dy, y -> dz
-//     LearningRateDropoutSlopeSums  dy, y -> dz, its sums over all axes but the last
+// each with V and LRD_VERSION behind its name, the hash of these sources.
 //
 // Between Hold and Step the caller frees its own handles. A buffer that has no other owner then is written in place; one that
 // somebody else still looks at (a clone, a view, a gradient, the array that it was made from) is copied first. Nothing is written before all is checked and
 // allocated, so that a step that fails changes nothing.
 #include <algorithm>
-#include <atomic>
-#include <condition_variable>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <functional>
-#include <memory>
 #include <mutex>
-#include <string>
-#include <thread>
 #include <unordered_map>
 #include <vector>
 
@@ -37,209 +26,18 @@
 #endif
 #endif
 
-#if defined(__x86_64__)
-#include <xmmintrin.h>
-#endif
-
-#include "layers.h"
+#include "forms.h"
+#include "pool.h"
 #include "step.h"
-#include "tensorflow/c/kernels.h"
-#include "tensorflow/c/ops.h"
-#include "tensorflow/c/tf_status.h"
-#include "tensorflow/c/tf_tensor.h"
+#include "tensors.h"
 
 namespace lrd {
-
-#if defined(__x86_64__)
-extern const Form avx512;
-extern const Form avx2;
-#endif
-extern const Form plain;
-
-namespace layers {
-#if defined(__x86_64__)
-extern const Form avx512;
-extern const Form avx2;
-#endif
-extern const Form plain;
-}  // namespace layers
-
 namespace {
-
-// What an instruction set has.
-struct Forms {
-  const Form& step;
-  const layers::Form& layers;
-};
-
-// The widest forms that this processor has, or those that LRD_INSTRUCTIONS names where it has them.
-Forms chooseForms() {
-#if defined(__x86_64__)
-  const char* named = std::getenv("LRD_INSTRUCTIONS");
-  const std::string wanted = named == nullptr ? "" : named;
-  const bool any = wanted != "avx512" && wanted != "avx2" && wanted != "plain";
-  __builtin_cpu_init();
-  if ((any || wanted == "avx512") && __builtin_cpu_supports("avx512f")) return {avx512, layers::avx512};
-  if ((any || wanted == "avx2") && __builtin_cpu_supports("avx2")) return {avx2, layers::avx2};
-#endif
-  return {plain, layers::plain};
-}
-
-const Forms& forms() {
-  static const Forms chosen = chooseForms();
-  return chosen;
-}
-
-// Subnormal numbers count while it lives, whatever TensorFlow has set for this thread.
-class WithSubnormals {
- public:
-#if defined(__x86_64__)
-  WithSubnormals() : before_(_mm_getcsr()) { _mm_setcsr(before_ & ~0x8040u); }
-  ~WithSubnormals() { _mm_setcsr(before_); }
-
- private:
-  const unsigned before_;
-#elif defined(__aarch64__)
-  WithSubnormals() {
-    asm volatile("mrs %0, fpcr" : "=r"(before_));
-    const uint64_t cleared = before_ & ~(uint64_t{1} << 24);
-    asm volatile("msr fpcr, %0" ::"r"(cleared));
-  }
-  ~WithSubnormals() { asm volatile("msr fpcr, %0" ::"r"(before_)); }
-
- private:
-  uint64_t before_;
-#endif
-};
-
-// As many threads as TensorFlow itself takes: TF_NUM_INTRAOP_THREADS, else the processors that this process may use.
-int threadCount() {
-  const char* named = std::getenv("TF_NUM_INTRAOP_THREADS");
-  const int asked = named == nullptr ? 0 : std::atoi(named);
-  const int found = static_cast<int>(std::thread::hardware_concurrency());
-  return asked > 0 ? asked : found > 0 ? found : 1;
-}
-
-// Threads that wait between steps, and end with the process.
-class Pool {
- public:
-  static Pool& instance() {
-    // Never destroyed: its threads may wait on it until the very end.
-    static Pool* pool = new Pool(threadCount());
-    return *pool;
-  }
-
-  // Calls work(i) for every i below count, on all threads, this one included.
-  void each(size_t count, const std::function<void(size_t)>& work) {
-    std::lock_guard<std::mutex> turn(turn_);
-    std::atomic<size_t> next{0};
-    const std::function<void()> take = [&] {
-      WithSubnormals subnormals;
-      for (size_t i = next++; i < count; i = next++) work(i);
-    };
-    const size_t helpers = count < 2 ? 0 : threads_;
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      job_ = &take;
-      wanted_ = running_ = helpers;
-      round_++;
-    }
-    if (helpers > 0) start_.notify_all();
-    take();
-    std::unique_lock<std::mutex> lock(mutex_);
-    done_.wait(lock, [&] { return running_ == 0; });
-    job_ = nullptr;
-  }
-
- private:
-  explicit Pool(int threads) : threads_(static_cast<size_t>(threads - 1)) {
-    for (size_t i = 0; i < threads_; i++) std::thread([this] { serve(); }).detach();
-  }
-
-  void serve() {
-    uint64_t seen = 0;
-    std::unique_lock<std::mutex> lock(mutex_);
-    for (;;) {
-      start_.wait(lock, [&] { return round_ != seen && wanted_ > 0; });
-      seen = round_;
-      wanted_--;
-      const std::function<void()>* job = job_;
-      lock.unlock();
-      (*job)();
-      lock.lock();
-      if (--running_ == 0) done_.notify_one();
-    }
-  }
-
-  const size_t threads_;
-  // Steps of several threads of JavaScript take turns.
-  std::mutex turn_;
-  std::mutex mutex_;
-  std::condition_variable start_, done_;
-  const std::function<void()>* job_ = nullptr;
-  uint64_t round_ = 0;
-  size_t wanted_ = 0, running_ = 0;
-};
-
-struct DeleteTensor {
-  void operator()(TF_Tensor* tensor) const { TF_DeleteTensor(tensor); }
-};
-using Tensor = std::unique_ptr<TF_Tensor, DeleteTensor>;
-
-struct DeleteStatus {
-  void operator()(TF_Status* status) const { TF_DeleteStatus(status); }
-};
-using Status = std::unique_ptr<TF_Status, DeleteStatus>;
 
 // What is held, by ticket.
 std::mutex held_mutex;
 std::unordered_map<int32_t, std::vector<Tensor>> held;
 int32_t last_ticket = 0;
-
-// Ends an operation with an error.
-struct Failure {
-  TF_Code code;
-  std::string message;
-};
-
-void check(const TF_Status* status) {
-  if (TF_GetCode(status) != TF_OK) throw Failure{TF_GetCode(status), TF_Message(status)};
-}
-
-void require(bool holds, const char* message) {
-  if (!holds) throw Failure{TF_INVALID_ARGUMENT, message};
-}
-
-Tensor input(TF_OpKernelContext* context, int index) {
-  Status status(TF_NewStatus());
-  TF_Tensor* tensor = nullptr;
-  TF_GetInput(context, index, &tensor, status.get());
-  check(status.get());
-  return Tensor(tensor);
-}
-
-void output(TF_OpKernelContext* context, int index, const Tensor& tensor) {
-  Status status(TF_NewStatus());
-  TF_SetOutput(context, index, tensor.get(), status.get());
-  check(status.get());
-}
-
-// Runs the body of an operation; no exception passes through TensorFlow.
-template <class Body>
-void guarded(TF_OpKernelContext* context, Body body) {
-  Failure failure{TF_OK, ""};
-  try {
-    body();
-    return;
-  } catch (const Failure& thrown) {
-    failure = thrown;
-  } catch (const std::bad_alloc&) {
-    failure = {TF_RESOURCE_EXHAUSTED, "out of memory"};
-  }
-  Status status(TF_NewStatus());
-  TF_SetStatus(status.get(), failure.code, failure.message.c_str());
-  TF_OpKernelContext_Failure(context, status.get());
-}
 
 int32_t ticketOf(const Tensor& tensor) {
   require(TF_TensorType(tensor.get()) == TF_INT32 && TF_TensorElementCount(tensor.get()) == 1, "a ticket must be one int32");
@@ -277,12 +75,6 @@ void giveBack(void*, TF_OpKernelContext* context) {
   });
 }
 
-Tensor allocate(TF_DataType type, const std::vector<int64_t>& dimensions, size_t bytes) {
-  Tensor made(TF_AllocateTensor(type, dimensions.data(), static_cast<int>(dimensions.size()), bytes));
-  if (made == nullptr) throw std::bad_alloc();
-  return made;
-}
-
 #if defined(MADV_COLLAPSE)
 // Whether the system gives huge pages to those who ask.
 bool hugePagesAllowed() {
@@ -308,13 +100,6 @@ void gather([[maybe_unused]] const Tensor& tensor) {
   // Advice: what cannot be gathered stays where it is.
   madvise(reinterpret_cast<void*>(first), last - first, MADV_COLLAPSE);
 #endif
-}
-
-// A tensor of the same shape, with nothing in it.
-Tensor blankOf(const Tensor& tensor) {
-  std::vector<int64_t> dimensions;
-  for (int i = 0; i < TF_NumDims(tensor.get()); i++) dimensions.push_back(TF_Dim(tensor.get(), i));
-  return allocate(TF_FLOAT, dimensions, TF_TensorByteSize(tensor.get()));
 }
 
 Tensor copyOf(const Tensor& tensor) {
@@ -416,7 +201,7 @@ void measure(void*, TF_OpKernelContext* context) {
 
     std::vector<Portion> portions;
     const Tensor sums = allocateSums(portion(sizes, [](size_t) { return true; }, portions));
-    Pool::instance().each(portions.size(), [&](size_t p) { take(form, measures[portions[p].tensor], portions[p], sums); });
+    Pool::instance().each(portions.size(), Subnormals::kKept, [&](size_t p) { take(form, measures[portions[p].tensor], portions[p], sums); });
     output(context, 0, sums);
     for (size_t i = 0; i < moments.size(); i++) output(context, 1 + static_cast<int>(i), moments[i]);
   });
@@ -494,7 +279,7 @@ void step(void*, TF_OpKernelContext* context) {
       throw;
     }
 
-    Pool::instance().each(portions.size(), [&](size_t p) {
+    Pool::instance().each(portions.size(), Subnormals::kKept, [&](size_t p) {
       const Portion& part = portions[p];
       const Step& one = steps[part.tensor];
       const int32_t way = ways[part.tensor];
@@ -506,116 +291,11 @@ void step(void*, TF_OpKernelContext* context) {
   });
 }
 
-// Elements that a thread takes at once of activations; below twice as many, waking another one takes longer than they do.
-constexpr int64_t kActivations = int64_t{1} << 18;
-
-// Calls work(i) for every i below count: portions of so many elements in all.
-void eachOf(int64_t count, int64_t elements, const std::function<void(int64_t)>& work) {
-  if (elements >= 2 * kActivations) {
-    Pool::instance().each(static_cast<size_t>(count), [&](size_t i) { work(static_cast<int64_t>(i)); });
-    return;
-  }
-  for (int64_t i = 0; i < count; i++) work(i);
-}
-
-int64_t portionsOf(int64_t elements, int64_t of) { return (elements + of - 1) / of; }
-
-void requireFloats(const Tensor& tensor) { require(TF_TensorType(tensor.get()) == TF_FLOAT, "activations must be float32"); }
-
-template <bool kClamp>
-void bias(void*, TF_OpKernelContext* context) {
-  guarded(context, [&] {
-    const Tensor tensor = input(context, 0), given = input(context, 1);
-    requireFloats(tensor);
-    requireFloats(given);
-    const int64_t elements = TF_TensorElementCount(tensor.get()), columns = TF_TensorElementCount(given.get());
-    require(elements == 0 || (columns > 0 && elements % columns == 0), "a bias must be of whole rows");
-    float* values = static_cast<float*>(TF_TensorData(tensor.get()));
-    const float* row = static_cast<const float*>(TF_TensorData(given.get()));
-    if (elements == columns) {
-      eachOf(portionsOf(elements, kActivations), elements, [&](int64_t i) {
-        const int64_t first = i * kActivations;
-        forms().layers.bias(values + first, row + first, 1, std::min(kActivations, elements - first), kClamp);
-      });
-    } else {
-      const int64_t rows = elements / columns, each = std::max(int64_t{1}, kActivations / columns);
-      eachOf(portionsOf(rows, each), elements, [&](int64_t i) {
-        const int64_t first = i * each;
-        forms().layers.bias(values + first * columns, row, std::min(each, rows - first), columns, kClamp);
-      });
-    }
-    output(context, 0, tensor);
-  });
-}
-
-template <bool kSums>
-void slope(void*, TF_OpKernelContext* context) {
-  guarded(context, [&] {
-    const Tensor above = input(context, 0), clamped = input(context, 1);
-    requireFloats(above);
-    requireFloats(clamped);
-    const int64_t elements = TF_TensorElementCount(clamped.get());
-    require(TF_TensorElementCount(above.get()) == elements, "dy and y must have as many elements");
-    const Tensor made = blankOf(clamped);
-    const float* dy = static_cast<const float*>(TF_TensorData(above.get()));
-    const float* y = static_cast<const float*>(TF_TensorData(clamped.get()));
-    float* dz = static_cast<float*>(TF_TensorData(made.get()));
-    if (kSums) {
-      const int rank = TF_NumDims(clamped.get());
-      require(rank > 0, "y must have an axis to keep");
-      const int64_t columns = TF_Dim(clamped.get(), rank - 1), rows = elements == 0 ? 0 : elements / columns;
-      const int64_t groups = portionsOf(rows, layers::kRows);
-      const size_t bytes = static_cast<size_t>(columns) * sizeof(float);
-      const Tensor sums = allocate(TF_FLOAT, {columns}, bytes);
-      float* total = static_cast<float*>(TF_TensorData(sums.get()));
-      std::vector<float> partial(static_cast<size_t>(groups * columns));
-      eachOf(groups, elements, [&](int64_t i) {
-        const int64_t first = i * layers::kRows, at = first * columns;
-        forms().layers.slope(dy + at, y + at, dz + at, partial.data() + i * columns, std::min(layers::kRows, rows - first), columns);
-      });
-      std::fill(total, total + columns, 0.0f);
-      for (int64_t i = 0; i < groups; i++) {
-        for (int64_t c = 0; c < columns; c++) total[c] += partial[static_cast<size_t>(i * columns + c)];
-      }
-      output(context, 1, sums);
-    } else {
-      eachOf(portionsOf(elements, kActivations), elements, [&](int64_t i) {
-        const int64_t first = i * kActivations;
-        forms().layers.slope(dy + first, y + first, dz + first, nullptr, 1, std::min(kActivations, elements - first));
-      });
-    }
-    output(context, 0, made);
-  });
-}
-
-void unknownShapes(TF_ShapeInferenceContext* context, TF_Status* status) { TF_ShapeInferenceContextSetUnknownShape(context, status); }
-
-// Says on stderr what failed: the addon loads all the same, and steps by TensorFlow's own operations.
-void registerOperation(const char* name, const std::vector<const char*>& attributes, const std::vector<const char*>& inputs,
-                       const std::vector<const char*>& results, void (*compute)(void*, TF_OpKernelContext*)) {
-  TF_OpDefinitionBuilder* definition = TF_NewOpDefinitionBuilder(name);
-  for (const char* attribute : attributes) TF_OpDefinitionBuilderAddAttr(definition, attribute);
-  for (const char* each : inputs) TF_OpDefinitionBuilderAddInput(definition, each);
-  for (const char* each : results) TF_OpDefinitionBuilderAddOutput(definition, each);
-  TF_OpDefinitionBuilderSetIsStateful(definition, true);
-  TF_OpDefinitionBuilderSetShapeInferenceFunction(definition, unknownShapes);
-  Status status(TF_NewStatus());
-  TF_RegisterOpDefinition(definition, status.get());
-  if (TF_GetCode(status.get()) == TF_OK) {
-    TF_RegisterKernelBuilder(name, TF_NewKernelBuilder(name, "CPU", nullptr, compute, nullptr), status.get());
-  }
-  if (TF_GetCode(status.get()) != TF_OK) std::fprintf(stderr, "%s: %s\n", name, TF_Message(status.get()));
-}
-
 [[maybe_unused]] const bool registered = [] {
-  registerOperation("LearningRateDropoutMeasureV" LRD_VERSION, {"N: int >= 1", "M: int >= 0"}, {"plan: int32", "tensors: N * float"}, {"sums: int32", "moments: M * float"}, measure);
-  registerOperation("LearningRateDropoutHoldV" LRD_VERSION, {"N: int >= 1"}, {"tensors: N * float"}, {"ticket: int32"}, hold);
-  registerOperation("LearningRateDropoutStepV" LRD_VERSION, {"N: int >= 1", "M: int >= 1"}, {"ticket: int32", "plan: int32", "gradients: N * float"}, {"tensors: M * float", "sums: int32"}, step);
-  registerOperation("LearningRateDropoutReturnV" LRD_VERSION, {"M: int >= 1"}, {"ticket: int32"}, {"tensors: M * float"}, giveBack);
-  registerOperation("LearningRateDropoutBiasV" LRD_VERSION, {}, {"values: float", "bias: float"}, {"biased: float"}, bias<false>);
-  registerOperation("LearningRateDropoutClampV" LRD_VERSION, {}, {"values: float", "bias: float"}, {"biased: float"}, bias<true>);
-  registerOperation("LearningRateDropoutSlopeV" LRD_VERSION, {}, {"dy: float", "y: float"}, {"dz: float"}, slope<false>);
-  registerOperation("LearningRateDropoutSlopeSumsV" LRD_VERSION, {}, {"dy: float", "y: float"}, {"dz: float", "sums: float"}, slope<true>);
+  registerOperation("LearningRateDropoutMeasureV" LRD_VERSION, {"N: int >= 1", "M: int >= 0"}, {"plan: int32", "tensors: N * float"}, {"sums: int32", "moments: M * float"}, {measure});
+  registerOperation("LearningRateDropoutHoldV" LRD_VERSION, {"N: int >= 1"}, {"tensors: N * float"}, {"ticket: int32"}, {hold});
+  registerOperation("LearningRateDropoutStepV" LRD_VERSION, {"N: int >= 1", "M: int >= 1"}, {"ticket: int32", "plan: int32", "gradients: N * float"}, {"tensors: M * float", "sums: int32"}, {step});
+  registerOperation("LearningRateDropoutReturnV" LRD_VERSION, {"M: int >= 1"}, {"ticket: int32"}, {"tensors: M * float"}, {giveBack});
   return true;
 }();
 

@@ -13,8 +13,10 @@ import { installTable } from '../kernel.ts';
 import { roundedPools, widePools } from '../refused.ts';
 import { tensorflow } from '../../tfjs/bridges/tensorflow.ts';
 import { batchNormKernels } from './batchNorm.ts';
+import { convolutionKernels } from './convolution.ts';
 import { crossEntropyKernels } from './crossEntropy.ts';
 import { installPadding } from './padding.ts';
+import { nativeProducts } from './products.ts';
 import { shortcutKernels } from './shortcuts.ts';
 import { stepKernels } from './step.ts';
 
@@ -45,8 +47,10 @@ export function installTensorflowKernels(): void {
   installTable('tensorflow', () => table);
   installTable('tensorflow', (backend) => {
     const bridge = tensorflow(backend as Parameters<typeof tensorflow>[0]);
+    const products = nativeProducts(bridge);
     return {
-      ...shortcutKernels(bridge),
+      ...shortcutKernels(bridge, products),
+      ...(products === undefined ? {} : convolutionKernels(bridge, products)),
       ...stepKernels(bridge),
       ...crossEntropyKernels(bridge),
       ...(bridge.gpu ? {} : batchNormKernels(bridge)),

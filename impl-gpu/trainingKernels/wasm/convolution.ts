@@ -1,11 +1,12 @@
 /** Convolutions and their gradients on tfjs-wasm's heap, as matrix products; large ones over several threads. */
 import type { Gemm } from './gemm.ts';
-import type { Geometry, Phase, Table } from './geometry.ts';
-import { forwardTable, inputPhases, inputTable } from './geometry.ts';
+import type { Geometry } from '../geometry.ts';
+import type { Phase, Table } from './taps.ts';
+import { forwardTable, inputPhases, inputTable } from './taps.ts';
 import type { ConvolveArguments, ConvolveFilterArguments, Runtime } from './runtime.ts';
 import { Layout, dispatch } from './runtime.ts';
 import type { Share } from './team.ts';
-import { createWinograd, suitsWinograd } from './winograd.ts';
+import { createWinograd, takesWinograd } from './winograd.ts';
 
 /** All pointers are byte addresses of dense NHWC tensors on the heap. */
 export interface Convolutions {
@@ -254,7 +255,7 @@ export function createConvolutions(runtime: Runtime, { multiply }: Gemm): Convol
         multiply({ ...pointwise, a: x, b: filter, c: y, m: images * inHeight * inWidth, n, k: channels, bias, relu });
         return;
       }
-      if (suitsWinograd(info)) {
+      if (takesWinograd(info)) {
         winograd.forward(info, x, filter, y, bias, relu);
         // A clamp keeps NaN, and -Infinity is 0 either way.
         if (finite(y, images * outHeight * outWidth * n)) return;
@@ -281,7 +282,7 @@ export function createConvolutions(runtime: Runtime, { multiply }: Gemm): Convol
         multiply({ ...pointwise, a: dy, b: filter, c: dx, m: images * pixels, n, k: channels, transposeB: true });
         return;
       }
-      if (suitsWinograd(info)) {
+      if (takesWinograd(info)) {
         winograd.input(info, dy, filter, dx);
         if (finite(dx, images * pixels * n)) return;
       }
@@ -310,7 +311,7 @@ export function createConvolutions(runtime: Runtime, { multiply }: Gemm): Convol
     },
     filter: (info, x, dy, df) => {
       const { batchSize, inHeight, inWidth, inChannels, outChannels } = info;
-      if (suitsWinograd(info)) {
+      if (takesWinograd(info)) {
         winograd.filter(info, x, dy, df);
         if (finite(df, info.filterHeight * info.filterWidth * inChannels * outChannels)) return;
       }

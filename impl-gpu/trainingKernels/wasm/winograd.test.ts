@@ -4,11 +4,11 @@ import { suite } from '../../../conformance/harness/suite.ts';
 import { useBackend } from '../../../models/backend.ts';
 import { drawNormals } from '../../random.ts';
 import { wasmHeap } from '../../tfjs/bridges/wasm.ts';
-import type { Geometry } from './geometry.ts';
+import type { Geometry } from '../geometry.ts';
 import type { Governor } from './runtime.ts';
 import { createKernelTeam, createRuntime } from './runtime.ts';
 import type { Winograd } from './winograd.ts';
-import { createWinograd, suitsWinograd } from './winograd.ts';
+import { createWinograd, takesWinograd } from './winograd.ts';
 
 const test = suite('impl-gpu/trainingKernels/wasm/winograd');
 test.before(async () => {
@@ -190,15 +190,15 @@ test('taken for 3 x 3 filters with stride 1, enough tiles and channels in eights
     const filter: [number, number, number, number] = [size, size, x[3], outputs];
     return tf.backend_util.computeConv2DInfo(x, filter, stride, dilation, (dilation * (size - 1)) / 2, 'floor');
   };
-  assert.ok(suitsWinograd(info([8, 8, 8, 16], 16)));
-  assert.not.ok(suitsWinograd(info([8, 8, 8, 3], 16)));
-  assert.not.ok(suitsWinograd(info([8, 8, 8, 16], 10)));
-  assert.not.ok(suitsWinograd(info([8, 8, 8, 16], 16, { stride: 2 })));
-  assert.not.ok(suitsWinograd(info([8, 8, 8, 16], 16, { dilation: 2 })));
-  assert.not.ok(suitsWinograd(info([8, 8, 8, 16], 16, { size: 5 })));
-  assert.not.ok(suitsWinograd(info([1, 4, 4, 16], 16)));
+  assert.ok(takesWinograd(info([8, 8, 8, 16], 16)));
+  assert.not.ok(takesWinograd(info([8, 8, 8, 3], 16)));
+  assert.not.ok(takesWinograd(info([8, 8, 8, 16], 10)));
+  assert.not.ok(takesWinograd(info([8, 8, 8, 16], 16, { stride: 2 })));
+  assert.not.ok(takesWinograd(info([8, 8, 8, 16], 16, { dilation: 2 })));
+  assert.not.ok(takesWinograd(info([8, 8, 8, 16], 16, { size: 5 })));
+  assert.not.ok(takesWinograd(info([1, 4, 4, 16], 16)));
   // A single pixel fills a quarter of its tile.
-  assert.not.ok(suitsWinograd(info([64, 1, 1, 16], 16)));
+  assert.not.ok(takesWinograd(info([64, 1, 1, 16], 16)));
 });
 
 test.run();

@@ -1,5 +1,6 @@
 /** 3 x 3 convolutions with stride 1 by Winograd's F(2 x 2, 3 x 3), with both gradients: `assembly/parts/winograd.ts` over several threads. */
-import type { Geometry } from './geometry.ts';
+import type { Geometry } from '../geometry.ts';
+import { WINOGRAD_MULTIPLICATIONS, suitsWinograd, winogradTiles } from '../geometry.ts';
 import type { Runtime } from './runtime.ts';
 import { Layout, dispatch } from './runtime.ts';
 import type { Share } from './team.ts';
@@ -11,39 +12,15 @@ export interface Winograd {
   readonly filter: (info: Geometry, x: number, dy: number, df: number) => void;
 }
 
-/** Multiplications for a tile of 2 x 2 outputs, a pair of channels: here, and by definition. */
-const MULTIPLICATIONS = 16;
 const TAPS = 9;
-
-/** The share of the definition's multiplications below which the transforms pay for themselves. */
-const PAYS = 0.75;
 
 /** Tiles below which transforming the filter costs more than it saves. */
 const FEW_TILES = 16;
 
 const WIDTH = 8;
 
-function tilesOf({ batchSize, outHeight, outWidth }: Geometry): number {
-  return batchSize * Math.ceil(outHeight / 2) * Math.ceil(outWidth / 2);
-}
-
 /** Whether a convolution is of this kind and gains by it. */
-export function suitsWinograd(info: Geometry): boolean {
-  const { filterHeight, filterWidth, strideHeight, strideWidth, dilationHeight, dilationWidth, padInfo } = info;
-  const { batchSize, inHeight, inWidth, outHeight, outWidth, inChannels, outChannels } = info;
-  const pad = padInfo.top;
-  const shaped =
-    filterHeight === 3 &&
-    filterWidth === 3 &&
-    strideHeight * strideWidth * dilationHeight * dilationWidth === 1 &&
-    pad <= 2 &&
-    padInfo.left === pad &&
-    outHeight === inHeight + 2 * pad - 2 &&
-    outWidth === inWidth + 2 * pad - 2;
-  if (!shaped || inChannels % WIDTH !== 0 || outChannels % WIDTH !== 0) return false;
-  const tiles = tilesOf(info);
-  return tiles >= FEW_TILES && MULTIPLICATIONS * tiles < PAYS * TAPS * batchSize * outHeight * outWidth;
-}
+export const takesWinograd = (info: Geometry): boolean => suitsWinograd(info, WIDTH, FEW_TILES);
 
 /** One convolution x [images, height, width, inputs] to y [images, outHeight, outWidth, outputs]. */
 interface Task {
@@ -91,7 +68,7 @@ export function createWinograd(runtime: Runtime): Winograd {
     const xImage = height * width * inputs;
     const yImage = outHeight * outWidth * outputs;
     const flags = [Number(turned), Number(task.relu)] as const;
-    const multiplications = MULTIPLICATIONS * task.tiles * inputs * outputs;
+    const multiplications = WINOGRAD_MULTIPLICATIONS * task.tiles * inputs * outputs;
 
     /** A part on a memory of its own: `part` channels of `count` images, with nothing between them. */
     const valuesOf = (inside: Inside, count: number, part: number): readonly number[] => [
@@ -183,7 +160,7 @@ export function createWinograd(runtime: Runtime): Winograd {
       const { batchSize: images, inHeight: height, inWidth: width, inChannels: inputs, outChannels: outputs } = info;
       const { outHeight, outWidth, padInfo } = info;
       const sizes = { images, height, width, inputs, outputs, pad: padInfo.top, outHeight, outWidth };
-      convolve({ x, filter, y, ...sizes, turned: false, tiles: tilesOf(info), bias, relu });
+      convolve({ x, filter, y, ...sizes, turned: false, tiles: winogradTiles(info), bias, relu });
     },
     input: (info, dy, filter, dx) => {
       const { batchSize: images, inHeight, inWidth, inChannels, outChannels, outHeight, outWidth, padInfo } = info;
@@ -244,7 +221,7 @@ export function createWinograd(runtime: Runtime): Winograd {
             copyRows([memory, inside.df / 4, part * outputs], [floats(), df / 4 + first * outputs, inputs * outputs], TAPS, part * outputs), // prettier-ignore
         };
       };
-      const multiplications = MULTIPLICATIONS * tilesOf(info) * inputs * outputs;
+      const multiplications = WINOGRAD_MULTIPLICATIONS * winogradTiles(info) * inputs * outputs;
       dispatch(runtime, { multiplications, extent: inputs, unit: WIDTH }, own, share);
     },
   };

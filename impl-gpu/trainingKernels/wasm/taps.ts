@@ -1,8 +1,5 @@
 /** Where a convolution's taps see what: the tables of `assembly/gemm.ts`. */
-import type * as tf from '@tensorflow/tfjs';
-
-/** A 2-D convolution's sizes, as `tf.backend_util.computeConv2DInfo` gives them; NHWC. */
-export type Geometry = ReturnType<typeof tf.backend_util.computeConv2DInfo>;
+import type { Geometry } from '../geometry.ts';
 
 /** For tap t and pixel q, at t * pixels + q: the byte offset within an image of what the tap sees there; -1 outside. */
 export interface Table {
