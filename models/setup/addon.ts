@@ -61,11 +61,12 @@ export async function placePackages(folder: string, archives: string): Promise<v
   }
 }
 
-/** The C++ compiler that there is. Throws a `JobError` that says how to get one. */
+/** The C++ compiler that there is, with the words that `CXX` has behind its name (`ccache g++`). Throws a `JobError` that says how to get one. */
 export async function findCompiler(): Promise<readonly string[]> {
-  const named = process.env['CXX'] ?? '';
+  const named = (process.env['CXX'] ?? '').trim();
+  const words = named.split(/\s+/);
   return firstThatRuns(
-    [...(named === '' ? [] : [[named]]), ['g++'], ['c++'], ['clang++']],
+    [...(named === '' ? [] : [[named]]), ...(words.length > 1 ? [words] : []), ['g++'], ['c++'], ['clang++']],
     'a C++ compiler',
     'install one (Debian: apt-get install g++), or name it in CXX',
   );

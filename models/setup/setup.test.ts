@@ -25,6 +25,7 @@ import {
 } from 'learning-rate-dropout/tensorflow';
 import { JobError, UsageError } from '../errors.ts';
 import { main } from '../cli/main.ts';
+import { findCompiler } from './addon.ts';
 import { checkRoom, setUpTensorflow } from './tensorflow.ts';
 import { describeWheel, parseMetadata, unpackWheel } from './wheel.ts';
 
@@ -209,6 +210,17 @@ test('a wrong call says what is wrong with it', async () => {
     messages.push(error.message);
   }
   assert.match(messages[3] ?? '', /--version must be a version of TensorFlow such as 2.21.0, got "newest"/);
+});
+
+test('CXX may have words behind the name of the compiler', async () => {
+  const before = process.env['CXX'];
+  process.env['CXX'] = ` ${process.execPath}  --no-warnings `;
+  try {
+    assert.equal(await findCompiler(), [process.execPath, '--no-warnings']);
+  } finally {
+    if (before === undefined) delete process.env['CXX'];
+    else process.env['CXX'] = before;
+  }
 });
 
 test('a machine without a compiler, or without pip, is told what to install', async () => {

@@ -93,19 +93,27 @@ LRD_INLINE Wide product(Wide a, Wide b) {
 #endif
 }
 
+// GCC has clang's name for it from 12 on only.
+#if defined(__clang__)
+#define LRD_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define LRD_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, Wide{__VA_ARGS__})
+#endif
+
 // The words of the blocks in lanes 0, 2, 4, ..., then those in lanes 1, 3, 5, ..., all four of a block beside each other.
 LRD_INLINE void interleave(const Wide (&words)[4], uint32_t* out) {
   const Wide low = (Wide){} + 0xffffffffu;
   const Wide front = (words[0] & low) | words[1] << 32, back = (words[2] & low) | words[3] << 32;
 #if LRD_LANES == 16
-  const Wide even = {0, 8, 2, 10, 4, 12, 6, 14};
+  store(out, LRD_SHUFFLE(front, back, 0, 8, 2, 10, 4, 12, 6, 14));
+  store(out + LRD_LANES, LRD_SHUFFLE(front, back, 1, 9, 3, 11, 5, 13, 7, 15));
 #elif LRD_LANES == 8
-  const Wide even = {0, 4, 2, 6};
+  store(out, LRD_SHUFFLE(front, back, 0, 4, 2, 6));
+  store(out + LRD_LANES, LRD_SHUFFLE(front, back, 1, 5, 3, 7));
 #else
-  const Wide even = {0, 2};
+  store(out, LRD_SHUFFLE(front, back, 0, 2));
+  store(out + LRD_LANES, LRD_SHUFFLE(front, back, 1, 3));
 #endif
-  store(out, __builtin_shuffle(front, back, even));
-  store(out + LRD_LANES, __builtin_shuffle(front, back, even + 1));
 }
 
 // Elements of a block, and of all blocks that are drawn at once.

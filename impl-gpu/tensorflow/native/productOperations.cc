@@ -126,7 +126,8 @@ float* packLeft(const products::Form& form, const Extents& size, const Left& lef
 }
 
 void multiply(const products::Form& form, const Extents& size, const Left& left, const Right& right, const float* bias, bool clamp, float* c) {
-  const auto [rows, columns, depth] = size;
+  // Not a structured binding: only GCC lets a lambda of C++17 have one.
+  const int64_t rows = size.rows, columns = size.columns, depth = size.depth;
   const int64_t threads = rows * columns * depth < kFew ? 1 : static_cast<int64_t>(Pool::instance().threads());
   const std::vector<Panel> panels = panelsOf(columns, form.lanes, threads);
   const int64_t count = static_cast<int64_t>(panels.size());
