@@ -94,7 +94,7 @@ constexpr int64_t kShort = 256;
 // Rows that a thread takes at least, where there are fewer panels than threads.
 constexpr int64_t kFewRows = 32;
 
-// What multiplies a row by a column: [rows, depth] times [depth, columns].
+// Of a product: [rows, depth] times [depth, columns].
 struct Extents {
   int64_t rows, columns, depth;
 };
@@ -314,7 +314,8 @@ void convolutionGradient(const Forms& forms, const Convolution& shape, const flo
     const int64_t from = static_cast<int64_t>(task) % slices * slice, own = std::min(slice, inputs - from);
     if (own <= 0) return;
     const int64_t begin = tiles * number / parts, end = tiles * (number + 1) / parts;
-    const int64_t block = tilesInHand(own + outputs, end - begin), imageStep = block * own + kGap, slopeStep = block * outputs + kGap;
+    // By sizes alone too, whatever this thread's share of the inputs is.
+    const int64_t block = tilesInHand(inputs + outputs, end - begin), imageStep = block * own + kGap, slopeStep = block * outputs + kGap;
     float* v = scratch(static_cast<size_t>(kPoints * (imageStep + slopeStep)));
     float* w = v + kPoints * imageStep;
     for (int64_t first = begin; first < end; first += block) {
