@@ -41,12 +41,17 @@ export function forwardKernel(
 ): Kernel {
   return ({ inputs, attrs: given }) => {
     const attrs = given as ConvolutionAttrs & Finish;
-    const { x, filter, bias, preluActivationWeights } = inputs as Record<string, tf.TensorInfo | undefined>;
-    if (x === undefined || filter === undefined || !isUsable(attrs, x, filter)) return undefined;
+    const { x, filter, bias, preluActivationWeights } = inputs as Record<string, tf.TensorInfo | null | undefined>;
+    if (!x || !filter || !isUsable(attrs, x, filter)) return undefined;
     const info = geometryOf(attrs, x.shape, filter.shape, false);
     const rest: Finish = { ...attrs, bias: bias ?? null, preluActivationWeights: preluActivationWeights ?? null };
     const plain = isPlain(rest, info.outChannels);
-    const out = run(info, x, filter, plain ? bias : undefined, plain && attrs.activation === 'relu');
-    return plain || out === undefined ? out : tf.tidy(() => finish(tensorOfOutput(out), rest));
+    if (plain) return run(info, x, filter, bias ?? undefined, attrs.activation === 'relu');
+    // What is run within is freed within; nothing made is nothing given back.
+    return tf.tidy((): tf.Tensor => {
+      const out = run(info, x, filter, undefined, false);
+      if (out === undefined) return undefined as unknown as tf.Tensor;
+      return finish(out instanceof tf.Tensor ? out : tensorOfOutput(out), rest);
+    }) as tf.Tensor | undefined;
   };
 }

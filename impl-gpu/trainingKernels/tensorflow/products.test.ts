@@ -99,6 +99,46 @@ whenThere('infinities and NaN stand where the definition has them, and nothing i
   assert.ok(expected.some((list) => list.some((value) => !Number.isFinite(value))));
 });
 
+whenThere('what follows a convolution follows it, whatever it is, and nothing is left behind', async () => {
+  const results = new Map<string, number[][]>();
+  for (const backend of ['cpu', 'node'] as const) {
+    await useBackend(backend);
+    const x = tf.randomNormal<tf.Rank.R4>([1, 16, 16, 16], 0, 1, 'float32', 1);
+    const filter = tf.randomNormal<tf.Rank.R4>([3, 3, 16, 32], 0, 0.1, 'float32', 2);
+    const biases = [
+      undefined,
+      tf.randomNormal([32], 0, 1, 'float32', 3),
+      tf.randomNormal([16, 1, 32], 0, 1, 'float32', 4),
+    ];
+    const before = tf.memory().numTensors;
+    const made: number[][] = [];
+    for (const activation of ['linear', 'relu', 'relu6', 'elu', 'sigmoid', 'leakyrelu'] as const) {
+      for (const bias of biases) {
+        const y = tf.fused.conv2d({
+          x,
+          filter,
+          strides: 1,
+          pad: 'same',
+          activation,
+          leakyreluAlpha: 0.2,
+          ...(bias ? { bias } : {}),
+        });
+        assert.is(tf.memory().numTensors, before + 1);
+        made.push([...y.dataSync()]);
+        y.dispose();
+        assert.is(tf.memory().numTensors, before);
+      }
+    }
+    results.set(backend, made);
+    tf.dispose([x, filter, ...biases.flatMap((bias) => bias ?? [])]);
+  }
+  const [expected, found] = ['cpu', 'node'].map((backend) => results.get(backend)) as [number[][], number[][]];
+  expected.forEach((list, k) => {
+    const worst = list.reduce((most, value, i) => Math.max(most, Math.abs(value - (found[k]?.[i] as number))), 0);
+    assert.ok(worst < 1e-4, `case ${k}: ${worst}`);
+  });
+});
+
 whenThere('what does not fit is refused in a line, and the next call goes on', async () => {
   await useBackend('node');
   const bridge = tensorflow();
