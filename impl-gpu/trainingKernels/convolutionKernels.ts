@@ -52,6 +52,6 @@ export function forwardKernel(
       const out = run(info, x, filter, undefined, false);
       if (out === undefined) return undefined as unknown as tf.Tensor;
       return finish(out instanceof tf.Tensor ? out : tensorOfOutput(out), rest);
-    }) as tf.Tensor | undefined;
+    });
   };
 }

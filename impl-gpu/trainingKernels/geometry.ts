@@ -19,12 +19,13 @@ export function geometryOf(
   filterShape: readonly number[],
   depthwise: boolean,
 ): Geometry {
-  const { strides, pad, dimRoundingMode, dilations = 1 } = attrs;
+  const { strides, pad, dimRoundingMode, dilations } = attrs;
   return tf.backend_util.computeConv2DInfo(
     inputShape as Shape4D,
     filterShape as Shape4D,
     strides,
-    dilations,
+    // tfjs-core lets null pass.
+    dilations ?? 1,
     pad,
     dimRoundingMode,
     depthwise,

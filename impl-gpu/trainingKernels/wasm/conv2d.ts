@@ -45,13 +45,27 @@ export function convolutionKernels(heap: WasmHeap, convolutions: Convolutions): 
     convolutions.forward(info, at(x), at(filter), at(out), bias === undefined ? 0 : at(bias), relu);
     return out;
   });
+  // A filter of one pixel: tfjs-wasm's kernel clamps such products to the range of numbers, and NaN to its lower end.
+  const isProduct = (info: Geometry): boolean =>
+    info.filterHeight * info.filterWidth * info.strideHeight * info.strideWidth === 1 &&
+    info.inChannels === info.outChannels &&
+    tf.util.arraysEqual(info.inShape, info.outShape);
+  const depthwiseProduct: Kernel = ({ inputs, attrs: given }) => {
+    const attrs = given as ConvolutionAttrs;
+    const { x, filter } = inputs as Readonly<Record<'x' | 'filter', tf.TensorInfo>>;
+    if (!isUsable(attrs, x, filter)) return undefined;
+    const info = geometryOf(attrs, x.shape, filter.shape, true);
+    if (!isProduct(info)) return undefined;
+    return tf.tidy(() => tf.mul(tensorOf(x), tf.reshape(tensorOf(filter), [info.outChannels])));
+  };
   // tfjs-wasm's own kernel, with what follows it put on after: it takes no bias but a vector.
   const depthwiseForward: Kernel = ({ inputs, attrs: given }) => {
     const attrs = given as ConvolutionAttrs & Finish;
     const { x, filter, bias, preluActivationWeights } = inputs as Record<string, tf.TensorInfo | undefined>;
     if (x === undefined || filter === undefined || !isUsable(attrs, x, filter)) return undefined;
     const rest: Finish = { ...attrs, bias: bias ?? null, preluActivationWeights: preluActivationWeights ?? null };
-    if (isPlain(rest, geometryOf(attrs, x.shape, filter.shape, true).outChannels)) return undefined;
+    const info = geometryOf(attrs, x.shape, filter.shape, true);
+    if (isPlain(rest, info.outChannels) && !isProduct(info)) return undefined;
     return tf.tidy(() => {
       const y = tf.engine().runKernel('DepthwiseConv2dNative', { x: tensorOf(x), filter: tensorOf(filter) }, {
         ...attrs,
@@ -62,6 +76,7 @@ export function convolutionKernels(heap: WasmHeap, convolutions: Convolutions): 
   return {
     Conv2D: forward,
     FusedConv2D: forward,
+    DepthwiseConv2dNative: depthwiseProduct,
     FusedDepthwiseConv2D: depthwiseForward,
     Conv2DBackpropInput: full.input,
     Conv2DBackpropFilter: full.filter,
