@@ -6,20 +6,12 @@
  * a product of x, shifted to the tap, with dy.
  */
 import * as tf from '@tensorflow/tfjs';
+import type { ConvAttrs } from './geometry.ts';
+import { geometryOf } from './geometry.ts';
 import { explicitPadding } from './pixels.ts';
 import { wrapGradient } from './wrapGradient.ts';
 
 type Pair = number | [number, number];
-
-/** Attributes of tfjs-core's convolution kernels. */
-export interface ConvAttrs {
-  readonly strides: Pair;
-  readonly pad: 'valid' | 'same' | number | tf.backend_util.ExplicitPadding;
-  readonly dimRoundingMode?: 'floor' | 'round' | 'ceil';
-  readonly dataFormat?: 'NHWC' | 'NCHW';
-  readonly dilations?: Pair;
-  readonly activation?: string;
-}
 
 interface Gradients {
   readonly dx: () => tf.Tensor4D;
@@ -39,24 +31,6 @@ function pair(value: Pair | undefined): readonly [number, number] {
 
 function isDilated({ dilations }: ConvAttrs): boolean {
   return pair(dilations).some((rate) => rate !== 1);
-}
-
-function geometry(
-  x: tf.Tensor4D,
-  filter: tf.Tensor4D,
-  attrs: ConvAttrs,
-  depthwise: boolean,
-): ReturnType<typeof tf.backend_util.computeConv2DInfo> {
-  const { strides, dilations, pad, dimRoundingMode } = attrs;
-  return tf.backend_util.computeConv2DInfo(
-    x.shape,
-    filter.shape,
-    [...pair(strides)] as [number, number],
-    [...pair(dilations)] as [number, number],
-    pad,
-    dimRoundingMode,
-    depthwise,
-  );
 }
 
 /** x cut (negative) or padded with zeros (positive) at top, bottom, left and right. */
@@ -84,7 +58,7 @@ function composed(
   attrs: ConvAttrs,
   depthwise: boolean,
 ): Gradients {
-  const info = geometry(x, filter, attrs, depthwise);
+  const info = geometryOf(attrs, x.shape, filter.shape, depthwise);
   const { filterHeight, filterWidth, outHeight, outWidth, inHeight, inWidth, inChannels, batchSize, padInfo } = info;
   const { dilationHeight, dilationWidth } = info;
   const [spanHeight, spanWidth] = [dilationHeight * (filterHeight - 1), dilationWidth * (filterWidth - 1)];

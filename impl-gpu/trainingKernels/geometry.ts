@@ -1,13 +1,22 @@
 /** Sizes of 2-D convolutions, as kernels of several backends ask for them. */
 import * as tf from '@tensorflow/tfjs';
-import type { ConvAttrs } from './dilated.ts';
 
 /** A 2-D convolution's sizes, as `tf.backend_util.computeConv2DInfo` gives them; NHWC. */
 export type Geometry = ReturnType<typeof tf.backend_util.computeConv2DInfo>;
 
 export type Shape4D = [number, number, number, number];
 
-/** Those of tfjs-core's convolutions, and what their gradients carry beside them. */
+/** Attributes of tfjs-core's convolution kernels. */
+export interface ConvAttrs {
+  readonly strides: number | [number, number];
+  readonly pad: 'valid' | 'same' | number | tf.backend_util.ExplicitPadding;
+  readonly dimRoundingMode?: 'floor' | 'round' | 'ceil';
+  readonly dataFormat?: 'NHWC' | 'NCHW';
+  readonly dilations?: number | [number, number];
+  readonly activation?: string;
+}
+
+/** Those, and what their gradients carry beside them. */
 export interface ConvolutionAttrs extends ConvAttrs {
   readonly inputShape?: Shape4D;
   readonly filterShape?: Shape4D;
