@@ -24,8 +24,9 @@ export const DILATED_KERNELS = {
   depthwise: { input: 'DilatedDepthwiseConv2dBackpropInput', filter: 'DilatedDepthwiseConv2dBackpropFilter' },
 } as const;
 
-function pair(value: Pair | undefined): readonly [number, number] {
-  if (value === undefined) return [1, 1];
+/** tfjs-core lets null pass. */
+function pair(value: Pair | null | undefined): readonly [number, number] {
+  if (value === undefined || value === null) return [1, 1];
   return typeof value === 'number' ? [value, value] : value;
 }
 

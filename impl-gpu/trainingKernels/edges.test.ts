@@ -133,4 +133,19 @@ test('wasm: indices that lie outside are refused, and nothing is read or written
   });
 });
 
+for (const backend of ['cpu', 'wasm']) {
+  test(`${backend}: null for dilations is 1, in gradients too`, async () => {
+    await useBackend(backend);
+    tf.tidy(() => {
+      const [x, filter] = [tf.ones<tf.Rank.R4>([1, 4, 4, 2]), tf.ones<tf.Rank.R4>([3, 3, 2, 1])];
+      const gradient = (dilations: number | null): number[] => {
+        const layer = (value: tf.Tensor): tf.Tensor =>
+          tf.depthwiseConv2d(value as tf.Tensor4D, filter, 1, 'same', 'NHWC', dilations as number);
+        return [...tf.grad(layer)(x).dataSync()];
+      };
+      assert.equal(gradient(null), gradient(1));
+    });
+  });
+}
+
 test.run();
